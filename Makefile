@@ -1,0 +1,49 @@
+# Braid: guessable targets. `make help` lists them.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+QUESTION ?= How much taller is K2 than Mont Blanc, and is that more than the depth of Lake Baikal?
+
+.PHONY: help setup demo test test-long lint format bench train-mini clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(READY): pyproject.toml constraints.txt
+	@test -x $(BIN)/python || { echo "Making $(VENV) with $(PYTHON)"; $(PYTHON) -m venv $(VENV); }
+	@echo "Installing from constraints.txt (a few minutes the first time)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch==2.13.0
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+setup: $(READY) ## make .venv and install everything into it
+
+demo: $(READY) ## plan a question with the embedded model, run it as a graph, show it live
+	@BRAID_SEARCH_LATENCY=$${BRAID_SEARCH_LATENCY:-0.4} $(BIN)/braid run --compare "$(QUESTION)"
+
+test: $(READY) ## the tests that CI runs
+	$(BIN)/python -m pytest
+
+test-long: $(READY) ## fuzz, crash and soak runs
+	$(BIN)/python -m pytest -m long --timeout 3600
+
+lint: $(READY) ## ruff, import floors, pyright
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/pyright
+
+format: $(READY) ## rewrite the code the way ruff likes it
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(READY) ## every speed claim, as scripts that print both sides and the ratio
+	$(BIN)/python benchmarks/dispatch.py
+	$(BIN)/python benchmarks/prompt_sharing.py
+
+train-mini: $(READY) ## train braid-mini again from nothing (about an hour on 2 cores)
+	$(BIN)/braid train mini
+
+clean: ## remove .venv and caches
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis build *.egg-info

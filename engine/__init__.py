@@ -1,0 +1,62 @@
+"""engine: context in, tokens out. The ground floor of Braid; it imports no other room."""
+
+from engine.base import Context, Engine
+from engine.budget import Budget, Reservation, ambient_budget, budget, use_budget
+from engine.connect import connect
+from engine.errors import (
+    BraidError,
+    BudgetExceededError,
+    CapabilityError,
+    ContextLengthError,
+    ContextReleasedError,
+    EngineConnectionError,
+    EngineError,
+    EngineResponseError,
+    EngineURIError,
+    InvalidParamsError,
+)
+from engine.events import Envelope, Event, UnknownEventError
+from engine.types import (
+    Capability,
+    Completion,
+    EngineInfo,
+    FinishReason,
+    Message,
+    Prompt,
+    SamplingParams,
+    Token,
+    Usage,
+)
+
+__all__ = [
+    "BraidError",
+    "Budget",
+    "BudgetExceededError",
+    "Capability",
+    "CapabilityError",
+    "Completion",
+    "Context",
+    "ContextLengthError",
+    "ContextReleasedError",
+    "Engine",
+    "EngineConnectionError",
+    "EngineError",
+    "EngineInfo",
+    "EngineResponseError",
+    "EngineURIError",
+    "Envelope",
+    "Event",
+    "FinishReason",
+    "InvalidParamsError",
+    "Message",
+    "Prompt",
+    "Reservation",
+    "SamplingParams",
+    "Token",
+    "UnknownEventError",
+    "Usage",
+    "ambient_budget",
+    "budget",
+    "connect",
+    "use_budget",
+]

@@ -1,0 +1,133 @@
+"""The engine's face: context in, tokens out. Every backend implements `Engine`; the conformance suite holds them to it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Sequence
+from types import TracebackType
+from typing import Literal, Self
+
+from engine.budget import Budget
+from engine.errors import CapabilityError
+from engine.types import Capability, Completion, EngineInfo, Prompt, SamplingParams, Token, Usage
+
+
+class Context(ABC):
+    """An immutable handle on a node of the engine's prefix tree: what the model has read so far.
+
+    Generating twice from one Context forks it; nothing is copied. The caller owns every Context it is given and
+    releases it (`release()`, or `async with ctx:`); descendants keep their own hold on what they need.
+    Using a released Context raises `ContextReleasedError`.
+    """
+
+    @property
+    @abstractmethod
+    def text(self) -> str:
+        """The whole text of this context, chat markup included where the backend knows it."""
+
+    @property
+    @abstractmethod
+    def token_count(self) -> int:
+        """Length in tokens; remote backends that do not tell give their best estimate."""
+
+    @property
+    @abstractmethod
+    def critical_path_tokens(self) -> int:
+        """Generated tokens on the longest path that led here; a join takes the maximum of its parts."""
+
+    @property
+    @abstractmethod
+    def usage(self) -> Usage:
+        """What making this one handle cost (its own prefill, not its ancestors')."""
+
+    @property
+    @abstractmethod
+    def released(self) -> bool: ...
+
+    @abstractmethod
+    def release(self) -> None:
+        """Give the handle back. Releasing twice does nothing."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+
+class Engine(ABC):
+    """A language model behind one face, local or remote.
+
+    Every call charges `budget` (None: the ambient one, see `engine.budget`), is cancelled by cancelling its task, and
+    then frees what it held. What a backend cannot do raises `CapabilityError`; look at `capabilities` first.
+    """
+
+    @property
+    @abstractmethod
+    def info(self) -> EngineInfo: ...
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        return self.info.capabilities
+
+    def require(self, capability: Capability, hint: str = "") -> None:
+        """Raise `CapabilityError` unless this engine declares `capability`."""
+        if capability not in self.capabilities:
+            raise CapabilityError(capability, self.info.uri, hint)
+
+    @abstractmethod
+    async def prefill(self, prompt: Prompt, *, budget: Budget | None = None) -> Context: ...
+
+    @abstractmethod
+    async def generate(
+        self, context: Context, params: SamplingParams, *, budget: Budget | None = None
+    ) -> list[Completion]:
+        """`params.n` completions in order of their index."""
+
+    @abstractmethod
+    def stream(
+        self, context: Context, params: SamplingParams, *, budget: Budget | None = None
+    ) -> AsyncIterator[Token]:
+        """The same tokens as `generate`, as they come. Closing the iterator cancels the work."""
+
+    @abstractmethod
+    async def extend(self, context: Context, text: str, *, budget: Budget | None = None) -> Context:
+        """A new Context with `text` appended as given (no chat markup)."""
+
+    async def cut(self, context: Context, length: int, *, budget: Budget | None = None) -> Context:
+        """A new Context of the first `length` tokens. Capability `cut`."""
+        raise CapabilityError("cut", self.info.uri)
+
+    async def join(
+        self,
+        context: Context,
+        parts: Sequence[Context],
+        *,
+        how: Literal["text", "kv"] = "text",
+        separator: str = "",
+        budget: Budget | None = None,
+    ) -> Context:
+        """`context` continued by what each of `parts` (its descendants) added. `text` re-reads it; `kv` reuses the KV as it is."""
+        raise CapabilityError("kv_join" if how == "kv" else "text_join", self.info.uri)
+
+    async def score(self, context: Context, text: str, *, budget: Budget | None = None) -> list[float]:
+        """Log-probability (natural) of each token of `text` after `context`. Capability `prompt_logprobs`."""
+        raise CapabilityError("prompt_logprobs", self.info.uri)
+
+    @abstractmethod
+    def open_contexts(self) -> int:
+        """How many handles are not released; tests fail when it is not 0 at the end."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Stop work in progress and give everything back. Closing twice does nothing."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()

@@ -1,0 +1,33 @@
+"""From an engine address to an engine; the backends are imported only when they are asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.base import Engine
+from engine.errors import EngineURIError
+
+_FORMS = (
+    "local:braid-mini, local:<folder or hub id>, openai:<url>#<model> (such as openai:http://127.0.0.1:8000/v1#my-model)"
+)
+
+
+async def connect(uri: str, **options: Any) -> Engine:
+    """Open an engine by its address.
+
+    `local:` loads a Hugging Face causal LM from a folder, the hub's cache, or Braid's own models by name;
+    `openai:` speaks to any OpenAI-compatible server. `options` go to the backend (`LocalEngine.load`, `RemoteEngine.open`).
+    Raises `EngineURIError` when the address cannot be read.
+    """
+    scheme, colon, rest = uri.partition(":")
+    if not colon or not rest:
+        raise EngineURIError(f"cannot read the engine address {uri!r}; expected one of: {_FORMS}")
+    if scheme == "local":
+        from engine.local import LocalEngine
+
+        return await LocalEngine.load(rest, **options)
+    if scheme == "openai":
+        from engine.remote import RemoteEngine
+
+        return await RemoteEngine.open(rest, **options)
+    raise EngineURIError(f"unknown engine kind {scheme!r} in {uri!r}; expected one of: {_FORMS}")

@@ -1,0 +1,61 @@
+"""Typed errors of the ground floor. Every error that Braid raises on purpose derives from `BraidError`."""
+
+from __future__ import annotations
+
+
+class BraidError(Exception):
+    """Base class: `except BraidError` catches what Braid raises on purpose, and no programming error."""
+
+
+class EngineError(BraidError):
+    """An engine could not do what it was asked."""
+
+
+class EngineURIError(EngineError, ValueError):
+    """The engine address given to `connect` cannot be read, or names nothing that exists."""
+
+
+class CapabilityError(EngineError):
+    """The backend cannot do this. Engines never degrade by themselves; callers may."""
+
+    def __init__(self, capability: str, engine: str, hint: str = "") -> None:
+        super().__init__(f"{engine} does not support {capability!r}" + (f": {hint}" if hint else ""))
+        self.capability = capability
+
+
+class ContextReleasedError(EngineError):
+    """A Context was used after it was released, or on an engine that does not own it."""
+
+
+class ContextLengthError(EngineError, ValueError):
+    """Prompt plus requested tokens exceed what the model can attend to."""
+
+
+class EngineConnectionError(EngineError):
+    """The server could not be reached, or hung up; raised after the retries are used up."""
+
+
+class EngineResponseError(EngineError):
+    """The server answered with an error that a retry does not mend, or with something unreadable."""
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class InvalidParamsError(EngineError, ValueError):
+    """Sampling parameters or a prompt are out of range or of the wrong type."""
+
+
+class BudgetExceededError(BraidError):
+    """A hard limit was hit. Says which limit of which scope, and by how much."""
+
+    def __init__(self, *, limit: str, scope: str, allowed: float, spent: float, asked: float) -> None:
+        super().__init__(
+            f"budget {scope!r}: {limit} limit {allowed:g} reached ({spent:g} spent or reserved, {asked:g} more asked)"
+        )
+        self.limit = limit
+        self.scope = scope
+        self.allowed = allowed
+        self.spent = spent
+        self.asked = asked

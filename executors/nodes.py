@@ -1,0 +1,177 @@
+"""The parts of a task graph: expressions over results, operations, nodes. Plain frozen data, no behaviour of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+Scalar: TypeAlias = "None | bool | int | float | str"
+
+
+@dataclass(frozen=True)
+class Const:
+    """A literal. Text in it is data and is never read as a reference."""
+
+    value: Scalar
+
+
+@dataclass(frozen=True)
+class Ref:
+    """A typed reference to a result: `city.population` is `Ref("city", ("population",))`, `rows[0]` is `Ref("rows", (0,))`."""
+
+    name: str
+    path: tuple[str | int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Field:
+    """A `{name.path:spec}` inside an f-string."""
+
+    ref: Ref
+    spec: str = ""
+
+
+@dataclass(frozen=True)
+class Template:
+    """An f-string: literal text and fields, in order."""
+
+    parts: tuple[str | Field, ...]
+
+
+@dataclass(frozen=True)
+class ListOf:
+    items: tuple[Expr, ...]
+
+
+@dataclass(frozen=True)
+class DictOf:
+    items: tuple[tuple[str, Expr], ...]
+
+
+CompareOp = Literal["==", "!=", "<", "<=", ">", ">=", "in", "not in"]
+
+
+@dataclass(frozen=True)
+class Compare:
+    """`left op right`; chained comparisons become an `All` of these."""
+
+    op: CompareOp
+    left: Expr
+    right: Expr
+
+
+@dataclass(frozen=True)
+class All:
+    terms: tuple[Expr, ...]
+
+
+@dataclass(frozen=True)
+class Any_:
+    terms: tuple[Expr, ...]
+
+
+@dataclass(frozen=True)
+class Not:
+    term: Expr
+
+
+Expr: TypeAlias = "Const | Ref | Template | ListOf | DictOf | Compare | All | Any_ | Not"
+
+
+def refs(expr: Expr) -> Iterator[Ref]:
+    """Every reference in `expr`, in order of appearance."""
+    match expr:
+        case Const():
+            return
+        case Ref():
+            yield expr
+        case Template(parts):
+            yield from (part.ref for part in parts if isinstance(part, Field))
+        case ListOf(items) | All(items) | Any_(items):
+            for item in items:
+                yield from refs(item)
+        case DictOf(items):
+            for _, value in items:
+                yield from refs(value)
+        case Compare(_, left, right):
+            yield from refs(left)
+            yield from refs(right)
+        case Not(term):
+            yield from refs(term)
+
+
+@dataclass(frozen=True)
+class ToolCall:
+    """Call a tool. The planner has turned positional arguments into names, against the tool's schema."""
+
+    tool: str
+    args: tuple[tuple[str, Expr], ...] = ()
+
+
+@dataclass(frozen=True)
+class Think:
+    """Ask the model by a reasoning method: `think("...", given=[a, b], method="self_consistency", n=8)`."""
+
+    question: Expr
+    given: tuple[Expr, ...] = ()
+    method: str | None = None
+    options: tuple[tuple[str, Scalar], ...] = ()
+
+
+@dataclass(frozen=True)
+class Ask:
+    """Ask the person who runs the task."""
+
+    question: Expr
+
+
+@dataclass(frozen=True)
+class Answer:
+    """End the plan with these values."""
+
+    values: tuple[Expr, ...]
+
+
+@dataclass(frozen=True)
+class Map:
+    """`[body for var in over]`: one child per item, `heights[0]`, `heights[1]`, ...; inside `body`, `var` is a Ref to the item."""
+
+    var: str
+    over: Expr
+    body: ToolCall | Think
+    on_error: Literal["fail", "collect"] = "fail"
+
+
+Op: TypeAlias = "ToolCall | Think | Ask | Answer | Map"
+
+
+@dataclass(frozen=True)
+class Guard:
+    """The node runs only if `condition` comes out as `expected`; one per enclosing `if`, outermost first."""
+
+    condition: Expr
+    expected: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Node:
+    """One statement of a plan.
+
+    `id` is unique in the graph; `name` is what the statement binds (None for a bare call). Two nodes may share a name when they
+    stand in opposite branches of one `if`, or when a revision rebinds a name whose nodes failed, were skipped or cancelled.
+    `source` is the statement's text, `line` its 1-based line in the plan of round `round`.
+    """
+
+    id: str
+    op: Op
+    name: str | None = None
+    guards: tuple[Guard, ...] = ()
+    round: int = 0
+    line: int = 0
+    source: str = ""
+    tags: frozenset[str] = field(default_factory=lambda: frozenset[str]())
+
+
+NodeState = Literal["pending", "running", "done", "failed", "blocked", "skipped", "cancelled"]
+"""`blocked`: something it needs failed, a later revision may still mend that. All but the first two and `blocked` are final."""
