@@ -91,7 +91,9 @@ class Budget:
                     limit: int | None = getattr(scope, key)
                     used = scope.spent[key] + scope.reserved[key]
                     if limit is not None and amount > 0 and used + amount > limit:
-                        raise BudgetExceededError(limit=key, scope=scope.name, allowed=limit, spent=used, asked=amount)
+                        raise BudgetExceededError(
+                            limit=key, scope=scope.name, allowed=limit, spent=used, asked=amount
+                        )
             for scope in self.scopes():
                 for key, amount in asked.items():
                     scope.reserved[key] += amount
@@ -119,7 +121,11 @@ class Budget:
         for scope in self.scopes():
             if scope.seconds is not None and now - scope.started > scope.seconds:
                 raise BudgetExceededError(
-                    limit="seconds", scope=scope.name, allowed=scope.seconds, spent=now - scope.started, asked=0
+                    limit="seconds",
+                    scope=scope.name,
+                    allowed=scope.seconds,
+                    spent=now - scope.started,
+                    asked=0,
                 )
 
     def _close(self, held: dict[str, int], used: dict[str, int]) -> None:
@@ -132,8 +138,6 @@ class Budget:
                     limit: int | None = getattr(scope, key)
                     if limit is not None and amount > held[key]:
                         scope.overshoot[key] = max(scope.overshoot[key], scope.spent[key] - limit, 0)
-
-
 
 
 def ambient_budget() -> Budget:

@@ -7,9 +7,7 @@ from typing import Any
 from engine.base import Engine
 from engine.errors import EngineURIError
 
-_FORMS = (
-    "local:braid-mini, local:<folder or hub id>, openai:<url>#<model> (such as openai:http://127.0.0.1:8000/v1#my-model)"
-)
+_FORMS = "local:braid-mini, local:<folder or hub id>, openai:<url>#<model> (such as openai:http://127.0.0.1:8000/v1#my-model)"
 
 
 async def connect(uri: str, **options: Any) -> Engine:

@@ -47,5 +47,7 @@ class Envelope(BaseModel):
         data = cast("dict[str, Any]", value)
         known = Event.registry.get(str(data.get("kind")))
         if known is None:
-            raise UnknownEventError(f"unknown event kind {data.get('kind')!r}; known: {sorted(Event.registry)}")
+            raise UnknownEventError(
+                f"unknown event kind {data.get('kind')!r}; known: {sorted(Event.registry)}"
+            )
         return known.model_validate(data)

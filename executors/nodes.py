@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-Scalar: TypeAlias = "None | bool | int | float | str"
+Scalar: TypeAlias = "bool | int | float | str | None"
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,10 @@ class Answer:
 
 @dataclass(frozen=True)
 class Map:
-    """`[body for var in over]`: one child per item, `heights[0]`, `heights[1]`, ...; inside `body`, `var` is a Ref to the item."""
+    """`[body for var in over]`: one child per item, `heights[0]`, `heights[1]`, ...
+
+    Inside `body`, `var` is a Ref to the item.
+    """
 
     var: str
     over: Expr

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
-from engine import BraidError, Budget, Completion, Context, Engine, Usage
+from engine import BraidError, Budget, Context, Engine, Usage
 
 T = TypeVar("T")
 
@@ -76,26 +76,31 @@ class Run:
     ) -> dict[int, T]:
         """Run `work` side by side; results by index. When `enough(results so far)` says so, the rest is cancelled."""
         results: dict[int, T] = {}
-        done = asyncio.Event()
+        if not work:
+            return results
+        settled = asyncio.Event()
+        running = len(work)
 
         async def one(index: int, coroutine: Coroutine[Any, Any, T]) -> None:
+            nonlocal running
             results[index] = await coroutine
-            if enough is not None and enough(results):
-                done.set()
+            running -= 1
+            if running == 0 or (enough is not None and enough(results)):
+                settled.set()
 
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(one(i, c)) for i, c in enumerate(work)]
-            if enough is not None:
-                waiter = group.create_task(done.wait())
-                while not done.is_set() and any(not t.done() for t in tasks):
-                    await asyncio.wait([waiter, *(t for t in tasks if not t.done())], return_when="FIRST_COMPLETED")
-                for task in (*tasks, waiter):
-                    task.cancel()
+            await settled.wait()
+            for task in tasks:
+                task.cancel()
         return dict(sorted(results.items()))
 
 
 class Method(Protocol):
-    """`async def name(run, problem, **options) -> Solution`; `problem` is a Context that ends where the model should go on."""
+    """`async def name(run, problem, **options) -> Solution`.
+
+    `problem` is a Context that ends where the model should go on; the caller keeps it, and releases it.
+    """
 
     def __call__(self, run: Run, problem: Context, **options: Any) -> Awaitable[Solution]: ...
 
@@ -124,8 +129,3 @@ def get_method(name: str) -> Method:
 
 def method_names() -> list[str]:
     return sorted(_METHODS)
-
-
-def own_text(completion: Completion) -> str:
-    """The completion's text without surrounding white space."""
-    return completion.text.strip()

@@ -1,0 +1,338 @@
+"""Hypothetical changes to a value ("shortened by 15%", "doubled", "4.5 times slower") and how people put them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from evals.planning_set.attributes import Attribute
+from evals.planning_set.wording import Choice, Verb, article_free, verbs
+
+
+@dataclass(frozen=True)
+class Change:
+    """One change: what the plan computes and what it does to the number.
+
+    `suffix` follows the value in an arithmetic expression: " * (1 - 20 / 100)"; empty for no change.
+    """
+
+    suffix: str
+    apply: Callable[[float], float]
+    up: bool
+    by: str
+    """The amount as it follows "by", or the whole phrase where `form` is "to"."""
+    form: str
+
+
+UP_TRANSITIVE = verbs(
+    "increase increase raise boost expand extend enlarge magnify lift augment enhance improve amplify elevate "
+    "strengthen upgrade inflate heighten broaden bump scale-up push-up ramp-up multiply-up"
+)
+UP_MOVE = verbs("grow grow grow rise increase expand climb go-up gain extend swell improve jump surge move-up enlarge")
+DOWN_TRANSITIVE = verbs(
+    "decrease reduce reduce lower cut diminish shrink trim lessen slash drop compress cut-down scale-down "
+    "bring-down curtail deflate weaken worsen downgrade limit"
+)
+DOWN_MOVE = verbs("shrink fall drop decrease decline go-down contract lose diminish dwindle dip move-down plunge")
+SPECIAL_UP = {
+    "length": verbs("lengthen extend stretch elongate prolong"),
+    "height": verbs("heighten raise extend build-up"),
+    "depth": verbs("deepen extend"),
+    "area": verbs("expand enlarge extend widen spread"),
+    "diameter": verbs("widen enlarge"),
+    "lifespan": verbs("lengthen extend prolong"),
+    "weight": verbs("fatten"),
+}
+SPECIAL_DOWN = {
+    "length": verbs("shorten shorten truncate curtail"),
+    "height": verbs("shorten lower erode"),
+    "depth": verbs("shorten fill fill-in"),
+    "area": verbs("shrink contract"),
+    "diameter": verbs("narrow"),
+    "lifespan": verbs("shorten"),
+}
+FRACTIONS = {"third": 3, "quarter": 4, "fifth": 5, "tenth": 10, "half": 2, "sixth": 6, "eighth": 8}
+PARTS = {
+    "half": 2,
+    "one-half": 2,
+    "a third": 3,
+    "one-third": 3,
+    "one third": 3,
+    "a quarter": 4,
+    "one-quarter": 4,
+    "one-fourth": 4,
+    "a fifth": 5,
+    "one-fifth": 5,
+    "one fifth": 5,
+    "one-sixth": 6,
+    "a tenth": 10,
+    "one-tenth": 10,
+    "one-eighth": 8,
+}
+WHOLE = {"doubled": 2, "tripled": 3, "quadrupled": 4}
+
+
+def number(rng: random.Random) -> str:
+    """A factor such as people name: 2, 3.5, 10."""
+    pick = rng.random()
+    if pick < 0.5:
+        return str(rng.choice((2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 15, 20, 50, 100)))
+    return f"{rng.randint(1, 9)}.{rng.choice((5, 5, 5, rng.randint(1, 9), rng.randint(11, 99)))}"
+
+
+def percentage(rng: random.Random) -> str:
+    """A number of percent: 20, 7, 12.5."""
+    pick = rng.random()
+    if pick < 0.45:
+        return str(5 * rng.randint(1, 19))
+    if pick < 0.9:
+        return str(rng.randint(1, 99))
+    if pick < 0.95:
+        return f"{rng.randint(1, 99)}.{rng.randint(1, 9)}"
+    return str(rng.choice((100, 110, 120, 125, 150, 175, 200, 250, 300)))
+
+
+def percent(amount: str, up: bool, word: str = "%") -> Change:
+    value = float(amount) / 100
+    sign = "+" if up else "-"
+    factor = 1 + value if up else 1 - value
+    return Change(f" * (1 {sign} {amount} / 100)", lambda v: v * factor, up, f"{amount}{word}", "by")
+
+
+def times(amount: str, up: bool, by: str, form: str = "by") -> Change:
+    value = float(amount)
+    if up:
+        return Change(f" * {amount}", lambda v: v * value, up, by, form)
+    return Change(f" / {amount}", lambda v: v / value, up, by, form)
+
+
+HALF = Change(" * 0.5", lambda v: v * 0.5, False, "half", "by")
+
+
+def draw_change(rng: random.Random) -> Change:
+    """A random change; nine in ten are plain percentages, as in what people ask."""
+    up = rng.random() < 0.5
+    kind = rng.random()
+    if kind < 0.74:
+        amount = percentage(rng)
+        if not up and float(amount) >= 100:
+            amount = str(rng.randint(5, 95))
+        return percent(amount, up, rng.choice(("%",) * 9 + (" percent", " per cent")))
+    if kind < 0.87:
+        amount = number(rng)
+        by = rng.choice((f"{amount} times", f"a factor of {amount}", f"a factor of {amount}"))
+        return times(amount, up, by)
+    if kind < 0.92:
+        word, size = rng.choice(list(FRACTIONS.items()))
+        if word == "half" and not up:
+            return HALF
+        factor = 1 + 1 / size if up else 1 - 1 / size
+        sign = "+" if up else "-"
+        by = "half" if word == "half" else rng.choice((f"a {word}", f"one {word}"))
+        return Change(f" * (1 {sign} 1 / {size})", lambda v: v * factor, up, by, "by")
+    if kind < 0.97 and not up:
+        word, size = rng.choice(list(PARTS.items()))
+        if size == 2:
+            return Change(" * 0.5", lambda v: v * 0.5, False, word, "to")
+        return Change(f" / {size}", lambda v: v / size, False, word, "to")
+    if up:
+        word, size = rng.choice(list(WHOLE.items()))
+        return Change(f" * {size}", lambda v: v * size, True, word, "whole")
+    return Change(" * 0.5", lambda v: v * 0.5, False, "halved", "whole")
+
+
+def _verb(rng: random.Random, change: Change, attribute: Attribute, *, transitive: bool) -> Verb:
+    special = (SPECIAL_UP if change.up else SPECIAL_DOWN).get(attribute.noun)
+    if transitive:
+        if special and rng.random() < 0.4:
+            return rng.choice(special)
+        return rng.choice(UP_TRANSITIVE if change.up else DOWN_TRANSITIVE)
+    own = attribute.gains if change.up else attribute.losses
+    if own and rng.random() < 0.35:
+        return Verb.of(rng.choice(own))
+    return rng.choice(UP_MOVE if change.up else DOWN_MOVE)
+
+
+def _more(rng: random.Random, change: Change, attribute: Attribute) -> str:
+    words = attribute.more if change.up else attribute.less
+    return rng.choice(words) if words else f"{'greater' if change.up else 'smaller'} in {attribute.noun}"
+
+
+def _by(rng: random.Random, change: Change) -> str:
+    return change.by if change.by.endswith("times") and rng.random() < 0.5 else f"by {change.by}"
+
+
+def clause(c: Choice, change: Change, name: str, attribute: Attribute) -> str:
+    """The change as a finite clause that follows "if": "the Nile were shortened by 15%"."""
+    rng = c.rng
+    noun = rng.choice(attribute.words)
+    owned = rng.choice((f"{name}'s {noun}", f"the {noun} of {name}", f"{name}'s {noun}"))
+    be = rng.choice(("was", "were", "is", "is", "had been", "becomes", "gets"))
+    if change.form == "whole":
+        plain = {"doubled": "double", "tripled": "triple", "quadrupled": "quadruple", "halved": "halve"}[change.by]
+        verb = Verb.of(plain)
+        return c.pick(
+            f"{owned} {be} {change.by}",
+            f"{owned} {rng.choice((verb.third, verb.past))}",
+            f"{name} {rng.choice((verb.third, verb.past))} in {noun}",
+            f"{name} {rng.choice((verb.third, verb.past))} its {noun}",
+            f"{owned} {rng.choice(('is', 'was', 'becomes'))} {'twice' if change.by == 'doubled' else 'half'} what it is"
+            if change.by in ("doubled", "halved")
+            else f"{owned} {be} {change.by}",
+            held=(f"{name} {be} {change.by} in {noun}",),
+        )
+    if change.form == "to":
+        verb = _verb(rng, change, attribute, transitive=True)
+        move = _verb(rng, change, attribute, transitive=False)
+        tail = rng.choice(
+            (f"its {rng.choice(('current', 'present', 'original', 'actual', 'real'))} {noun}", "its size", "that", "what it is")
+        )
+        return c.pick(
+            f"{owned} {be} {verb.participle} to {change.by} of {tail}",
+            f"{owned} {rng.choice((move.third, move.past))} to {change.by} of {tail}",
+            f"{name} {be} {verb.participle} to {change.by} of {tail}",
+            f"{name} {rng.choice((move.third, move.past))} to {change.by} of its {noun}",
+            f"{owned} {rng.choice((move.third, move.past))} to {change.by}",
+            held=(f"{owned} {be} only {change.by} of {tail}",),
+        )
+    by = _by(rng, change)
+    transitive = _verb(rng, change, attribute, transitive=True)
+    move = _verb(rng, change, attribute, transitive=False)
+    moved = rng.choice((move.third, move.past, move.past))
+    amount = change.by
+    forms = [
+        f"{owned} {be} {transitive.participle} {by}",
+        f"{owned} {be} {transitive.participle} {by}",
+        f"{name} {be} {transitive.participle} {by}",
+        f"{name} {be} {transitive.participle} {by} in {noun}",
+        f"{owned} {moved} {by}",
+        f"{name} {moved} {by}",
+        f"{name} {moved} {by} in {noun}",
+        f"{name} {rng.choice((transitive.third, transitive.past))} its {noun} {by}",
+        f"{name} {rng.choice(('grew', 'grows', 'became', 'becomes', 'gets', 'got'))} {_more(rng, change, attribute)} by {amount}",
+    ]
+    if not amount.startswith(("a ", "half", "one ")):
+        forms += [
+            f"{name} {be} {amount} {_more(rng, change, attribute)}",
+            f"{name} {be} {amount} {_more(rng, change, attribute)}",
+            f"{name} {rng.choice(('became', 'turned', 'turns out', 'gets'))} {amount} {_more(rng, change, attribute)}",
+        ]
+        if amount.endswith(("%", "percent", "per cent")):
+            gain = rng.choice(("gains", "gained", "adds", "added") if change.up else ("loses", "lost", "sheds", "shed"))
+            add = rng.choice(("is added to", "were added to") if change.up else ("is taken off", "is subtracted from"))
+            forms += [
+                f"{name} {gain} {amount} {'of its' if rng.random() < 0.4 else 'in'} {noun}",
+                f"{amount} {add} {owned}",
+                f"{name} {moved} {amount}",
+            ]
+    held = (
+        f"{owned} {rng.choice(('were to', 'was to', 'is made to'))} {move.base} {by}",
+        f"{name} had its {noun} {transitive.participle} {by}",
+        f"someone {rng.choice((transitive.past, transitive.third))} {owned} {by}",
+    )
+    return c.pick(*forms, held=held)
+
+
+def participle(c: Choice, change: Change, name: str, attribute: Attribute) -> str:
+    """The change as a phrase that follows "with" or "given": "the Nile shortened by 15%"."""
+    rng = c.rng
+    noun = rng.choice(attribute.words)
+    owned = rng.choice((f"{name}'s {noun}", f"the {noun} of {name}", f"{name}'s {noun}", name))
+    being = rng.choice(("", "", "", "being ", "having been "))
+    if change.form == "whole":
+        return f"{owned} {being}{change.by}"
+    transitive = _verb(rng, change, attribute, transitive=True)
+    if change.form == "to":
+        return f"{owned} {being}{transitive.participle} to {change.by} of its {rng.choice(('current ', 'original ', ''))}{noun}"
+    by = _by(rng, change)
+    forms = [f"{owned} {being}{transitive.participle} {by}"] * 3
+    move = _verb(rng, change, attribute, transitive=False)
+    forms.append(f"{owned} {move.gerund} {by}")
+    if not change.by.startswith(("a ", "half", "one ")):
+        forms += [
+            f"{name} {rng.choice(('being ', '', 'made ', 'now '))}{change.by} {_more(rng, change, attribute)}",
+        ]
+    return c.pick(*forms, held=(f"{owned} {rng.choice(('turned', 'set'))} {by.replace('by ', '')} {_more(rng, change, attribute)}",))
+
+
+def gerund(c: Choice, change: Change, name: str, attribute: Attribute) -> str:
+    """The change as an action that follows "after": "shortening the Nile by 15%"."""
+    return _action(c, change, name, attribute, lambda verb: verb.gerund)
+
+
+def imperative(c: Choice, change: Change, name: str, attribute: Attribute) -> str:
+    """The change as an order: "shorten the Nile by 15%"."""
+    return _action(c, change, name, attribute, lambda verb: verb.base)
+
+
+def _action(c: Choice, change: Change, name: str, attribute: Attribute, form: Callable[[Verb], str]) -> str:
+    rng = c.rng
+    noun = rng.choice(attribute.words)
+    owned = rng.choice((f"{name}'s {noun}", f"the {noun} of {name}", f"{name}'s {noun}"))
+    thing = rng.choice((owned, owned, name))
+    if change.form == "whole":
+        plain = {"doubled": "double", "tripled": "triple", "quadrupled": "quadruple", "halved": "halve"}[change.by]
+        return f"{form(Verb.of(plain))} {thing}"
+    verb = _verb(rng, change, attribute, transitive=True)
+    if change.form == "to":
+        return f"{form(verb)} {thing} to {change.by} of its {rng.choice(('current ', 'original ', ''))}{noun}"
+    by = _by(rng, change)
+    forms = [f"{form(verb)} {thing} {by}"] * 3
+    if change.by.endswith(("%", "percent", "per cent")):
+        if change.up:
+            forms += [f"{form(Verb.of('add'))} {change.by} to {owned}"]
+        else:
+            forms += [
+                f"{form(Verb.of(rng.choice(('subtract', 'deduct', 'take'))))} {change.by} from {owned}",
+                f"{form(Verb.of(rng.choice(('take', 'cut', 'shave', 'knock'))))} {change.by} off {owned}",
+            ]
+    if not change.by.startswith(("a ", "half", "one ")):
+        forms += [f"{form(Verb.of('make'))} {name} {change.by} {_more(rng, change, attribute)}"]
+    return c.pick(*forms, held=(f"{form(Verb.of('let'))} {owned} {_verb(rng, change, attribute, transitive=False).base} {by}",))
+
+
+def described(c: Choice, change: Change, name: str, attribute: Attribute) -> str:
+    """The change as a description of the thing: "a cheetah that runs 20% faster"."""
+    rng = c.rng
+    noun = rng.choice(attribute.words)
+    its = rng.choice(("its ", "its maximum ", "its usual ", "the ")) if rng.random() < 0.8 else ""
+    if its.endswith("maximum ") and noun.startswith(("max", "top", "peak", "best")):
+        its = "its "
+    if change.form == "whole":
+        verb = Verb.of({"doubled": "double", "tripled": "triple", "quadrupled": "quadruple", "halved": "halve"}[change.by])
+        return c.pick(f"{name} that {verb.third} its {noun}", f"{name} {verb.gerund} its {noun}", f"{name} whose {noun} is {change.by}")
+    transitive = _verb(rng, change, attribute, transitive=True)
+    move = _verb(rng, change, attribute, transitive=False)
+    if change.form == "to":
+        return c.pick(
+            f"{name} whose {noun} {rng.choice((move.third, move.past))} to {change.by} of what it was",
+            f"{name} with its {noun} {transitive.participle} to {change.by}",
+        )
+    by = _by(rng, change)
+    forms = [
+        f"{name} that {rng.choice((transitive.third, transitive.past))} {its or 'its '}{noun} {by}",
+        f"{name} {transitive.gerund} {its or 'its '}{noun} {by}",
+        f"{name} whose {noun} {rng.choice((move.third, move.past))} {by}",
+        f"{name} whose {noun} is {transitive.participle} {by}",
+        f"{name} with its {noun} {transitive.participle} {by}",
+    ]
+    if not change.by.startswith(("a ", "half", "one ")):
+        more = _more(rng, change, attribute)
+        than = rng.choice(("", "", "", f" than its {noun}", " than usual", f" compared to its {noun}", " than normal", f" in its {noun}"))
+        motion = ("runs", "moves", "flies", "goes", "races", "sprints", "swims") if attribute.noun == "top speed" else ("is", "is", "becomes", "gets")
+        moving = ("running", "moving", "flying", "racing", "sprinting", "swimming") if attribute.noun == "top speed" else ("being", "growing", "becoming")
+        forms += [
+            f"{name} that {rng.choice(motion)} {change.by} {more}{than}",
+            f"{name} that's {change.by} {more}{than}",
+            f"{name} which is {change.by} {more}{than}",
+            f"{name} {rng.choice(moving)} {change.by} {more}{than}",
+            f"{name} with a {change.by} {more if not more.startswith(('more ', 'less ')) else 'greater' if change.up else 'smaller'} {noun}"
+            if " in " not in more
+            else f"{name} that's {change.by} {more}",
+        ]
+    return c.pick(*forms, held=(f"{name} {rng.choice(('improved' if change.up else 'hampered', 'altered'))} to be {change.by} {_more(rng, change, attribute)}",)
+                  if not change.by.startswith(("a ", "half", "one ")) else ())
+
+
+__all__ = ["Change", "article_free", "clause", "described", "draw_change", "gerund", "imperative", "participle", "percent"]

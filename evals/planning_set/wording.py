@@ -1,0 +1,123 @@
+"""Small English: verb forms, lists, plurals, and the drawing of alternatives of which some are held out."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+IRREGULAR = {
+    "grow": ("grew", "grown"),
+    "rise": ("rose", "risen"),
+    "shrink": ("shrank", "shrunk"),
+    "fall": ("fell", "fallen"),
+    "cut": ("cut", "cut"),
+    "go": ("went", "gone"),
+    "sink": ("sank", "sunk"),
+    "lose": ("lost", "lost"),
+    "spread": ("spread", "spread"),
+    "run": ("ran", "run"),
+    "build": ("built", "built"),
+    "bring": ("brought", "brought"),
+    "put": ("put", "put"),
+    "take": ("took", "taken"),
+    "make": ("made", "made"),
+    "let": ("let", "let"),
+    "speed": ("sped", "sped"),
+    "slow": ("slowed", "slowed"),
+    "knock": ("knocked", "knocked"),
+    "shallow": ("shallowed", "shallowed"),
+    "narrow": ("narrowed", "narrowed"),
+    "swell": ("swelled", "swollen"),
+}
+_DOUBLING = {"cut", "drop", "trim", "dip", "run", "put", "let", "ramp"} - {"ramp"}
+
+
+@dataclass(frozen=True)
+class Verb:
+    """The forms of a verb; particles ("scale up") stay behind each form."""
+
+    base: str
+    third: str
+    past: str
+    participle: str
+    gerund: str
+
+    @classmethod
+    def of(cls, text: str) -> Verb:
+        head, _, particle = text.replace("-", " ").partition(" ")
+        tail = f" {particle}" if particle else ""
+        past, participle = IRREGULAR.get(head, (_past(head), _past(head)))
+        third = head + ("es" if head.endswith(("s", "sh", "ch", "x", "o")) else "s")
+        if head.endswith("y") and head[-2] not in "aeiou":
+            third = head[:-1] + "ies"
+        stem = head[:-1] if head.endswith("e") and not head.endswith("ee") else head
+        if head in _DOUBLING:
+            stem = head + head[-1]
+        return cls(head + tail, third + tail, past + tail, participle + tail, stem + "ing" + tail)
+
+
+def _past(head: str) -> str:
+    if head in _DOUBLING:
+        return head + head[-1] + "ed"
+    if head.endswith("e"):
+        return head + "d"
+    if head.endswith("y") and head[-2] not in "aeiou":
+        return head[:-1] + "ied"
+    return head + "ed"
+
+
+def verbs(text: str) -> tuple[Verb, ...]:
+    """Verbs from a line of dictionary forms; a hyphen joins a particle ("scale-up")."""
+    return tuple(Verb.of(word) for word in text.split())
+
+
+@dataclass
+class Choice:
+    """Draws among alternatives. Those passed as `held` are used only where `held_out` is set, and then always,
+    so that every drawn sentence contains wording that no training question has.
+
+    `trail` records what was drawn where, as the name of the template.
+    """
+
+    rng: random.Random
+    held_out: bool = False
+    trail: list[str] = field(default_factory=list[str])
+
+    def pick(self, *options: str, held: Sequence[str] = ()) -> str:
+        if self.held_out and held:
+            index = self.rng.randrange(len(held))
+            self.trail.append(f"h{index}")
+            return held[index]
+        index = self.rng.randrange(len(options))
+        self.trail.append(str(index))
+        return options[index]
+
+
+def listed(items: Sequence[str], *, last: str = "and", comma: bool = True) -> str:
+    """`a, b, and c`."""
+    if len(items) < 3:
+        return f" {last} ".join(items)
+    return ", ".join(items[:-1]) + ("," if comma else "") + f" {last} " + items[-1]
+
+
+def plural(noun: str) -> str:
+    if noun.endswith("y") and noun[-2] not in "aeiou":
+        return noun[:-1] + "ies"
+    if noun.endswith(("s", "sh", "ch", "x")):
+        return noun + "es"
+    return "fish" if noun == "fish" else noun + "s"
+
+
+def sentence(text: str) -> str:
+    """`text` with a capital first letter and single spaces."""
+    text = " ".join(text.split())
+    return text[:1].upper() + text[1:]
+
+
+def article_free(text: str) -> str:
+    """`text` without a leading article."""
+    for article in ("the ", "The ", "a ", "an ", "A ", "An "):
+        if text.startswith(article):
+            return text[len(article) :]
+    return text

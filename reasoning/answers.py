@@ -1,0 +1,47 @@
+"""Reading the answer out of a completion, and telling whether two answers are the same."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal, InvalidOperation
+
+_MARKED = re.compile(r"(?:final answer|answer)\s*(?:is\b\s*:?|:)\s*(.+)", re.IGNORECASE)
+_NUMBER = re.compile(r"[+-]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:[eE][+-]?\d+)?")
+
+
+def last_boxed(text: str) -> str | None:
+    r"""The content of the last balanced `\boxed{...}`, or None."""
+    start = text.rfind("\\boxed{")
+    while start >= 0:
+        depth = 0
+        for at in range(start + len("\\boxed"), len(text)):
+            depth += (text[at] == "{") - (text[at] == "}")
+            if depth == 0:
+                return text[start + len("\\boxed{") : at].strip()
+        start = text.rfind("\\boxed{", 0, start)
+    return None
+
+
+def extract_answer(text: str) -> str | None:
+    r"""The answer in `text`: the last `\boxed{...}`, else what follows the last "answer:" or "answer is", else the last line.
+
+    None when there is no text at all: such a candidate casts no vote.
+    """
+    boxed = last_boxed(text)
+    if boxed:
+        return boxed
+    marked = _MARKED.findall(text)
+    line = marked[-1] if marked else next((x for x in reversed(text.splitlines()) if x.strip()), "")
+    return line.strip().strip("*").rstrip(".").strip() or None
+
+
+def canonical(answer: str) -> str:
+    """One spelling for answers that count as the same: case, white space, articles, thousands commas, trailing zeros."""
+    folded = " ".join(answer.casefold().split()).strip(" .\"'")
+    if _NUMBER.fullmatch(folded):
+        try:
+            number = Decimal(folded.replace(",", "")).normalize()
+        except InvalidOperation:
+            return folded
+        return "0" if number == 0 else str(number)
+    return re.sub(r"^(?:the|a|an) ", "", folded)
