@@ -109,7 +109,10 @@ class Engine(ABC):
         separator: str = "",
         budget: Budget | None = None,
     ) -> Context:
-        """`context` continued by what each of `parts` (its descendants) added. `text` re-reads it; `kv` reuses the KV as it is."""
+        """`context` continued by what each of `parts` (its descendants) added, with `separator` between them.
+
+        `text` reads it again as one text (capability `text_join`); `kv` reuses the KV as it is (`kv_join`).
+        """
         raise CapabilityError("kv_join" if how == "kv" else "text_join", self.info.uri)
 
     async def score(self, context: Context, text: str, *, budget: Budget | None = None) -> list[float]:

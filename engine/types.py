@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict
@@ -86,14 +87,28 @@ class SamplingParams:
         )
 
 
+def branch_seed(seed: int, index: int) -> int:
+    """The seed of branch `index`: `seed` itself for branch 0, else a 63-bit hash of both.
+
+    So branch `i` of `n` draws what a single run with `seed=branch_seed(seed, i)` draws.
+    """
+    if index == 0:
+        return seed
+    digest = hashlib.blake2b(f"{seed}/{index}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1
+
+
 @dataclass(frozen=True, kw_only=True)
 class Usage:
     """What work cost, in tokens.
 
-    `prompt_tokens` counts every token of the prompts, `cached_tokens` those of them whose KV was reused;
-    `generated_tokens` what was sampled; `drafted`/`accepted` count speculative tokens; `discarded_tokens` were generated and thrown
-    away (cancelled branches, losers). `critical_path_tokens` is the longest chain of generated tokens: a sum over
-    what ran one after the other, a maximum over what ran side by side. `calls` counts engine requests.
+    `prompt_tokens` counts every token of the prompts, `cached_tokens` those of them whose KV was reused. A prompt is
+    counted where it is read: by `prefill`, `extend` and `join` (in `Context.usage`) when the engine keeps the KV, by
+    each request when it is sent again. So prompt plus generated tokens, over all contexts and completions, is what the
+    budget books. `generated_tokens` were sampled; `drafted`/`accepted` count speculative tokens; `discarded_tokens`
+    were generated and thrown away (cancelled branches, losers). `critical_path_tokens` is the longest chain of generated
+    tokens: a sum over what ran one after the other, a maximum over what ran side by side. `calls` counts engine requests
+    that generate or score; reading a prompt is none.
     """
 
     prompt_tokens: int = 0

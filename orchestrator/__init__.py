@@ -1,1 +1,100 @@
+"""orchestrator: the face of Braid. An Agent plans a question as a graph, runs it and answers.
 
+    from orchestrator import Agent, tool
+
+Names are loaded when they are first used, so that the command line starts without importing what it does not need.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from engine import Budget, Envelope, Event
+    from executors import Limits, ToolContext, tool
+    from orchestrator.agent import Agent, RunStream
+    from orchestrator.errors import (
+        AgentClosedError,
+        ConfigurationError,
+        InvalidHistoryError,
+        InvalidQuestionError,
+        OrchestratorError,
+        OutputTypeError,
+        RunningLoopError,
+    )
+    from orchestrator.events import (
+        RoundFinished,
+        RoundStarted,
+        RunAnswered,
+        RunFailed,
+        RunFinished,
+        RunStarted,
+    )
+    from orchestrator.result import RunResult
+    from orchestrator.settings import Settings, load_settings
+
+__all__ = [
+    "Agent",
+    "AgentClosedError",
+    "Budget",
+    "ConfigurationError",
+    "Envelope",
+    "Event",
+    "InvalidHistoryError",
+    "InvalidQuestionError",
+    "Limits",
+    "OrchestratorError",
+    "OutputTypeError",
+    "RoundFinished",
+    "RoundStarted",
+    "RunAnswered",
+    "RunFailed",
+    "RunFinished",
+    "RunResult",
+    "RunStarted",
+    "RunStream",
+    "RunningLoopError",
+    "Settings",
+    "ToolContext",
+    "load_settings",
+    "tool",
+]
+
+_HOMES = {
+    "engine": ("Budget", "Envelope", "Event"),
+    "executors": ("Limits", "ToolContext", "tool"),
+    "orchestrator.agent": ("Agent", "RunStream"),
+    "orchestrator.errors": (
+        "AgentClosedError",
+        "ConfigurationError",
+        "InvalidHistoryError",
+        "InvalidQuestionError",
+        "OrchestratorError",
+        "OutputTypeError",
+        "RunningLoopError",
+    ),
+    "orchestrator.events": (
+        "RoundFinished",
+        "RoundStarted",
+        "RunAnswered",
+        "RunFailed",
+        "RunFinished",
+        "RunStarted",
+    ),
+    "orchestrator.result": ("RunResult",),
+    "orchestrator.settings": ("Settings", "load_settings"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOME_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

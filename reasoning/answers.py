@@ -32,7 +32,7 @@ def extract_answer(text: str) -> str | None:
         return boxed
     marked = _MARKED.findall(text)
     line = marked[-1] if marked else next((x for x in reversed(text.splitlines()) if x.strip()), "")
-    return line.strip().strip("*").rstrip(".").strip() or None
+    return line.strip().rstrip(".* ").lstrip("* ") or None
 
 
 def canonical(answer: str) -> str:

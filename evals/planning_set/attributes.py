@@ -208,7 +208,6 @@ OTHERS = tuple(
         ("wingspan", ("aircraft", "bird"), ("m",)),
         ("average depth", ("ocean",), ("m",)),
         ("longest span", ("bridge",), ("m",)),
-        ("floors", ("building",), ("floors",)),
     )
 )
 """Attributes that have no adjectives of their own: "the greater density"."""

@@ -331,7 +331,7 @@ def described(c: Choice, change: Change, name: str, attribute: Attribute) -> str
             if " in " not in more
             else f"{name} that's {change.by} {more}",
         ]
-    return c.pick(*forms, held=(f"{name} {rng.choice(('improved' if change.up else 'hampered', 'altered'))} to be {change.by} {_more(rng, change, attribute)}",)
+    return c.pick(*forms, held=(f"{name} altered to be {change.by} {_more(rng, change, attribute)}",)
                   if not change.by.startswith(("a ", "half", "one ")) else ())
 
 

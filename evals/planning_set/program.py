@@ -48,14 +48,12 @@ class Toolset:
         specific: look-up tools by attribute noun.
         calculate: name of the tool that evaluates arithmetic.
         rank: None where the plan has to compare for itself; then only two things can be compared.
-        clock: name of the tool that tells the time.
     """
 
     general: LookupTool = LookupTool(name="search")
     specific: Mapping[str, LookupTool] = field(default_factory=dict[str, LookupTool])
     calculate: str = "calculate"
     rank: RankTool | None = RankTool()
-    clock: str = "now"
 
     def lookup(self, attribute: str) -> LookupTool:
         return self.specific.get(attribute, self.general)
@@ -106,11 +104,14 @@ class Rank:
 
 
 @dataclass(frozen=True)
-class Clock:
-    pass
+class Call:
+    """A call of a tool that is none of the above; a text argument is quoted."""
+
+    tool: str
+    arguments: tuple[str | int | float | Ref, ...]
 
 
-Step = Lookup | Calculate | Rank | Clock
+Step = Lookup | Calculate | Rank | Call
 
 
 @dataclass(frozen=True)
@@ -151,8 +152,8 @@ class Builder:
     def rank(self, names: Sequence[str | Ref], values: Sequence[Ref], *, descending: bool) -> Ref:
         return self._add(Rank(tuple(names), tuple(values), descending))
 
-    def clock(self) -> Ref:
-        return self._add(Clock())
+    def call(self, tool: str, *arguments: str | int | float | Ref) -> Ref:
+        return self._add(Call(tool, arguments))
 
     def answer(self, *parts: Part) -> None:
         self.end = Answer(parts)
@@ -234,8 +235,8 @@ class _Writer:
                 pair = (f"[{numbers}]", f"[{words}]") if tool.values_first else (f"[{words}]", f"[{numbers}]")
                 order = tool.descending if descending else tool.ascending
                 return f"{tool.name}({', '.join((*pair, order))})"
-            case Clock():
-                return f"{self.tools.clock}()"
+            case Call(tool, arguments):
+                return f"{tool}({', '.join(self.argument(a) for a in arguments)})"
             case _:
                 assert_never(step)
 
@@ -252,6 +253,15 @@ class _Writer:
                 return f"{quoted(attribute)}, {alone}"
             case _:
                 assert_never(style)
+
+    def argument(self, value: str | int | float | Ref) -> str:
+        match value:
+            case str():
+                return quoted(value)
+            case Ref():
+                return self.expression(value)
+            case _:
+                return repr(value)
 
     def answer(self, answer: Answer) -> str:
         if len(answer.parts) == 1:

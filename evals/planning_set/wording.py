@@ -74,8 +74,8 @@ def verbs(text: str) -> tuple[Verb, ...]:
 
 @dataclass
 class Choice:
-    """Draws among alternatives. Those passed as `held` are used only where `held_out` is set, and then always,
-    so that every drawn sentence contains wording that no training question has.
+    """Draws among alternatives. Those passed as `held` are used only where `held_out` is set, and then more often
+    than not, so that such sentences contain wording that no training question has.
 
     `trail` records what was drawn where, as the name of the template.
     """
@@ -85,7 +85,7 @@ class Choice:
     trail: list[str] = field(default_factory=list[str])
 
     def pick(self, *options: str, held: Sequence[str] = ()) -> str:
-        if self.held_out and held:
+        if self.held_out and held and self.rng.random() < 0.65:
             index = self.rng.randrange(len(held))
             self.trail.append(f"h{index}")
             return held[index]

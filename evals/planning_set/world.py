@@ -9,7 +9,7 @@ import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
 from evals.planning_set.attributes import CHAINS, NAMED, NUMERIC, Attribute
 
@@ -142,14 +142,22 @@ class Atlas:
         return _sample(rng, [thing for thing in self._things if all(a in thing.facts for a in attributes)], count)
 
     def _attribute(self, rng: random.Random, attributes: Sequence[Attribute]) -> tuple[Attribute, str]:
-        """An attribute and a kind, each attribute as likely as the others whatever the atlas holds of it."""
+        """An attribute and one of the kinds that have it, however many things of each the atlas holds."""
         kinds = {a.noun: [kind for noun, kind in self._by_kind if noun == a.noun] for a in attributes}
-        attribute = rng.choice([a for a in attributes if kinds[a.noun]])
+        attribute = choose_attribute(rng, [a for a in attributes if kinds[a.noun]])
         weights = [len(self._by_kind[attribute.noun, kind]) for kind in kinds[attribute.noun]]
         return attribute, rng.choices(kinds[attribute.noun], weights)[0]
 
 
-def _sample[T](rng: random.Random, pool: Sequence[T], count: int) -> list[T]:
+def choose_attribute(rng: random.Random, attributes: Sequence[Attribute]) -> Attribute:
+    """One of `attributes`, those that people compare most (the first ones) being the likeliest."""
+    return rng.choice(attributes[:6] if rng.random() < 0.65 else attributes)
+
+
+_T = TypeVar("_T")
+
+
+def _sample(rng: random.Random, pool: Sequence[_T], count: int) -> list[_T]:
     if len(pool) < count:
         raise LookupError(f"{count} things were asked for, {len(pool)} are there")
     return rng.sample(pool, count)
@@ -191,11 +199,8 @@ def _thing(row: Mapping[str, object]) -> Thing:
     assert isinstance(facts, dict)
     kind = _KINDS.get(kind, kind)
     article: Article = ""
-    if kind in ("animal", "element"):
-        # "Cheetah" is how an encyclopedia files it; people write "a cheetah", and "the density of gold".
-        words = title.split()
-        title = " ".join(word if word[1:].lower() != word[1:] else word.lower() for word in words)
-        article = "a" if kind == "animal" else ""
+    if kind == "animal":
+        article = "a"
     elif kind in ("river", "desert", "sea", "ocean", "trench", "canal"):
         article = "the"
     elif title.split()[-1] in _LAST_WORDS or (kind == "tower" and title.endswith("Tower")):

@@ -1,0 +1,67 @@
+"""The conformance suite of engines: what every backend must do, and what each declared capability promises.
+
+Whoever writes an engine subclasses `EngineConformance` in a test file and gives it a fixture:
+
+    import pytest
+    from engine.conformance import EngineConformance
+
+    class TestMyEngine(EngineConformance):
+        prompt = "Once upon a time"      # any prompt that the model goes on from; see `ConformanceBase` for the rest
+
+        @pytest.fixture
+        async def engine(self):
+            async with await MyEngine.open(...) as engine:
+                yield engine
+
+pytest then runs the core on it, and one suite for each capability that the engine declares (the others are skipped, and the core
+checks that what is not declared raises `CapabilityError`). The tests are coroutines: pytest-asyncio in auto mode, or
+anyio's plugin, runs them. A single suite can be subclassed by itself: `CoreConformance`, `LogprobsConformance`, ...
+"""
+
+from engine.conformance.base import ConformanceBase
+from engine.conformance.capabilities import (
+    ChatConformance,
+    CutConformance,
+    GrammarConformance,
+    KVJoinConformance,
+    LogprobsConformance,
+    NativeNConformance,
+    PromptLogprobsConformance,
+    SeedConformance,
+    TextJoinConformance,
+    TokenIdsConformance,
+)
+from engine.conformance.core import CoreConformance
+
+
+class EngineConformance(
+    CoreConformance,
+    ChatConformance,
+    TokenIdsConformance,
+    LogprobsConformance,
+    PromptLogprobsConformance,
+    CutConformance,
+    TextJoinConformance,
+    KVJoinConformance,
+    NativeNConformance,
+    SeedConformance,
+    GrammarConformance,
+):
+    """Everything: the core, and the suite of each capability that the engine declares."""
+
+
+__all__ = [
+    "ChatConformance",
+    "ConformanceBase",
+    "CoreConformance",
+    "CutConformance",
+    "EngineConformance",
+    "GrammarConformance",
+    "KVJoinConformance",
+    "LogprobsConformance",
+    "NativeNConformance",
+    "PromptLogprobsConformance",
+    "SeedConformance",
+    "TextJoinConformance",
+    "TokenIdsConformance",
+]

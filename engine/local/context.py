@@ -1,0 +1,64 @@
+"""The local engine's handle on what a model has read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from engine.base import Context
+from engine.types import Usage
+
+if TYPE_CHECKING:
+    from engine.local.engine import LocalEngine
+    from engine.local.kv import Segment
+
+
+class LocalContext(Context):
+    """Token ids, and the KV of a beginning of them: usually of all but the last, which the next step reads."""
+
+    def __init__(
+        self, engine: LocalEngine, ids: tuple[int, ...], segment: Segment | None, critical: int, usage: Usage
+    ) -> None:
+        self.engine = engine
+        self.ids = ids
+        self.segment = segment
+        self._critical = critical
+        self._usage = usage
+        self._released = False
+        self._text: str | None = None
+        engine._opened(self)
+
+    @property
+    def text(self) -> str:
+        if self._text is None:
+            self._text = self.engine.decode(self.ids)
+        return self._text
+
+    @property
+    def token_ids(self) -> tuple[int, ...]:
+        return self.ids
+
+    @property
+    def token_count(self) -> int:
+        return len(self.ids)
+
+    @property
+    def critical_path_tokens(self) -> int:
+        return self._critical
+
+    @property
+    def usage(self) -> Usage:
+        return self._usage
+
+    @property
+    def released(self) -> bool:
+        return self._released
+
+    def release(self) -> None:
+        if not self._released:
+            self._released = True
+            self.segment = None
+            self.engine._closed_context(self)
+
+    def __repr__(self) -> str:
+        state = "released" if self._released else f"{len(self.ids)} tokens"
+        return f"<LocalContext of {self.engine.info.uri}: {state}>"

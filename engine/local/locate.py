@@ -1,0 +1,48 @@
+"""From a model's name to its folder, without the network: a folder, one of Braid's own models, or the hub's cache."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+
+from engine.errors import EngineURIError
+
+
+def own_models() -> dict[str, Path]:
+    """Braid's own models that this installation carries: name -> folder."""
+    home = Path(str(resources.files("engine.local"))) / "models"
+    if not home.is_dir():
+        return {}
+    return {path.name: path for path in sorted(home.iterdir()) if (path / "config.json").is_file()}
+
+
+def locate_model(name_or_path: str | Path) -> Path:
+    """The folder of a model. Raises `EngineURIError` when there is none; never goes to the network."""
+    folder = Path(name_or_path).expanduser()
+    if folder.is_dir():
+        if (folder / "config.json").is_file():
+            return folder
+        raise EngineURIError(f"the folder {str(folder)!r} holds no model: it has no config.json")
+    name = str(name_or_path)
+    own = own_models()
+    if name in own:
+        return own[name]
+    cached = _hub_cache(name)
+    if cached is not None:
+        return cached
+    listed = ", ".join(f"local:{known}" for known in own) or "none in this installation"
+    raise EngineURIError(
+        f"no model {name!r}: it is no folder, none of Braid's own models ({listed}), and not in the Hugging Face cache. "
+        f"Give a folder with config.json, or fetch the model first: hf download {name}"
+    )
+
+
+def _hub_cache(name: str) -> Path | None:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    try:
+        folder = Path(snapshot_download(name, local_files_only=True))
+    except (HFValidationError, LocalEntryNotFoundError):
+        return None
+    return folder if (folder / "config.json").is_file() else None

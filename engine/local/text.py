@@ -1,0 +1,102 @@
+"""Text to token ids and back: prompts, and decoding a growing completion without tearing characters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from engine.errors import InvalidParamsError
+from engine.prompts import ChatPrompt, TextPrompt, TokenPrompt, plain_chat
+
+_TORN = "\ufffd"
+_LOOK_BACK = 6
+
+
+class TextCodec:
+    """A Hugging Face tokenizer as the engine needs it.
+
+    Special tokens written in a text are read as such (`<|end|>` is one token, not its characters): prompts for
+    models with their own markup rely on it. Neutralise untrusted text before putting it into a prompt.
+    """
+
+    def __init__(self, tokenizer: Any, vocabulary: int) -> None:
+        self._tokenizer = tokenizer
+        self.vocabulary = vocabulary
+        self.has_template = bool(getattr(tokenizer, "chat_template", None))
+
+    def read(self, prompt: TextPrompt | ChatPrompt | TokenPrompt) -> tuple[int, ...]:
+        """The ids of a prompt. Text gets the special tokens that the tokenizer puts before a document."""
+        match prompt:
+            case TextPrompt(text):
+                ids = self._document(text)
+            case ChatPrompt(messages):
+                if self.has_template:
+                    rendered = self._tokenizer.apply_chat_template(
+                        list(messages), tokenize=False, add_generation_prompt=True
+                    )
+                    ids = self.encode(rendered)
+                else:
+                    ids = self._document(plain_chat(messages))
+            case TokenPrompt(ids):
+                bad = [token for token in ids if not 0 <= token < self.vocabulary]
+                if bad:
+                    raise InvalidParamsError(
+                        f"token ids must lie in 0..{self.vocabulary - 1}; the prompt has {bad[:5]}"
+                    )
+        if not ids:
+            raise InvalidParamsError("the prompt has no tokens")
+        return ids
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        """The ids of text that continues something: nothing is put before or after it."""
+        return tuple(self._tokenizer.encode(text, add_special_tokens=False))
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of ids, special tokens included. Torn characters come out as U+FFFD."""
+        return self._tokenizer.decode(
+            list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False
+        )
+
+    def _document(self, text: str) -> tuple[int, ...]:
+        bos = self._tokenizer.bos_token
+        if bos and text.startswith(bos):  # already marked up by the caller; a second one would be wrong
+            return self.encode(text)
+        return tuple(self._tokenizer.encode(text, add_special_tokens=True))
+
+
+class GrowingText:
+    """Decodes a sequence that grows token by token.
+
+    A token's text can depend on its neighbours, and a character's bytes can be spread over several tokens, so each step
+    decodes a short window and shows what is new in it, once it ends with a whole character.
+    """
+
+    def __init__(self, codec: TextCodec, before: Sequence[int]) -> None:
+        self._codec = codec
+        self._window = list(before[-_LOOK_BACK:])
+        self._known = codec.decode(self._window)
+        self._fresh = 0
+        self.torn = False
+        """Whether the last token ended inside a character."""
+
+    def push(self, token: int) -> str:
+        """The text that `token` completes; empty while a character is torn."""
+        self._window.append(token)
+        self._fresh += 1
+        text = self._codec.decode(self._window)
+        self.torn = text.endswith(_TORN)
+        return "" if self.torn else self._show(text)
+
+    def flush(self) -> str:
+        """What is still held back, torn as it is."""
+        if not self._fresh:
+            return ""
+        self.torn = False
+        return self._show(self._codec.decode(self._window))
+
+    def _show(self, text: str) -> str:
+        shown = text[len(self._known) :]
+        self._window = self._window[-self._fresh :]
+        self._fresh = 0
+        self._known = self._codec.decode(self._window)
+        return shown

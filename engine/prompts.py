@@ -1,0 +1,66 @@
+"""Reading a prompt at the border: which of the three forms it is, and how chat looks to a model without a template."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from engine.errors import InvalidParamsError
+from engine.types import Message, Prompt
+
+_ROLES = ("system", "user", "assistant")
+
+
+@dataclass(frozen=True)
+class TextPrompt:
+    text: str
+
+
+@dataclass(frozen=True)
+class ChatPrompt:
+    messages: tuple[Message, ...]
+
+
+@dataclass(frozen=True)
+class TokenPrompt:
+    ids: tuple[int, ...]
+
+
+def read_prompt(prompt: Prompt) -> TextPrompt | ChatPrompt | TokenPrompt:
+    """Check a prompt and say which form it has. Raises `InvalidParamsError` for an empty or malformed one."""
+    raw: object = prompt
+    if isinstance(raw, str):
+        if not raw:
+            raise InvalidParamsError("the prompt is empty; give at least one character")
+        return TextPrompt(raw)
+    if not isinstance(raw, Sequence) or isinstance(raw, bytes | bytearray):
+        raise InvalidParamsError(f"a prompt is text, a list of messages or a list of token ids, got {raw!r}")
+    items = cast("Sequence[object]", raw)
+    if not items:
+        raise InvalidParamsError("the prompt is empty; give at least one message or token id")
+    if all(isinstance(item, int) and not isinstance(item, bool) for item in items):
+        return TokenPrompt(tuple(cast("Sequence[int]", items)))
+    return ChatPrompt(tuple(_message(item, place) for place, item in enumerate(items)))
+
+
+def _message(item: object, place: int) -> Message:
+    if not isinstance(item, Mapping):
+        raise InvalidParamsError(f"prompt item {place} must be a message with 'role' and 'content', got {item!r}")
+    fields = cast("Mapping[str, Any]", item)
+    role, content = fields.get("role"), fields.get("content")
+    if role not in _ROLES:
+        raise InvalidParamsError(f"message {place}: role must be one of {_ROLES}, got {role!r}")
+    if not isinstance(content, str):
+        raise InvalidParamsError(f"message {place}: content must be text, got {content!r}")
+    return Message(role=role, content=content)
+
+
+def plain_chat(messages: Sequence[Message]) -> str:
+    """Chat as plain text, for models without a chat template.
+
+    Each message is `System: ...`, `User: ...` or `Assistant: ...`, one empty line apart; the text ends with
+    `Assistant:`, where the model goes on.
+    """
+    turns = [f"{message['role'].capitalize()}: {message['content']}" for message in messages]
+    return "\n\n".join([*turns, "Assistant:"])

@@ -1,0 +1,42 @@
+"""Reading `http://host:port/v1#model`: where the server is, which model is meant, and what may be shown of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import httpx
+
+from engine.errors import EngineURIError
+
+_FORM = "expected http(s)://host[:port]/path#model, such as http://127.0.0.1:8000/v1#my-model"
+
+
+@dataclass(frozen=True)
+class Address:
+    """`url` is used exactly as given (nothing is added to its path); `shown` has no query, where some servers want keys."""
+
+    url: httpx.URL
+    shown: str
+    model: str | None
+
+    @property
+    def in_the_clear(self) -> bool:
+        """True when what is sent can be read on the way: plain http to another machine."""
+        return self.url.scheme == "http" and self.url.host not in ("localhost", "127.0.0.1", "::1")
+
+
+def read_address(address: str) -> Address:
+    """Parse an address. Raises `EngineURIError`, which never repeats a password."""
+    base, _, model = address.partition("#")
+    try:
+        url = httpx.URL(base)
+    except (httpx.InvalidURL, ValueError, TypeError):
+        raise EngineURIError(f"cannot read the server address; {_FORM}") from None
+    if url.userinfo:
+        raise EngineURIError(
+            "the server address holds a user name or password; put the key into an environment variable "
+            "and name it with api_key_env="
+        )
+    if url.scheme not in ("http", "https") or not url.host:
+        raise EngineURIError(f"cannot read the server address {base!r}; {_FORM}")
+    return Address(url, str(url.copy_with(query=None)).rstrip("/"), model.strip() or None)

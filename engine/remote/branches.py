@@ -1,0 +1,249 @@
+"""One response read branch by branch: tokens as they come, stop strings, log-probabilities, and what it all cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from engine.errors import CapabilityError, EngineResponseError
+from engine.remote.client import Failure
+from engine.remote.wire import Endpoint, Part, Piece, WireUsage, read_reply
+from engine.stopping import find_stop, held_back
+from engine.types import FinishReason, SamplingParams, Token, Usage
+
+# A server that honours a stop string may still send the rest of a token; one that goes on after that ignores it.
+_PIECES_AFTER_STOP = 2
+
+
+@dataclass
+class Branch:
+    """One of the `n` completions of a request, in the making."""
+
+    index: int
+    tokens: list[Token] = field(default_factory=list[Token])
+    held: list[Token] = field(default_factory=list[Token])
+    token_ids: list[int] = field(default_factory=list[int])
+    pieces: int = 0
+    parts: int = 0
+    raw_bytes: int = 0
+    pieces_after_stop: int = 0
+    ended: bool = False
+    stop_hit: str | None = None
+    finish: FinishReason | None = None
+
+    @property
+    def text(self) -> str:
+        return "".join(token.text for token in self.tokens)
+
+    def add(self, tokens: Sequence[Token], stops: Sequence[str]) -> list[Token]:
+        """Take in new tokens; return those that no stop string can touch any more."""
+        self.held.extend(tokens)
+        text = "".join(token.text for token in self.held)
+        if hit := find_stop(text, stops):
+            at, self.stop_hit = hit
+            self.finish = "stop"
+            ready = _until(self.held, at)
+            self.held = []
+        else:
+            ready = _whole(self.held, len(text) - held_back(text, stops))
+            self.held = self.held[len(ready) :]
+        self.tokens.extend(ready)
+        return ready
+
+    def flush(self) -> list[Token]:
+        ready, self.held = self.held, []
+        self.tokens.extend(ready)
+        return ready
+
+
+def _whole(tokens: Sequence[Token], length: int) -> list[Token]:
+    """The leading tokens that lie wholly inside the first `length` characters."""
+    ready: list[Token] = []
+    for token in tokens:
+        length -= len(token.text)
+        if length < 0:
+            break
+        ready.append(token)
+    return ready
+
+
+def _until(tokens: Sequence[Token], length: int) -> list[Token]:
+    """The tokens of the first `length` characters; the last one is shortened to fit."""
+    ready: list[Token] = []
+    for token in tokens:
+        if length <= 0:
+            break
+        ready.append(token if len(token.text) <= length else replace(token, text=token.text[:length]))
+        length -= len(token.text)
+    return ready
+
+
+class BranchReader:
+    """Reads one response of `len(indexes)` branches; `indexes` are their places in the caller's `n`.
+
+    `estimate` turns a number of UTF-8 bytes into tokens, for servers that report no usage.
+    """
+
+    def __init__(
+        self,
+        *,
+        endpoint: Endpoint,
+        params: SamplingParams,
+        indexes: Sequence[int],
+        prompt_tokens: int,
+        tokens_per_byte: float,
+        server: str,
+    ) -> None:
+        self.committed = False
+        self.usage: WireUsage | None = None
+        self.discarded = 0
+        self.branches: dict[int, Branch] = {}
+        self._endpoint: Endpoint = endpoint
+        self._params = params
+        self._indexes = list(indexes)
+        self._prompt_tokens = prompt_tokens
+        self._tokens_per_byte = tokens_per_byte
+        self._server = server
+
+    @property
+    def satisfied(self) -> bool:
+        """Every branch ended at a stop string that the server goes on to ignore."""
+        ignoring = [b.pieces_after_stop > _PIECES_AFTER_STOP for b in self.branches.values() if not b.ended]
+        return len(self.branches) == len(self._indexes) and bool(ignoring) and all(ignoring)
+
+    def reset(self) -> None:
+        self.discarded += sum(self.generated().values())
+        self.branches.clear()
+        self.usage = None
+
+    def feed(self, payload: object) -> list[Token]:
+        reply = read_reply(self._endpoint, payload)
+        self.usage = reply.usage or self.usage
+        return [token for piece in reply.pieces for token in self._piece(piece)]
+
+    def _piece(self, piece: Piece) -> list[Token]:
+        if not 0 <= piece.index < len(self._indexes):
+            raise EngineResponseError(
+                f"{self._server}: the server sent choice {piece.index}, but {len(self._indexes)} were asked for"
+            )
+        index = self._indexes[piece.index]
+        branch = self.branches.setdefault(index, Branch(index))
+        branch.raw_bytes += len(piece.text.encode())
+        branch.pieces += bool(piece.text)
+        branch.parts += len(piece.parts)
+        ready: list[Token] = []
+        if branch.finish is None:
+            wanted = self._params.logprobs
+            if wanted is not None and piece.text and not branch.parts:
+                raise CapabilityError(
+                    "logprobs", self._server, "the server ignores the request for log-probabilities"
+                )
+            branch.token_ids.extend(piece.token_ids)
+            ready = branch.add(_tokens(index, piece, wanted), self._params.stop)
+        else:
+            branch.pieces_after_stop += bool(piece.text)
+        if piece.finish is not None:
+            branch.ended = True
+            if branch.finish is None:
+                branch.finish = self._finish(piece.finish)
+                branch.stop_hit = piece.stop_hit if piece.stop_hit in self._params.stop else None
+        return ready
+
+    def _finish(self, said: str) -> FinishReason:
+        match said:
+            case "length":
+                return "length"
+            case "abort" | "cancelled":
+                return "cancelled"
+            case "content_filter":
+                raise EngineResponseError(
+                    f"{self._server}: the server's content filter stopped the completion"
+                )
+            case _:
+                return "stop"
+
+    def end(self, *, done: bool) -> list[Token]:
+        """The last token of each branch, with finish reason and usage."""
+        if not self.branches and done:
+            raise EngineResponseError(f"{self._server}: the response has no choices")
+        if not self.branches or any(branch.finish is None for branch in self.branches.values()):
+            if not done:
+                raise Failure("the connection ended before the completion did", retryable=True, lost=True)
+            for branch in self.branches.values():
+                full = self._params.max_tokens <= branch.parts
+                branch.finish = branch.finish or ("length" if full else "stop")
+        last: list[Token] = []
+        for index, usage in self.shares().items():
+            branch = self.branches[index]
+            last.extend(branch.flush())
+            last.append(
+                Token(
+                    text="", index=index, finish_reason=branch.finish, stop_hit=branch.stop_hit, usage=usage
+                )
+            )
+        return last
+
+    def generated(self) -> dict[int, int]:
+        """Tokens generated so far by each branch: counted where the server tells, else estimated."""
+        counts = {index: self._count(branch) for index, branch in self.branches.items()}
+        total = self.usage.completion_tokens if self.usage else None
+        return _apportion(total, counts) if total is not None and counts else counts
+
+    def _count(self, branch: Branch) -> int:
+        if branch.token_ids or branch.parts:
+            return max(len(branch.token_ids), branch.parts)
+        if branch.finish == "length":
+            return self._params.max_tokens
+        # Servers stream about one token a piece; a response in one piece is measured by its length.
+        guess = branch.pieces if branch.pieces > 1 else round(branch.raw_bytes * self._tokens_per_byte)
+        return min(max(guess, bool(branch.raw_bytes)), self._params.max_tokens)
+
+    def shares(self) -> dict[int, Usage]:
+        """Usage of each branch. The first one carries the prompt, which the server reads once for all of them."""
+        shares: dict[int, Usage] = {}
+        for place, (index, count) in enumerate(sorted(self.generated().items())):
+            first = Usage()
+            if place == 0:
+                first = Usage(
+                    prompt_tokens=self.usage.prompt_tokens if self.usage else self._prompt_tokens,
+                    cached_tokens=self.usage.cached_tokens if self.usage else 0,
+                    discarded_tokens=self.discarded,
+                    calls=1,
+                )
+            shares[index] = replace(
+                first, generated_tokens=count + first.discarded_tokens, critical_path_tokens=count
+            )
+        return shares
+
+
+def _apportion(total: int, weights: dict[int, int]) -> dict[int, int]:
+    """`total` split in proportion to `weights`, in whole numbers that add up to it (largest remainders)."""
+    if len(weights) == 1:
+        return dict.fromkeys(weights, total)
+    whole = sum(weights.values()) or len(weights)
+    exact = {
+        index: total * (weight if sum(weights.values()) else 1) / whole for index, weight in weights.items()
+    }
+    shares = {index: int(value) for index, value in exact.items()}
+    for index in sorted(exact, key=lambda i: shares[i] - exact[i])[: total - sum(shares.values())]:
+        shares[index] += 1
+    return shares
+
+
+def _tokens(index: int, piece: Piece, wanted: int | None) -> list[Token]:
+    """The piece as tokens: one for each part when the parts spell its text, else its text goes with the last part."""
+    if not piece.parts or wanted is None:
+        only = piece.token_ids[0] if len(piece.token_ids) == 1 else None
+        return [Token(text=piece.text, index=index, id=only)] if piece.text else []
+    spelled = "".join(part.text for part in piece.parts) == piece.text
+    texts = [part.text for part in piece.parts] if spelled else [""] * (len(piece.parts) - 1) + [piece.text]
+    ids: list[int | None] = [None] * len(piece.parts)
+    if len(piece.token_ids) == len(piece.parts):
+        ids = list(piece.token_ids)
+    return [
+        _token(index, text, part, id, wanted) for text, part, id in zip(texts, piece.parts, ids, strict=True)
+    ]
+
+
+def _token(index: int, text: str, part: Part, id: int | None, wanted: int) -> Token:
+    return Token(text=text, index=index, id=id, logprob=part.logprob, top_logprobs=part.top[:wanted])

@@ -1,0 +1,389 @@
+"""The HTTP side: one server, its key, a cap on concurrent requests, retries, and streams that end in typed errors.
+
+What is retried: 408, 425, 429, 5xx (but 501 and 505), refused or lost connections, and silence before the first byte, as long
+as nothing of the response has been handed on. Waiting is exponential with full jitter (Brooker, "Exponential Backoff And
+Jitter", 2015); `Retry-After` is honoured. The key lives in a `SecretStr`, and every text that comes from the server or from
+httpx passes `scrub` before it enters an error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any, Protocol
+
+import httpx
+from pydantic import SecretStr
+
+from engine.budget import Budget
+from engine.errors import EngineConnectionError, EngineError, EngineResponseError
+from engine.remote.sse import SSEParser
+from engine.remote.wire import read_error, read_json
+from engine.types import Token
+
+MAX_ERROR_CHARS = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetryPolicy:
+    """`base * 2**attempt` seconds, capped, is the most that is waited; the wait is drawn uniformly below it.
+
+    A server that asks (Retry-After) for more than `longest_wait` is not waited for.
+    """
+
+    max_retries: int = 4
+    base: float = 0.5
+    cap: float = 20.0
+    longest_wait: float = 90.0
+
+    def wait(self, attempt: int, asked: float | None) -> float:
+        """Seconds before attempt number `attempt + 1` (the first is 0); never less than the server asked for."""
+        jitter = random.uniform(0.0, min(self.cap, self.base * 2**attempt))
+        return jitter if asked is None else asked + min(jitter, 1.0)
+
+
+class RejectedError(EngineResponseError):
+    """The server refused the request; `said` is its explanation, in lower case, for the reader that looks for a reason."""
+
+    def __init__(self, message: str, *, status: int | None, said: str) -> None:
+        super().__init__(message, status=status)
+        self.said = said.lower()
+
+
+class Failure(Exception):
+    """One attempt failed. Stays inside this package: `Client` retries it or turns it into a typed error."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        retryable: bool,
+        lost: bool = False,
+        status: int | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.retryable = retryable
+        self.lost = lost
+        self.status = status
+        self.retry_after = retry_after
+
+
+class StreamReader(Protocol):
+    """What reads one response: keeps its state, says when it is satisfied, and starts over when the request is repeated."""
+
+    committed: bool
+    """True once something was handed on that cannot be taken back: no retry from then on."""
+
+    @property
+    def satisfied(self) -> bool:
+        """Everything that is wanted has come; the rest of the response need not be read."""
+        ...
+
+    def feed(self, payload: object) -> list[Token]: ...
+
+    def end(self, *, done: bool) -> list[Token]:
+        """The response is over (`done`: the server said so). Raises `Failure` when it is not complete."""
+        ...
+
+    def reset(self) -> None: ...
+
+
+def retryable_status(status: int) -> bool:
+    return status in (408, 425, 429) or (500 <= status < 600 and status not in (501, 505))
+
+
+def retry_after(headers: Mapping[str, str], *, now: float | None = None) -> float | None:
+    """Seconds that the server asks to wait: `retry-after-ms`, or Retry-After as seconds or as an HTTP date; None if unsaid."""
+    try:
+        if (value := headers.get("retry-after-ms")) is not None:
+            return max(0.0, float(value) / 1000)
+        if (value := headers.get("retry-after")) is None:
+            return None
+        if value.strip().replace(".", "", 1).isdigit():
+            return float(value)
+        return max(0.0, parsedate_to_datetime(value).timestamp() - (time.time() if now is None else now))
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+class _BearerAuth(httpx.Auth):
+    """Adds the key to each request, so that no client or header object holds it in the clear."""
+
+    def __init__(self, key: SecretStr) -> None:
+        self._key = key
+
+    def auth_flow(self, request: httpx.Request) -> Any:
+        request.headers["Authorization"] = f"Bearer {self._key.get_secret_value()}"
+        yield request
+
+
+class Client:
+    """Requests to one server. Not bound to a model; `RemoteEngine` owns it."""
+
+    def __init__(
+        self,
+        url: httpx.URL,
+        *,
+        shown: str,
+        key: SecretStr | None,
+        headers: Mapping[str, str],
+        timeout: float,
+        concurrency: int,
+        retries: RetryPolicy,
+    ) -> None:
+        self.shown = shown
+        self.retries = retries
+        self._timeout = timeout
+        self._params = url.params
+        self._base = str(url.copy_with(query=None)).rstrip("/")
+        private = [*headers.values(), *self._params.values()]
+        self._secrets = [SecretStr(value) for value in private if len(value) >= 8]
+        if key is not None:
+            self._secrets.insert(0, key)
+        self._slots = asyncio.Semaphore(concurrency)
+        self._at_work: set[asyncio.Task[Any]] = set()
+        self._cut_off: set[asyncio.Task[Any]] = set()
+        self._closed = False
+        self._http = httpx.AsyncClient(
+            headers=dict(headers),
+            auth=_BearerAuth(key) if key is not None else None,
+            timeout=httpx.Timeout(timeout, connect=min(10.0, timeout), pool=None),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=concurrency),
+            follow_redirects=False,
+        )
+
+    def scrub(self, text: str) -> str:
+        """`text` without the key and without the values of the caller's own headers, and not too long."""
+        for secret in self._secrets:
+            if secret.get_secret_value():
+                text = text.replace(secret.get_secret_value(), "[redacted]")
+        return text if len(text) <= MAX_ERROR_CHARS else text[:MAX_ERROR_CHARS] + "..."
+
+    async def get(self, path: str, *, budget: Budget, max_retries: int | None = None) -> object:
+        """The parsed JSON behind `path`."""
+        return await self._whole("GET", path, None, budget, max_retries)
+
+    async def post(self, path: str, body: dict[str, Any], *, budget: Budget) -> object:
+        """The parsed JSON that the server answers to `body`."""
+        return await self._whole("POST", path, body, budget, None)
+
+    async def stream(
+        self, path: str, body: dict[str, Any], reader: StreamReader, *, budget: Budget
+    ) -> AsyncGenerator[list[Token]]:
+        """What `reader` makes of the response, piece by piece. Closing this generator closes the connection.
+
+        Raises `EngineConnectionError`, `EngineResponseError` (`RejectedError` for 4xx) or `BudgetExceededError` (deadline).
+        """
+        attempt = 0
+        while True:
+            try:
+                async with self._slot(budget), aclosing(self._events(path, body, reader, budget)) as events:
+                    async for tokens in events:
+                        yield tokens
+                return
+            except Failure as failure:
+                if reader.committed:
+                    failure.retryable = False
+                await self._again(failure, f"POST {path}", attempt, None, budget)
+            reader.reset()
+            attempt += 1
+
+    async def close(self) -> None:
+        """Hang up on everything. Calls under way end with an `EngineError`."""
+        self._closed = True
+        for task in self._at_work:
+            self._cut_off.add(task)
+            task.cancel()
+        await self._http.aclose()
+
+    async def _whole(
+        self, method: str, path: str, body: dict[str, Any] | None, budget: Budget, max_retries: int | None
+    ) -> object:
+        attempt = 0
+        while True:
+            try:
+                async with self._slot(budget), self._opened(method, path, body, budget) as response:
+                    return self._json(await self._rest(response, budget))
+            except Failure as failure:
+                await self._again(failure, f"{method} {path}", attempt, max_retries, budget)
+            attempt += 1
+
+    async def _events(
+        self, path: str, body: dict[str, Any], reader: StreamReader, budget: Budget
+    ) -> AsyncGenerator[list[Token]]:
+        async with self._opened("POST", path, body, budget) as response:
+            if "event-stream" not in response.headers.get("content-type", ""):
+                # A server that does not stream answers in one piece.
+                yield [
+                    *reader.feed(self._checked(await self._rest(response, budget))),
+                    *reader.end(done=True),
+                ]
+                return
+            parser = SSEParser()
+            source = response.aiter_bytes()
+            over = False
+            while not over:
+                chunk = await self._chunk(source, budget)
+                for data in parser.close() if chunk is None else parser.feed(chunk):
+                    if data.strip() == "[DONE]":
+                        yield reader.end(done=True)
+                        return
+                    try:
+                        payload = self._checked(data)
+                    except EngineResponseError:
+                        if chunk is None:
+                            break  # the connection ended inside an event: `end` says that it was lost
+                        raise
+                    if tokens := reader.feed(payload):
+                        yield tokens
+                over = chunk is None or reader.satisfied
+            yield reader.end(done=False)
+
+    def _json(self, text: str) -> object:
+        try:
+            return read_json(text)
+        except EngineResponseError as error:
+            raise EngineResponseError(self.scrub(f"{self.shown}: {error}")) from None
+
+    def _checked(self, text: str) -> object:
+        """Parsed JSON that is no error. An error inside a stream has only its own `code` to say whether to retry."""
+        payload = self._json(text)
+        if error := read_error(payload):
+            said = self.scrub(error.message)
+            raise Failure(
+                f"error in the response: {said}",
+                retryable=error.code is not None and retryable_status(error.code),
+                status=error.code,
+            )
+        return payload
+
+    async def _chunk(self, source: AsyncIterator[bytes], budget: Budget) -> bytes | None:
+        with self._translated("reading the response"):
+            async with self._working(budget):
+                return await anext(source, None)
+
+    async def _rest(self, response: httpx.Response, budget: Budget) -> str:
+        with self._translated("reading the response"):
+            async with self._working(budget):
+                await response.aread()
+        return response.text
+
+    @asynccontextmanager
+    async def _opened(
+        self, method: str, path: str, body: dict[str, Any] | None, budget: Budget
+    ) -> AsyncIterator[httpx.Response]:
+        with self._translated("sending the request"):
+            request = self._http.build_request(method, f"{self._base}/{path}", params=self._params, json=body)
+            async with self._working(budget):
+                response = await self._http.send(request, stream=True)
+        try:
+            if not response.is_success:
+                await self._refuse(response, budget)
+            yield response
+        finally:
+            await response.aclose()
+
+    async def _refuse(self, response: httpx.Response, budget: Budget) -> None:
+        """Raise what an answer other than 2xx means."""
+        text = await self._rest(response, budget)
+        try:
+            error = read_error(read_json(text))
+        except EngineResponseError:
+            error = None
+        said = self.scrub(error.message if error else text.strip() or response.reason_phrase)
+        raise Failure(
+            f"HTTP {response.status_code}: {said}",
+            retryable=retryable_status(response.status_code),
+            status=response.status_code,
+            retry_after=retry_after(response.headers),
+        )
+
+    @asynccontextmanager
+    async def _slot(self, budget: Budget) -> AsyncIterator[None]:
+        async with self._working(budget):
+            await self._slots.acquire()
+        try:
+            yield
+        finally:
+            self._slots.release()
+
+    @asynccontextmanager
+    async def _working(self, budget: Budget) -> AsyncIterator[None]:
+        """Around every wait: the budget's deadline holds, and `close` ends it."""
+        if self._closed:
+            raise EngineError(f"{self.shown}: the engine is closed")
+        budget.check_time()
+        task = asyncio.current_task()
+        assert task is not None, "the engine's coroutines run in asyncio tasks"
+        remaining = budget.remaining_seconds()
+        # A little more than what remains, so that the deadline has passed for `check_time` as well.
+        limit = asyncio.timeout(None if remaining is None else remaining + 0.005)
+        self._at_work.add(task)
+        try:
+            async with limit:
+                yield
+        except TimeoutError:
+            if limit.expired():
+                budget.check_time()
+            raise
+        except asyncio.CancelledError:
+            if task in self._cut_off and task.uncancel() == 0:
+                raise EngineError(f"{self.shown}: the engine was closed while it worked") from None
+            raise
+        finally:
+            self._at_work.discard(task)
+            self._cut_off.discard(task)
+
+    def _translated(self, doing: str) -> _Translated:
+        return _Translated(self, doing, self._timeout)
+
+    async def _again(
+        self, failure: Failure, what: str, attempt: int, max_retries: int | None, budget: Budget
+    ) -> None:
+        """Wait before the next attempt, or raise the typed error when there is none."""
+        allowed = self.retries.max_retries if max_retries is None else max_retries
+        asked = failure.retry_after
+        if not failure.retryable or attempt >= allowed or (asked or 0.0) > self.retries.longest_wait:
+            tries = "" if attempt == 0 else f" (after {attempt + 1} attempts)"
+            message = f"{self.shown}: {what}: {failure}{tries}"
+            if asked is not None and asked > self.retries.longest_wait:
+                message += f"; the server asks to wait {asked:.0f} s, more than the {self.retries.longest_wait:.0f} s allowed"
+            if failure.lost:
+                raise EngineConnectionError(message) from None
+            raise RejectedError(message, status=failure.status, said=str(failure)) from None
+        async with self._working(budget):
+            await asyncio.sleep(self.retries.wait(attempt, asked))
+
+
+class _Translated:
+    """Turns httpx's exceptions into `Failure`, without the request (and its headers) that they carry."""
+
+    def __init__(self, client: Client, doing: str, timeout: float) -> None:
+        self._client = client
+        self._doing = doing
+        self._timeout = timeout
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        match error:
+            case httpx.ConnectTimeout():
+                message = "no connection within the time allowed"
+            case httpx.TimeoutException():
+                message = f"the server was silent for {self._timeout:g} s while {self._doing}"
+            case httpx.TransportError() if not isinstance(error, httpx.UnsupportedProtocol):
+                detail = self._client.scrub(str(error)) or type(error).__name__
+                message = f"the connection failed while {self._doing}: {detail}"
+            case httpx.HTTPError() | httpx.InvalidURL():
+                raise Failure(
+                    self._client.scrub(f"{type(error).__name__}: {error}"), retryable=False
+                ) from None
+            case _:
+                return
+        raise Failure(message, retryable=True, lost=True) from None

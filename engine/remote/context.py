@@ -1,0 +1,113 @@
+"""A remote Context: text, messages or token ids, sent again with each request; the server's prefix cache does the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from engine.base import Context
+from engine.errors import CapabilityError
+from engine.prompts import plain_chat
+from engine.types import Message, Usage
+
+
+@dataclass(frozen=True)
+class TextForm:
+    """Plain text, for the completions endpoint."""
+
+    content: str
+
+    def extended(self, text: str) -> TextForm:
+        return TextForm(self.content + text)
+
+
+@dataclass(frozen=True)
+class ChatForm:
+    """Messages, and the beginning of the assistant's next message when the answer is already under way."""
+
+    messages: tuple[Message, ...]
+    tail: str = ""
+
+    def extended(self, text: str) -> ChatForm:
+        return replace(self, tail=self.tail + text)
+
+    def to_send(self) -> list[Message]:
+        tail: list[Message] = [{"role": "assistant", "content": self.tail}] if self.tail else []
+        return [*self.messages, *tail]
+
+
+@dataclass(frozen=True)
+class IdsForm:
+    """Token ids; `tail` is text behind them whose ids the server did not tell, which cannot be sent again."""
+
+    ids: tuple[int, ...]
+    tail: str = ""
+
+    def extended(self, text: str) -> IdsForm:
+        return replace(self, tail=self.tail + text)
+
+
+Form = TextForm | ChatForm | IdsForm
+
+
+class RemoteContext(Context):
+    """Handle on a prompt at a remote server. Made by `RemoteEngine`; holds nothing at the server."""
+
+    def __init__(
+        self,
+        form: Form,
+        *,
+        owner: object,
+        token_count: int,
+        critical_path_tokens: int,
+        on_release: Callable[[RemoteContext], None],
+        usage: Usage | None = None,
+    ) -> None:
+        self.form = form
+        self.owner = owner
+        self._token_count = token_count
+        self._critical = critical_path_tokens
+        self._usage = usage or Usage()
+        self._on_release = on_release
+        self._released = False
+
+    @property
+    def text(self) -> str:
+        """The text as far as this side knows it; chat is shown as plain turns, since only the server has the template.
+
+        Raises `CapabilityError` for token ids, whose text only the server knows.
+        """
+        match self.form:
+            case TextForm(content):
+                return content
+            case ChatForm(messages, tail):
+                return plain_chat(messages) + tail
+            case IdsForm():
+                raise CapabilityError(
+                    "detokenize", "this server", "the text of a prompt of token ids is not known here"
+                )
+
+    @property
+    def token_count(self) -> int:
+        return self._token_count
+
+    @property
+    def critical_path_tokens(self) -> int:
+        return self._critical
+
+    @property
+    def usage(self) -> Usage:
+        return self._usage
+
+    @property
+    def released(self) -> bool:
+        return self._released
+
+    def release(self) -> None:
+        if not self._released:
+            self._released = True
+            self._on_release(self)
+
+    def __repr__(self) -> str:
+        state = "released" if self._released else f"{self._token_count} tokens"
+        return f"<RemoteContext {type(self.form).__name__} {state}>"

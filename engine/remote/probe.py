@@ -1,0 +1,135 @@
+"""Asking a server what it can do, with a handful of tiny requests, instead of taking the API's word for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from engine.budget import ambient_budget
+from engine.errors import EngineConnectionError, EngineResponseError
+from engine.remote.client import Client
+from engine.remote.wire import (
+    PATHS,
+    Endpoint,
+    Reply,
+    prompt_fields,
+    read_json,
+    read_reply,
+    read_text_logprobs,
+)
+from engine.types import Capability
+
+_CHAT = [{"role": "user", "content": "Count from one to ten."}]
+_TEXT = "One two three"
+# No prompt mentions this word, so only a server that honours the schema writes it.
+_WORD = "kzq"
+_SCHEMA = {
+    "type": "object",
+    "properties": {"word": {"type": "string", "enum": [_WORD]}},
+    "required": ["word"],
+    "additionalProperties": False,
+}
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What the server showed: its capabilities, and whether it accepts the flags that continue an assistant message."""
+
+    capabilities: frozenset[Capability]
+    continues_chat: bool
+
+
+async def probe_server(client: Client, model: str, *, chat: bool, completions: bool) -> Findings:
+    """Try what `chat` and `completions` ask for. A capability counts when every endpoint in use shows it.
+
+    `seed` cannot be shown by a few tokens and stays assumed. Raises `EngineConnectionError`, and `EngineResponseError` when
+    neither endpoint answers at all.
+    """
+    ask = _Asker(client, model)
+    found: set[Capability] = {"seed", "text_join"}
+    endpoints: list[Endpoint] = []
+    if chat and await ask.reply("chat", _CHAT):
+        found.add("chat")
+        endpoints.append("chat")
+    if completions and await ask.reply("completions", _TEXT):
+        endpoints.append("completions")
+        if await ask.reply("completions", [1, 2, 3]):
+            found.add("token_ids")
+        if await ask.echoes():
+            found.add("prompt_logprobs")
+    if not endpoints:
+        raise EngineResponseError(
+            f"{client.shown}: the server answers neither chat nor completions: {ask.refusal}"
+        )
+    prompts: dict[Endpoint, Any] = {"chat": _CHAT, "completions": _TEXT}
+    natives = [await ask.choices(endpoint, prompts[endpoint]) == 2 for endpoint in endpoints]
+    if all(natives):
+        found.add("native_n")
+    if all([await ask.gives_logprobs(endpoint, prompts[endpoint]) for endpoint in endpoints]):
+        found.add("logprobs")
+    if all([await ask.obeys_schema(endpoint, prompts[endpoint]) for endpoint in endpoints]):
+        found.add("grammar")
+    begun = [*_CHAT, {"role": "assistant", "content": "One, two,"}]
+    flags = {"continue_final_message": True, "add_generation_prompt": False}
+    return Findings(frozenset(found), "chat" in endpoints and bool(await ask.reply("chat", begun, **flags)))
+
+
+class _Asker:
+    def __init__(self, client: Client, model: str) -> None:
+        self._client = client
+        self._model = model
+        self.refusal = ""
+
+    async def _post(self, endpoint: Endpoint, prompt: Any, fields: dict[str, Any]) -> object | None:
+        """The answer, or None when the server refuses."""
+        body: dict[str, Any] = {"model": self._model, "max_tokens": 1, "temperature": 1.0}
+        body |= prompt_fields(prompt, endpoint=endpoint) | fields
+        scope = ambient_budget()
+        with scope.reserve(tokens=64, calls=1) as held:
+            try:
+                payload = await self._client.post(PATHS[endpoint], body, budget=scope)
+            except EngineConnectionError:
+                raise
+            except EngineResponseError as error:
+                if error.status in (401, 403):
+                    raise
+                self.refusal = str(error)
+                return None
+            usage = read_reply(endpoint, payload).usage
+            held.settle(
+                tokens=(usage.prompt_tokens + (usage.completion_tokens or 0)) if usage else 64, calls=1
+            )
+        return payload
+
+    async def reply(self, endpoint: Endpoint, prompt: Any, **fields: Any) -> Reply | None:
+        payload = await self._post(endpoint, prompt, fields)
+        return None if payload is None else read_reply(endpoint, payload)
+
+    async def choices(self, endpoint: Endpoint, prompt: Any) -> int:
+        reply = await self.reply(endpoint, prompt, n=2)
+        return len(reply.pieces) if reply else 0
+
+    async def gives_logprobs(self, endpoint: Endpoint, prompt: Any) -> bool:
+        wanted: dict[str, Any] = (
+            {"logprobs": True, "top_logprobs": 1} if endpoint == "chat" else {"logprobs": 1}
+        )
+        reply = await self.reply(endpoint, prompt, **wanted)
+        return bool(reply and any(piece.parts for piece in reply.pieces))
+
+    async def echoes(self) -> bool:
+        payload = await self._post("completions", _TEXT, {"echo": True, "logprobs": 0})
+        if payload is None:
+            return False
+        tokens, logprobs, _, _ = read_text_logprobs(payload)
+        return len(tokens) == len(logprobs) and _TEXT in "".join(tokens)
+
+    async def obeys_schema(self, endpoint: Endpoint, prompt: Any) -> bool:
+        schema = {"name": "probe", "schema": _SCHEMA, "strict": True}
+        form = {"type": "json_schema", "json_schema": schema}
+        reply = await self.reply(endpoint, prompt, max_tokens=24, temperature=0.0, response_format=form)
+        if reply is None or not reply.pieces:
+            return False
+        try:
+            return read_json(reply.pieces[0].text) == {"word": _WORD}
+        except EngineResponseError:
+            return False

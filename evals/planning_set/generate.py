@@ -1,0 +1,144 @@
+"""Drawing samples: families in proportion, splits by wording and by entity, everything from one seed."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from evals.planning_set import families as f
+from evals.planning_set import hypothetical as h
+from evals.planning_set.program import Builder, Toolset, render
+from evals.planning_set.wording import Choice, sentence
+from evals.planning_set.world import World, load_atlas
+
+Split = Literal["train", "heldout-templates", "heldout-entities", "heldout"]
+"""Wording and entities: both as in training, either held out, or both held out."""
+
+FAMILIES: dict[str, tuple[f.Family, float]] = {
+    "changed-best": (h.changed_best, 32),
+    "changed-one": (h.changed_one, 4),
+    "changed-pair": (h.changed_pair, 5),
+    "superlative": (f.superlative, 9),
+    "placed": (f.placed, 4),
+    "single": (f.single, 4),
+    "single-name": (f.single_name, 3),
+    "several": (f.several, 2),
+    "difference": (f.difference, 6),
+    "gap": (f.gap, 2),
+    "ratio": (f.ratio, 4),
+    "total": (f.total, 6),
+    "compare": (f.compare, 4),
+    "limit": (f.limit, 3),
+    "sum-compare": (f.sum_compare, 3),
+    "gap-and-limit": (f.gap_and_limit, 5),
+    "which-and-gap": (f.which_and_gap, 4),
+    "hop": (f.hop, 3),
+    "hop-compare": (f.hop_compare, 3),
+    "conditional": (f.conditional, 4),
+    "density": (f.density, 1),
+    "journey": (f.journey, 1),
+    "portion": (f.portion, 2),
+    "arithmetic": (f.arithmetic, 1),
+}
+"""Each family and its share of the questions."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """A question, a plan that answers it with the built-in tools, and the true answer.
+
+    Args:
+        template: the family and the wording drawn in it.
+        entities: the titles that the question names.
+        tolerance: relative, for the numbers in the answer.
+    """
+
+    id: str
+    question: str
+    plan: str
+    answer: str
+    template: str
+    entities: tuple[str, ...]
+    tolerance: float = 1e-3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """One question before it is written for a set of tools."""
+
+    family: str
+    template: str
+    question: str
+    program: Builder
+    entities: tuple[str, ...]
+    answer: str
+
+
+def draw(rng: random.Random, world: World, *, held_out: bool, ranker: bool = True) -> Drawn:
+    """One question from `world`, in wording that training sees or, with `held_out`, that it never sees."""
+    names = list(FAMILIES)
+    weights = [weight for _, weight in FAMILIES.values()]
+    while True:
+        family = rng.choices(names, weights)[0]
+        choice = Choice(rng, held_out)
+        try:
+            draft = FAMILIES[family][0](choice, world, ranker)
+        except LookupError:
+            continue
+        if held_out and not any(step.startswith("h") for step in choice.trail):
+            continue
+        question = sentence(draft.question)
+        while question.endswith((".?", "??")):
+            question = question[:-1]
+        return Drawn(
+            family=family,
+            template=f"{family}/{'.'.join(choice.trail)}",
+            question=question,
+            program=draft.program,
+            entities=tuple(thing.name for thing in draft.things),
+            answer=draft.answer,
+        )
+
+
+def generate(split: Split, n: int, *, seed: int = 0) -> Iterator[Sample]:
+    """`n` samples of a split about the built-in atlas; the same for the same seed.
+
+    Sample `i` depends on the seed and `i` alone, so a longer set begins with the shorter one.
+    """
+    world = load_atlas("heldout" if split in ("heldout-entities", "heldout") else "train")
+    held_out = split in ("heldout-templates", "heldout")
+    for index in range(n):
+        drawn = draw(random.Random(f"{split}/{seed}/{index}"), world, held_out=held_out)
+        yield Sample(
+            id=f"{split}-{seed}-{index}",
+            question=drawn.question,
+            plan=render(drawn.program, Toolset()),
+            answer=drawn.answer,
+            template=drawn.template,
+            entities=drawn.entities,
+        )
+
+
+_NUMBER = re.compile(r"-?\d+(?:[,\d]*\d)?(?:\.\d+)?(?:e[+-]?\d+)?", re.IGNORECASE)
+
+
+def matches(sample: Sample, answer: str) -> bool:
+    """Whether `answer` says what the true answer says: the same words, and numbers within the tolerance.
+
+    Letter case, punctuation around words, and the order of nothing else are ignored.
+    """
+    given, true = _split(answer), _split(sample.answer)
+    if given[0] != true[0] or len(given[1]) != len(true[1]):
+        return False
+    return all(
+        abs(x - y) <= max(sample.tolerance * abs(y), 1e-9) for x, y in zip(given[1], true[1], strict=True)
+    )
+
+
+def _split(text: str) -> tuple[list[str], list[float]]:
+    numbers = [float(number.replace(",", "")) for number in _NUMBER.findall(text)]
+    words = re.findall(r"[^\W_]+", _NUMBER.sub("#", text).casefold().replace("#", " "))
+    return words, numbers

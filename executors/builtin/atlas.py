@@ -1,0 +1,400 @@
+"""The offline atlas: facts about places, buildings, animals and heavenly bodies, found by a query in plain words.
+
+`atlas.jsonl` holds one entity a line; `load_atlas().lookup("height of K2")` gives one typed `Fact`. Figures are rounded, widely
+cited ones. Units are the same wherever an attribute occurs: heights, depths and elevations in m, areas in km2, speeds in km/h,
+populations in people. Lengths alone are in km for rivers, tunnels, canals, walls, canyons and caves, and in m for bridges,
+vehicles and animals.
+
+How a query is matched: every name that stands in it, whole or all but a word such as "River", becomes a candidate; the words
+around the name say which fact is wanted; the candidate that leaves no word unexplained wins, exact names first, then by the
+weight (as in BM25) of the part of the name that is there. Words that no candidate explains are taken for misspellings once,
+and make a miss otherwise: a wrong fact is worse than none.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from difflib import SequenceMatcher, get_close_matches
+from functools import cache, cached_property
+from importlib.resources import files
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from executors.builtin.atlas_words import (
+    ARTICLES,
+    FILLER,
+    GENERIC,
+    KIND_WORDS,
+    LONGEST_PHRASE,
+    PHRASES,
+    Phrase,
+    Tokens,
+    fold,
+)
+from executors.tool_errors import ToolError
+
+MAX_QUERY: Final = 300
+"""Longest query, in characters. What is longer is a paragraph, and asks for more than one fact."""
+
+SUGGESTIONS: Final = 5
+SPELLING: Final = 0.81
+"""Least similarity (0 to 1, as `difflib` measures it) between a misspelt word and the word it is taken for."""
+SAME_NAME: Final = 0.83
+"""Least similarity between a whole misspelt name and the name it is taken for."""
+LIKE: Final = 0.62
+"""Least similarity of a name that is suggested after a miss; sharing half as much of the words' weight also counts."""
+ENOUGH: Final = 0.6
+"""Least share of a name, by the weight of its words, that a query must hold to mean it."""
+_PLACE_FACTS: Final = ("location", "country", "continent", "state", "city", "planet")
+_YEAR: Final = re.compile(r"(19|20)\d\d")
+_AMERICAN: Final = frozenset({"us", "usa", "united", "state", "america", "american"})
+
+
+class Fact(BaseModel):
+    """One fact: what `search` returns. In text it stands as `short_form`, "8611 m"; `value` is what to calculate with."""
+
+    model_config = ConfigDict(frozen=True)
+
+    title: str = Field(description="the entry that the fact is about")
+    attribute: str = Field(description="which fact it is, such as 'height'")
+    value: int | float | str
+    unit: str = Field(default="", description="unit of the value; empty for names and plain numbers")
+    text: str = Field(
+        default="", description="the fact as a phrase; all facts of the entry if none was asked for"
+    )
+
+    def short_form(self) -> str:
+        """Value and unit, without thousands separators, so that it can be read back as a number: "8611 m"."""
+        return f"{self.value} {self.unit}".rstrip()
+
+
+class Entity(BaseModel):
+    """An entry of the atlas. `facts` maps an attribute to its value and unit; the first is the main fact."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    title: str = Field(min_length=1)
+    kind: str
+    aliases: tuple[str, ...] = ()
+    facts: dict[str, tuple[int | float | str, str]] = Field(min_length=1)
+
+    def fact(self, attribute: str) -> Fact:
+        """The fact `attribute`, with a text that names it only. Raises KeyError."""
+        value, unit = self.facts[attribute]
+        fact = Fact(title=self.title, attribute=attribute, value=value, unit=unit)
+        text = f"{self.title} ({self.kind}): {attribute} {fact.short_form()}"
+        return fact.model_copy(update={"text": text})
+
+    def main(self) -> Fact:
+        """The main fact, with all the others in its text."""
+        facts = [self.fact(attribute) for attribute in self.facts]
+        known = "; ".join(f"{fact.attribute} {fact.short_form()}" for fact in facts)
+        return facts[0].model_copy(update={"text": f"{self.title} ({self.kind}): {known}"})
+
+
+class AtlasError(ToolError):
+    """A query that the atlas cannot answer. The message says what to ask instead."""
+
+
+class QueryError(AtlasError, ValueError):
+    """The query is empty, too long, or asks for two facts at once."""
+
+
+class EntityNotFound(AtlasError, LookupError):
+    """No entry of that name, or several that fit equally well. `suggestions` holds up to five near titles."""
+
+    def __init__(self, message: str, *, suggestions: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.suggestions = suggestions
+
+
+class FactNotFound(AtlasError, LookupError):
+    """The entry is there, but not the fact that was asked for. `known` names the facts that are."""
+
+    def __init__(self, entity: Entity, asked: str) -> None:
+        self.title = entity.title
+        self.asked = asked
+        self.known = tuple(entity.facts)
+        super().__init__(
+            f"the atlas has no {asked} of {entity.title} ({entity.kind}); it has: {', '.join(self.known)}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Name:
+    """One name of an entity, folded."""
+
+    entity: Entity
+    tokens: Tokens
+    is_title: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """One reading of a query: this entity, this fact, these words unexplained."""
+
+    entity: Entity
+    asked: tuple[str, ...]
+    unexplained: Tokens
+    share: float
+    rank: tuple[int, int, float]
+    tie: tuple[int, bool, bool]
+
+
+class Atlas:
+    """A set of entities with an index over their names. Immutable, and safe to share between threads."""
+
+    def __init__(self, entities: Iterable[Entity]) -> None:
+        """Index `entities`. Of two with the same name, the earlier one has it."""
+        self._entities = tuple(entities)
+        self._names: list[_Name] = []
+        self._exact: dict[Tokens, _Name] = {}
+        self._holding: dict[str, list[_Name]] = defaultdict(list)
+        for entity in self._entities:
+            for spelling in (entity.title, *entity.aliases):
+                tokens = _without_article(fold(spelling))
+                name = _Name(entity, tokens, spelling == entity.title)
+                if tokens and self._exact.setdefault(tokens, name) is name:
+                    self._names.append(name)
+                    for token in set(tokens) - GENERIC:
+                        self._holding[token].append(name)
+        self._longest = max((len(tokens) for tokens in self._exact), default=0)
+
+    def __len__(self) -> int:
+        return len(self._entities)
+
+    def __iter__(self) -> Iterator[Entity]:
+        return iter(self._entities)
+
+    def get(self, name: str) -> Entity | None:
+        """The entity whose title or alias is `name`, apart from case, diacritics and punctuation."""
+        tokens = fold(name)
+        found = self._exact.get(_without_article(tokens))
+        return found.entity if found else None
+
+    def lookup(self, query: str) -> Fact:
+        """The fact that `query` asks for: "height of K2", "K2's height", "how tall is K2", or "K2" for its main fact.
+
+        Raises:
+            QueryError: the query is empty, too long, or asks for two facts.
+            EntityNotFound: no entry has that name, or several fit equally well; carries near titles.
+            FactNotFound: the entry lacks that fact; names those that it has.
+        """
+        if len(query) > MAX_QUERY:
+            raise QueryError(f"query of {len(query)} characters; ask for one fact in at most {MAX_QUERY}")
+        tokens = fold(query)
+        if not tokens:
+            raise QueryError("empty query; ask for one fact, such as 'height of K2'")
+        found = self._read(tokens) or self._read(self._respelt(tokens)) or self._read(self._renamed(tokens))
+        if found is None:
+            near = self.suggest(query)
+            hint = f"; near titles: {', '.join(near)}" if near else ""
+            raise EntityNotFound(f"nothing in the atlas answers {query!r}{hint}", suggestions=near)
+        match found.asked:
+            case ():
+                return found.entity.main()
+            case (attribute,):
+                if attribute not in found.entity.facts:
+                    raise FactNotFound(found.entity, attribute)
+                return found.entity.fact(attribute)
+            case several:
+                raise QueryError(f"{query!r} asks for {' and '.join(several)}; look up one fact at a time")
+
+    def suggest(self, query: str, *, limit: int = SUGGESTIONS) -> tuple[str, ...]:
+        """Titles whose names resemble what `query` is about, best first."""
+        words = _content(fold(query))
+        if not words:
+            return ()
+        matcher = SequenceMatcher(None, "", "".join(words), autojunk=False)
+        scores: dict[str, float] = {}
+        for name in self._names:
+            matcher.set_seq1("".join(_content(name.tokens)))
+            union = self._weight({*words, *name.tokens})
+            overlap = self._weight(({*words} & {*name.tokens}) - GENERIC) / union if union else 0.0
+            likeness = max(
+                overlap and overlap + 0.2, matcher.ratio() if matcher.quick_ratio() >= LIKE else 0.0
+            )
+            if overlap >= LIKE / 2 or likeness >= LIKE:
+                scores[name.entity.title] = max(likeness, scores.get(name.entity.title, 0.0))
+        return tuple(sorted(scores, key=lambda title: -scores[title])[:limit])
+
+    @cached_property
+    def _idf(self) -> Mapping[str, float]:
+        """Rarity of each word, as in BM25: ln(1 + (N - df + 1/2) / (df + 1/2)) over the names."""
+        counts = Counter(token for name in self._names for token in set(name.tokens))
+        return {token: math.log1p((len(self._names) - df + 0.5) / (df + 0.5)) for token, df in counts.items()}
+
+    def _weight(self, tokens: Iterable[str]) -> float:
+        rarest = math.log1p(2 * len(self._names))
+        return sum(0.0 if token in FILLER else self._idf.get(token, rarest) for token in tokens)
+
+    def _read(self, tokens: Tokens) -> _Candidate | None:
+        """The best reading that leaves no word unexplained; None if there is none. Raises EntityNotFound when entities tie."""
+        readings = sorted(self._readings(tokens), key=lambda reading: (reading.rank, reading.tie))
+        readings = [reading for reading in readings if not reading.unexplained]
+        if not readings:
+            return None
+        best = readings[0]
+        rivals = tuple(dict.fromkeys(r.entity.title for r in readings if r.rank == best.rank))
+        if best.share < 1 and len(rivals) > 1:
+            rivals = rivals[:SUGGESTIONS]
+            raise EntityNotFound(
+                f"several entries fit equally well: {', '.join(rivals)}; say which", suggestions=rivals
+            )
+        return best
+
+    def _readings(self, tokens: Tokens) -> Iterator[_Candidate]:
+        for start in range(len(tokens)):
+            for stop in range(start + 1, min(len(tokens), start + self._longest) + 1):
+                if name := self._exact.get(tokens[start:stop]):
+                    yield self._reading(tokens, name, frozenset(range(start, stop)))
+        partial = {id(name): name for token in tokens for name in self._holding.get(token, ())}
+        for name in partial.values():
+            yield self._reading(tokens, name, _spelling(tokens, name))
+
+    def _reading(self, tokens: Tokens, name: _Name, used: frozenset[int]) -> _Candidate:
+        """Read `tokens` as a question about `name`, which the positions `used` spell."""
+        entity = name.entity
+        missing = {*name.tokens} - {tokens[i] for i in used} - ARTICLES
+        share = 1 - self._weight(missing) / (self._weight(name.tokens) or 1.0)
+        phrases, rest = _phrases(tokens, used, entity)
+        about = KIND_WORDS.get(entity.kind, frozenset[str]()) | FILLER | _surroundings(entity)
+        unexplained = tuple(token for token in rest if token not in about and not _YEAR.fullmatch(token))
+        nearly = missing <= GENERIC
+        exact = not missing and max(used) - min(used) < len(used)
+        if not nearly and share < ENOUGH:
+            unexplained += tuple(missing)
+        asked = _asked(phrases, entity)
+        has = all(attribute in entity.facts for attribute in asked)
+        # Exact, then all but a generic word; without the fact an exact name still beats half of another.
+        tier = (0 if has else 2) if exact else (1 if has else 4) if nearly else (3 if has else 5)
+        rank = (len(unexplained), tier, -round(share, 3) if not nearly else 0.0)
+        # Of exact names, the one that explains more by itself: "Congo River", not "Congo"; "moons of Earth" is about Earth.
+        return _Candidate(entity, asked, unexplained, share, rank, (-len(used), not asked, not name.is_title))
+
+    @cached_property
+    def _vocabulary(self) -> Mapping[str, None]:
+        """Every word that can mean something in a query, in a fixed order."""
+        words = [*self._idf, *(word for phrase in PHRASES for word in phrase), *sorted(GENERIC)]
+        return dict.fromkeys(words)
+
+    def _respelt(self, tokens: Tokens) -> Tokens:
+        """`tokens` with each unknown word replaced by the known one that it most resembles, if any does."""
+
+        def mend(token: str) -> str:
+            if token in self._vocabulary or len(token) < 4 or token.isdigit():
+                return token
+            known = [word for word in self._vocabulary if abs(len(word) - len(token)) <= 2 and len(word) > 3]
+            return next(iter(get_close_matches(token, known, n=1, cutoff=SPELLING)), token)
+
+        return tuple(mend(token) for token in tokens)
+
+    def _renamed(self, tokens: Tokens) -> Tokens:
+        """`tokens` with what they name replaced by the whole name that it most resembles: "Kili manjaro", "SR71 Blackbird"."""
+        words = _content(self._respelt(tokens))
+        spelling = "".join(words)
+        if len(spelling) < 5:
+            return tokens
+        # Against names with and without their generic words: either may be what is misspelt.
+        names = {"".join(name.tokens): name.tokens for name in self._names}
+        names |= {"".join(_content(name.tokens)): name.tokens for name in reversed(self._names)}
+        near = get_close_matches(spelling, names, n=1, cutoff=SAME_NAME)
+        if not near:
+            return tokens
+        kept = tuple(token for token in self._respelt(tokens) if token not in words)
+        return kept + names[near[0]]
+
+
+def _without_article(tokens: Tokens) -> Tokens:
+    return tokens[1:] if tokens[:1] == ("the",) and len(tokens) > 1 else tokens
+
+
+def _spelling(tokens: Tokens, name: _Name) -> frozenset[int]:
+    """Where in `tokens` the words of `name` stand, in whatever order."""
+    return frozenset(i for i, token in enumerate(tokens) if token in name.tokens and token not in ARTICLES)
+
+
+def _phrases(tokens: Tokens, used: frozenset[int], entity: Entity) -> tuple[list[Phrase], Tokens]:
+    """The phrases around a name that ask for something, longest first at each place, and the words that are left."""
+    found: list[Phrase] = []
+    rest: list[str] = []
+    at = 0
+    while at < len(tokens):
+        size = 1
+        if at not in used:
+            for length in range(min(LONGEST_PHRASE, len(tokens) - at), 0, -1):
+                words = tokens[at : at + length]
+                phrase = PHRASES.get(words)
+                beside = at + length in used, at - 1 in used
+                if (
+                    phrase
+                    and used.isdisjoint(range(at, at + length))
+                    and _asks(words, phrase, entity, beside)
+                ):
+                    found.append(phrase)
+                    size = length
+                    break
+            else:
+                rest.append(tokens[at])
+        at += size
+    return found, tuple(rest)
+
+
+def _asks(words: Tokens, phrase: Phrase, entity: Entity, beside: tuple[bool, bool]) -> bool:
+    """Whether a phrase asks for a fact of `entity`.
+
+    In "the moon Titan" and "the capital Lima", unlike "the capital of New York", it only says what the entity is. `beside` tells
+    whether the name comes right after the phrase, and right before it.
+    """
+    if any(attribute in entity.facts for attribute in phrase.attributes):
+        return True
+    before, after = beside
+    describes = before and KIND_WORDS.get(entity.kind, frozenset[str]()).issuperset(words)
+    return phrase.strength > 0 and not describes and not (after and words == fold(entity.kind))
+
+
+def _asked(phrases: list[Phrase], entity: Entity) -> tuple[str, ...]:
+    """The attributes that the strongest phrases ask for: none, one, or several different ones."""
+    strength = max((phrase.strength for phrase in phrases), default=0)
+    strongest = [phrase for phrase in phrases if phrase.strength == strength]
+    resolved = [
+        next(
+            (attribute for attribute in phrase.attributes if attribute in entity.facts), phrase.attributes[0]
+        )
+        for phrase in strongest
+    ]
+    distinct = tuple(dict.fromkeys(resolved))
+    if strength == 3:
+        return distinct
+    held = tuple(attribute for attribute in distinct if attribute in entity.facts)
+    return (held or distinct)[:1]
+
+
+_ASKING: Final = frozenset(word for phrase in PHRASES for word in phrase if len(phrase) == 1)
+
+
+def _content(tokens: Tokens) -> list[str]:
+    """The words of a query or a name that identify: no fillers, nothing that asks, generic ones only for want of others."""
+    words = [token for token in tokens if token not in FILLER and token not in _ASKING]
+    return [word for word in words if word not in GENERIC] or words
+
+
+def _surroundings(entity: Entity) -> frozenset[str]:
+    """Words for where an entity lies, which may follow its name: "Lima, Peru"."""
+    places = [str(entity.facts[key][0]) for key in _PLACE_FACTS if key in entity.facts]
+    words = {word for place in places for word in fold(place)}
+    if entity.kind == "US state" or "United States" in places:
+        words |= _AMERICAN
+    return frozenset(words)
+
+
+@cache
+def load_atlas() -> Atlas:
+    """The built-in atlas, read and indexed on the first call. Raises pydantic's ValidationError if the file is damaged."""
+    text = files("executors.builtin").joinpath("atlas.jsonl").read_text(encoding="utf-8")
+    return Atlas(Entity.model_validate_json(line) for line in text.split("\n") if line.strip())

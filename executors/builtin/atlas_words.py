@@ -1,0 +1,216 @@
+"""The vocabulary of atlas queries: how names are folded, what people call the attributes, which words carry no meaning."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Final, NamedTuple
+
+Tokens = tuple[str, ...]
+
+_LETTERS = str.maketrans({"ø": "o", "æ": "ae", "œ": "oe", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ı": "i"})
+_POSSESSIVE = re.compile(r"(?<=\w)['’ʼ]s\b")
+_APOSTROPHE = re.compile(r"['’ʻʼ‘`]")
+_INITIALS = re.compile(r"(?<!\w)(?:[^\W\d_]\.){2,}")
+_NOT_WORD = re.compile(r"[\W_]+")
+_ABBREVIATIONS: Final = {"st": "saint", "mt": "mount", "mts": "mountains", "centre": "center"}
+
+
+def fold(text: str) -> Tokens:
+    """The words of `text`, without case, diacritics, punctuation, possessives and plural endings: "K2's" is ("k2",)."""
+    text = unicodedata.normalize("NFKD", text).casefold().translate(_LETTERS)
+    text = "".join(c for c in text if not unicodedata.combining(c))
+    text = _INITIALS.sub(lambda initials: initials[0].replace(".", ""), text)
+    text = _APOSTROPHE.sub("", _POSSESSIVE.sub("", text))
+    return tuple(_singular(_ABBREVIATIONS.get(word, word)) for word in _NOT_WORD.sub(" ", text).split())
+
+
+def _singular(word: str) -> str:
+    # The same rule on both sides of a match, so it need not be right about words such as "Paris".
+    if len(word) > 5 and word.endswith(("ches", "shes", "xes", "sses")):
+        return word[:-2]
+    if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")):
+        return word[:-1]
+    return word
+
+
+class Phrase(NamedTuple):
+    """What a phrase asks for.
+
+    `attributes` are the facts that would answer it, best first. Of the phrases in a query the strongest count: 3 for a noun
+    ("population"), 2 and 1 for what may serve a noun ("live", "long"), 0 for words that more often describe than ask ("city").
+    """
+
+    attributes: tuple[str, ...]
+    strength: int
+
+
+_SIZE = ("area", "diameter", "length", "height")
+_BUILT = ("completion year", "opening year", "launch year", "first flight")
+_PLACE = ("location", "country", "city", "continent", "planet")
+
+_PHRASES: Final[dict[int, dict[str, tuple[str, ...]]]] = {
+    3: {
+        "height | height above sea level": ("height", "elevation"),
+        "elevation | altitude | elevation above sea level | altitude above sea level | above sea level": (
+            "elevation",
+            "height",
+        ),
+        "depth | deepness": ("depth",),
+        "average depth | mean depth": ("average depth",),
+        "deepest point": ("deepest point",),
+        "length | course | body length": ("length",),
+        "longest span | main span": ("longest span",),
+        "area | surface area | land area | total area | surface | territory | extent": ("area",),
+        "diameter | width": ("diameter",),
+        "population | inhabitant | resident | people | headcount | citizen": ("population",),
+        "top speed | speed | velocity | pace | maximum speed | sprint speed | flight speed | running speed | cruising speed": (
+            "top speed",
+        ),
+        "sprint | sprint velocity | flight velocity": ("top speed",),
+        "weight | body weight | body mass": ("weight", "mass"),
+        "mass": ("mass", "weight"),
+        "lifespan | life span | life expectancy | longevity": ("lifespan",),
+        "wingspan | wing span": ("wingspan",),
+        "floor | storey | story | number of floors": ("floors",),
+        "moon": ("moons",),
+        "gravity | surface gravity | gravitational acceleration": ("surface gravity",),
+        "orbital period | year length | orbit": ("orbital period",),
+        "surface temperature | temperature": ("surface temperature",),
+        "distance from the sun | distance from sun | distance to the sun | distance to sun | from the sun | from sun": (
+            "distance from the sun",
+        ),
+        "distance from earth | distance from the earth | distance to earth | distance to the earth": (
+            "distance from Earth",
+        ),
+        "from earth | from the earth": ("distance from Earth",),
+        "atomic number | proton number": ("atomic number",),
+        "symbol | chemical symbol": ("symbol",),
+        "melting point | melting temperature": ("melting point",),
+        "boiling point | boiling temperature": ("boiling point",),
+        "density": ("density",),
+        "capital | capital city": ("capital",),
+        "currency | money": ("currency",),
+        "official language | language | national language": ("official language",),
+        "mouth | flow into | empty into | drain into": ("mouth",),
+        "mountain range": ("mountain range",),
+        "first ascent": ("first ascent",),
+        "last eruption": ("last eruption",),
+        "completion year | year of completion | construction year | year built": _BUILT,
+        "opening year | year of opening": ("opening year", *_BUILT),
+        "launch year": ("launch year", *_BUILT),
+        "first flight": ("first flight",),
+        "admission year": ("admission year",),
+        "location | whereabout": _PLACE,
+    },
+    2: {
+        "live | lives": ("lifespan", "population"),
+        "melt": ("melting point",),
+        "boil": ("boiling point",),
+        "built | completed | opened | finished | launched": _BUILT,
+        "climbed | ascended": ("first ascent",),
+        "erupted | erupt": ("last eruption",),
+        "admitted": ("admission year",),
+        "where": _PLACE,
+    },
+    1: {
+        "tall | high | taller | higher | tallest | highest": ("height", "elevation"),
+        "deep | deeper | deepest | shallow": ("depth",),
+        "long | longer | longest": ("length", "orbital period"),
+        "size | dimension | large | big | larger | bigger | largest | biggest": _SIZE,
+        "wide | across": ("diameter", "wingspan"),
+        "fast | quick | faster | fastest | quickest | swift": ("top speed",),
+        "heavy | heavier | heaviest | weigh": ("weight", "mass"),
+        "populous": ("population",),
+        "dense": ("density",),
+        "hot | cold": ("surface temperature",),
+        "old": _BUILT,
+        "far | distance": ("distance from the sun", "distance from Earth"),
+    },
+    0: {
+        "country | nation": ("country", "location"),
+        "city | town": ("city",),
+        "state": ("state",),
+        "planet": ("planet",),
+        "ocean": ("ocean",),
+        "continent": ("continent",),
+        "range": ("mountain range",),
+        "span": ("longest span", "wingspan"),
+        "located | situated": _PLACE,
+        "year": (*_BUILT, "orbital period"),
+    },
+}
+
+PHRASES: Final[dict[Tokens, Phrase]] = {
+    fold(phrase): Phrase(attributes, strength)
+    for strength, table in _PHRASES.items()
+    for words, attributes in table.items()
+    for phrase in words.split("|")
+}
+"""Every phrase that asks for an attribute, folded."""
+
+LONGEST_PHRASE: Final = max(map(len, PHRASES))
+
+ARTICLES: Final = frozenset(fold("a an the of in on at and de la el"))
+"""Words of a name that may be left out: "Isle Man"."""
+
+FILLER: Final = ARTICLES | frozenset(
+    fold(
+        "a an the of in on at to for from by and or with its their his her this that these those it is are "
+        "was were be been do does did has have having can could would will what which who whom when how much "
+        "many me i you we please tell give find look up show search get lookup value fact facts figure data "
+        "info information about answer question number amount total exact exactly approximate approximately "
+        "approx roughly around estimated current currently today now latest official recorded known maximum "
+        "max average mean typical peak full overall common commonly adult wild named called name located "
+        "situated found lying reach reaches run runs running fly flies flying swim swims swimming go goes "
+        "travel travels live stand stands speak spoken above below level according wikipedia encyclopedia "
+        "there any as if so per unit units metre meter metres meters m km kilometre kilometer kilometres "
+        "kilometers ft feet foot mile miles mph kmh kph kg kilogram kilograms kilogramme tonne tonnes square "
+        "sq km2 celsius degree degrees hour second s world year years"
+    )
+)
+"""Words that neither name a thing nor ask for anything. A unit asked for is ignored: facts come in the atlas' own units."""
+
+_KIND_WORDS: Final = {
+    "mountain": "mountain mount mt peak summit volcano",
+    "volcano": "volcano mountain mount mt peak",
+    "ocean trench": "ocean oceanic trench deep trough",
+    "ocean": "ocean sea",
+    "sea": "sea ocean gulf bay",
+    "lake": "lake loch sea",
+    "river": "river stream waterway",
+    "desert": "desert",
+    "forest": "forest rainforest jungle woods wood rain",
+    "island": "island isle",
+    "country": "country nation republic kingdom democratic federated",
+    "continent": "continent",
+    "city": "city town capital municipality metropolis",
+    "US state": "us u s state",
+    "building": "building skyscraper tower monument landmark cathedral church",
+    "tower": "tower building skyscraper landmark monument",
+    "statue": "statue monument sculpture buddha landmark memorial",
+    "bridge": "bridge viaduct causeway",
+    "tunnel": "tunnel",
+    "canal": "canal",
+    "wall": "wall",
+    "waterfall": "waterfall waterfalls falls fall cataract",
+    "canyon": "canyon gorge",
+    "cave": "cave cavern system",
+    "animal": "animal bird fish mammal reptile insect species",
+    "planet": "planet",
+    "dwarf planet": "dwarf planet",
+    "star": "star",
+    "moon": "moon satellite",
+    "element": "element metal chemical gas",
+    "ship": "ship boat vessel liner battleship carrier",
+    "aircraft": "aircraft airplane aeroplane plane jet airliner",
+    "train": "train railway locomotive",
+}
+
+KIND_WORDS: Final[dict[str, frozenset[str]]] = {
+    kind: frozenset(fold(words)) for kind, words in _KIND_WORDS.items()
+}
+"""Words that may accompany a name of each kind without changing what it names."""
+
+GENERIC: Final[frozenset[str]] = frozenset[str]().union(*KIND_WORDS.values()) | FILLER
+"""Words that alone identify nothing: "Amazon Rainforest" and "Amazon River" differ by such a word only."""

@@ -1,0 +1,74 @@
+"""The `search` tool: one look-up in the offline atlas.
+
+The atlas answers in a fraction of a millisecond. To show what running look-ups side by side gains when they take as long as a web
+request, set the environment variables
+
+- `BRAID_SEARCH_LATENCY`: median seconds that each call waits before it answers (default 0: none);
+- `BRAID_SEARCH_JITTER`: standard deviation of the logarithm of the wait (default 0: every call waits alike). The wait is then
+  log-normal, drawn from a seed and the query, so that the same query waits as long in every run;
+- `BRAID_SEARCH_SEED`: that seed, any text (default 0).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import random
+from dataclasses import dataclass
+
+from executors.builtin.atlas import Fact, load_atlas
+from executors.tool_errors import ToolError
+from executors.tools import tool
+
+MAX_LATENCY = 60.0
+"""Longest wait that can be asked for, in seconds; draws of the log-normal are cut off here too."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Latency:
+    """How long a look-up pretends to take: `median` seconds, times exp of a normal with standard deviation `sigma`."""
+
+    median: float = 0.0
+    sigma: float = 0.0
+    seed: str = "0"
+
+    @classmethod
+    def from_environment(cls) -> Latency:
+        """Read the variables above. Raises ToolError if one is not a number in range."""
+        return cls(
+            median=_number("BRAID_SEARCH_LATENCY", most=MAX_LATENCY),
+            sigma=_number("BRAID_SEARCH_JITTER", most=3.0),
+            seed=os.environ.get("BRAID_SEARCH_SEED", "0"),
+        )
+
+    def of(self, query: str) -> float:
+        """Seconds that this query waits; the same every time."""
+        if not self.sigma:
+            return self.median
+        draw = random.Random(f"{self.seed}\n{query}").gauss(0.0, self.sigma)
+        return min(MAX_LATENCY, self.median * math.exp(draw))
+
+
+def _number(variable: str, *, most: float) -> float:
+    text = os.environ.get(variable, "").strip() or "0"
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= most:
+        raise ToolError(f"{variable} must be a number from 0 to {most:g}, got {text!r}", tool="search")
+    return value
+
+
+@tool(effect="pure", examples=('a = search("height of K2")',))
+async def search(query: str) -> Fact:
+    """Look up one fact about a place, building, animal or planet, such as the height of a mountain.
+
+    Args:
+        query: the fact and the name, as in "height of K2"; the name alone gives its main fact.
+    """
+    latency = Latency.from_environment().of(query)
+    if latency:
+        await asyncio.sleep(latency)
+    return load_atlas().lookup(query)

@@ -1,0 +1,404 @@
+"""Which node may start: ready counters over the graph, with guards, skips, blocked readers and maps. No input or output here.
+
+Every unstarted entry counts the keys (a name, or an item of one) that are not settled yet; settling a key counts its
+waiters down, so that the whole run costs O(nodes + edges). Consequences are worked off from a queue, never by
+recursion: a chain of a hundred thousand skips is as good as one.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal, Protocol, TypeAlias, assert_never, cast
+
+from engine import BraidError
+from executors.graph import FINAL, Entry, Key, Slot, TaskGraph, revive
+from executors.nodes import Answer, Ask, Expr, ListOf, Map, NodeState, Ref, Think, ToolCall
+from executors.values import (
+    SKIPPED,
+    ExpressionError,
+    ItemError,
+    ReferenceError_,
+    evaluate_with,
+    preview,
+    resolve_path,
+    truth,
+)
+
+Status: TypeAlias = Literal["wait", "ok", "skip", "block"]
+
+_STATUS: dict[NodeState, Status] = {
+    "pending": "wait",
+    "running": "wait",
+    "done": "ok",
+    "skipped": "skip",
+    "failed": "block",
+    "blocked": "block",
+    "cancelled": "block",
+}
+
+
+class Host(Protocol):
+    """Who runs what is ready."""
+
+    def ready(self, entry: Entry) -> None:
+        """All inputs are there and evaluated (`entry.args`): it may start."""
+        ...
+
+    def settled(self, entry: Entry) -> None:
+        """The entry reached a state other than pending and running."""
+        ...
+
+    def expanded(self, entry: Entry, children: Sequence[Entry]) -> None:
+        """A map's list is there; its children are in the graph and about to be armed."""
+        ...
+
+
+class Dataflow:
+    """The state machine of one run over `graph`."""
+
+    def __init__(self, graph: TaskGraph, host: Host, *, max_nodes: int, max_map_items: int) -> None:
+        self.graph = graph
+        self.host = host
+        self.max_nodes = max_nodes
+        self.max_map_items = max_map_items
+        self._queue: deque[Entry] = deque()
+        self._draining = False
+
+    def begin(self) -> None:
+        """Arm what earlier runs left pending."""
+        for slot in self.graph.slots.values():
+            slot.waiters.clear()
+            slot.item_waiters.clear()
+        self.arm([entry for entry in self.graph.entries.values() if entry.state == "pending"])
+
+    def arm(self, entries: Iterable[Entry]) -> None:
+        """Start counting for `entries`; those with nothing to wait for go on at once."""
+        for entry in entries:
+            entry.epoch += 1
+            entry.stage = 0
+            self._advance(entry)
+        self._drain()
+
+    def rebound(self, names: Iterable[str]) -> None:
+        """These names have new binders: unstarted readers follow."""
+        self.arm(revive(self.graph, names))
+
+    def settle(
+        self, entry: Entry, state: NodeState, *, value: Any = None, error: str | None = None
+    ) -> None:
+        """Put `entry` into a final or blocked state and let its readers know."""
+        self._settle(entry, state, value, error)
+        self._drain()
+
+    def cancel(self, entry: Entry, reason: str) -> None:
+        """Cancel `entry`, and with a map its children. What is final stays as it is."""
+        if entry.state in FINAL:
+            return
+        # The map first: its children then have nobody to tell.
+        self._settle(entry, "cancelled", None, reason)
+        for child in entry.children or ():
+            if child.state not in FINAL:
+                self._settle(child, "cancelled", None, reason)
+        self._drain()
+
+    def needed_by(self, entries: Iterable[Entry]) -> set[Entry]:
+        """`entries` and everything not settled that they wait for, directly or not."""
+        found: set[Entry] = set()
+        todo = list(entries)
+        while todo:
+            entry = todo.pop()
+            if entry in found:
+                continue
+            found.add(entry)
+            todo.extend(p for p in self.graph.producers(entry) if p.state not in FINAL)
+            todo.extend(c for c in entry.children or () if c.state not in FINAL)
+            if entry.parent is not None:
+                todo.append(entry.parent)
+        return found
+
+    def available(self, entry: Entry) -> tuple[Any, ...]:
+        """Those values of an answer that can be told now: what a run that was stopped has to show."""
+        op = entry.node.op
+        assert isinstance(op, Answer)
+        values: list[Any] = []
+        for expr in op.values:
+            try:
+                value = evaluate_with(expr, lambda ref: self._read(entry, ref))
+            except Exception:  # not there, or not readable: a partial answer leaves it out
+                continue
+            if value is not SKIPPED:
+                values.append(value)
+        return tuple(values)
+
+    def _settle(self, entry: Entry, state: NodeState, value: Any, error: str | None) -> None:
+        counted = entry.state in ("pending", "running")
+        entry.state = state
+        entry.value = value
+        entry.error = error
+        parent = entry.parent
+        if parent is not None and counted:
+            parent.unsettled -= 1
+        self._queue.append(entry)
+
+    def _drain(self) -> None:
+        if self._draining:
+            return
+        self._draining = True
+        try:
+            while self._queue:
+                entry = self._queue.popleft()
+                self.host.settled(entry)
+                self._notify(entry)
+        finally:
+            self._draining = False
+
+    def _notify(self, entry: Entry) -> None:
+        parent = entry.parent
+        if parent is None:
+            if entry.node.name is not None:
+                self._flush(self.graph.slots[entry.node.name], entry.node.name)
+            return
+        if parent.node.name is not None:
+            slot = self.graph.slots[parent.node.name]
+            if slot.item_waiters:
+                index = entry.order[1] - 1
+                for place in (index, index - len(parent.children or ())):
+                    if place in slot.item_waiters:
+                        self._flush_item(slot, parent.node.name, place)
+        if parent.unsettled == 0 and parent.state == "running":
+            self._close_map(parent)
+
+    def _flush(self, slot: Slot, name: str) -> None:
+        if slot.waiters and self._look((name, None))[0] != "wait":
+            waiters, slot.waiters = slot.waiters, []
+            self._count_down(waiters)
+        for index in list(slot.item_waiters):
+            self._flush_item(slot, name, index)
+
+    def _flush_item(self, slot: Slot, name: str, index: int) -> None:
+        if self._look((name, index))[0] != "wait":
+            self._count_down(slot.item_waiters.pop(index))
+
+    def _count_down(self, waiters: list[tuple[Entry, int]]) -> None:
+        for entry, epoch in waiters:
+            if entry.epoch == epoch and entry.state == "pending":
+                entry.waiting -= 1
+                if entry.waiting == 0:
+                    self._stage_ready(entry)
+
+    def _look(self, key: Key) -> tuple[Status, Entry | None]:
+        """How it stands with a key, and the entry that gives its value if it is `ok`."""
+        name, index = key
+        slot = self.graph.slots.get(name)
+        binders = slot.binders if slot is not None else []
+        if index is None and len(binders) == 1:
+            return _STATUS[binders[0].state], binders[0]
+        seen: set[Status] = set()
+        for binder in binders:
+            status = _STATUS[binder.state]
+            giver = binder
+            children = binder.children
+            # Items of a map count one by one, even when the map as a whole failed.
+            if index is not None and children is not None and -len(children) <= index < len(children):
+                giver = children[index]
+                status = _STATUS[giver.state]
+                if status == "block" and _collects(binder) and giver.state != "blocked":
+                    status = "ok"
+            if status == "ok":
+                return "ok", giver
+            seen.add(status)
+        return ("wait" if "wait" in seen else "block" if "block" in seen else "skip"), None
+
+    def _advance(self, entry: Entry) -> None:
+        """Count what the current stage waits for."""
+        waiting = 0
+        for key in entry.stages[entry.stage]:
+            if self._look(key)[0] == "wait":
+                name, index = key
+                slot = self.graph.slots[name]
+                if index is None:
+                    slot.waiters.append((entry, entry.epoch))
+                else:
+                    slot.item_waiters.setdefault(index, []).append((entry, entry.epoch))
+                waiting += 1
+        entry.waiting = waiting
+        if waiting == 0:
+            self._stage_ready(entry)
+
+    def _stage_ready(self, entry: Entry) -> None:
+        guards = entry.node.guards
+        while True:
+            broken = self._broken(entry)
+            if broken is not None:
+                self._settle(entry, "blocked", None, broken)
+                return
+            try:
+                if entry.stage == len(guards):
+                    self._inputs_ready(entry)
+                    return
+                guard = guards[entry.stage]
+                value = evaluate_with(guard.condition, lambda ref: self._read(entry, ref))
+                holds = value is not SKIPPED and truth(value) == guard.expected
+            except Exception as error:  # of an expression, or of a property or short form of a value: the node's failure
+                self._fail(entry, error)
+                return
+            if not holds:
+                why = "its condition reads a skipped node" if value is SKIPPED else "its condition says no"
+                self._settle(entry, "skipped", None, why)
+                return
+            entry.stage += 1
+            if entry.stages[entry.stage]:
+                self._advance(entry)
+                return
+
+    def _broken(self, entry: Entry) -> str | None:
+        for key in entry.stages[entry.stage]:
+            if self._look(key)[0] == "block":
+                name = key[0] if key[1] is None else f"{key[0]}[{key[1]}]"
+                causes = [b for b in self.graph.slots[key[0]].binders if _STATUS[b.state] == "block"]
+                return f"{name} is not there: {preview(causes[0].error or causes[0].state) if causes else 'it failed'}"
+        return None
+
+    def _fail(self, entry: Entry, error: Exception) -> None:
+        entry.exception = error
+        self._settle(entry, "failed", None, str(error) if isinstance(error, BraidError) else f"{type(error).__name__}: {error}")
+
+    def _inputs_ready(self, entry: Entry) -> None:
+        op = entry.node.op
+        if isinstance(op, Map):
+            self._expand(entry, op)
+            return
+        if entry.parent is not None and self._item_is_skipped(entry):
+            entry.dropped = True
+            self._settle(entry, "skipped", None, "its item was skipped")
+            return
+        args = self._arguments(entry, op)
+        if args is SKIPPED:
+            self._settle(entry, "skipped", None, "it reads a skipped node")
+            return
+        entry.args = args
+        self.host.ready(entry)
+
+    def _item_is_skipped(self, entry: Entry) -> bool:
+        parent = entry.parent
+        assert parent is not None and isinstance(parent.node.op, Map)
+        if not isinstance(parent.node.op.over, ListOf):
+            return False
+        return evaluate_with(cast("Expr", entry.item), lambda ref: self._read(parent, ref)) is SKIPPED
+
+    def _arguments(self, entry: Entry, op: ToolCall | Think | Ask | Answer) -> Any:
+        """The evaluated inputs, or `SKIPPED`."""
+
+        def value_of(expr: Expr) -> Any:
+            return evaluate_with(expr, lambda ref: self._read(entry, ref))
+
+        match op:
+            case ToolCall(_, args):
+                values = {name: value_of(expr) for name, expr in args}
+                return SKIPPED if any(value is SKIPPED for value in values.values()) else values
+            case Think(question, given):
+                text = value_of(question)
+                known = [(label_of(expr), value) for expr in given if (value := value_of(expr)) is not SKIPPED]
+                return SKIPPED if text is SKIPPED else (text, known)
+            case Ask(question):
+                return value_of(question)
+            case Answer(exprs):
+                answers = tuple(value for expr in exprs if (value := value_of(expr)) is not SKIPPED)
+                return SKIPPED if exprs and not answers else answers
+            case _:
+                assert_never(op)
+
+    def _read(self, entry: Entry, ref: Ref) -> Any:
+        parent = entry.parent
+        if parent is not None and ref.name == entry.var:
+            assert isinstance(parent.node.op, Map)
+            item = entry.item
+            if isinstance(parent.node.op.over, ListOf):
+                item = evaluate_with(cast("Expr", item), lambda inner: self._read(parent, inner))
+            return item if item is SKIPPED else resolve_path(item, ref.path)
+        head = ref.path[0] if ref.path else None
+        index = head if isinstance(head, int) else None
+        status, giver = self._look((ref.name, index))
+        if status == "skip":
+            return SKIPPED
+        if status != "ok" or giver is None:
+            raise ReferenceError_(f"{ref.name!r} has no value")
+        path = ref.path
+        if giver.parent is not None:
+            path = path[1:]
+            if giver.state != "done":
+                return resolve_path(ItemError(giver.error or giver.state), path)
+        try:
+            return resolve_path(giver.value, path)
+        except ReferenceError_ as error:
+            raise ReferenceError_(f"{label_of(ref)}: {error}") from None
+
+    def _expand(self, entry: Entry, op: Map) -> None:
+        literal = isinstance(op.over, ListOf)
+        items: Any = op.over.items if isinstance(op.over, ListOf) else evaluate_with(op.over, lambda ref: self._read(entry, ref))
+        if items is SKIPPED:
+            self._settle(entry, "skipped", None, "its list was skipped")
+            return
+        if not isinstance(items, (list, tuple)):
+            raise ExpressionError(f"a map needs a list, got {preview(items, 60)!r} ({type(items).__name__})")
+        count = len(cast("Sequence[Any]", items))
+        if count > self.max_map_items:
+            raise ExpressionError(f"a map over {count} items; the limit is {self.max_map_items} (max_map_items)")
+        if len(self.graph.entries) + count > self.max_nodes:
+            raise ExpressionError(f"{count} more nodes would pass the limit of {self.max_nodes} nodes (max_nodes)")
+        children = self.graph.add_children(entry, cast("Sequence[Any]", items), literal=literal)
+        entry.state = "running"
+        self.host.expanded(entry, children)
+        for child in children:
+            child.epoch += 1
+            self._advance(child)
+        # Readers of an item that the list does not have must hear so, and those of `xs[-1]` where it is.
+        if entry.node.name is not None:
+            slot = self.graph.slots[entry.node.name]
+            for index in list(slot.item_waiters):
+                if not -count <= index < count:
+                    continue
+                self._flush_item(slot, entry.node.name, index)
+        if not children:
+            self._close_map(entry)
+
+    def _close_map(self, entry: Entry) -> None:
+        """All children are settled: so is the map."""
+        children = entry.children or []
+        collects = _collects(entry)
+        values: list[Any] = []
+        for index, child in enumerate(children):
+            match child.state:
+                case "done":
+                    values.append(child.value)
+                case "failed" | "cancelled":
+                    reason = child.error or child.state
+                    if not collects:
+                        entry.exception = child.exception
+                        self._settle(entry, "failed", None, f"item {index}: {reason}")
+                        return
+                    values.append(ItemError(reason))
+                case "blocked":
+                    self._settle(entry, "blocked", None, f"item {index}: {child.error}")
+                    return
+                case "skipped":
+                    if not child.dropped:
+                        self._settle(entry, "skipped", None, child.error)
+                        return
+                case "pending" | "running":
+                    raise AssertionError(f"map {entry.node.id!r} closed with an item {child.state}")
+                case _:
+                    assert_never(child.state)
+        self._settle(entry, "done", values, None)
+
+
+def _collects(entry: Entry) -> bool:
+    return isinstance(entry.node.op, Map) and entry.node.op.on_error == "collect"
+
+
+def label_of(expr: Expr) -> str:
+    """How a reference was written: `city.population`, `rows[0]`; empty for other expressions."""
+    if not isinstance(expr, Ref):
+        return ""
+    return expr.name + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in expr.path)

@@ -1,0 +1,355 @@
+"""Run a program that is not trusted: limits on time, memory, output, files and processes, and no network where the system allows.
+
+The program gets a session of its own and a scrubbed environment. On Linux it also gets (each where the kernel permits it)
+a network namespace with nothing in it, a PID namespace that dies as a whole, read-only file systems but for its
+working directory, and, when we run as root, a user that owns nothing. `SandboxResult.isolation` says what held; `probe`
+says it beforehand. Elsewhere the limits, the session and the time limit remain, and a program that leaves
+its session can outlive its run.
+
+It may still read what our user may read: this keeps accidents and careless code in, it is no wall against an attacker with a
+kernel exploit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from engine.errors import BraidError
+
+MIB: Final = 1024 * 1024
+LAUNCHER: Final = Path(__file__).with_name("sandbox_launcher.py")
+DRAIN_SECONDS: Final = 1.0
+"""How long a pipe may stay open after the program ended; longer means that something escaped and holds it."""
+
+
+class SandboxError(BraidError):
+    """The program could not be started at all."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SandboxLimits:
+    """What a program may use.
+
+    `seconds` is wall time and `cpu_seconds` processor time of each process; `memory` (bytes) is address space of each process;
+    `disk` (bytes) bounds the working directory where it is in memory, and else each file; `output` (bytes) is how much of each of
+    stdout and stderr is kept, and a program that writes more than `output_total` is stopped.
+    """
+
+    seconds: float = 10.0
+    cpu_seconds: int = 10
+    memory: int = 1024 * MIB
+    disk: int = 64 * MIB
+    processes: int = 64
+    open_files: int = 256
+    output: int = 64 * 1024
+    output_total: int = 4 * MIB
+
+
+@dataclass(frozen=True, kw_only=True)
+class Isolation:
+    """Which protections held: no `network`; `processes` end together; `files` outside the working directory cannot be written."""
+
+    network: bool = False
+    processes: bool = False
+    files: bool = False
+    refused: tuple[str, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        return self.network and self.processes and self.files
+
+
+@dataclass(frozen=True, kw_only=True)
+class SandboxResult:
+    """How a program ended.
+
+    `returncode` is negative for a signal, as in `subprocess`. `stopped` says that we ended it: for its time, or its output.
+    `report` is what it wrote to the descriptor that it was given (see `run_sandboxed`).
+    """
+
+    stdout: str
+    stderr: str
+    returncode: int
+    stopped: Literal["timeout", "output"] | None
+    seconds: float
+    isolation: Isolation
+    report: bytes = b""
+
+    @property
+    def ok(self) -> bool:
+        return self.returncode == 0 and self.stopped is None
+
+
+async def run_sandboxed(
+    command: Sequence[str],
+    *,
+    files: Mapping[str, str | bytes] | None = None,
+    stdin: bytes = b"",
+    env: Mapping[str, str] | None = None,
+    limits: SandboxLimits | None = None,
+    isolate: bool = True,
+    report_variable: str | None = None,
+) -> SandboxResult:
+    """Run `command` in a new temporary directory and wait for its end; the directory is removed afterwards.
+
+    Cancelling the caller, like the time limit, kills the program with everything it started, and waits for that.
+
+    Args:
+        command: program and arguments; no shell. Relative to the working directory, or found on a plain PATH.
+        files: put into the working directory first, by relative path.
+        stdin: what the program reads; then, or at once, the end of input.
+        env: added to a scrubbed environment; nothing of ours is passed on.
+        limits: see `SandboxLimits`.
+        isolate: False asks for the limits without the namespaces.
+        report_variable: names an environment variable that tells the program a descriptor on which it may write up to
+            64 KiB, apart from its output.
+
+    Raises:
+        SandboxError: the program could not be started; a program that fails is no error, see `SandboxResult.ok`.
+    """
+    limits = limits or SandboxLimits()
+    with contextlib.ExitStack() as stack:
+        workdir = Path(
+            stack.enter_context(tempfile.TemporaryDirectory(prefix="braid-", ignore_cleanup_errors=True))
+        )
+        workdir = workdir.resolve()
+        for name, content in (files or {}).items():
+            _write_inside(workdir, name, content)
+        status = stack.enter_context(_Pipe())
+        report = stack.enter_context(_Pipe()) if report_variable is not None else None
+        environment = _environment(workdir, env)
+        if report is not None and report_variable is not None:
+            environment[report_variable] = str(report.write_end)
+        config = {
+            "status_fd": status.write_end,
+            "workdir": str(workdir),
+            "env": environment,
+            "isolate": isolate,
+            "needs": [
+                command[0] if os.path.isabs(command[0]) else "/",
+                sys.executable,
+                sys.prefix,
+                sys.base_prefix,
+            ],
+            "limits": {
+                "cpu": limits.cpu_seconds,
+                "memory": limits.memory,
+                "disk": limits.disk,
+                "processes": limits.processes,
+                "open_files": limits.open_files,
+            },
+        }
+        started = time.monotonic()
+        try:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *("-I", "-S", str(LAUNCHER), json.dumps(config), *command),
+                stdin=asyncio.subprocess.PIPE if stdin else asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                cwd=workdir,
+                env=environment,
+                start_new_session=True,
+                pass_fds=[pipe.write_end for pipe in (status, report) if pipe is not None],
+            )
+        except OSError as error:
+            raise SandboxError(f"cannot start {sys.executable}: {error}") from error
+        for pipe in (status, report):
+            if pipe is not None:
+                pipe.close_write_end()
+        stdout, stderr = _Capture(limits), _Capture(limits)
+        stopped = await _attend(process, stdin, stdout, stderr, limits)
+        seconds = time.monotonic() - started
+        told = _read_status(status.read_all())
+        if "failed" in told:
+            raise SandboxError(f"cannot start {command[0]!r}: {told['failed']}")
+        returncode = int(told.get("exit", -signal.SIGKILL if stopped else process.returncode or 0))
+        if "exit" not in told and not stopped and process.returncode == 126:
+            raise SandboxError(f"the sandbox could not be set up: {stderr.text().strip()[-500:]}")
+        held: list[str] = told.get("done", [])
+        return SandboxResult(
+            stdout=stdout.text(),
+            stderr=stderr.text(),
+            returncode=returncode,
+            stopped=stopped,
+            seconds=seconds,
+            isolation=Isolation(
+                network="network" in held,
+                processes="processes" in held,
+                files="files" in held,
+                refused=tuple(told.get("refused", ())),
+            ),
+            report=report.read_all() if report is not None else b"",
+        )
+
+
+@cache
+def probe() -> Isolation:
+    """What this system lets a sandbox do; tried out once, with a real one. For `braid doctor`, outside an event loop."""
+    command = [sys.executable, "-I", "-S", "-c", "pass"]
+    try:
+        return asyncio.run(run_sandboxed(command)).isolation
+    except SandboxError as error:
+        return Isolation(refused=(str(error),))
+
+
+async def _attend(
+    process: asyncio.subprocess.Process,
+    stdin: bytes,
+    stdout: _Capture,
+    stderr: _Capture,
+    limits: SandboxLimits,
+) -> Literal["timeout", "output"] | None:
+    """Feed, read and wait; leaves no process behind, however it ends."""
+    assert process.stdout is not None and process.stderr is not None
+    stopped: Literal["timeout", "output"] | None = None
+    tasks = [
+        asyncio.create_task(stdout.fill(process.stdout)),
+        asyncio.create_task(stderr.fill(process.stderr)),
+        asyncio.create_task(_feed(process, stdin)),
+    ]
+    try:
+        try:
+            async with asyncio.timeout(limits.seconds):
+                flood = [asyncio.create_task(one.exceeded.wait()) for one in (stdout, stderr)]
+                ended = asyncio.create_task(process.wait())
+                tasks += [*flood, ended]
+                await asyncio.wait((*flood, ended), return_when=asyncio.FIRST_COMPLETED)
+                if stdout.exceeded.is_set() or stderr.exceeded.is_set():
+                    stopped = "output"
+        except TimeoutError:
+            stopped = "timeout"
+        _kill_group(process)
+        # The session is dead: its pipes close now, unless something left the session and keeps them.
+        await asyncio.wait(tasks[:2], timeout=DRAIN_SECONDS)
+    finally:
+        _kill_group(process)
+        for task in tasks:
+            task.cancel()
+        # Shielded by hand: a second cancellation must not leave a zombie behind.
+        await _reap(process)
+        await asyncio.wait(tasks)
+    return stopped
+
+
+async def _reap(process: asyncio.subprocess.Process) -> None:
+    waiter = asyncio.ensure_future(process.wait())
+    cancelled: asyncio.CancelledError | None = None
+    while not waiter.done():
+        try:
+            await asyncio.wait((waiter,))
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
+
+
+def _kill_group(process: asyncio.subprocess.Process) -> None:
+    # The process id is that of the session and of its group, which may live on after its leader.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+async def _feed(process: asyncio.subprocess.Process, stdin: bytes) -> None:
+    if process.stdin is None:
+        return
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the program need not read it
+        process.stdin.write(stdin)
+        await process.stdin.drain()
+        process.stdin.close()
+
+
+@dataclass
+class _Capture:
+    """The beginning and the end of a stream, and how much was left out between them."""
+
+    limits: SandboxLimits
+    head: bytearray = field(default_factory=bytearray)
+    tail: bytearray = field(default_factory=bytearray)
+    total: int = 0
+    exceeded: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def fill(self, stream: asyncio.StreamReader) -> None:
+        room_head, room_tail = self.limits.output // 2, self.limits.output - self.limits.output // 2
+        while chunk := await stream.read(64 * 1024):
+            self.total += len(chunk)
+            fits = room_head - len(self.head)
+            self.head += chunk[:fits]
+            self.tail += chunk[fits:]
+            del self.tail[:-room_tail]
+            if self.total > self.limits.output_total:
+                self.exceeded.set()
+                return
+
+    def text(self) -> str:
+        head, tail = self.head.decode(errors="replace"), self.tail.decode(errors="replace")
+        left_out = self.total - len(self.head) - len(self.tail)
+        return f"{head}\n[... {left_out} bytes left out ...]\n{tail}" if left_out else head + tail
+
+
+class _Pipe:
+    """A pipe that the program writes and that is read once, after its end."""
+
+    def __init__(self) -> None:
+        self.read_end, self.write_end = os.pipe()
+        os.set_blocking(self.read_end, False)
+        self._writable = True
+
+    def __enter__(self) -> _Pipe:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close_write_end()
+        os.close(self.read_end)
+
+    def close_write_end(self) -> None:
+        if self._writable:
+            self._writable = False
+            os.close(self.write_end)
+
+    def read_all(self) -> bytes:
+        content = b""
+        with contextlib.suppress(BlockingIOError):
+            while chunk := os.read(self.read_end, 64 * 1024):
+                content += chunk
+        return content
+
+
+def _read_status(content: bytes) -> dict[str, Any]:
+    told: dict[str, Any] = {}
+    for line in content.splitlines():
+        told.update(json.loads(line))
+    return told
+
+
+def _environment(workdir: Path, extra: Mapping[str, str] | None) -> dict[str, str]:
+    return {
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "HOME": str(workdir),
+        "TMPDIR": str(workdir),
+        "LANG": "C.UTF-8",
+        # Numerical libraries would start a thread for every core of the machine.
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        **(extra or {}),
+    }
+
+
+def _write_inside(workdir: Path, name: str, content: str | bytes) -> None:
+    target = (workdir / name).resolve()
+    if not target.is_relative_to(workdir) or target == workdir:
+        raise SandboxError(f"file name {name!r} leads out of the working directory; give a relative path")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(content.encode() if isinstance(content, str) else content)

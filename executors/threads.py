@@ -1,0 +1,89 @@
+"""Threads for tools that block: reused daemon threads, handed to one call at a time.
+
+`concurrent.futures` and `asyncio.to_thread` join their threads when the interpreter exits, so one tool that never returns would
+keep the whole program from ending; and their fixed pool would fill up with such tools. Here a stuck thread is
+simply never handed out again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import queue
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final
+
+IDLE_SECONDS: Final = 10.0
+"""How long a thread waits for its next call before it ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a call in a thread came to: a value, or what it raised.
+
+    Futures refuse some exceptions (`StopIteration`), and an event loop stops at others (`SystemExit`), so what a tool
+    raised travels as a value.
+    """
+
+    value: Any = None
+    error: BaseException | None = None
+
+
+class _Worker:
+    def __init__(self) -> None:
+        self.inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self.thread = threading.Thread(target=self._serve, name="braid-tool", daemon=True)
+        self.thread.start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                job = self.inbox.get(timeout=IDLE_SECONDS)
+            except queue.Empty:
+                with _lock:
+                    if self not in _idle:
+                        continue  # taken at the last moment: its job is about to arrive
+                    _idle.remove(self)
+                return
+            job()
+            # The idle list must not keep what the last call worked on alive.
+            del job
+            with _lock:
+                _idle.append(self)
+
+
+_lock = threading.Lock()
+_idle: list[_Worker] = []
+
+
+def call_in_thread(function: Callable[[], Any]) -> asyncio.Future[Outcome]:
+    """Start `function()` in a thread, with a copy of the present context variables; returns at once.
+
+    The future never fails. Dropping or cancelling it leaves the thread running to its end: Python offers no way to stop one.
+    """
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[Outcome] = loop.create_future()
+    context = contextvars.copy_context()
+
+    def deliver(outcome: Outcome) -> None:
+        if not future.done():
+            future.set_result(outcome)
+
+    def job() -> None:
+        try:
+            outcome = Outcome(value=context.run(function))
+        except (
+            BaseException
+        ) as error:  # whatever it is, it belongs to the caller and must not end this thread
+            outcome = Outcome(error=error)
+        # RuntimeError: the loop was closed while the call ran, so nobody waits for it any more.
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(deliver, outcome)
+
+    with _lock:
+        worker = _idle.pop() if _idle else None
+    (worker or _Worker()).inbox.put(job)
+    return future

@@ -1,0 +1,260 @@
+"""The commands of `braid` and their options. Each hands over to a module of its own, imported only when it runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from orchestrator.cli.group import BraidGroup
+
+app = typer.Typer(
+    name="braid",
+    cls=BraidGroup,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+Question = Annotated[str, typer.Argument(help="What you want to know, in quotes.", show_default=False)]
+EngineOption = Annotated[
+    str | None,
+    typer.Option(
+        "--engine",
+        "-e",
+        metavar="ADDRESS",
+        help="Which model plans and thinks: local:braid-mini, local:<folder>, or openai:<url>#<model>. "
+        "Default: BRAID_ENGINE, else the embedded model.",
+        show_default=False,
+    ),
+]
+ToolsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--tools",
+        "-t",
+        metavar="NAMES",
+        help="Let the plan use these tools only, such as search,calculate (see `braid tools`).",
+        show_default=False,
+    ),
+]
+SeedOption = Annotated[
+    int | None, typer.Option("--seed", metavar="N", help="Makes sampling repeatable.", show_default=False)
+]
+ThreadsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--threads", min=1, metavar="N", help="CPU threads of the local engine.", show_default=False
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document for a program to read.")]
+
+
+def show_version(value: bool) -> None:
+    if value:
+        from orchestrator.cli.installed import braid_version
+
+        typer.echo(f"braid {braid_version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def braid(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version and exit.", callback=show_version, is_eager=True),
+    ] = False,
+) -> None:
+    """A model plans your question as a graph of tool calls; Braid runs the graph's nodes side by side.
+
+    [bold]Start here[/bold]
+
+      braid run "How much taller is K2 than Mont Blanc?"
+
+      braid repl            ask one question after another
+
+      braid doctor          what is installed, and what is missing
+    """
+
+
+@app.command()
+def run(
+    question: Question,
+    as_json: JsonOption = False,
+    sequential: Annotated[
+        bool, typer.Option("--sequential", help="One node at a time, in plan order: the honest baseline.")
+    ] = False,
+    compare: Annotated[
+        bool,
+        typer.Option(
+            "--compare", help="Afterwards run the same plan one node at a time, and print the speed-up."
+        ),
+    ] = False,
+    engine: EngineOption = None,
+    tools: ToolsOption = None,
+    max_rounds: Annotated[
+        int | None,
+        typer.Option(
+            "--max-rounds",
+            min=1,
+            metavar="N",
+            help="How often a plan that brings no answer may be mended.",
+            show_default=False,
+        ),
+    ] = None,
+    budget_tokens: Annotated[
+        int | None,
+        typer.Option(
+            "--budget-tokens",
+            min=0,
+            metavar="N",
+            help="Stop after so many tokens, with what is known by then.",
+            show_default=False,
+        ),
+    ] = None,
+    budget_seconds: Annotated[
+        float | None,
+        typer.Option(
+            "--budget-seconds", min=0, metavar="S", help="Stop after so many seconds.", show_default=False
+        ),
+    ] = None,
+    budget_calls: Annotated[
+        int | None,
+        typer.Option(
+            "--budget-calls",
+            min=0,
+            metavar="N",
+            help="Stop after so many requests to the model.",
+            show_default=False,
+        ),
+    ] = None,
+    seed: SeedOption = None,
+    threads: ThreadsOption = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Allow tools that change something, without asking.")
+    ] = False,
+) -> None:
+    """Plan a question, run the plan, and print the answer.
+
+    The terminal shows every node with its state and time while it runs; a pipe gets plain lines.
+    Exit code: 0 answered, 1 no (full) answer, 2 wrong usage, 130 interrupted.
+
+    [bold]Examples[/bold]
+
+      braid run "Which is longer, the Nile or the Amazon, and by how much?"
+
+      braid run "..." --json | jq .answer
+
+      braid run "..." --compare --budget-seconds 30
+
+      braid run "..." --engine openai:http://127.0.0.1:8000/v1#my-model
+    """
+    from orchestrator.cli.options import RunOptions
+    from orchestrator.cli.run import run_command
+
+    run_command(
+        RunOptions(
+            question=question,
+            engine=engine,
+            tools=tools,
+            max_rounds=max_rounds,
+            budget_tokens=budget_tokens,
+            budget_seconds=budget_seconds,
+            budget_calls=budget_calls,
+            seed=seed,
+            threads=threads,
+            sequential=sequential,
+            yes=yes,
+        ),
+        as_json=as_json,
+        compare=compare,
+    )
+
+
+@app.command()
+def plan(
+    question: Question,
+    as_json: JsonOption = False,
+    engine: EngineOption = None,
+    tools: ToolsOption = None,
+    seed: SeedOption = None,
+    threads: ThreadsOption = None,
+) -> None:
+    """Show the plan for a question as it is written, and run nothing.
+
+    [bold]Example[/bold]
+
+      braid plan "Is the Eiffel Tower taller than the Statue of Liberty?"
+    """
+    from orchestrator.cli.options import RunOptions
+    from orchestrator.cli.plan import plan_command
+
+    plan_command(
+        RunOptions(question=question, engine=engine, tools=tools, seed=seed, threads=threads), as_json=as_json
+    )
+
+
+@app.command()
+def repl(
+    engine: EngineOption = None,
+    tools: ToolsOption = None,
+    max_rounds: Annotated[
+        int | None,
+        typer.Option(
+            "--max-rounds", min=1, metavar="N", help="Plans per question at most.", show_default=False
+        ),
+    ] = None,
+    seed: SeedOption = None,
+    threads: ThreadsOption = None,
+    history: Annotated[
+        Path | None,
+        typer.Option(
+            "--history",
+            metavar="FILE",
+            help="Where typed lines are kept. Default: in your state folder.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Ask one question after another; later ones may refer to earlier ones.
+
+    Inside: /plan <question>, /tools, /engine [address], /help, /quit. Ctrl-C stops the running task and keeps
+    the session; Ctrl-D leaves.
+    """
+    from orchestrator.cli.options import RunOptions
+    from orchestrator.cli.repl import repl_command
+
+    repl_command(
+        RunOptions(engine=engine, tools=tools, max_rounds=max_rounds, seed=seed, threads=threads),
+        history_file=history,
+    )
+
+
+@app.command()
+def tools(as_json: JsonOption = False) -> None:
+    """List the tools that a plan may call: built in, and from installed plugins.
+
+    A package offers tools through the entry-point group braid.tools.
+    """
+    from orchestrator.cli.tools import tools_command
+
+    tools_command(as_json=as_json)
+
+
+@app.command()
+def doctor(as_json: JsonOption = False) -> None:
+    """Check this installation: versions, extras, processors, memory, GPU, the embedded model, plugins.
+
+    Exit code 1 when something that is needed is missing.
+    """
+    from orchestrator.cli.doctor import doctor_command
+
+    doctor_command(as_json=as_json)
+
+
+def main() -> None:
+    """Entry point of the `braid` command."""
+    app()

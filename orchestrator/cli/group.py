@@ -1,0 +1,160 @@
+"""The command group behind `braid`: commands of installed plugins, loaded when they are used, and one-line errors.
+
+A plugin is an entry point of the group `braid.commands`: its name is the command, its object a `typer.Typer` or a function.
+`braid --help` shows the first line of the plugin module's docstring, read from its source: nothing is imported for it.
+"""
+
+from __future__ import annotations
+
+import ast
+import errno
+import importlib.util
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command as command_of
+
+if TYPE_CHECKING:
+    # The classes behind typer.Context and commands have no public name in typer.
+    from typer._click.core import Command, Context
+
+PLUGIN_GROUP = "braid.commands"
+EXIT_FAILURE, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
+
+
+class BrokenPluginError(typer.TyperException):
+    """A plugin's command could not be loaded."""
+
+
+class BraidGroup(TyperGroup):
+    """Plugin commands beside our own; errors are one line on stderr, exit codes 2 (usage), 1 (failure), 130 (Ctrl-C)."""
+
+    def list_commands(self, ctx: Context) -> list[str]:
+        own = super().list_commands(ctx)
+        return [*own, *(point.name for point in plugins() if point.name not in own)]
+
+    def get_command(self, ctx: Context, cmd_name: str) -> Command | None:
+        """For listings: a plugin comes as a stand-in that only knows its name and summary."""
+        own = super().get_command(ctx, cmd_name)
+        if own is not None:
+            return own
+        point = next((p for p in plugins() if p.name == cmd_name), None)
+        return None if point is None else TyperCommand(point.name, help=summary(point))
+
+    def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, Command | None, list[str]]:
+        """For running: the plugin itself."""
+        if args[0] not in self.commands:
+            point = next((p for p in plugins() if p.name == args[0]), None)
+            if point is not None:
+                self.commands[point.name] = load(point)
+        return super().resolve_command(ctx, args)
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        windows_expand_args: bool = True,
+        **extra: Any,
+    ) -> Any:
+        options: dict[str, Any] = {
+            "args": args,
+            "prog_name": prog_name or "braid",
+            "complete_var": complete_var,
+            "windows_expand_args": windows_expand_args,
+            **extra,
+        }
+        if not standalone_mode:
+            return super().main(standalone_mode=False, **options)
+        try:
+            code = super().main(standalone_mode=False, **options)
+        except Exception as error:
+            sys.exit(report(error))
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def report(error: BaseException) -> int:
+    """Say on stderr, in one line, what went wrong; returns the exit code. `BRAID_DEBUG=1` adds the traceback."""
+    from engine import BraidError
+
+    if isinstance(error, OSError) and error.errno == errno.EPIPE:
+        # Whoever read our output has gone; stdout must not complain again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILURE
+    if os.environ.get("BRAID_DEBUG", "") not in ("", "0"):
+        traceback.print_exception(error)
+    code = EXIT_FAILURE
+    if isinstance(error, typer.TyperException):
+        message, code = error.format_message(), error.exit_code
+        context = getattr(error, "ctx", None)
+        if code == EXIT_USAGE and context is not None:
+            message = f"{message.rstrip('.')} (see `{context.command_path} --help`)"
+    elif isinstance(error, (BraidError, OSError)):
+        message = str(error) or type(error).__name__
+    elif isinstance(error, typer.Abort):
+        message, code = "interrupted", EXIT_INTERRUPTED
+    else:
+        message = f"internal error: {type(error).__name__}: {error} (BRAID_DEBUG=1 shows the traceback)"
+    typer.echo("braid: " + " ".join(message.split()), err=True)
+    return code
+
+
+def plugins() -> list[EntryPoint]:
+    """The installed command plugins by name; of two with one name the first counts."""
+    found: dict[str, EntryPoint] = {}
+    for point in entry_points(group=PLUGIN_GROUP):
+        found.setdefault(point.name, point)
+    return [found[name] for name in sorted(found)]
+
+
+def load(point: EntryPoint) -> Command:
+    """Import a plugin's command; raises `BrokenPluginError` saying which package to mend."""
+    try:
+        target = point.load()
+        app = target
+        if not isinstance(target, typer.Typer):
+            app = typer.Typer(add_completion=False)
+            app.command(name=point.name)(target)
+        command = command_of(app)
+    except Exception as error:
+        raise BrokenPluginError(
+            f"the command {point.name!r} ({point.value}) is broken: {type(error).__name__}: {error}"
+        ) from error
+    command.name = point.name
+    return command
+
+
+def summary(point: EntryPoint) -> str:
+    """The first line of the docstring of the plugin's module, without importing it."""
+    try:
+        source = _source(point.module)
+        docstring = ast.get_docstring(ast.parse(source.read_bytes())) if source else None
+    except (OSError, SyntaxError, ValueError) as error:
+        return f"(broken: {type(error).__name__}: {error})"
+    if source is None:
+        return f"(broken: no module {point.module!r})"
+    return docstring.partition("\n")[0] if docstring else f"from {point.value}"
+
+
+def _source(module: str) -> Path | None:
+    """The file of `module`, found without importing its packages; None if there is none."""
+    package, *rest = module.split(".")
+    spec = importlib.util.find_spec(package)
+    if spec is None:
+        return None
+    if not rest:
+        return Path(spec.origin) if spec.origin else None
+    for folder in spec.submodule_search_locations or ():
+        base = Path(folder).joinpath(*rest)
+        for file in (base.with_name(base.name + ".py"), base / "__init__.py"):
+            if file.is_file():
+                return file
+    return None

@@ -1,0 +1,40 @@
+"""Where the commands print: answers and documents on stdout, progress and errors on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_CONTROL = {code: " " for code in (*range(32), 127, *range(128, 160), 0x2028, 0x2029)}
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console on the present stdout or stderr. A pipe gets no escape codes and lines of any length."""
+    from rich.console import Console
+
+    found = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    if not found.is_terminal:
+        return Console(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=True)
+    return found
+
+
+def print_json(document: dict[str, Any]) -> None:
+    """One JSON document on stdout. Text that stdout cannot encode is escaped."""
+    text = json.dumps(document, ensure_ascii=False, indent=2, default=str)
+    encoding = sys.stdout.encoding or "utf-8"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        text = json.dumps(document, ensure_ascii=True, indent=2, default=str)
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def one_line(text: str, limit: int = 200) -> str:
+    """`text` without line breaks and control characters (a result must not steer the terminal), cut at `limit` characters."""
+    clean = " ".join(text.translate(_CONTROL).split())
+    return clean if len(clean) <= limit else clean[: limit - 1] + "…"

@@ -1,0 +1,77 @@
+"""The display of a run where there is no terminal: one line for what has happened, without escape codes."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Self, TextIO
+
+from engine import Envelope
+from executors.events import NodeFailed, NodeFinished
+from orchestrator.cli.output import one_line
+from orchestrator.cli.view import RunView
+from orchestrator.events import RoundFinished, RoundStarted
+from planner.events import PlannerRejected, PlannerStatement
+
+_DETAILED = 60
+_THEN_EVERY = 100
+
+
+class PlainDisplay:
+    """`with PlainDisplay(sys.stderr) as show: show(envelope)`. After 60 lines, only failures and every hundredth node."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.view = RunView()
+        self._stream = stream
+        self._began = time.monotonic()
+        self._planned = 0
+        self._ended = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stream.flush()
+
+    def pause(self) -> None:
+        self._stream.flush()
+
+    def resume(self) -> None:
+        pass
+
+    def __call__(self, envelope: Envelope) -> None:
+        event = envelope.event
+        self.view.update(event)
+        match event:
+            case RoundStarted() if event.round:
+                self._say(f"round {event.round + 1}: planning again")
+            case RoundFinished() if not event.answered:
+                self._say(f"round {event.round + 1} brought no answer: {event.why}")
+            case PlannerStatement():
+                self._planned += 1
+                if self._planned <= _DETAILED:
+                    self._say(f"plan  {event.source}")
+            case PlannerRejected():
+                self._say(f"plan  line {event.line} is sent back: {event.message}")
+            case NodeFinished():
+                self._ended += 1
+                if self._ended <= _DETAILED:
+                    self._say(f"done  {self._name(event.node)}  {event.seconds:.2f} s  {event.result}")
+                elif self._ended % _THEN_EVERY == 0:
+                    self._say(f"{self._ended} nodes done")
+            case NodeFailed():
+                self._say(f"failed  {self._name(event.node)}  {event.error}")
+            case _:
+                pass
+
+    def _name(self, node: str) -> str:
+        row = self.view.rows.get(node)
+        return row.label if row is not None and row.label != node else node
+
+    def _say(self, text: str) -> None:
+        line = f"[{time.monotonic() - self._began:7.2f} s] {one_line(text)}"
+        encoding = self._stream.encoding or "utf-8"
+        self._stream.write(line.encode(encoding, "replace").decode(encoding) + "\n")
+        self._stream.flush()

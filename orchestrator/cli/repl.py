@@ -1,0 +1,204 @@
+"""`braid repl`: one question after another, in one conversation.
+
+Ctrl-C stops the running task and keeps the session, Ctrl-D leaves. Without a terminal, lines are read from stdin.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import Coroutine
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine import BraidError, Message
+from orchestrator.agent import Agent
+from orchestrator.cli.display import Display, approver, asker, display_for_stderr
+from orchestrator.cli.group import report
+from orchestrator.cli.options import RunOptions, run_async
+from orchestrator.cli.output import console
+from orchestrator.cli.plan import show_plan
+from orchestrator.cli.run import show_result, watch
+from orchestrator.cli.tools import show_tools
+from orchestrator.settings import state_folder
+
+if TYPE_CHECKING:
+    from prompt_toolkit import PromptSession
+
+_HELP = """\
+Type a question. Later ones may refer to earlier ones.
+
+  /plan <question>    show the plan, run nothing
+  /tools              the tools that plans may call
+  /engine [address]   show the engine, or change it
+  /new                forget the conversation
+  /help               this
+  /quit               leave (so does Ctrl-D)
+
+Ctrl-C stops the running task."""
+_COMMANDS = ("/plan", "/tools", "/engine", "/new", "/help", "/quit")
+
+
+def repl_command(options: RunOptions, *, history_file: Path | None) -> None:
+    run_async(_session(options, history_file or state_folder() / "history"))
+
+
+async def _session(options: RunOptions, history_file: Path) -> None:
+    lines: Lines = TerminalLines(history_file) if sys.stdin.isatty() else PipedLines()
+    repl = Repl(options)
+    try:
+        await repl.talk(lines)
+    finally:
+        await repl.close()
+
+
+class PipedLines:
+    """Lines from a stdin that is no terminal."""
+
+    async def read(self) -> str | None:
+        """The next line, or None at the end."""
+        line = sys.stdin.readline()
+        return line if line else None
+
+
+class TerminalLines:
+    """Lines from a terminal, with editing, completion of commands and a history that outlives the session."""
+
+    def __init__(self, history_file: Path) -> None:
+        from prompt_toolkit import PromptSession
+        from prompt_toolkit.completion import WordCompleter
+
+        self._session: PromptSession[str] = PromptSession(
+            history=_history(history_file),
+            completer=WordCompleter(list(_COMMANDS), sentence=True),
+            complete_while_typing=False,
+        )
+
+    async def read(self) -> str | None:
+        """The next line, "" when Ctrl-C dropped it, None for Ctrl-D."""
+        try:
+            return await self._session.prompt_async("braid> ")
+        except KeyboardInterrupt:
+            return ""
+        except EOFError:
+            return None
+
+
+Lines = PipedLines | TerminalLines
+
+
+class Repl:
+    """One session: an agent, a conversation, and the task that runs now."""
+
+    def __init__(self, options: RunOptions) -> None:
+        self._options = options
+        self._display: Display | None = None
+        self._agent = self._make_agent()
+        self._messages: list[Message] = []
+        self._out = console()
+
+    async def talk(self, lines: Lines) -> None:
+        """Read and answer until the end of input or /quit."""
+        if isinstance(lines, TerminalLines):
+            self._out.print("Ask a question, or /help. Ctrl-D leaves.", style="dim")
+        while (line := await lines.read()) is not None:
+            command, _, rest = line.strip().partition(" ")
+            if command in ("/quit", "/exit"):
+                return
+            if command:
+                await self._guarded(self._do(command, rest.strip(), line.strip()))
+
+    async def close(self) -> None:
+        await self._agent.close()
+
+    async def _do(self, command: str, rest: str, line: str) -> None:
+        match command:
+            case "/help":
+                self._out.print(_HELP)
+            case "/tools":
+                show_tools(self._agent.tools.specs(), self._out)
+            case "/new":
+                self._messages = []
+            case "/engine":
+                await self._engine(rest)
+            case "/plan" if not rest:
+                self._out.print("/plan needs a question: /plan How tall is K2?")
+            case "/plan":
+                await show_plan(self._agent, rest, history=self._messages)
+            case _ if command.startswith("/"):
+                self._out.print(f"unknown command {command}; there are {', '.join(_COMMANDS)}")
+            case _:
+                await self._answer(line)
+
+    async def _answer(self, question: str) -> None:
+        self._display = display_for_stderr()
+        try:
+            with self._display as display:
+                result = await watch(
+                    self._agent, replace(self._options, question=question), display, history=self._messages
+                )
+        finally:
+            self._display = None
+        show_result(result)
+        self._messages = list(result.history)
+
+    async def _engine(self, address: str) -> None:
+        if address:
+            options = replace(self._options, engine=address)
+            agent = self._make_agent(options)
+            await agent.open()  # a wrong address leaves the session as it is
+            await self._agent.close()
+            self._agent, self._options = agent, options
+        info = (await self._agent.open()).info
+        self._out.print(f"{info.uri}: {info.model}, {', '.join(sorted(info.capabilities))}", soft_wrap=True)
+        for key, value in sorted(info.details.items()):
+            self._out.print(f"  {key}: {value}", soft_wrap=True)
+
+    def _make_agent(self, options: RunOptions | None = None) -> Agent:
+        return (options or self._options).agent(
+            approve=approver(self._options.yes, lambda: self._display), ask=asker(lambda: self._display)
+        )
+
+    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do `work` so that neither Ctrl-C nor an error in it ends the session."""
+        task = asyncio.create_task(work)
+        with _interrupting(task):
+            await asyncio.wait([task])
+        if task.cancelled():
+            console(stderr=True).print("stopped", style="yellow")
+        elif (error := task.exception()) is not None:
+            if isinstance(error, (KeyboardInterrupt, SystemExit)):
+                raise error
+            report(error)
+
+
+@contextlib.contextmanager
+def _interrupting(task: asyncio.Task[None]):
+    """Ctrl-C cancels `task` instead of ending the program."""
+    loop = asyncio.get_running_loop()
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        loop.add_signal_handler(signal.SIGINT, task.cancel)
+    except (NotImplementedError, RuntimeError):  # not on the main thread, or a system without
+        yield
+        return
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
+        signal.signal(signal.SIGINT, before)
+
+
+def _history(file: Path) -> Any:
+    from prompt_toolkit.history import FileHistory, InMemoryHistory
+
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch(mode=0o600)
+    except OSError as error:
+        console(stderr=True).print(f"no history is kept: {error}", style="yellow")
+        return InMemoryHistory()
+    return FileHistory(file)

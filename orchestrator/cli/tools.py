@@ -1,0 +1,43 @@
+"""`braid tools`: what a plan may call."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from executors import ToolSpec
+from orchestrator.agent import registry_of
+from orchestrator.cli.output import console, one_line, print_json
+from planner.compact import compact_signature
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def tools_command(*, as_json: bool) -> None:
+    specs = registry_of(None).specs()
+    if as_json:
+        print_json({"tools": [_document(spec) for spec in specs]})
+    else:
+        show_tools(specs, console())
+
+
+def show_tools(specs: list[ToolSpec], target: Console) -> None:
+    """One block for each tool: its signature as planners see it, its effect, what it is for."""
+    from rich.text import Text
+
+    for spec in specs:
+        signature = compact_signature(replace(spec, description=""))
+        target.print(Text(signature, style="bold"), Text(f"  {spec.effect}", style="dim"), sep="")
+        target.print(Text(f"    {one_line(spec.description, 500)}"))
+
+
+def _document(spec: ToolSpec) -> dict[str, Any]:
+    return {
+        "name": spec.name,
+        "description": spec.description,
+        "effect": spec.effect,
+        "parameters": spec.parameters,
+        "returns": spec.returns,
+        "examples": list(spec.examples),
+    }

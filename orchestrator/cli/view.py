@@ -1,0 +1,128 @@
+"""What a run looks like right now: built from its events, drawn by `live.py` on a terminal or `plain.py` in a pipe."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+
+from engine import Event
+from executors.events import (
+    NodeAdded,
+    NodeBlocked,
+    NodeCancelled,
+    NodeFailed,
+    NodeFinished,
+    NodeRetried,
+    NodeSkipped,
+    NodeStarted,
+)
+from executors.nodes import NodeState
+from orchestrator.cli.output import one_line
+from orchestrator.events import RoundFinished, RoundStarted, RunFinished
+from planner.events import PlannerFinished, PlannerRejected, PlannerStatement
+
+
+@dataclass
+class Row:
+    """One node. `seconds` is its own time once it ended; until then the clock runs from `began` (monotonic)."""
+
+    id: str
+    label: str
+    state: NodeState = "pending"
+    began: float | None = None
+    seconds: float | None = None
+    note: str = ""
+    touched: int = 0
+
+    def own_time(self, now: float) -> float | None:
+        if self.seconds is not None:
+            return self.seconds
+        return None if self.began is None else now - self.began
+
+
+@dataclass
+class RunView:
+    """The state of the display. `update` takes every event of the run, in order."""
+
+    rows: dict[str, Row] = field(default_factory=lambda: dict[str, Row]())
+    round: int = 0
+    planning: bool = False
+    statements: int = 0
+    rejected: int = 0
+    planned_in: float = 0.0
+    finished: RunFinished | None = None
+    notices: list[str] = field(default_factory=lambda: list[str]())
+    _began: float = field(default_factory=time.monotonic)
+    _clock: int = 0
+
+    def update(self, event: Event) -> None:
+        match event:
+            case RoundStarted():
+                self.round, self.planning = event.round, True
+                self._began = time.monotonic()
+            case RoundFinished() if not event.answered:
+                self.notices.append(f"round {event.round + 1}: {event.why}")
+            case PlannerStatement():
+                self.statements += 1
+            case PlannerRejected():
+                self.rejected += 1
+                self.notices.append(f"plan line {event.line}: {event.message}")
+            case PlannerFinished():
+                self.planning = False
+                self.planned_in += event.seconds
+            case RunFinished():
+                self.finished = event
+            case _:
+                self._update_node(event)
+
+    def planning_for(self) -> float:
+        """Seconds spent on plans so far, the one being written included."""
+        return self.planned_in + (time.monotonic() - self._began if self.planning else 0.0)
+
+    def counts(self) -> Counter[NodeState]:
+        return Counter(row.state for row in list(self.rows.values()))
+
+    def _update_node(self, event: Event) -> None:
+        match event:
+            case NodeAdded():
+                self._row(event.node).label = one_line(event.source) or event.node
+            case NodeStarted():
+                self._row(event.node, "running").began = time.monotonic()
+            case NodeFinished():
+                self._end(event.node, "done", event.result, event.seconds)
+            case NodeFailed():
+                self._end(event.node, "failed", event.error, event.seconds)
+            case NodeRetried():
+                self._row(event.node).note = one_line(f"once more after: {event.error}")
+            case NodeBlocked():
+                self._end(event.node, "blocked", event.reason)
+            case NodeSkipped():
+                self._end(event.node, "skipped", event.reason)
+            case NodeCancelled():
+                self._end(event.node, "cancelled", event.reason)
+            case _:
+                pass
+
+    def _row(self, node: str, state: NodeState | None = None) -> Row:
+        row = self.rows.setdefault(node, Row(node, node))
+        if state is not None:
+            row.state = state
+        self._clock += 1
+        row.touched = self._clock
+        return row
+
+    def _end(self, node: str, state: NodeState, note: str, seconds: float | None = None) -> None:
+        row = self._row(node, state)
+        row.note = one_line(note)
+        row.seconds = seconds
+
+    def chosen(self, limit: int) -> list[Row]:
+        """At most `limit` rows in plan order: what runs first, then what failed, what changed last, what is to come."""
+        rows = list(self.rows.values())
+        if len(rows) <= limit:
+            return rows
+        first = {"running": 0, "failed": 1}
+        order = sorted(rows, key=lambda row: (first.get(row.state, 2 if row.state != "pending" else 3), -row.touched))
+        kept = {row.id for row in order[:limit]}
+        return [row for row in rows if row.id in kept]

@@ -1,0 +1,51 @@
+"""Typed errors of the orchestrator."""
+
+from __future__ import annotations
+
+from engine import BraidError
+
+
+class OrchestratorError(BraidError):
+    """Base of what the orchestrator raises on purpose."""
+
+
+class InvalidQuestionError(OrchestratorError, ValueError):
+    """The question is no text, or has nothing in it."""
+
+    def __init__(self, given: object) -> None:
+        what = "an empty text" if isinstance(given, str) else f"{type(given).__name__} {given!r:.60}"
+        super().__init__(f"a question is needed as non-empty text, got {what}")
+
+
+class InvalidHistoryError(OrchestratorError, ValueError):
+    """`history` is not a sequence of chat messages."""
+
+
+class OutputTypeError(OrchestratorError, ValueError):
+    """The answer does not fit the `output_type` that was asked for."""
+
+    def __init__(self, expected: object, got: object, why: str) -> None:
+        name = getattr(expected, "__name__", None) or str(expected)
+        super().__init__(f"the answer does not fit output_type {name}: got {got!r:.200}; {why}")
+        self.expected = expected
+        self.got = got
+
+
+class RunningLoopError(OrchestratorError, RuntimeError):
+    """`run_sync` was called where an event loop is already running."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "run_sync() cannot be used inside a running event loop; use `await agent.run(...)` here"
+        )
+
+
+class AgentClosedError(OrchestratorError, RuntimeError):
+    """The agent was used after `close()`."""
+
+    def __init__(self) -> None:
+        super().__init__("this Agent is closed; make a new one")
+
+
+class ConfigurationError(OrchestratorError, ValueError):
+    """A BRAID_* variable or the configuration file holds something that cannot be used."""

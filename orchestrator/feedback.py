@@ -1,0 +1,48 @@
+"""What the planner is told before another round: why the plan so far brought no answer, in words that it can act on."""
+
+from __future__ import annotations
+
+from executors import Answer, RunOutcome, TaskGraph, preview
+
+_SHOWN = 8
+
+
+def why_again(graph: TaskGraph, outcome: RunOutcome) -> str:
+    """One text for a run that brought no answer: what failed, what became of the answer, and what may be read by name."""
+    parts: list[str] = []
+    failures = [f"{_statement(graph, node)}: {error}" for node, error in outcome.failures[:_SHOWN]]
+    if failures:
+        parts.append("failed: " + "; ".join(failures))
+    answers = [id for id, node in graph.nodes.items() if isinstance(node.op, Answer)]
+    if not graph.nodes:
+        parts.append("the plan has no valid statement")
+    elif not answers:
+        parts.append("the plan ended without answer(...)")
+    else:
+        parts += [_fate(graph, id) for id in answers if graph.state(id) != "failed"][:_SHOWN]
+    if outcome.stopped is not None:
+        parts.append(outcome.reason)
+    return "; ".join(parts)
+
+
+def known_results(graph: TaskGraph) -> list[tuple[str, str]]:
+    """Statement and short result of what is done: the plan's own nodes, no items of maps and no answers."""
+    return [
+        (_statement(graph, id), preview(graph.result(id)))
+        for id, node in graph.nodes.items()
+        if graph.state(id) == "done" and node.name is not None and not isinstance(node.op, Answer)
+    ]
+
+
+def partial_answer(graph: TaskGraph) -> str:
+    """What a run that was stopped has found out: one line for each result, or an empty text."""
+    return "\n".join(f"{statement} -> {result}" for statement, result in known_results(graph))
+
+
+def _fate(graph: TaskGraph, id: str) -> str:
+    reason = graph.error(id)
+    return f"{_statement(graph, id)} was {graph.state(id)}" + (f" ({reason})" if reason else "")
+
+
+def _statement(graph: TaskGraph, node: str) -> str:
+    return " ".join(graph.nodes[node].source.split()) or node if node in graph.nodes else node

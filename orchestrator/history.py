@@ -1,0 +1,37 @@
+"""Conversations: the messages that one run hands to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+from engine import Message
+from orchestrator.errors import InvalidHistoryError
+
+_ROLES = ("system", "user", "assistant")
+
+
+def read_history(history: Sequence[Message] | None) -> list[Message]:
+    """A checked copy of `history`; raises `InvalidHistoryError` naming the message that is wrong."""
+    if history is None:
+        return []
+    if isinstance(history, (str, bytes)) or not isinstance(history, Sequence):
+        raise InvalidHistoryError(
+            f"history must be a sequence of messages, such as result.history; got {history!r:.80}"
+        )
+    return [_message(place, message) for place, message in enumerate(history)]
+
+
+def extended(history: Sequence[Message], question: str, answer: str) -> list[Message]:
+    """`history` with one more exchange."""
+    return [*history, {"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+
+
+def _message(place: int, given: object) -> Message:
+    message = cast("dict[str, Any]", given) if isinstance(given, dict) else {}
+    role, content = message.get("role"), message.get("content")
+    if role not in _ROLES or not isinstance(content, str):
+        raise InvalidHistoryError(
+            f"history[{place}] must have a role ({', '.join(_ROLES)}) and a content text, got {given!r:.80}"
+        )
+    return {"role": role, "content": content}

@@ -1,0 +1,115 @@
+"""From the values of a plan's answer to the type that the caller asked for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from engine import Budget, Engine, Message, SamplingParams, Usage
+from executors import short_form
+from orchestrator.errors import OutputTypeError
+
+_MAX_TOKENS = 1024
+
+
+def answer_text(values: Sequence[Any]) -> str:
+    """The answer as a person reads it."""
+    return ", ".join(short_form(value) for value in values)
+
+
+def plain_output(values: Sequence[Any]) -> Any:
+    """The answer where no type was asked for: the value itself, or a tuple of several."""
+    return values[0] if len(values) == 1 else tuple(values)
+
+
+async def typed_output(
+    values: Sequence[Any], output_type: Any, *, question: str, engine: Engine, budget: Budget, seed: int
+) -> tuple[Any, Usage]:
+    """The answer as `output_type`, and what it cost to get it.
+
+    The values are validated as they are (pydantic, lax mode; a fact also as its bare value, text also as JSON). If none
+    fits, a chat model is asked once to restate the answer as JSON of the type's schema.
+
+    Raises:
+        OutputTypeError: neither fits.
+    """
+    adapter = _adapter(output_type)
+    error: ValidationError | None = None
+    for candidate in _candidates(values):
+        try:
+            return adapter.validate_python(candidate, from_attributes=True), Usage()
+        except ValidationError as raised:
+            error = error or raised
+    got = plain_output(values)
+    if "chat" not in engine.capabilities:
+        why = f"{_first(error)}; {engine.info.uri} is no chat model, so it cannot be asked to restate it"
+        raise OutputTypeError(output_type, got, why) from error
+    text, usage = await _restate(adapter, answer_text(values), question, engine, budget, seed)
+    for document in _documents(text):
+        try:
+            return adapter.validate_python(document), usage
+        except ValidationError as raised:
+            error = raised
+    raise OutputTypeError(output_type, got, f"{_first(error)}; asked to restate it, the model said {text!r:.200}") from error
+
+
+def _adapter(output_type: Any) -> TypeAdapter[Any]:
+    try:
+        return TypeAdapter(output_type)
+    except Exception as error:  # pydantic raises many kinds for what is no type
+        raise OutputTypeError(output_type, output_type, f"it is no type that pydantic can check: {error}") from error
+
+
+def _candidates(values: Sequence[Any]) -> Iterator[Any]:
+    value = plain_output(values)
+    yield value
+    if hasattr(value, "value"):
+        yield value.value
+    text = answer_text(values)
+    if text != value:
+        yield text
+    if isinstance(value, str):
+        yield from _documents(value)
+
+
+def _documents(text: str) -> Iterator[Any]:
+    """JSON found in `text`: all of it, or from the first bracket on (models like to add words and fences)."""
+    stripped = text.strip()
+    starts = [0, *sorted(at for char in "{[" if (at := stripped.find(char)) > 0)]
+    for start in starts:
+        try:
+            document, _ = json.JSONDecoder().raw_decode(stripped[start:])
+        except ValueError:
+            continue
+        yield document
+
+
+async def _restate(
+    adapter: TypeAdapter[Any], answer: str, question: str, engine: Engine, budget: Budget, seed: int
+) -> tuple[str, Usage]:
+    schema = adapter.json_schema()
+    messages: list[Message] = [
+        {
+            "role": "system",
+            "content": "Restate the given answer as one JSON value that matches this JSON schema. "
+            f"Write nothing else and add no facts.\n{json.dumps(schema)}",
+        },
+        {"role": "user", "content": f"Question: {question}\nAnswer: {answer}"},
+    ]
+    grammar: dict[str, object] | None = schema if "grammar" in engine.capabilities else None
+    params = SamplingParams(max_tokens=_MAX_TOKENS, temperature=0.0, seed=seed, grammar=grammar)
+    async with await engine.prefill(messages, budget=budget) as context:
+        (completion,) = await engine.generate(context, params, budget=budget)
+        completion.context.release()
+        return completion.text, context.usage.then(completion.usage)
+
+
+def _first(error: ValidationError | None) -> str:
+    if error is None:
+        return "there is no JSON in it"
+    details = error.errors()[0]
+    place = ".".join(map(str, details["loc"]))
+    return f"{place + ': ' if place else ''}{details['msg']}"

@@ -1,0 +1,94 @@
+"""The honest baseline: the plan of a finished run once more, one node at a time."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from pydantic import BaseModel
+
+from executors import GraphPatch, Node, TaskGraph, names_read, run_graph
+from orchestrator.agent import Agent
+from orchestrator.errors import OrchestratorError
+from orchestrator.result import RunResult
+
+
+class ReplayError(OrchestratorError):
+    """The plan cannot be run once more, or did not come to its answer this time."""
+
+
+class Comparison(BaseModel):
+    """Both sides in seconds of wall time. The plan is not written again: its time counts on both sides.
+
+    `side_by_side` is the whole run, in which nodes run while the plan is being written; `planning` is how long the model
+    wrote, `one_by_one` what the nodes took when run one at a time.
+    """
+
+    side_by_side: float
+    planning: float
+    one_by_one: float
+    nodes: int
+
+    @property
+    def sequential(self) -> float:
+        """The whole baseline: first the plan, then node after node."""
+        return self.planning + self.one_by_one
+
+    @property
+    def speedup(self) -> float:
+        return self.sequential / self.side_by_side if self.side_by_side > 0 else 1.0
+
+
+async def compare_with_sequential(agent: Agent, result: RunResult[object], *, deps: object = None) -> Comparison:
+    """Run the plan of `result` again, one node at a time in plan order, and set the times side by side.
+
+    Raises:
+        ReplayError: the run had no answer, or its plan changes things in the world.
+    """
+    if not result.complete:
+        raise ReplayError(f"a run without an answer has no plan to compare: {result.reason}")
+    nodes = replayable(result.graph)
+    mutating = [node.source for node in nodes if result.effect_of(node) == "mutating"]
+    if mutating:
+        raise ReplayError(f"not run a second time, because it changes things: {'; '.join(mutating)}")
+    outcome = await run_graph(
+        TaskGraph(),
+        _once(GraphPatch(base_version=0, add=tuple(nodes), reason="replay")),
+        tools=agent.tools,
+        engine=await agent.open(),
+        root=result.root,
+        limits=agent.limits,
+        sequential=True,
+        ask=agent.ask,
+        deps=deps,
+        seed=agent.seed,
+    )
+    if not outcome.answered:
+        raise ReplayError(f"the plan did not come to an answer this time: {outcome.reason or outcome.failures}")
+    return Comparison(
+        side_by_side=result.seconds,
+        planning=result.planning_seconds,
+        one_by_one=outcome.seconds,
+        nodes=sum(1 for node in nodes if result.graph.state(node.id) == "done"),
+    )
+
+
+def replayable(graph: TaskGraph) -> list[Node]:
+    """The nodes of the plan that came to an end, without those that only a failed one could feed, and without items of maps."""
+    kept = {
+        id: node
+        for id, node in graph.nodes.items()
+        if graph.state(id) in ("done", "skipped")
+        and graph.entry(id).parent is None
+        and (node.name is None or node in graph.binders(node.name))
+    }
+    while True:
+        bound = {node.name for node in kept.values()}
+        orphans = [id for id, node in kept.items() if not bound.issuperset(names_read(node))]
+        if not orphans:
+            return list(kept.values())
+        for id in orphans:
+            del kept[id]
+
+
+async def _once(patch: GraphPatch) -> AsyncIterator[GraphPatch]:
+    yield patch

@@ -1,0 +1,438 @@
+"""A scripted engine for tests: an `Engine` that says what the test tells it to, and remembers what it was asked.
+
+    engine = ScriptedEngine('a = search("height of K2")\\nanswer(a)')
+    agent = Agent(engine=engine, tools=[...])
+
+An asynchronous generator as the response holds the engine silent for as long as the test wants:
+
+    async def plan(prompt: str) -> AsyncIterator[str]:
+        yield 'a = search("height of K2")\\n'
+        await hold.wait()
+        yield "answer(a)"
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias, cast
+
+from engine import (
+    Budget,
+    Capability,
+    Completion,
+    Context,
+    ContextLengthError,
+    ContextReleasedError,
+    Engine,
+    EngineError,
+    EngineInfo,
+    FinishReason,
+    InvalidParamsError,
+    Message,
+    Prompt,
+    SamplingParams,
+    Token,
+    Usage,
+    ambient_budget,
+)
+from engine.prompts import ChatPrompt, TextPrompt, TokenPrompt, plain_chat, read_prompt
+from engine.stopping import find_stop, held_back
+
+Script: TypeAlias = "Callable[[str], str | Awaitable[str] | AsyncIterator[str]]"
+"""A function of the prompt's text: returns the response (plain or awaited), or an asynchronous generator of its pieces."""
+
+Response: TypeAlias = "str | BaseException | Script | Sequence[str]"
+"""What answers one call: text, an error to raise, a function of the prompt, or one text for each of the `n` branches."""
+
+_PIECE = re.compile(r"\s*(?:\w+|[^\w\s])|\s+")
+_DEFAULT: frozenset[Capability] = frozenset({"chat", "cut", "text_join", "native_n", "seed", "logprobs"})
+_SCORING: frozenset[Capability] = frozenset({"prompt_logprobs"})
+_POSSIBLE = _DEFAULT | _SCORING
+
+
+class ScriptExhaustedError(EngineError):
+    """The engine was called more often than its script has responses."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """One `generate` or `stream` that the engine was asked for. `messages` is None unless the prompt was a chat."""
+
+    kind: Literal["generate", "stream"]
+    prompt: str
+    messages: tuple[Message, ...] | None
+    params: SamplingParams
+
+
+class ScriptedEngine(Engine):
+    """An engine whose responses are given by the test.
+
+    `responses` is one response for every call, or a list with one for each call in the order of calling (then one
+    call too many raises `ScriptExhaustedError`); see `Response`. A stop string or `max_tokens` ends a scripted text as it
+    would end a sampled one. `chunk` says how text is streamed: by character, by word, as a whole, or in pieces of
+    so many characters; `delay` is the number of seconds before each piece. `scorer(context, text)` gives log-probabilities
+    to `score` and adds the capability `prompt_logprobs`. `details` fills `EngineInfo.details`, such as
+    `{"prompt_style": "compact"}`. Scripted tokens are words and punctuation marks, and their log-probability is 0.
+
+    `calls` records what was asked, `prefills` every prompt's text.
+    """
+
+    def __init__(
+        self,
+        responses: Response | Sequence[Response],
+        *,
+        capabilities: Iterable[Capability] = _DEFAULT,
+        chunk: Literal["char", "word", "whole"] | int = "word",
+        delay: float = 0.0,
+        max_context: int | None = None,
+        scorer: Callable[[str, str], list[float]] | None = None,
+        model: str = "scripted",
+        details: Mapping[str, str] | None = None,
+    ) -> None:
+        declared = frozenset(capabilities)
+        if scorer is not None:
+            declared |= _SCORING
+        if not declared <= _POSSIBLE:
+            raise InvalidParamsError(
+                f"a scripted engine cannot have {sorted(declared - _POSSIBLE)}; it can have {sorted(_POSSIBLE)}"
+            )
+        if "prompt_logprobs" in declared and scorer is None:
+            raise InvalidParamsError("capability 'prompt_logprobs' needs a scorer=")
+        if isinstance(chunk, int) and chunk < 1:
+            raise InvalidParamsError(f"chunk must be at least one character, got {chunk!r}")
+        self._always: Response | None = None
+        self._script: list[Response] = []
+        if isinstance(responses, Sequence) and not isinstance(responses, str):
+            self._script = list(cast("Sequence[Response]", responses))
+        else:
+            self._always = responses
+        self._chunk: Literal["char", "word", "whole"] | int = chunk
+        self._delay = delay
+        self._scorer = scorer
+        self._open = 0
+        self._closed = False
+        self.calls: list[Call] = []
+        self.prefills: list[str] = []
+        self._info = EngineInfo(
+            uri=f"scripted:{model}",
+            model=model,
+            max_context=max_context,
+            capabilities=declared,
+            details=dict(details or {}),
+        )
+
+    @property
+    def info(self) -> EngineInfo:
+        return self._info
+
+    async def prefill(self, prompt: Prompt, *, budget: Budget | None = None) -> Context:
+        self._check_open()
+        match read_prompt(prompt):
+            case TextPrompt(text):
+                messages = None
+            case ChatPrompt(messages):
+                self.require("chat")
+                text = plain_chat(messages)
+            case TokenPrompt():
+                self.require("token_ids", "a script has no vocabulary")
+                raise AssertionError("a scripted engine never declares token_ids")
+        self.prefills.append(text)
+        return self._charged((*_pieces(text),), len(_pieces(text)), 0, messages, budget)
+
+    async def extend(self, context: Context, text: str, *, budget: Budget | None = None) -> Context:
+        own = self._own(context)
+        added = _pieces(text)
+        return self._charged(own.pieces + added, len(added), own.critical_path_tokens, own.messages, budget)
+
+    async def cut(self, context: Context, length: int, *, budget: Budget | None = None) -> Context:
+        self.require("cut")
+        own = self._own(context)
+        if not 1 <= length <= len(own.pieces):
+            raise InvalidParamsError(f"cut length must lie in 1..{len(own.pieces)} tokens, got {length!r}")
+        return self._charged(own.pieces[:length], 0, own.critical_path_tokens, own.messages, budget)
+
+    async def join(
+        self,
+        context: Context,
+        parts: Sequence[Context],
+        *,
+        how: Literal["text", "kv"] = "text",
+        separator: str = "",
+        budget: Budget | None = None,
+    ) -> Context:
+        self.require("kv_join" if how == "kv" else "text_join")
+        own = self._own(context)
+        texts: list[str] = []
+        for place, part in enumerate(parts):
+            pieces = self._own(part).pieces
+            if pieces[: len(own.pieces)] != own.pieces:
+                raise InvalidParamsError(f"part {place} does not descend from the joined context")
+            texts.append("".join(pieces[len(own.pieces) :]))
+        added = _pieces(separator.join(texts))
+        critical = max((part.critical_path_tokens for part in parts), default=own.critical_path_tokens)
+        return self._charged(own.pieces + added, len(added), critical, own.messages, budget)
+
+    async def score(self, context: Context, text: str, *, budget: Budget | None = None) -> list[float]:
+        self.require("prompt_logprobs")
+        assert self._scorer is not None
+        own = self._own(context)
+        with _scope(budget).reserve(tokens=len(_pieces(text)), calls=1) as held:
+            scores = self._scorer(own.text, text)
+            held.settle(tokens=len(_pieces(text)), calls=1)
+        return scores
+
+    async def generate(
+        self, context: Context, params: SamplingParams, *, budget: Budget | None = None
+    ) -> list[Completion]:
+        own = self._own(context)
+        pieces: list[list[Token]] = [[] for _ in range(params.n)]
+        async with aclosing(self._tokens("generate", own, params, budget)) as tokens:
+            async for token in tokens:
+                pieces[token.index].append(token)
+        return [self._completion(own, branch, params) for branch in pieces]
+
+    async def stream(
+        self, context: Context, params: SamplingParams, *, budget: Budget | None = None
+    ) -> AsyncGenerator[Token]:
+        own = self._own(context)
+        async with aclosing(self._tokens("stream", own, params, budget)) as tokens:
+            async for token in tokens:
+                yield token
+
+    def open_contexts(self) -> int:
+        return self._open
+
+    async def close(self) -> None:
+        self._closed = True
+
+    async def _tokens(
+        self,
+        kind: Literal["generate", "stream"],
+        own: _ScriptedContext,
+        params: SamplingParams,
+        budget: Budget | None,
+    ) -> AsyncGenerator[Token]:
+        if params.grammar is not None:
+            self.require("grammar")
+        if params.logprobs is not None:
+            self.require("logprobs")
+        if params.stop_token_ids:
+            self.require("token_ids", "a script has no vocabulary")
+        limit = self._info.max_context
+        if limit is not None and own.token_count + params.max_tokens > limit:
+            raise ContextLengthError(
+                f"{own.token_count} prompt tokens plus max_tokens={params.max_tokens} exceed the context of {limit}"
+            )
+        with _scope(budget).reserve(tokens=params.n * params.max_tokens, calls=1) as held:
+            self.calls.append(Call(kind=kind, prompt=own.text, messages=own.messages, params=params))
+            response = self._next_response()
+            generated = 0
+            try:
+                for index in range(params.n):
+                    branch = ""
+                    before = generated
+                    async with aclosing(self._branch(own.text, params, response, index)) as source:
+                        async for text, reason, stop in source:
+                            branch += text
+                            generated = before + len(_pieces(branch))
+                            usage = None
+                            if reason is not None:
+                                count = generated - before
+                                usage = Usage(
+                                    generated_tokens=count,
+                                    critical_path_tokens=count,
+                                    calls=1 if index == 0 else 0,
+                                )
+                            yield Token(
+                                text=text,
+                                index=index,
+                                logprob=None if params.logprobs is None else 0.0,
+                                top_logprobs=((text, 0.0),) if params.logprobs else (),
+                                finish_reason=reason,
+                                stop_hit=stop,
+                                usage=usage,
+                            )
+            finally:
+                held.settle(tokens=generated, calls=1)
+
+    async def _branch(
+        self, prompt: str, params: SamplingParams, response: Response, index: int
+    ) -> AsyncGenerator[tuple[str, FinishReason | None, str | None]]:
+        """Pieces of one branch with stop strings and `max_tokens` applied; the last carries the reason."""
+        text, shown = "", 0
+        async with aclosing(_source(response, prompt, index)) as source:
+            async for piece in source:
+                text += piece
+                end, reason, stop = _ending(text, params)
+                if reason is None:
+                    end -= held_back(text, params.stop)
+                for part in self._split(text[shown:end]):
+                    await self._wait()
+                    yield part, None, None
+                shown = max(shown, end)
+                if reason is not None:
+                    yield "", reason, stop
+                    return
+        for part in self._split(text[shown:]):
+            await self._wait()
+            yield part, None, None
+        yield "", "stop", None
+
+    async def _wait(self) -> None:
+        await asyncio.sleep(self._delay)
+        self._check_open()
+
+    def _split(self, text: str) -> Sequence[str]:
+        match self._chunk:
+            case "whole":
+                return [text] if text else []
+            case "char":
+                return text
+            case "word":
+                return _pieces(text)
+            case int(size):
+                return [text[at : at + size] for at in range(0, len(text), size)]
+
+    def _next_response(self) -> Response:
+        if self._always is not None:
+            return self._always
+        place = len(self.calls) - 1
+        if place >= len(self._script):
+            raise ScriptExhaustedError(
+                f"the script has {len(self._script)} responses and was called once more; "
+                f"the prompt ends with {self.calls[-1].prompt[-80:]!r}"
+            )
+        return self._script[place]
+
+    def _completion(self, own: _ScriptedContext, tokens: list[Token], params: SamplingParams) -> Completion:
+        text = "".join(token.text for token in tokens)
+        last = tokens[-1]
+        assert last.finish_reason is not None and last.usage is not None
+        pieces = _pieces(text)
+        logprobs = top = None
+        if params.logprobs is not None:
+            logprobs = (0.0,) * len(pieces)
+            top = tuple(((piece, 0.0),) for piece in pieces) if params.logprobs else None
+        return Completion(
+            text=text,
+            context=_ScriptedContext(
+                self, own.pieces + pieces, own.critical_path_tokens + len(pieces), own.messages, Usage()
+            ),
+            finish_reason=last.finish_reason,
+            usage=last.usage,
+            index=last.index,
+            stop_hit=last.stop_hit,
+            logprobs=logprobs,
+            top_logprobs=top,
+        )
+
+    def _charged(
+        self,
+        pieces: tuple[str, ...],
+        read: int,
+        critical: int,
+        messages: tuple[Message, ...] | None,
+        budget: Budget | None,
+    ) -> _ScriptedContext:
+        """A new context of `pieces`, of which the last `read` are charged."""
+        limit = self._info.max_context
+        if limit is not None and len(pieces) > limit:
+            raise ContextLengthError(f"{len(pieces)} tokens exceed the context of {limit}")
+        with _scope(budget).reserve(tokens=read) as held:
+            held.settle(tokens=read)
+        return _ScriptedContext(self, pieces, critical, messages, Usage(prompt_tokens=read))
+
+    def _own(self, context: Context) -> _ScriptedContext:
+        self._check_open()
+        if not isinstance(context, _ScriptedContext) or context.engine is not self:
+            raise ContextReleasedError("this context belongs to another engine")
+        if context.released:
+            raise ContextReleasedError("this context was released")
+        return context
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise EngineError("the scripted engine is closed")
+
+
+@dataclass(eq=False)
+class _ScriptedContext(Context):
+    engine: ScriptedEngine
+    pieces: tuple[str, ...]
+    critical: int
+    messages: tuple[Message, ...] | None
+    cost: Usage
+    done: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        self.engine._open += 1  # pyright: ignore[reportPrivateUsage]
+
+    @property
+    def text(self) -> str:
+        return "".join(self.pieces)
+
+    @property
+    def token_count(self) -> int:
+        return len(self.pieces)
+
+    @property
+    def critical_path_tokens(self) -> int:
+        return self.critical
+
+    @property
+    def usage(self) -> Usage:
+        return self.cost
+
+    @property
+    def released(self) -> bool:
+        return self.done
+
+    def release(self) -> None:
+        if not self.done:
+            self.done = True
+            self.engine._open -= 1  # pyright: ignore[reportPrivateUsage]
+
+
+async def _source(response: Response, prompt: str, index: int) -> AsyncGenerator[str]:
+    """The raw text of one branch, as it comes."""
+    if isinstance(response, BaseException):
+        raise response
+    if isinstance(response, str):
+        yield response
+        return
+    if not callable(response):
+        yield response[index % len(response)]
+        return
+    made = response(prompt)
+    if isinstance(made, str):
+        yield made
+    elif inspect.isawaitable(made):
+        yield await made
+    else:
+        async for piece in made:
+            yield piece
+
+
+def _ending(text: str, params: SamplingParams) -> tuple[int, FinishReason | None, str | None]:
+    """How many characters of `text` are the completion's so far, and whether it ends there."""
+    hit = find_stop(text, params.stop)
+    end = hit[0] if hit else len(text)
+    if len(text) > params.max_tokens:  # a piece has at least one character
+        pieces = _pieces(text)
+        cut = sum(map(len, pieces[: params.max_tokens]))
+        if len(pieces) > params.max_tokens and cut < end:
+            return cut, "length", None
+    return (end, "stop", hit[1]) if hit else (end, None, None)
+
+
+def _pieces(text: str) -> tuple[str, ...]:
+    return tuple(_PIECE.findall(text))
+
+
+def _scope(budget: Budget | None) -> Budget:
+    return ambient_budget() if budget is None else budget

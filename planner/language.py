@@ -1,0 +1,316 @@
+"""The plan language, read as it is written: each statement comes out the moment its line is complete.
+
+The language is a Python subset, parsed with `ast` and never executed:
+
+    heights = [search(f"height of {m}") for m in ["Mount Everest", "K2"]]
+    total = calculate(f"{heights[0].value} + {heights[1].value}")
+    if total > 17000:
+        answer("yes")
+    else:
+        answer("no")
+
+Any chunking of the text gives the same statements and errors, and the work is linear in the text's length.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass, field
+
+from executors.nodes import Const, Expr
+from planner.errors import PlanSyntaxError
+from planner.lines import MAX_STATEMENT_CHARS, LineReader, LogicalLine
+from planner.syntax import Form, Lifted, Place, SyntaxReader
+
+MAX_DEPTH = 16
+"""`if` statements inside one another."""
+MAX_ARMS = 64
+"""`elif` arms of one `if`; every statement behind them carries their conditions."""
+
+_KEYWORD = re.compile(r"(if|elif|else)\b")
+_ELSE = re.compile(r"else\s*:")
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A condition that a statement stands under: it runs only if `expr` comes out as `expected`."""
+
+    expr: Expr
+    expected: bool
+    place: Place
+
+
+_UNREADABLE = Condition(Const(None), True, Place(0, 0, ""))
+"""Stands for a condition that could not be read; what depends on it is dropped, its mistake is reported once."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statement:
+    """One statement of a plan.
+
+    `lifted` are the calls that stood inside this one; they become nodes of their own, to be run before it.
+    `source` is the statement's text, `end` the offset in the plan's text just behind the line that completed it.
+    """
+
+    form: Form
+    name: str | None
+    conditions: tuple[Condition, ...]
+    lifted: tuple[Lifted, ...]
+    source: str
+    line: int
+    column: int
+    end: int
+
+    @property
+    def is_answer(self) -> bool:
+        return getattr(self.form, "function", "") == "answer"
+
+
+@dataclass
+class _If:
+    """An `if` under way: the conditions that its next arm must find false, and what its last arm expects."""
+
+    failed: list[Condition]
+    arm: tuple[Condition, ...] | None
+    line: LogicalLine
+    closed: bool = False
+    has_body: bool = False
+
+
+@dataclass
+class _Level:
+    """A run of lines of equal indentation. `arm` None marks the body of an `if` that could not be read."""
+
+    indent: int
+    arm: tuple[Condition, ...] | None
+    last_if: _If | None = None
+
+
+@dataclass
+class _State:
+    levels: list[_Level] = field(default_factory=lambda: [_Level(-1, ())])
+    header: _If | None = None
+    fences: int = 0
+
+
+class PlanParser:
+    """Reads a plan in pieces of any size.
+
+    `feed` gives what the piece completed, in the order of the text; `finish` what is left when no more comes. Mistakes
+    are handed out as `PlanSyntaxError` values among the statements, and reading goes on behind them.
+
+    Args:
+        max_statement_chars: a longer statement is an error, such as one whose bracket is never closed.
+    """
+
+    def __init__(self, *, max_statement_chars: int = MAX_STATEMENT_CHARS) -> None:
+        self._lines = LineReader(max_statement_chars=max_statement_chars)
+        self._state = _State()
+        self._finished = False
+
+    @property
+    def ended(self) -> bool:
+        """An end mark such as `<|end|>` was read: what follows is ignored."""
+        return self._lines.ended
+
+    def feed(self, chunk: str) -> list[Statement | PlanSyntaxError]:
+        """Take the next characters of the plan."""
+        if self._finished:
+            raise ValueError("feed() after finish(): use a new PlanParser for a new plan")
+        out: list[Statement | PlanSyntaxError] = []
+        for item in self._lines.feed(chunk):
+            self._take(item, out)
+        return out
+
+    def finish(self) -> list[Statement | PlanSyntaxError]:
+        """The plan has ended. Calling it again gives nothing."""
+        out: list[Statement | PlanSyntaxError] = []
+        if not self._finished:
+            self._finished = True
+            for item in self._lines.finish():
+                self._take(item, out)
+            self._close_header(out)
+        return out
+
+    def _take(self, item: LogicalLine | PlanSyntaxError, out: list[Statement | PlanSyntaxError]) -> None:
+        self._lines.started = True
+        if isinstance(item, PlanSyntaxError):
+            out.append(item)
+            return
+        if self._lines.fences_opened != self._state.fences:
+            # Another fenced block may be indented differently; it goes on with the same plan.
+            self._close_header(out)
+            self._state = _State(fences=self._lines.fences_opened)
+        try:
+            self._line(item, out)
+        except PlanSyntaxError as error:
+            out.append(error)
+            if item.opens_block:
+                # What is indented below a line that cannot be read says nothing by itself.
+                self._state.header = self._state.header or _If([], None, item)
+
+    def _line(self, line: LogicalLine, out: list[Statement | PlanSyntaxError]) -> None:
+        level = self._enter(line, out)
+        keyword = _KEYWORD.match(line.text)
+        if keyword:
+            self._branch(line, keyword.group(), level, out)
+            return
+        level.last_if = None
+        reader = SyntaxReader(line)
+        for node in reader.parse(line.text):
+            self._statement(reader, node, line, out)
+
+    def _enter(self, line: LogicalLine, out: list[Statement | PlanSyntaxError]) -> _Level:
+        """Find the level that `line` stands on."""
+        levels = self._state.levels
+        if levels[0].indent < 0:
+            levels[0].indent = line.indent
+        header = self._state.header
+        if header is not None:
+            if line.indent > levels[-1].indent:
+                self._state.header = None
+                header.has_body = True
+                levels.append(_Level(line.indent, header.arm))
+                return levels[-1]
+            self._close_header(out)
+        while len(levels) > 1 and line.indent < levels[-1].indent:
+            levels.pop()
+        if line.indent != levels[-1].indent:
+            deeper = line.indent > levels[-1].indent
+            raise self._error(
+                line,
+                "unexpected indentation" if deeper else "this indentation matches no line above",
+                "indent only the lines below `if`, `elif` and `else`, all by the same amount",
+            )
+        return levels[-1]
+
+    def _close_header(self, out: list[Statement | PlanSyntaxError]) -> None:
+        header, self._state.header = self._state.header, None
+        if header is not None and header.arm is not None:
+            out.append(
+                self._error(
+                    header.line, "this branch has no statement", "indent at least one statement below it"
+                )
+            )
+
+    def _branch(
+        self, line: LogicalLine, keyword: str, level: _Level, out: list[Statement | PlanSyntaxError]
+    ) -> None:
+        if len(self._state.levels) > MAX_DEPTH:
+            raise self._error(
+                line, f"more than {MAX_DEPTH} `if` stand inside one another", "join conditions with `and`"
+            )
+        previous = level.last_if
+        if keyword == "if":
+            current = _If([], None, line)
+        else:
+            if previous is None or previous.closed:
+                raise self._error(
+                    line,
+                    f"`{keyword}` without an `if` above it",
+                    "put it below the body of its `if`, equally indented",
+                )
+            current = _If(previous.failed, None, line)
+            if len(current.failed) >= MAX_ARMS:
+                raise self._error(
+                    line, f"an `if` with more than {MAX_ARMS} arms", "use a tool that looks the value up"
+                )
+        level.last_if = current
+        broken = any(condition is _UNREADABLE for condition in current.failed)
+        reader = SyntaxReader(line)
+        try:
+            condition, body = self._header(reader, line, keyword)
+        except PlanSyntaxError:
+            current.failed = [*current.failed, _UNREADABLE]
+            raise
+        if keyword == "else":
+            current.closed = True
+        if not broken:
+            arm = tuple(Condition(c.expr, False, c.place) for c in current.failed)
+            current.arm = arm if condition is None else (*arm, condition)
+        if condition is not None:
+            current.failed = [*current.failed, condition]
+        if not body:
+            self._state.header = current
+            return
+        self._state.levels.append(_Level(line.indent + 1, current.arm))
+        try:
+            for node in body:
+                self._statement(reader, node, line, out)
+        finally:
+            self._state.levels.pop()
+
+    def _header(
+        self, reader: SyntaxReader, line: LogicalLine, keyword: str
+    ) -> tuple[Condition | None, list[ast.stmt]]:
+        """Condition and same-line body of an `if`, `elif` or `else` line."""
+        text = line.text
+        if keyword == "else":
+            colon = _ELSE.match(text)
+            if colon is None:
+                raise self._error(line, "`else` needs a colon", "write `else:`")
+            if line.opens_block and not text[colon.end() :].split("#")[0].strip():
+                return None, []
+            # As many columns as `else:` takes, so that places stay true.
+            return None, self._else_body(reader, text, colon.end())
+        shown = text
+        if keyword == "elif":
+            text = "if  " + text[4:]  # equally long, so that places stay true
+        parsable = f"{text}\n pass" if line.opens_block else text
+        nodes = reader.parse(parsable, shown=shown)
+        node = nodes[0]
+        if not isinstance(node, ast.If) or len(nodes) != 1:
+            raise self._error(
+                line, "this is not an `if` statement", "write `if a.value > 3:` and indent the body"
+            )
+        expr = reader.condition(node.test)
+        condition = Condition(expr, True, reader.place(node.test))
+        return condition, [] if line.opens_block else node.body
+
+    @staticmethod
+    def _else_body(reader: SyntaxReader, text: str, colon: int) -> list[ast.stmt]:
+        # `if 1:` stands in for `else:` so that the statement behind it can be parsed where it is.
+        head = "if 1:".ljust(colon)
+        nodes = reader.parse(head + text[colon:], shown=text)
+        first = nodes[0]
+        return first.body if isinstance(first, ast.If) else nodes
+
+    def _statement(
+        self, reader: SyntaxReader, node: ast.stmt, line: LogicalLine, out: list[Statement | PlanSyntaxError]
+    ) -> None:
+        arms = [level.arm for level in self._state.levels]
+        if any(arm is None for arm in arms) or isinstance(node, ast.Pass):
+            return
+        try:
+            name, form, lifted = reader.statement(node)
+        except PlanSyntaxError as error:
+            out.append(error)
+            return
+        place = reader.place(node)
+        whole = line.text
+        statement = Statement(
+            form=form,
+            name=name,
+            conditions=tuple(condition for arm in arms if arm is not None for condition in arm),
+            lifted=lifted,
+            source=whole if place.column == line.column and ";" not in whole else reader.segment(node, whole),
+            line=place.line,
+            column=place.column,
+            end=line.end,
+        )
+        if statement.is_answer:
+            self._lines.answered = True
+        out.append(statement)
+
+    @staticmethod
+    def _error(line: LogicalLine, message: str, fix: str) -> PlanSyntaxError:
+        return PlanSyntaxError(
+            message, line=line.line, column=line.column, fix=fix, source_line=line.physical[0]
+        )
+
+
+def parse_plan(text: str) -> list[Statement | PlanSyntaxError]:
+    """All statements and mistakes of a whole plan."""
+    parser = PlanParser()
+    return [*parser.feed(text), *parser.finish()]

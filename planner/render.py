@@ -1,0 +1,137 @@
+"""From nodes back to the plan language: what a later round is shown, and what a graph looks like as text."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable
+from typing import assert_never
+
+from executors.nodes import (
+    All,
+    Answer,
+    Any_,
+    Ask,
+    Compare,
+    Const,
+    DictOf,
+    Expr,
+    Field,
+    ListOf,
+    Map,
+    Node,
+    Not,
+    Op,
+    Ref,
+    Template,
+    Think,
+    ToolCall,
+)
+
+_IDENTIFIER = re.compile(r"[^\W\d]\w*")
+
+
+def render_expr(expr: Expr) -> str:
+    """`expr` as it is written in a plan; parsing it gives `expr` again."""
+    match expr:
+        case Const(value):
+            return _quoted(value) if isinstance(value, str) else repr(value)
+        case Ref(name, path):
+            return name + "".join(_step(key) for key in path)
+        case Template(parts):
+            return "f" + _quoted("".join(_part(part) for part in parts))
+        case ListOf(items):
+            return "[" + ", ".join(render_expr(item) for item in items) + "]"
+        case DictOf(items):
+            return "{" + ", ".join(f"{_quoted(key)}: {render_expr(value)}" for key, value in items) + "}"
+        case Compare(op, left, right):
+            return f"{render_expr(left)} {op} {render_expr(right)}"
+        case All(terms):
+            return " and ".join(_grouped(term) for term in terms)
+        case Any_(terms):
+            return " or ".join(_grouped(term) for term in terms)
+        case Not(term):
+            return f"not {_grouped(term)}"
+        case _:
+            assert_never(expr)
+
+
+def render_statement(node: Node) -> str:
+    """A node's statement without the `if`s around it."""
+    return (f"{node.name} = " if node.name is not None else "") + _op(node.op)
+
+
+def render_plan(nodes: Iterable[Node], *, line: Callable[[Node], str] = render_statement) -> str:
+    """The plan that gives these nodes, `if`s included; `line` writes one node. Every line ends with a line break."""
+    lines: list[str] = []
+    before: tuple[tuple[Expr, bool], ...] = ()
+    for node in nodes:
+        guards = tuple((guard.condition, guard.expected) for guard in node.guards)
+        depth = 0
+        while depth < min(len(before), len(guards)) and before[depth] == guards[depth]:
+            depth += 1
+        for level in range(depth, len(guards)):
+            condition, expected = guards[level]
+            indent = "    " * level
+            # `else:` attaches to the `if` that the node before stands under; else that `if` is written first, empty.
+            attaches = level == depth and level < len(before) and before[level] == (condition, not expected)
+            if expected:
+                lines.append(f"{indent}if {render_expr(condition)}:")
+            elif attaches:
+                lines.append(f"{indent}else:")
+            else:
+                lines += [f"{indent}if {render_expr(condition)}:", f"{indent}    pass", f"{indent}else:"]
+        indent = "    " * len(guards)
+        lines.append(indent + line(node).replace("\n", "\n" + indent))
+        before = guards
+    return "".join(text + "\n" for text in lines)
+
+
+def _op(op: Op) -> str:
+    match op:
+        case ToolCall(tool, args):
+            return f"{tool}({', '.join(f'{name}={render_expr(value)}' for name, value in args)})"
+        case Think(question, given, method, options):
+            args = [render_expr(question)]
+            if given:
+                args.append(f"given={render_expr(ListOf(given))}")
+            if method is not None:
+                args.append(f"method={_quoted(method)}")
+            args += [f"{name}={render_expr(Const(value))}" for name, value in options]
+            return f"think({', '.join(args)})"
+        case Ask(question):
+            return f"ask({render_expr(question)})"
+        case Answer(values):
+            return f"answer({', '.join(render_expr(value) for value in values)})"
+        case Map(var, over, body, on_error):
+            call = _op(body)
+            if on_error == "collect":
+                call = f'{call[:-1]}{"" if call.endswith("()") else ", "}on_error="collect")'
+            return f"[{call} for {var} in {render_expr(over)}]"
+        case _:
+            assert_never(op)
+
+
+def _grouped(term: Expr) -> str:
+    return f"({render_expr(term)})" if isinstance(term, (All, Any_, Not, Compare)) else render_expr(term)
+
+
+def _step(key: str | int) -> str:
+    if isinstance(key, int):
+        return f"[{key}]"
+    return f".{key}" if _IDENTIFIER.fullmatch(key) else f"[{_quoted(key)}]"
+
+
+def _part(part: str | Field) -> str:
+    if isinstance(part, str):
+        return part.replace("{", "{{").replace("}", "}}")
+    path = "".join(
+        f"[{key!r}]" if isinstance(key, int) or not _IDENTIFIER.fullmatch(key) else f".{key}"
+        for key in part.ref.path
+    )
+    return "{" + part.ref.name + path + (f":{part.spec}" if part.spec else "") + "}"
+
+
+def _quoted(text: str) -> str:
+    """A string literal that JSON and Python read alike, on one line."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\x7f")

@@ -1,0 +1,131 @@
+"""What a trained planner gets right, measured on questions that training never showed.
+
+All rates are of greedy decoding: a plan is exact if and only if the model's first choice is the reference token at
+every place of the reference, which one forward pass tells. The same pass tells which names were copied exactly.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+
+import torch
+from transformers import PreTrainedTokenizerFast, Qwen3ForCausalLM
+
+from evals.planning_set import Split, generate
+from executors.tools import ToolSpec
+from planner.compact import STOP, compact_prompt
+from training.batches import collate, encode
+from training.data import Example, Mixture, draw_example
+from training.toolbox import builtin_toolbox
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rates:
+    """Shares of exact plans, and of names and tool names that were copied exactly wherever the plan has them.
+
+    `errors` is the standard error of `plans`.
+    """
+
+    n: int
+    plans: float
+    errors: float
+    names: float
+    tools: float
+
+    def facts(self) -> dict[str, float]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Miss:
+    """A plan that differs from its reference: what the model would write, following the reference."""
+
+    prompt: str
+    reference: str
+    predicted: str
+
+
+def measure(
+    model: Qwen3ForCausalLM,
+    tokenizer: PreTrainedTokenizerFast,
+    examples: Sequence[Example],
+    *,
+    batch_size: int = 16,
+    on_miss: Callable[[Miss], None] | None = None,
+) -> Rates:
+    """Exact-match and copy rates over `examples`.
+
+    Raises:
+        ValueError: there are no examples.
+    """
+    if not examples:
+        raise ValueError("nothing to measure: give at least one example")
+    exact = names = named = tools = tooled = 0
+    for start in range(0, len(examples), batch_size):
+        part = examples[start : start + batch_size]
+        for example, right, predicted in _predict(model, tokenizer, part):
+            exact += all(right)
+            spans = [span for name in example.names for span in _spans(example.plan, name)]
+            named += len(spans)
+            names += _copied(tokenizer, example.plan, right, spans)
+            spans = [span for tool in example.tools for span in _spans(example.plan, f" {tool}(", 1, 1)]
+            tooled += len(spans)
+            tools += _copied(tokenizer, example.plan, right, spans)
+            if on_miss and not all(right):
+                on_miss(Miss(example.prompt, example.plan, predicted))
+    share = exact / len(examples)
+    return Rates(
+        n=len(examples),
+        plans=share,
+        errors=(share * (1 - share) / len(examples)) ** 0.5,
+        names=names / max(1, named),
+        tools=tools / max(1, tooled),
+    )
+
+
+def invented_examples(n: int, *, seed: int, held_out: bool) -> list[Example]:
+    """Questions about invented things for random tools: no name in them was ever seen in training."""
+    mixture = Mixture(atlas=0.0, errands=0.0)
+    return [draw_example(random.Random(f"measure/{seed}/{i}"), mixture, held_out=held_out) for i in range(n)]
+
+
+def atlas_examples(split: Split, n: int, *, seed: int, tools: Sequence[ToolSpec] | None = None) -> list[Example]:
+    """Samples of the planning set for the built-in tools (or `tools` of the same names)."""
+    specs = builtin_toolbox() if tools is None else tools
+    return [
+        Example(compact_prompt(s.question, specs), s.plan + STOP, s.entities, ("search", "calculate", "rank"))
+        for s in generate(split, n, seed=seed)
+    ]
+
+
+def _predict(
+    model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerFast, examples: Sequence[Example]
+) -> Iterator[tuple[Example, list[bool], str]]:
+    batch = collate([encode(example, tokenizer) for example in examples], tokenizer.pad_token_id)
+    with torch.inference_mode():
+        chosen = model(input_ids=batch.ids, use_cache=False).logits.argmax(-1)
+    for row, example in enumerate(examples):
+        learned = batch.targets[row] >= 0
+        right = (chosen[row][learned] == batch.targets[row][learned]).tolist()
+        yield example, right, tokenizer.decode(chosen[row][learned].tolist())
+
+
+def _spans(text: str, part: str, left: int = 0, right: int = 0) -> list[tuple[int, int]]:
+    """Where `part` stands in `text`, without its first `left` and last `right` characters."""
+    spans: list[tuple[int, int]] = []
+    start = text.find(part)
+    while start >= 0:
+        spans.append((start + left, start + len(part) - right))
+        start = text.find(part, start + len(part))
+    return spans
+
+
+def _copied(tokenizer: PreTrainedTokenizerFast, plan: str, right: Sequence[bool], spans: Sequence[tuple[int, int]]) -> int:
+    offsets: list[tuple[int, int]] = tokenizer(plan, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
+    count = 0
+    for start, end in spans:
+        inside = [ok for ok, (first, last) in zip(right, offsets, strict=True) if first < end and last > start]
+        count += all(inside)
+    return count

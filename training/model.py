@@ -1,0 +1,54 @@
+"""The shape of braid-mini, as a transformers configuration: a Qwen3 of about five million parameters."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import torch
+from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """Sizes of the model; the defaults are braid-mini's."""
+
+    hidden: int = 256
+    layers: int = 6
+    feed_forward: int = 704
+    heads: int = 4
+    key_value_heads: int = 2
+    head_size: int = 64
+    positions: int = 2048
+
+
+def build_model(shape: Shape, tokenizer: PreTrainedTokenizerFast, *, seed: int) -> Qwen3ForCausalLM:
+    """A freshly initialised model in float32; the same for the same seed."""
+    config = Qwen3Config(
+        vocab_size=len(tokenizer),
+        hidden_size=shape.hidden,
+        intermediate_size=shape.feed_forward,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads,
+        num_key_value_heads=shape.key_value_heads,
+        head_dim=shape.head_size,
+        max_position_embeddings=shape.positions,
+        tie_word_embeddings=True,
+        bos_token_id=None,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    torch.manual_seed(seed)
+    return Qwen3ForCausalLM._from_config(config, attn_implementation="sdpa", dtype=torch.float32)
+
+
+def parameter_count(model: torch.nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def flops_per_token(model: Qwen3ForCausalLM) -> int:
+    """Training FLOPs per token by the usual estimate, six per parameter; attention scores are left out."""
+    return 6 * parameter_count(model)
+
+
+def shape_facts(shape: Shape) -> dict[str, int]:
+    return asdict(shape)

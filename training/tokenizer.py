@@ -1,0 +1,72 @@
+"""The tokenizer of braid-mini: a small byte-level BPE in which a name has the same tokens wherever it stands.
+
+Copying is what a planner does most, so it is designed in: words, single digits and runs of punctuation are split
+from each other before any merge, and a space never sticks to the word behind it. "Mont Blanc" in a question and
+`Mont Blanc` inside a quoted string are then the same token ids. Decoding is lossless.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import PreTrainedTokenizerFast
+
+from planner.compact import PLAN, QUESTION, STOP, TOOLS
+from training.data import draw_example
+
+PAD = "<|pad|>"
+SPECIAL = (PAD, STOP, TOOLS, QUESTION, PLAN)
+
+# Words; single digits; a run of other characters up to a line end; and a run without one.
+_PIECES = r"[\p{L}\p{M}]+|\p{N}|[^\p{L}\p{M}\p{N}\n]*\n|[^\p{L}\p{M}\p{N}\n]+"
+
+
+def train_tokenizer(*, vocab_size: int = 2048, examples: int = 12_000, seed: int = 0) -> PreTrainedTokenizerFast:
+    """A tokenizer trained on the text of `examples` training examples; the same for the same seed."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(_PIECES), behavior="isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        special_tokens=list(SPECIAL),
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(_texts(examples, seed), trainer=trainer)
+    return wrap(tokenizer)
+
+
+def wrap(tokenizer: Tokenizer) -> PreTrainedTokenizerFast:
+    """The tokenizer as transformers knows it: no token is added to what it is given, and `STOP` ends a sequence."""
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        eos_token=STOP,
+        pad_token=PAD,
+        additional_special_tokens=[TOOLS, QUESTION, PLAN],
+        clean_up_tokenization_spaces=False,
+        model_max_length=2048,
+        padding_side="left",
+    )
+
+
+def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
+    """The tokenizer saved in `folder`."""
+    return wrap(Tokenizer.from_file(str(folder / "tokenizer.json")))
+
+
+def _texts(examples: int, seed: int) -> Iterator[str]:
+    for index in range(examples):
+        example = draw_example(random.Random(f"tokenizer/{seed}/{index}"))
+        # Without the control tokens, which are no part of the text to be merged.
+        text = example.prompt + example.plan
+        for token in SPECIAL:
+            text = text.replace(token, "")
+        yield text

@@ -1,0 +1,217 @@
+"""The training run: one loop that can be killed at any time and goes on from its last checkpoint.
+
+Muon (Jordan et al., 2024) for the matrices, AdamW for embeddings and norms; bfloat16 autocast; loss on plan tokens
+only. The learning rate follows whichever is further: steps done of steps planned, or minutes spent of minutes allowed, so
+that a run on a busy machine still anneals to its end.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.nn.functional import cross_entropy
+from transformers import PreTrainedTokenizerFast, Qwen3ForCausalLM
+
+from training.batches import Batch, BatchSource
+from training.data import Mixture
+from training.model import Shape, build_model, flops_per_token, parameter_count
+from training.tokenizer import load_tokenizer, train_tokenizer
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Everything that decides the result of a run, the machine's speed apart.
+
+    Args:
+        minutes: wall-clock limit, earlier runs that this one resumes counted in; None for none.
+        steps: optimizer steps; the run ends at whichever limit comes first.
+        batch_tokens: tokens per step, padding included.
+        warmup, decay: shares of the run in which the learning rate rises and falls to zero.
+    """
+
+    seed: int = 0
+    minutes: float | None = 60.0
+    steps: int = 1_000_000
+    batch_tokens: int = 8192
+    vocab_size: int = 2048
+    tokenizer_examples: int = 12_000
+    shape: Shape = field(default_factory=Shape)
+    mixture: Mixture = field(default_factory=Mixture)
+    matrix_rate: float = 0.02
+    vector_rate: float = 4e-3
+    weight_decay: float = 0.01
+    warmup: float = 0.01
+    decay: float = 0.5
+    clip: float = 1.0
+    easy_pools: int = 6
+    compile: bool = True
+
+
+@dataclass
+class Progress:
+    """Where a run stands; saved with every checkpoint."""
+
+    step: int = 0
+    pool: int = 0
+    position: int = 0
+    tokens: int = 0
+    learned_tokens: int = 0
+    seconds: float = 0.0
+    loss: float = 0.0
+
+
+Report = Callable[[Progress, float], None]
+"""Called after every step with the progress and the share of the run that is done."""
+
+
+class Trainer:
+    """One training run in a folder: `tokenizer.json`, `recipe.json`, `checkpoint.pt`, and the log of its losses."""
+
+    def __init__(self, recipe: Recipe, folder: Path) -> None:
+        self.recipe = recipe
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self.tokenizer = self._tokenizer()
+        self.model = build_model(recipe.shape, self.tokenizer, seed=recipe.seed)
+        matrices = [p for n, p in self.model.named_parameters() if p.ndim == 2 and "embed" not in n]
+        others = [p for n, p in self.model.named_parameters() if p.ndim != 2 or "embed" in n]
+        self.optimizers: list[torch.optim.Optimizer] = [
+            torch.optim.Muon(matrices, lr=recipe.matrix_rate, momentum=0.95, weight_decay=recipe.weight_decay),
+            torch.optim.AdamW(others, lr=recipe.vector_rate, betas=(0.9, 0.95), weight_decay=0.0),
+        ]
+        self.rates = [recipe.matrix_rate, recipe.vector_rate]
+        self.progress = Progress()
+        self.source = BatchSource(
+            self.tokenizer,
+            seed=recipe.seed,
+            batch_tokens=recipe.batch_tokens,
+            mixture=recipe.mixture,
+            easy_pools=recipe.easy_pools,
+        )
+        self._resume()
+        self._body: Any = torch.compile(self.model.model, dynamic=True) if recipe.compile else self.model.model
+
+    def run(self, *, report: Report | None = None, save_every: float = 180.0, stop_after: int | None = None) -> Progress:
+        """Train to the end of the recipe, or for `stop_after` more steps.
+
+        Args:
+            save_every: seconds between checkpoints; one is always written at the end.
+        """
+        progress = self.progress
+        began, base = time.monotonic(), progress.seconds
+        saved = began
+        stop = None if stop_after is None else progress.step + stop_after
+        self.model.train()
+        for pool, position, batch in self.source.batches(pool=progress.pool, position=progress.position):
+            progress.seconds = base + time.monotonic() - began
+            done = self.done()
+            if done >= 1.0 or progress.step == stop:
+                break
+            progress.loss = self.step(batch, done)
+            progress.step += 1
+            progress.pool, progress.position = pool, position + 1
+            progress.tokens += batch.tokens
+            progress.learned_tokens += int((batch.targets >= 0).sum())
+            self._note(progress)
+            if report:
+                report(progress, done)
+            if time.monotonic() - saved > save_every:
+                self.save()
+                saved = time.monotonic()
+        self.save()
+        return progress
+
+    def done(self) -> float:
+        """The share of the run that is done, by steps or by time."""
+        share = self.progress.step / self.recipe.steps
+        if self.recipe.minutes is not None:
+            share = max(share, self.progress.seconds / (60 * self.recipe.minutes))
+        return share
+
+    def step(self, batch: Batch, done: float) -> float:
+        """One optimizer step; gives the mean loss per plan token."""
+        scale = rate(done, warmup=self.recipe.warmup, decay=self.recipe.decay)
+        for optimizer, top in zip(self.optimizers, self.rates, strict=True):
+            for group in optimizer.param_groups:
+                group["lr"] = top * scale
+        loss = plan_loss(self._body, self.model, batch)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
+        for optimizer in self.optimizers:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        return float(loss)
+
+    def save(self) -> None:
+        """Write the checkpoint; a kill while writing leaves the one before."""
+        state = {
+            "model": self.model.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "progress": asdict(self.progress),
+        }
+        fresh = self.folder / "checkpoint.pt.new"
+        torch.save(state, fresh)
+        os.replace(fresh, self.folder / "checkpoint.pt")
+
+    def facts(self) -> dict[str, Any]:
+        """Recipe and cost of the run, for the model card."""
+        return {
+            "recipe": asdict(self.recipe),
+            "progress": asdict(self.progress),
+            "parameters": parameter_count(self.model),
+            "flops": flops_per_token(self.model) * self.progress.tokens,
+            "threads": torch.get_num_threads(),
+        }
+
+    def _resume(self) -> None:
+        recorded = self.folder / "recipe.json"
+        mine = json.dumps(asdict(self.recipe), indent=1)
+        path = self.folder / "checkpoint.pt"
+        if path.exists():
+            if recorded.read_text(encoding="utf-8") != mine:
+                raise ValueError(f"{self.folder} holds a run with another recipe; give it the same one, or another folder")
+            state = torch.load(path, weights_only=True)
+            self.model.load_state_dict(state["model"])
+            for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+                optimizer.load_state_dict(saved)
+            self.progress = Progress(**state["progress"])
+            log.info("resumed at step %d", self.progress.step)
+        recorded.write_text(mine, encoding="utf-8")
+
+    def _tokenizer(self) -> PreTrainedTokenizerFast:
+        if not (self.folder / "tokenizer.json").exists():
+            tokenizer = train_tokenizer(
+                vocab_size=self.recipe.vocab_size, examples=self.recipe.tokenizer_examples, seed=self.recipe.seed
+            )
+            tokenizer.save_pretrained(self.folder)
+        return load_tokenizer(self.folder)
+
+    def _note(self, progress: Progress) -> None:
+        with (self.folder / "losses.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps([progress.step, round(progress.loss, 5), progress.tokens, round(progress.seconds, 1)]) + "\n")
+
+
+def plan_loss(body: Any, model: Qwen3ForCausalLM, batch: Batch) -> torch.Tensor:
+    """Mean cross-entropy over the plan tokens; logits are computed for these alone."""
+    learned = batch.targets >= 0
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        hidden = body(input_ids=batch.ids, use_cache=False).last_hidden_state
+        logits = hidden[learned] @ model.lm_head.weight.T
+    return cross_entropy(logits.float(), batch.targets[learned])
+
+
+def rate(done: float, *, warmup: float, decay: float) -> float:
+    """Learning-rate factor after a share `done` of the run: up, level, then linearly down to zero."""
+    if done < warmup:
+        return max(0.02, done / warmup)
+    return min(1.0, max(0.0, (1.0 - done) / decay))
