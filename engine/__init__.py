@@ -26,6 +26,7 @@ from engine.types import (
     SamplingParams,
     Token,
     Usage,
+    branch_seed,
 )
 
 __all__ = [
@@ -56,6 +57,7 @@ __all__ = [
     "UnknownEventError",
     "Usage",
     "ambient_budget",
+    "branch_seed",
     "budget",
     "connect",
     "use_budget",

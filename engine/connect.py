@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import importlib
 from typing import Any
 
 from engine.base import Engine
@@ -21,9 +23,9 @@ async def connect(uri: str, **options: Any) -> Engine:
     if not colon or not rest:
         raise EngineURIError(f"cannot read the engine address {uri!r}; expected one of: {_FORMS}")
     if scheme == "local":
-        from engine.local import LocalEngine
-
-        return await LocalEngine.load(rest, **options)
+        # In a thread, because importing torch takes seconds in which a live display would stand still.
+        backend = await asyncio.to_thread(importlib.import_module, "engine.local")
+        return await backend.LocalEngine.load(rest, **options)
     if scheme == "openai":
         from engine.remote import RemoteEngine
 

@@ -46,7 +46,9 @@ def read_prompt(prompt: Prompt) -> TextPrompt | ChatPrompt | TokenPrompt:
 
 def _message(item: object, place: int) -> Message:
     if not isinstance(item, Mapping):
-        raise InvalidParamsError(f"prompt item {place} must be a message with 'role' and 'content', got {item!r}")
+        raise InvalidParamsError(
+            f"prompt item {place} must be a message with 'role' and 'content', got {item!r}"
+        )
     fields = cast("Mapping[str, Any]", item)
     role, content = fields.get("role"), fields.get("content")
     if role not in _ROLES:

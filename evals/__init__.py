@@ -1,1 +1,42 @@
+"""evals: questions in, verdicts out. The top room: it may use all others."""
 
+from evals.log import Header, Row, read_log
+from evals.report import EvalReport, Figure, report_on
+from evals.runner import run_task
+from evals.stats import mean_and_stderr, percentile
+from evals.task import (
+    DataMissingError,
+    EvalError,
+    Options,
+    Output,
+    Sample,
+    Score,
+    Task,
+    UnknownTaskError,
+    all_tasks,
+    get_task,
+    register,
+)
+
+__all__ = [
+    "DataMissingError",
+    "EvalError",
+    "EvalReport",
+    "Figure",
+    "Header",
+    "Options",
+    "Output",
+    "Row",
+    "Sample",
+    "Score",
+    "Task",
+    "UnknownTaskError",
+    "all_tasks",
+    "get_task",
+    "mean_and_stderr",
+    "percentile",
+    "read_log",
+    "register",
+    "report_on",
+    "run_task",
+]

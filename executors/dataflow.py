@@ -12,7 +12,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Literal, Protocol, TypeAlias, assert_never, cast
 
 from engine import BraidError
-from executors.graph import FINAL, Entry, Key, Slot, TaskGraph, revive
+from executors.entries import FINAL, Entry, Key, Slot
+from executors.graph import TaskGraph, revive
 from executors.nodes import Answer, Ask, Expr, ListOf, Map, NodeState, Ref, Think, ToolCall
 from executors.values import (
     SKIPPED,
@@ -84,9 +85,7 @@ class Dataflow:
         """These names have new binders: unstarted readers follow."""
         self.arm(revive(self.graph, names))
 
-    def settle(
-        self, entry: Entry, state: NodeState, *, value: Any = None, error: str | None = None
-    ) -> None:
+    def settle(self, entry: Entry, state: NodeState, *, value: Any = None, error: str | None = None) -> None:
         """Put `entry` into a final or blocked state and let its readers know."""
         self._settle(entry, state, value, error)
         self._drain()
@@ -240,7 +239,9 @@ class Dataflow:
                 guard = guards[entry.stage]
                 value = evaluate_with(guard.condition, lambda ref: self._read(entry, ref))
                 holds = value is not SKIPPED and truth(value) == guard.expected
-            except Exception as error:  # of an expression, or of a property or short form of a value: the node's failure
+            except (
+                Exception
+            ) as error:  # of an expression, or of a property or short form of a value: the node's failure
                 self._fail(entry, error)
                 return
             if not holds:
@@ -262,7 +263,12 @@ class Dataflow:
 
     def _fail(self, entry: Entry, error: Exception) -> None:
         entry.exception = error
-        self._settle(entry, "failed", None, str(error) if isinstance(error, BraidError) else f"{type(error).__name__}: {error}")
+        self._settle(
+            entry,
+            "failed",
+            None,
+            str(error) if isinstance(error, BraidError) else f"{type(error).__name__}: {error}",
+        )
 
     def _inputs_ready(self, entry: Entry) -> None:
         op = entry.node.op
@@ -299,7 +305,9 @@ class Dataflow:
                 return SKIPPED if any(value is SKIPPED for value in values.values()) else values
             case Think(question, given):
                 text = value_of(question)
-                known = [(label_of(expr), value) for expr in given if (value := value_of(expr)) is not SKIPPED]
+                known = [
+                    (label_of(expr), value) for expr in given if (value := value_of(expr)) is not SKIPPED
+                ]
                 return SKIPPED if text is SKIPPED else (text, known)
             case Ask(question):
                 return value_of(question)
@@ -336,7 +344,11 @@ class Dataflow:
 
     def _expand(self, entry: Entry, op: Map) -> None:
         literal = isinstance(op.over, ListOf)
-        items: Any = op.over.items if isinstance(op.over, ListOf) else evaluate_with(op.over, lambda ref: self._read(entry, ref))
+        items: Any = (
+            op.over.items
+            if isinstance(op.over, ListOf)
+            else evaluate_with(op.over, lambda ref: self._read(entry, ref))
+        )
         if items is SKIPPED:
             self._settle(entry, "skipped", None, "its list was skipped")
             return
@@ -344,9 +356,13 @@ class Dataflow:
             raise ExpressionError(f"a map needs a list, got {preview(items, 60)!r} ({type(items).__name__})")
         count = len(cast("Sequence[Any]", items))
         if count > self.max_map_items:
-            raise ExpressionError(f"a map over {count} items; the limit is {self.max_map_items} (max_map_items)")
+            raise ExpressionError(
+                f"a map over {count} items; the limit is {self.max_map_items} (max_map_items)"
+            )
         if len(self.graph.entries) + count > self.max_nodes:
-            raise ExpressionError(f"{count} more nodes would pass the limit of {self.max_nodes} nodes (max_nodes)")
+            raise ExpressionError(
+                f"{count} more nodes would pass the limit of {self.max_nodes} nodes (max_nodes)"
+            )
         children = self.graph.add_children(entry, cast("Sequence[Any]", items), literal=literal)
         entry.state = "running"
         self.host.expanded(entry, children)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine import BraidError, Budget, Engine, Message, Prompt
-from executors.graph import Entry
+from executors.entries import Entry
 from executors.nodes import Scalar, Think
 from executors.registry import ToolRegistry
 from executors.tools import Effect, OnAbandoned, OnRetry, ToolContext
@@ -135,7 +135,9 @@ def think_prompt(
     engine: Engine, root: Sequence[Message], question: str, known: Sequence[tuple[str, Any]]
 ) -> Prompt:
     """The run's root, then the question and what is known. Flat text for an engine that knows no chat."""
-    lines = [f"- {label}: {short_form(value)}" if label else f"- {short_form(value)}" for label, value in known]
+    lines = [
+        f"- {label}: {short_form(value)}" if label else f"- {short_form(value)}" for label, value in known
+    ]
     content = "\n".join([question, "", "What is known:", *lines]) if lines else question
     if "chat" in engine.capabilities:
         return [*root, Message(role="user", content=content)]

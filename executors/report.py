@@ -8,7 +8,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from engine import Usage
-from executors.graph import Entry, TaskGraph
+from executors.entries import Entry
+from executors.graph import TaskGraph
 
 
 class RunReport(BaseModel):
@@ -51,7 +52,9 @@ def report_of(graph: TaskGraph, *, planner_seconds: float = 0.0, usage: Usage | 
     ran = [e for e in entries if e.started is not None and e.finished is not None and e.children is None]
     work = sum(e.seconds for e in ran)
     length, chain = _longest(graph, entries, lambda e: 0.0 if e.children is not None else e.seconds)
-    wall = max((e.finished or 0.0 for e in ran), default=0.0) - min((e.started or 0.0 for e in ran), default=0.0)
+    wall = max((e.finished or 0.0 for e in ran), default=0.0) - min(
+        (e.started or 0.0 for e in ran), default=0.0
+    )
     states: dict[str, int] = {}
     for entry in entries:
         states[entry.state] = states.get(entry.state, 0) + 1
@@ -88,28 +91,17 @@ def usage_of(graph: TaskGraph, entries: Iterable[Entry]) -> Usage:
 def _longest(
     graph: TaskGraph, entries: Iterable[Entry], weight: Callable[[Entry], float]
 ) -> tuple[float, list[Entry]]:
-    """The heaviest chain of entries along what each one read, without recursion."""
+    """The heaviest chain of entries along what each one read, in the order in which they ended."""
+    ended = [entry for entry in entries if entry.started is not None and entry.finished is not None]
+    ended.sort(key=lambda e: (e.finished or 0.0, e.children is not None))  # a map ends with its last child
     best: dict[Entry, float] = {}
     before: dict[Entry, Entry | None] = {}
-    for root in entries:
-        stack = [root]
-        while stack:
-            entry = stack[-1]
-            if entry in best:
-                stack.pop()
-                continue
-            producers = [p for p in _producers(graph, entry) if p is not entry]
-            missing = [p for p in producers if p not in best and before.get(p, entry) is not p]
-            open_ = [p for p in missing if p not in before]
-            before.setdefault(entry, None)
-            if open_:
-                stack.extend(open_)
-                continue
-            known = [p for p in producers if p in best]
-            heaviest = max(known, key=best.__getitem__, default=None)
-            before[entry] = heaviest
-            best[entry] = weight(entry) + (best[heaviest] if heaviest is not None else 0.0)
-            stack.pop()
+    for entry in ended:
+        # What did not end earlier was not read: a name may have been bound anew since.
+        read = [producer for producer in _producers(graph, entry) if producer in best]
+        heaviest = max(read, key=best.__getitem__, default=None)
+        before[entry] = heaviest
+        best[entry] = weight(entry) + (best[heaviest] if heaviest is not None else 0.0)
     if not best:
         return 0.0, []
     last: Entry | None = max(best, key=best.__getitem__)

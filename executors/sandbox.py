@@ -20,7 +20,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -124,7 +124,6 @@ async def run_sandboxed(
         workdir = Path(
             stack.enter_context(tempfile.TemporaryDirectory(prefix="braid-", ignore_cleanup_errors=True))
         )
-        workdir = workdir.resolve()
         for name, content in (files or {}).items():
             _write_inside(workdir, name, content)
         status = stack.enter_context(_Pipe())
@@ -138,7 +137,7 @@ async def run_sandboxed(
             "env": environment,
             "isolate": isolate,
             "needs": [
-                command[0] if os.path.isabs(command[0]) else "/",
+                command[0] if command[0].startswith("/") else "/",
                 sys.executable,
                 sys.prefix,
                 sys.base_prefix,
@@ -151,14 +150,15 @@ async def run_sandboxed(
                 "open_files": limits.open_files,
             },
         }
+        output = [stack.enter_context(_Pipe()) for _ in range(2)]
         started = time.monotonic()
         try:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 *("-I", "-S", str(LAUNCHER), json.dumps(config), *command),
-                stdin=asyncio.subprocess.PIPE if stdin else asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
+                stdin=stack.enter_context(_readable(stdin)),
+                stdout=output[0].write_end,
+                stderr=output[1].write_end,
                 cwd=workdir,
                 env=environment,
                 start_new_session=True,
@@ -166,11 +166,11 @@ async def run_sandboxed(
             )
         except OSError as error:
             raise SandboxError(f"cannot start {sys.executable}: {error}") from error
-        for pipe in (status, report):
+        for pipe in (status, report, *output):
             if pipe is not None:
                 pipe.close_write_end()
         stdout, stderr = _Capture(limits), _Capture(limits)
-        stopped = await _attend(process, stdin, stdout, stderr, limits)
+        stopped = await _attend(process, dict(zip((stdout, stderr), output, strict=True)), limits.seconds)
         seconds = time.monotonic() - started
         told = _read_status(status.read_all())
         if "failed" in told:
@@ -206,50 +206,36 @@ def probe() -> Isolation:
 
 
 async def _attend(
-    process: asyncio.subprocess.Process,
-    stdin: bytes,
-    stdout: _Capture,
-    stderr: _Capture,
-    limits: SandboxLimits,
+    process: asyncio.subprocess.Process, streams: Mapping[_Capture, _Pipe], seconds: float
 ) -> Literal["timeout", "output"] | None:
-    """Feed, read and wait; leaves no process behind, however it ends."""
-    assert process.stdout is not None and process.stderr is not None
+    """Read and wait; leaves no process behind, however it ends."""
     stopped: Literal["timeout", "output"] | None = None
-    tasks = [
-        asyncio.create_task(stdout.fill(process.stdout)),
-        asyncio.create_task(stderr.fill(process.stderr)),
-        asyncio.create_task(_feed(process, stdin)),
-    ]
+    readers = [asyncio.create_task(capture.fill(pipe.read_end)) for capture, pipe in streams.items()]
+    watchers = [asyncio.create_task(capture.exceeded.wait()) for capture in streams]
+    ended = asyncio.create_task(process.wait())
     try:
-        try:
-            async with asyncio.timeout(limits.seconds):
-                flood = [asyncio.create_task(one.exceeded.wait()) for one in (stdout, stderr)]
-                ended = asyncio.create_task(process.wait())
-                tasks += [*flood, ended]
-                await asyncio.wait((*flood, ended), return_when=asyncio.FIRST_COMPLETED)
-                if stdout.exceeded.is_set() or stderr.exceeded.is_set():
-                    stopped = "output"
-        except TimeoutError:
+        await asyncio.wait((*watchers, ended), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        if any(capture.exceeded.is_set() for capture in streams):
+            stopped = "output"
+        elif not ended.done():
             stopped = "timeout"
         _kill_group(process)
         # The session is dead: its pipes close now, unless something left the session and keeps them.
-        await asyncio.wait(tasks[:2], timeout=DRAIN_SECONDS)
+        await asyncio.wait(readers, timeout=DRAIN_SECONDS)
     finally:
         _kill_group(process)
-        for task in tasks:
+        for task in (*readers, *watchers):
             task.cancel()
-        # Shielded by hand: a second cancellation must not leave a zombie behind.
-        await _reap(process)
-        await asyncio.wait(tasks)
+        await _whatever_comes(ended, *readers, *watchers)
     return stopped
 
 
-async def _reap(process: asyncio.subprocess.Process) -> None:
-    waiter = asyncio.ensure_future(process.wait())
+async def _whatever_comes(*tasks: asyncio.Task[Any]) -> None:
+    """Wait for all, even when cancelled meanwhile: leaving early would leave a process that nobody reaps."""
     cancelled: asyncio.CancelledError | None = None
-    while not waiter.done():
+    while not all(task.done() for task in tasks):
         try:
-            await asyncio.wait((waiter,))
+            await asyncio.wait(tasks)
         except asyncio.CancelledError as error:
             cancelled = error
     if cancelled is not None:
@@ -262,16 +248,7 @@ def _kill_group(process: asyncio.subprocess.Process) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-async def _feed(process: asyncio.subprocess.Process, stdin: bytes) -> None:
-    if process.stdin is None:
-        return
-    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the program need not read it
-        process.stdin.write(stdin)
-        await process.stdin.drain()
-        process.stdin.close()
-
-
-@dataclass
+@dataclass(eq=False)
 class _Capture:
     """The beginning and the end of a stream, and how much was left out between them."""
 
@@ -281,17 +258,32 @@ class _Capture:
     total: int = 0
     exceeded: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def fill(self, stream: asyncio.StreamReader) -> None:
+    async def fill(self, descriptor: int) -> None:
+        """Read until the end. What is over the limit is read too, and dropped: the program is being stopped by then."""
+        loop = asyncio.get_running_loop()
+        ready = asyncio.Event()
+        loop.add_reader(descriptor, ready.set)
+        try:
+            while True:
+                await ready.wait()
+                ready.clear()
+                with contextlib.suppress(BlockingIOError):
+                    chunk = os.read(descriptor, 64 * 1024)
+                    if not chunk:
+                        return
+                    self._take(chunk)
+        finally:
+            loop.remove_reader(descriptor)
+
+    def _take(self, chunk: bytes) -> None:
         room_head, room_tail = self.limits.output // 2, self.limits.output - self.limits.output // 2
-        while chunk := await stream.read(64 * 1024):
-            self.total += len(chunk)
-            fits = room_head - len(self.head)
-            self.head += chunk[:fits]
-            self.tail += chunk[fits:]
-            del self.tail[:-room_tail]
-            if self.total > self.limits.output_total:
-                self.exceeded.set()
-                return
+        self.total += len(chunk)
+        fits = room_head - len(self.head)
+        self.head += chunk[:fits]
+        self.tail += chunk[fits:]
+        del self.tail[:-room_tail]
+        if self.total > self.limits.output_total:
+            self.exceeded.set()
 
     def text(self) -> str:
         head, tail = self.head.decode(errors="replace"), self.tail.decode(errors="replace")
@@ -332,6 +324,22 @@ def _read_status(content: bytes) -> dict[str, Any]:
     for line in content.splitlines():
         told.update(json.loads(line))
     return told
+
+
+@contextlib.contextmanager
+def _temporary_directory() -> Iterator[str]:
+    with tempfile.TemporaryDirectory(prefix="braid-", ignore_cleanup_errors=True) as name:
+        # Resolved: the sandbox mounts on it, and /tmp may be a link.
+        yield str(Path(name).resolve())
+
+
+@contextlib.contextmanager
+def _readable(content: bytes) -> Iterator[int]:
+    """A file and not a pipe: a program that does not read its input cannot block us."""
+    with tempfile.TemporaryFile() as file:
+        file.write(content)
+        file.seek(0)
+        yield file.fileno()
 
 
 def _environment(workdir: Path, extra: Mapping[str, str] | None) -> dict[str, str]:

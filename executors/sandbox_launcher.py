@@ -1,8 +1,9 @@
 """What runs between us and a sandboxed program: it cuts rights and sets limits, then becomes the program.
 
-Started by `executors.sandbox` as a fresh `python -I -S sandbox_launcher.py CONFIG COMMAND...`, because namespaces and limits must be
-set up in a process of one thread, after the fork and before the program. Uses the standard library only, and imports nothing
-of Braid. Each protection is tried by itself; what worked is reported as JSON lines on the status descriptor:
+Started by `executors.sandbox` as a fresh `python -I -S sandbox_launcher.py CONFIG COMMAND...`, because namespaces and
+limits must be set up in a process of one thread, after the fork and before the program. Uses the standard library
+only, and imports nothing of Braid. Each protection is tried by itself; what worked is reported as JSON lines on the
+status descriptor:
 
     launcher (leader of the session that our side kills)
       init (process 1 of a new PID namespace: when it ends, the kernel ends everything in there)
@@ -250,7 +251,7 @@ def threads_of_this_user() -> int:
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             if entry.stat().st_uid == os.geteuid():
-                count += len(os.listdir(entry / "task"))
+                count += sum(1 for _ in (entry / "task").iterdir())
     return count
 
 

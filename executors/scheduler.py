@@ -1,7 +1,7 @@
 """The dataflow scheduler: a node starts the moment its inputs exist, whatever else is streaming, running or failing.
 
-There is no loop that looks for work. A node that settles counts its readers down (`executors.dataflow`), and those that reach zero
-start in the same instant; patches are read side by side with all that. What ends a run:
+There is no loop that looks for work. A node that settles counts its readers down (`executors.dataflow`), and those that
+reach zero start in the same instant; patches are read side by side with all that. What ends a run:
 
 - Everything settled and the patch stream at its end. Blocked nodes stay blocked, for a later round on the same graph may mend
   what they wait for; `TaskGraph.close` says that none will come.
@@ -16,17 +16,20 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import heapq
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias, assert_never, cast
+from functools import partial
+from typing import Any, Literal, assert_never, cast
 
-from engine import BraidError, Budget, BudgetExceededError, Engine, Event, Message, Usage, ambient_budget, use_budget
+from engine import Budget, BudgetExceededError, Engine, Message, Usage, ambient_budget, use_budget
 from executors import events
+from executors.admission import Admission
 from executors.dataflow import Dataflow
-from executors.graph import FINAL, Entry, GraphError, GraphPatch, TaskGraph, op_kind, tool_of
+from executors.entries import Entry, tool_of
+from executors.graph import GraphError, GraphPatch, TaskGraph
+from executors.narrator import Emit, Narrator, explain
 from executors.nodes import Answer, Ask, Map, Think, ToolCall
 from executors.operations import (
     Approve,
@@ -39,17 +42,13 @@ from executors.operations import (
 )
 from executors.registry import ToolRegistry
 from executors.report import usage_of
-from executors.tools import UnknownToolError
-from executors.values import preview
+from executors.tools import Tool
 from reasoning.core import Solution
-
-Emit: TypeAlias = Callable[[Event], None]
-Rank: TypeAlias = "tuple[float, tuple[int, int], int]"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Bounds of one run. `node_timeout` is in seconds for one tool call or think node, retries included; people may take longer."""
+    """Bounds of one run. `node_timeout`: seconds for one tool call or think node, retries included; people may take longer."""
 
     max_concurrency: int = 64
     node_timeout: float | None = None
@@ -60,7 +59,9 @@ class Limits:
         if self.max_concurrency < 1 or self.max_nodes < 1 or self.max_map_items < 1:
             raise GraphError(f"limits must be at least 1, got {self!r}")
         if self.node_timeout is not None and not self.node_timeout > 0:
-            raise GraphError(f"node_timeout must be a positive number of seconds or None, got {self.node_timeout!r}")
+            raise GraphError(
+                f"node_timeout must be a positive number of seconds or None, got {self.node_timeout!r}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,32 +138,28 @@ async def run_graph(
 
 
 class _Run:
-    """One call of `run_graph`."""
+    """One call of `run_graph`: hosts the dataflow, listens to the graph, owns the tasks."""
 
     def __init__(
         self, graph: TaskGraph, around: Surroundings, emit: Emit | None, limits: Limits, sequential: bool
     ) -> None:
         self.graph = graph
         self.around = around
-        self.emit = emit
         self.limits = limits
-        self.sequential = sequential
-        self.width = 1 if sequential else limits.max_concurrency
+        self.tell = Narrator(graph, emit) if emit is not None else None
         self.flow = Dataflow(graph, self, max_nodes=limits.max_nodes, max_map_items=limits.max_map_items)
+        self.slots = Admission(1 if sequential else limits.max_concurrency, self._cap_of)
+        self.sequential = sequential
         self.began = time.monotonic()
         if graph.origin is None:
             graph.origin = self.began
         self.origin = graph.origin
-        self.active = 0
-        self.queue: list[tuple[Rank, int, Entry]] = []
-        self.tool_active: dict[str, int] = {}
-        self.tool_queue: dict[str, list[tuple[Rank, int, Entry]]] = {}
-        self.parked: dict[Entry, int] = {}
-        self.answers: list[Entry] = []
         self.streaming = False
         self.feeder: asyncio.Task[None] | None = None
         self.feeding = False
         self.closing = False
+        self.parked: dict[Entry, int] = {}
+        self.answers: list[Entry] = []
         self.answered: Entry | None = None
         self.stopped: Literal["budget", "cancelled"] | None = None
         self.reason = ""
@@ -178,12 +175,7 @@ class _Run:
             async with asyncio.TaskGroup() as group:
                 self.group = group
                 try:
-                    self.streaming = patches is not None
-                    self.answers = [e for e in self.graph.entries.values() if isinstance(e.node.op, Answer)]
-                    self.flow.begin()
-                    if patches is not None:
-                        self.feeder = group.create_task(self._feed(patches), name="braid plan")
-                    self._check_idle()
+                    self._begin(patches)
                     await self.idle
                 except BaseException:
                     self.closing = True
@@ -194,10 +186,21 @@ class _Run:
             if deadline is not None:
                 deadline.cancel()
             self.closing = True
-            self._sweep()
-            self.graph.listener = None
-            self.graph.runs += 1
+            try:
+                self._sweep()
+            finally:
+                self.graph.listener = None
+                self.graph.runs += 1
         return self._outcome()
+
+    def _begin(self, patches: AsyncIterator[GraphPatch] | None) -> None:
+        self.answers = [e for e in self.graph.entries.values() if isinstance(e.node.op, Answer)]
+        if patches is not None:
+            self.streaming = True
+            self.slots.held = self.sequential
+            self.feeder = self.group.create_task(self._feed(patches), name="braid plan")
+        self.flow.begin()
+        self._check_idle()
 
     # What the dataflow tells.
 
@@ -206,14 +209,14 @@ class _Run:
             return  # stays pending, and is swept up as cancelled
         if self._must_wait_for_answers(entry):
             self.parked[entry] = entry.epoch
-            return
-        self._admit(entry)
+        else:
+            self._start(entry)
 
     def settled(self, entry: Entry) -> None:
         if entry.children is not None:
             entry.finished = self._now()
-        if self.emit is not None:
-            self._tell(entry)
+        if self.tell is not None:
+            self.tell.settled(entry, self._now())
         if isinstance(entry.node.op, Answer):
             if entry.state == "done" and self.answered is None:
                 self.answered = entry
@@ -222,116 +225,69 @@ class _Run:
 
     def expanded(self, entry: Entry, children: Sequence[Entry]) -> None:
         entry.started = self._now()
-        if self.emit is not None:
-            self.emit(events.NodeStarted(node=entry.node.id, at=entry.started))
+        if self.tell is not None:
+            self.tell.started(entry)
             for child in children:
-                self._tell_added(child)
+                self.tell.added(child)
 
     # What the graph tells.
 
     def patched(self, patch: GraphPatch, added: Sequence[Entry], rebound: Sequence[str]) -> None:
+        if self.tell is not None:
+            self.tell.patched(patch, added)
         if len(self.graph.entries) > self.limits.max_nodes:
             raise GraphError(f"the plan passes the limit of {self.limits.max_nodes} nodes (max_nodes)")
-        if self.emit is not None:
-            self.emit(
-                events.PlanPatched(
-                    version=self.graph.version,
-                    added=tuple(entry.node.id for entry in added),
-                    cancelled=patch.cancel,
-                    reason=patch.reason,
-                )
-            )
-            for entry in added:
-                self._tell_added(entry)
-        for entry in added:
-            if isinstance(entry.node.op, Answer):
-                self.answers.append(entry)
-        if rebound:
-            self.flow.rebound(rebound)
         if self.answered is not None:
             for entry in added:
                 self.flow.cancel(entry, "the plan had been answered")
-        else:
-            self.flow.arm([entry for entry in added if entry.state == "pending" and entry.epoch == 0])
+            return
+        self.answers.extend(entry for entry in added if isinstance(entry.node.op, Answer))
+        if rebound:
+            self.flow.rebound(rebound)
+        # Those that read a name of this very patch that was bound anew are armed already.
+        self.flow.arm([entry for entry in added if entry.epoch == 0])
         self._check_idle()
 
     def cancel(self, entry: Entry, reason: str) -> None:
-        affected = [entry, *(entry.children or ())]
-        running = [e for e in affected if e.state == "running" and e.task is not None]
-        for one in running:
+        affected = [
+            e for e in (entry, *(entry.children or ())) if e.task is not None and e.state == "running"
+        ]
+        for one in affected:
             one.finished = self._now()
         self.flow.cancel(entry, reason)
-        for one in running:
-            if one.begun:
+        for one in affected:
+            if one.task is not None:
                 one.task.cancel()
-            else:  # a task cancelled before its first step never gets to see it
-                one.task.cancel()
-                self._release(one)
+                if not one.begun:  # a task cancelled before its first step never gets to see it
+                    self._release(one)
 
-    # Starting nodes.
+    # Nodes.
 
-    def _admit(self, entry: Entry) -> None:
-        """Start `entry` now, or queue it for the slot that it needs."""
+    def _start(self, entry: Entry) -> None:
+        """Start `entry` now, or queue it for the slots that it needs."""
         if isinstance(entry.node.op, Answer):
             entry.started = entry.finished = self._now()
-            if self.emit is not None:
-                self.emit(events.NodeStarted(node=entry.node.id, at=entry.started))
+            if self.tell is not None:
+                self.tell.started(entry)
             self.flow.settle(entry, "done", value=entry.args)
-            return
-        place = (self._rank(entry), entry.epoch, entry)
-        tool = tool_of(entry.node)
-        if tool is not None and self._tool_is_full(tool):
-            heapq.heappush(self.tool_queue.setdefault(tool, []), place)
-        elif self.active >= self.width or (self.sequential and self.streaming) or self.queue:
-            heapq.heappush(self.queue, place)
-            self._dispatch()
-        else:
+        elif not self.closing and self.slots.take(entry):
             self._launch(entry)
 
-    def _rank(self, entry: Entry) -> Rank:
-        """Who goes first when slots are scarce: less slack on the critical path (unknown yet, so 0), then plan order."""
-        return 0.0, entry.order, id(entry)
-
-    def _tool_is_full(self, tool: str) -> bool:
-        try:
-            cap = self.around.tools.get(tool).max_concurrency
-        except UnknownToolError:
-            return False  # the call itself will say so
-        return cap is not None and self.tool_active.get(tool, 0) >= cap
-
     def _dispatch(self) -> None:
-        """Fill free slots from the queue."""
-        if self.sequential and self.streaming:
-            return
-        while self.queue and self.active < self.width and not self.closing:
-            place = heapq.heappop(self.queue)
-            _, epoch, entry = place
-            tool = tool_of(entry.node)
-            if entry.epoch != epoch or entry.state != "pending" or self.stopped is not None:
-                # It does not use the slot of its tool that it was woken for: wake the next one.
-                if tool is not None and (waiting := self.tool_queue.get(tool)):
-                    heapq.heappush(self.queue, heapq.heappop(waiting))
-                continue
-            if tool is not None and self._tool_is_full(tool):
-                heapq.heappush(self.tool_queue.setdefault(tool, []), place)
-            else:
-                self._launch(entry)
+        """Fill free slots from the queues."""
+        while not self.closing and self.stopped is None and (entry := self.slots.next()) is not None:
+            self._launch(entry)
 
     def _launch(self, entry: Entry) -> None:
-        if self.closing:
-            return
         entry.state = "running"
         entry.started = self._now()
-        entry.begun = False
-        self.active += 1
-        tool = tool_of(entry.node)
-        if tool is not None:
-            self.tool_active[tool] = self.tool_active.get(tool, 0) + 1
         self.ran.append(entry)
-        if self.emit is not None:
-            self.emit(events.NodeStarted(node=entry.node.id, at=entry.started))
+        if self.tell is not None:
+            self.tell.started(entry)
         # A fresh copy of the run's context: what one tool puts into context variables is not seen by the next.
-        entry.task = self.group.create_task(self._run_node(entry), name=entry.node.id, context=self.context.copy())
+        entry.task = self.group.create_task(
+            self._run_node(entry), name=entry.node.id, context=self.context.copy()
+        )
 
     async def _run_node(self, entry: Entry) -> None:
         entry.begun = True
@@ -346,43 +302,47 @@ class _Run:
                 if isinstance(error, asyncio.CancelledError) and entry.state == "cancelled":
                     raise
             else:
-                if entry.state == "running":  # else it was cancelled and would not listen: nobody reads its result
+                if (
+                    entry.state == "running"
+                ):  # else it was cancelled and would not listen: nobody reads its result
                     entry.finished = self._now()
                     if isinstance(value, Solution):
                         entry.usage = value.usage
                     self.flow.settle(entry, "done", value=value)
-            self._release(entry)
         except BaseException:
             if entry.state != "cancelled":
-                self.closing = True  # an error of ours, or of who listens to events: the run ends
-            self._release(entry)
+                self.closing = True  # an error of ours, or of who listens to events: it ends the run
             raise
+        finally:
+            self._release(entry)
 
     async def _operate(self, entry: Entry) -> Any:
         op = entry.node.op
         match op:
             case ToolCall(tool, _):
+                tell = self.tell
                 work = call_tool(
                     self.around,
                     node=entry.node.id,
                     tool=tool,
                     args=entry.args,
-                    on_retry=None if self.emit is None else lambda *told: self._tell_retry(entry, *told),
-                    on_abandoned=None if self.emit is None else lambda *told: self._tell_abandoned(entry, *told),
+                    on_retry=None if tell is None else partial(tell.retried, entry),
+                    on_abandoned=None if tell is None else partial(tell.abandoned, entry),
                 )
             case Think():
                 work = think(self.around, entry, op)
             case Ask():
                 return await ask_person(self.around, entry.args)
             case Answer() | Map():
-                raise AssertionError(f"{op_kind(entry.node)} nodes are not run as tasks")
+                raise AssertionError(f"{entry.node.id!r} is not run as a task")
             case _:
                 assert_never(op)
         limit = self.limits.node_timeout
         if limit is None:
             return await work
+        timer = asyncio.timeout(limit)
         try:
-            async with asyncio.timeout(limit) as timer:
+            async with timer:
                 return await work
         except TimeoutError as error:
             if not timer.expired():
@@ -390,39 +350,42 @@ class _Run:
             raise NodeTimeoutError(f"no result after {limit:g} s (node_timeout)") from error
 
     def _ended_badly(self, entry: Entry, error: BaseException) -> None:
-        entry.finished = entry.finished if entry.state != "running" else self._now()
         if entry.state != "running":
             return
+        entry.finished = self._now()
         task = asyncio.current_task()
-        if isinstance(error, asyncio.CancelledError) and (self.closing or (task is not None and task.cancelling())):
+        if isinstance(error, asyncio.CancelledError) and (
+            self.closing or (task is not None and task.cancelling())
+        ):
             self.flow.settle(entry, "cancelled", error="the run was cancelled")
-            return
-        if isinstance(error, BudgetExceededError) and self._is_ours(error):
-            self._stop("budget", str(error), error)
+        elif isinstance(error, BudgetExceededError) and self._is_ours(error):
+            self._stop_for(error)
             self.flow.settle(entry, "cancelled", error=str(error))
-            return
-        entry.exception = error
-        self.flow.settle(entry, "failed", error=_explain(error))
+        else:
+            entry.exception = error
+            self.flow.settle(entry, "failed", error=explain(error))
 
     def _release(self, entry: Entry) -> None:
         """Give the slots back, once, and let who waits for them go on."""
         if entry.task is None:
             return
         entry.task = None
-        self.active -= 1
-        tool = tool_of(entry.node)
-        if tool is not None:
-            self.tool_active[tool] -= 1
-            waiting = self.tool_queue.get(tool)
-            if waiting:
-                heapq.heappush(self.queue, heapq.heappop(waiting))
+        self.slots.give_back(entry)
         if not self.closing:
             self._dispatch()
             self._check_idle()
 
     def _check_idle(self) -> None:
-        if self.active == 0 and not self.streaming and not self.idle.done() and not self.closing:
+        if self.slots.active == 0 and not self.streaming and not self.closing and not self.idle.done():
             self.idle.set_result(None)
+
+    def _cap_of(self, tool: str) -> int | None:
+        known = self._tool(tool)
+        return known.max_concurrency if known is not None else None
+
+    def _tool(self, name: str | None) -> Tool | None:
+        """A tool, or None for an unknown one: the call itself will say so."""
+        return self.around.tools.get(name) if name is not None and name in self.around.tools else None
 
     # The patch stream.
 
@@ -432,15 +395,17 @@ class _Run:
             async for patch in patches:
                 self.graph.apply(patch)
                 await asyncio.sleep(0)  # a stream that never waits must not keep nodes from starting
-        except BudgetExceededError as error:
-            if not self._is_ours(error):
-                raise
-            self._stop("budget", str(error), error)
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
                 raise
-            self.stopped, self.reason = self.stopped or "cancelled", self.reason or "the planner was cancelled"
+            if self.stopped is None:
+                self.stopped, self.reason = "cancelled", "the planner was cancelled"
+        except BudgetExceededError as error:
+            if not self._is_ours(error):
+                self.closing = True
+                raise
+            self._stop_for(error)
         except BaseException:
             self.closing = True
             raise
@@ -462,6 +427,7 @@ class _Run:
 
     def _stream_ended(self) -> None:
         self.streaming = False
+        self.slots.held = False
         if not self.closing:
             self._unpark()
             self._dispatch()
@@ -479,10 +445,8 @@ class _Run:
         if not is_answer and (not self.answers or not self._mutates(entry)):
             return False
         if is_answer and entry.batch < self.graph.runs:
-            if self.streaming:
-                return True
             newer = (a for a in self.answers if a.batch > entry.batch)
-            if any(a.state not in ("skipped", "cancelled") for a in newer):
+            if self.streaming or any(a.state not in ("skipped", "cancelled") for a in newer):
                 return True
         return any(
             a.order < entry.order and a.batch == entry.batch and a.state not in ("skipped", "cancelled")
@@ -492,25 +456,23 @@ class _Run:
     def _unpark(self) -> None:
         for entry, epoch in list(self.parked.items()):
             if entry.epoch != epoch or entry.state != "pending":
-                del self.parked[entry]
-            elif not self._must_wait_for_answers(entry) and self.answered is None:
-                del self.parked[entry]
-                self._admit(entry)
+                self.parked.pop(entry, None)
+            elif self.answered is None and not self._must_wait_for_answers(entry):
+                self.parked.pop(entry, None)
+                self._start(entry)
 
     def _mutates(self, entry: Entry) -> bool:
-        tool = tool_of(entry.node)
-        try:
-            return tool is not None and self.around.tools.get(tool).spec.effect == "mutating"
-        except UnknownToolError:
-            return False
+        known = self._tool(tool_of(entry.node))
+        return known is not None and known.spec.effect == "mutating"
 
     def _end_plan(self, answer: Entry) -> None:
-        unfinished = [e for e in self.graph.entries.values() if e.state not in FINAL and e.state != "blocked"]
-        kept = self.flow.needed_by(
+        unfinished = [e for e in self.graph.entries.values() if e.state in ("pending", "running")]
+        mutating = (
             e for e in unfinished if self._mutates(e) and (e.state == "running" or e.order < answer.order)
         )
+        kept = self.flow.needed_by(mutating)
         for entry in unfinished:
-            if entry not in kept and entry.state not in FINAL:
+            if entry not in kept:
                 self.cancel(entry, "the plan was answered without it")
         if answer.node.guards:
             self._close_stream()
@@ -528,108 +490,58 @@ class _Run:
         try:
             self.around.budget.check_time()
         except BudgetExceededError as error:
-            self._stop("budget", str(error), error)
+            self._stop_for(error)
             for entry in list(self.graph.entries.values()):
-                if entry.state == "running" and entry.task is not None:
+                if entry.task is not None:
                     self.cancel(entry, str(error))
             self._check_idle()
 
-    def _stop(self, why: Literal["budget"], reason: str, error: BudgetExceededError) -> None:
+    def _stop_for(self, error: BudgetExceededError) -> None:
+        """Start nothing new; what runs may finish."""
         if self.stopped is not None:
             return
-        self.stopped, self.reason = why, reason
-        if self.emit is not None:
-            self.emit(events.BudgetExceeded(limit=error.limit, scope=error.scope, message=reason))
+        self.stopped, self.reason = "budget", str(error)
+        if self.tell is not None:
+            self.tell.out_of_budget(error)
         self._close_stream()
 
     # The end.
 
     def _sweep(self) -> None:
-        """Nothing runs any more: settle what could not."""
+        """Nothing runs any more: settle what could not be."""
+        interrupted = self.stopped is not None or not self.idle.done() or self.idle.cancelled()
         for entry in list(self.graph.entries.values()):
             if entry.state == "running" and entry.children is None:
                 entry.finished = self._now()
-                self.flow.settle(entry, "cancelled", error="the run was cancelled")
-        interrupted = self.stopped is not None or not self.idle.done() or self.idle.cancelled()
+                self.flow.settle(entry, "cancelled", error=self.reason or "the run was cancelled")
         for entry in list(self.graph.entries.values()):
-            if entry.state == "pending":
-                if interrupted:
-                    self.flow.cancel(entry, self.reason or "the run was cancelled")
-                else:  # an answer or a mutating call behind an answer that is blocked
-                    self.flow.settle(entry, "blocked", error="an answer before it is not settled")
+            if entry.state == "pending" and interrupted:
+                self.flow.cancel(entry, self.reason or "the run was cancelled")
+            elif entry.state == "pending":  # parked behind an answer that is blocked
+                self.flow.settle(entry, "blocked", error="an answer that stands before it could not run")
 
     def _outcome(self) -> RunOutcome:
         answered = self.answered
-        partial: tuple[Any, ...] = ()
+        partial_answer: tuple[Any, ...] = ()
         if answered is None and self.stopped is not None and self.answers:
-            partial = self.flow.available(self.answers[-1])
+            partial_answer = self.flow.available(self.answers[-1])
         current = {binder for slot in self.graph.slots.values() for binder in slot.binders}
-        failed = [
-            e for e in self.graph.entries.values() if e.state == "failed" and e.parent is None
-            and (e.node.name is None or e in current)
-        ]
+        entries = self.graph.entries.values()
+        failed = [e for e in entries if e.state == "failed" and e.parent is None]
         return RunOutcome(
             answer=None if answered is None else answered.value,
             answered=answered is not None,
-            partial=partial,
+            partial=partial_answer,
             stopped=self.stopped,
             reason=self.reason,
-            failures=tuple((e.node.id, e.error or "") for e in failed),
-            blocked=tuple(e.node.id for e in self.graph.entries.values() if e.state == "blocked"),
+            failures=tuple((e.node.id, e.error or "") for e in failed if e.node.name is None or e in current),
+            blocked=tuple(e.node.id for e in entries if e.state == "blocked"),
             usage=usage_of(self.graph, self.ran),
             seconds=time.monotonic() - self.began,
         )
 
-    # Events.
-
     def _now(self) -> float:
         return time.monotonic() - self.origin
-
-    def _tell_added(self, entry: Entry) -> None:
-        assert self.emit is not None
-        node = entry.node
-        self.emit(
-            events.NodeAdded(
-                node=node.id,
-                op=cast("events.OpKind", op_kind(node)),
-                name=node.name,
-                tool=tool_of(node),
-                source=node.source,
-                round=node.round,
-                line=node.line,
-                parent=entry.parent.node.id if entry.parent else None,
-                depends_on=tuple(producer.node.id for producer in self.graph.producers(entry)),
-            )
-        )
-
-    def _tell(self, entry: Entry) -> None:
-        assert self.emit is not None
-        id, at = entry.node.id, self._now()
-        why = entry.error or ""
-        match entry.state:
-            case "done":
-                told = events.NodeFinished(node=id, at=entry.finished or at, seconds=entry.seconds, result=preview(entry.value))
-            case "failed":
-                told = events.NodeFailed(node=id, at=at, seconds=entry.seconds, error=why)
-            case "skipped":
-                told = events.NodeSkipped(node=id, reason=why)
-            case "blocked":
-                told = events.NodeBlocked(node=id, reason=why)
-            case "cancelled":
-                told = events.NodeCancelled(node=id, at=at, seconds=entry.seconds, reason=why)
-            case "pending" | "running":
-                return
-            case _:
-                assert_never(entry.state)
-        self.emit(told)
-
-    def _tell_retry(self, entry: Entry, attempt: int, error: BraidError, wait: float) -> None:
-        if self.emit is not None:
-            self.emit(events.NodeRetried(node=entry.node.id, attempt=attempt, error=str(error), wait=wait))
-
-    def _tell_abandoned(self, entry: Entry, tool: str, seconds: float) -> None:
-        if self.emit is not None:
-            self.emit(events.ToolAbandoned(node=entry.node.id, tool=tool, seconds=seconds))
 
 
 def close_graph(graph: TaskGraph, *, emit: Emit | None = None) -> tuple[str, ...]:
@@ -641,18 +553,11 @@ def close_graph(graph: TaskGraph, *, emit: Emit | None = None) -> tuple[str, ...
     return ids
 
 
-def _explain(error: BaseException) -> str:
-    """What a failure says: our own errors speak for themselves, others need their kind."""
-    text = str(error)
-    if isinstance(error, BraidError) and text:
-        return text
-    kind = type(error).__name__
-    return f"{kind}: {text}" if text else kind
-
-
 def _first(failed: BaseExceptionGroup[BaseException]) -> BaseException:
     """The first cause: callers should not have to unpack groups that structured concurrency makes."""
-    error: BaseException = failed
-    while isinstance(error, BaseExceptionGroup):
-        error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
-    return error
+    first = failed.exceptions[0]
+    return (
+        _first(cast("BaseExceptionGroup[BaseException]", first))
+        if isinstance(first, BaseExceptionGroup)
+        else first
+    )

@@ -85,7 +85,9 @@ def short_form(value: Any) -> str:
         return short_form(value.value)
     if isinstance(value, int):
         if value.bit_length() > MAX_INT_DIGITS * 3:
-            raise ExpressionError(f"a whole number of {value.bit_length()} bits is too long to be written out")
+            raise ExpressionError(
+                f"a whole number of {value.bit_length()} bits is too long to be written out"
+            )
         return str(value)
     if isinstance(value, float):
         return _short_float(value)
@@ -98,9 +100,11 @@ def short_form(value: Any) -> str:
         return ", ".join(short_form(item) for item in cast("Sequence[Any]", value))
     if isinstance(value, (set, frozenset)):
         return ", ".join(sorted(short_form(item) for item in cast("Set[Any]", value)))
-    if isinstance(value, (Mapping, BaseModel)) or (dataclasses.is_dataclass(value) and not isinstance(value, type)):
+    if isinstance(value, (Mapping, BaseModel)) or (
+        dataclasses.is_dataclass(value) and not isinstance(value, type)
+    ):
         return json.dumps(plain_data(value), ensure_ascii=False, separators=(",", ":"))
-    return str(value)
+    return str(cast("object", value))
 
 
 def _short_float(value: float) -> str:
@@ -118,13 +122,19 @@ def plain_data(value: Any) -> Any:
     if value is None or isinstance(value, (str, bool)):
         return value
     if isinstance(value, int):
-        return value if value.bit_length() <= MAX_INT_DIGITS * 3 else f"whole number of {value.bit_length()} bits"
+        return (
+            value
+            if value.bit_length() <= MAX_INT_DIGITS * 3
+            else f"whole number of {value.bit_length()} bits"
+        )
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
     if isinstance(value, BaseModel):
         return {name: plain_data(getattr(value, name)) for name in type(value).model_fields}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: plain_data(getattr(value, f.name)) for f in dataclasses.fields(value) if f.name[0] != "_"}
+        return {
+            f.name: plain_data(getattr(value, f.name)) for f in dataclasses.fields(value) if f.name[0] != "_"
+        }
     if isinstance(value, Mapping):
         return {str(key): plain_data(item) for key, item in cast("Mapping[Any, Any]", value).items()}
     if isinstance(value, (list, tuple)):
@@ -143,7 +153,7 @@ def preview(value: Any, limit: int = 200) -> str:
     try:
         text = short_form(value)
     except Exception as error:
-        text = f"<{type(value).__name__}: {error}>"
+        text = f"<{type(cast('object', value)).__name__}: {error}>"
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
@@ -157,7 +167,11 @@ def resolve_path(value: Any, path: Sequence[str | int]) -> Any:
         ReferenceError_: a step leads nowhere.
     """
     for place, step in enumerate(path):
-        value = _index(value, step, path[:place]) if isinstance(step, int) else _attribute(value, step, path[:place])
+        value = (
+            _index(value, step, path[:place])
+            if isinstance(step, int)
+            else _attribute(value, step, path[:place])
+        )
     return value
 
 
@@ -171,7 +185,9 @@ def _index(value: Any, index: int, before: Sequence[str | int]) -> Any:
         mapping = cast("Mapping[Any, Any]", value)
         if index in mapping:
             return mapping[index]
-    raise ReferenceError_(f"[{index}] needs a list{_at(before)}, which is {_kind(value)}; {_what_is_there(value)}")
+    raise ReferenceError_(
+        f"[{index}] needs a list{_at(before)}, which is {_kind(value)}; {_what_is_there(value)}"
+    )
 
 
 def _attribute(value: Any, name: str, before: Sequence[str | int]) -> Any:
@@ -181,7 +197,9 @@ def _attribute(value: Any, name: str, before: Sequence[str | int]) -> Any:
             return mapping[name]
     elif name in attribute_names(value):
         return getattr(value, name)
-    raise ReferenceError_(f"there is no {name!r}{_at(before)}, which is {_kind(value)}; {_what_is_there(value)}")
+    raise ReferenceError_(
+        f"there is no {name!r}{_at(before)}, which is {_kind(value)}; {_what_is_there(value)}"
+    )
 
 
 def attribute_names(value: Any) -> list[str]:
@@ -193,10 +211,10 @@ def attribute_names(value: Any) -> list[str]:
         names = [*type(value).model_fields, *type(value).model_computed_fields, *(value.model_extra or {})]
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         names = [field.name for field in dataclasses.fields(value)]
-    elif isinstance(value, tuple) and hasattr(value, "_fields"):
-        names = list(cast("Any", value)._fields)
-    if not isinstance(value, (Mapping, type)) and names:
-        kind = cast("type[Any]", type(value))
+    elif isinstance(value, tuple):
+        names = list(getattr(cast("object", value), "_fields", ()))
+    if names and not isinstance(value, Mapping):
+        kind = type(cast("object", value))
         names += [n for n in dir(kind) if isinstance(getattr(kind, n, None), property) and n not in names]
     return [name for name in names if not name.startswith("_") and not name.startswith("model_")]
 
@@ -208,8 +226,16 @@ def _at(before: Sequence[str | int]) -> str:
 
 
 def _kind(value: Any) -> str:
-    known = {str: "text", bool: "a yes or no", int: "a number", float: "a number", list: "a list", type(None): "nothing"}
-    return known.get(type(value), f"a {type(value).__name__}")
+    known: dict[type, str] = {
+        str: "text",
+        bool: "a yes or no",
+        int: "a number",
+        float: "a number",
+        list: "a list",
+        type(None): "nothing",
+    }
+    kind = type(cast("object", value))
+    return known.get(kind, f"a {kind.__name__}")
 
 
 def _what_is_there(value: Any) -> str:
@@ -293,7 +319,9 @@ def formatted(value: Any, spec: str) -> str:
     try:
         return format(bare, spec)
     except (ValueError, TypeError, OverflowError) as error:
-        raise ExpressionError(f"format {spec!r} does not fit {_kind(bare)} {preview(bare, 60)!r}: {error}") from error
+        raise ExpressionError(
+            f"format {spec!r} does not fit {_kind(bare)} {preview(bare, 60)!r}: {error}"
+        ) from error
 
 
 def plain(value: Any) -> Any:
@@ -327,7 +355,9 @@ def _meet(value: Any, other: Any) -> Any:
         is_own = isinstance(value, bool) or callable(getattr(value, "short_form", None))
         return short_form(value) if is_own else value
     if isinstance(other, (int, float)) and not isinstance(other, bool):
-        word = value if isinstance(value, str) else (short_form(value) if hasattr(value, "short_form") else None)
+        word = (
+            value if isinstance(value, str) else (short_form(value) if hasattr(value, "short_form") else None)
+        )
         if word is not None:
             try:
                 number = float(word.replace(",", ""))
@@ -387,4 +417,6 @@ def _contains(container: Any, item: Any) -> bool:
         return short_form(item) in {str(key) for key in cast("Mapping[Any, Any]", container)}
     if isinstance(container, str) or callable(getattr(container, "short_form", None)):
         return short_form(item) in short_form(container)
-    raise ExpressionError(f"'in' needs a list or a text on its right, got {_kind(container)} {preview(container, 60)!r}")
+    raise ExpressionError(
+        f"'in' needs a list or a text on its right, got {_kind(container)} {preview(container, 60)!r}"
+    )

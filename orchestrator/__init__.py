@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from engine import Budget, Envelope, Event
     from executors import Limits, ToolContext, tool
-    from orchestrator.agent import Agent, RunStream
+    from orchestrator.agent import Agent
     from orchestrator.errors import (
-        AgentClosedError,
         ConfigurationError,
         InvalidHistoryError,
         InvalidQuestionError,
@@ -31,13 +30,15 @@ if TYPE_CHECKING:
         RunFinished,
         RunStarted,
     )
+    from orchestrator.replay import Comparison, ReplayError, compare_with_sequential
     from orchestrator.result import RunResult
     from orchestrator.settings import Settings, load_settings
+    from orchestrator.stream import RunStream
 
 __all__ = [
     "Agent",
-    "AgentClosedError",
     "Budget",
+    "Comparison",
     "ConfigurationError",
     "Envelope",
     "Event",
@@ -46,6 +47,7 @@ __all__ = [
     "Limits",
     "OrchestratorError",
     "OutputTypeError",
+    "ReplayError",
     "RoundFinished",
     "RoundStarted",
     "RunAnswered",
@@ -57,6 +59,7 @@ __all__ = [
     "RunningLoopError",
     "Settings",
     "ToolContext",
+    "compare_with_sequential",
     "load_settings",
     "tool",
 ]
@@ -64,9 +67,10 @@ __all__ = [
 _HOMES = {
     "engine": ("Budget", "Envelope", "Event"),
     "executors": ("Limits", "ToolContext", "tool"),
-    "orchestrator.agent": ("Agent", "RunStream"),
+    "orchestrator.agent": ("Agent",),
+    "orchestrator.replay": ("Comparison", "ReplayError", "compare_with_sequential"),
+    "orchestrator.stream": ("RunStream",),
     "orchestrator.errors": (
-        "AgentClosedError",
         "ConfigurationError",
         "InvalidHistoryError",
         "InvalidQuestionError",

@@ -4,26 +4,39 @@ from __future__ import annotations
 
 import asyncio
 import time
-import warnings
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
 
-from engine import Budget, BudgetExceededError, Engine, Envelope, Message, ambient_budget, connect, use_budget
-from executors import Approve, AskPerson, Limits, Tool, ToolRegistry, builtin_tools, load_installed
+from engine import (
+    Budget,
+    BudgetExceededError,
+    Engine,
+    Message,
+    Usage,
+    ambient_budget,
+    connect,
+    use_budget,
+)
+from executors import (
+    Approve,
+    AskPerson,
+    Limits,
+    Tool,
+)
 from orchestrator.errors import InvalidQuestionError, RunningLoopError
 from orchestrator.events import Recorder, RunAnswered, RunFailed, RunFinished, RunStarted
+from orchestrator.feedback import partial_answer
 from orchestrator.history import extended, read_history
 from orchestrator.loop import Job, run_rounds
 from orchestrator.outputs import answer_text, plain_output, typed_output
-from orchestrator.feedback import partial_answer
-from orchestrator.result import RunResult
+from orchestrator.result import RunResult, total_usage
 from orchestrator.settings import load_settings
+from orchestrator.stream import RunStream
+from orchestrator.toolbox import registry_of
+from planner.events import PlannerFinished
 
 OutputT = TypeVar("OutputT")
-
-ALWAYS_USEFUL = ("calculate", "rank")
-"""Built-in tools that an agent with tools of its own gets too, since plans cannot do arithmetic by themselves."""
 
 
 class Agent:
@@ -212,18 +225,89 @@ class Agent:
         budget: Budget | None = None,
         sequential: bool = False,
     ) -> RunResult[Any]:
+        job = await self.job(question, deps=deps, history=history, budget=budget, sequential=sequential)
+        wanted = self.output_type if output_type is None else output_type
+        recorder(
+            RunStarted(
+                question=job.question,
+                engine=job.engine.info.uri,
+                tools=tuple(spec.name for spec in self.tools.specs()),
+                max_rounds=job.max_rounds,
+                sequential=sequential,
+                seed=job.seed,
+            )
+        )
+        try:
+            with use_budget(job.budget):
+                return await self._finish(job, wanted, recorder)
+        except BaseException as error:
+            recorder(RunFailed(error=f"{type(error).__name__}: {error}"))
+            raise
+
+    async def _finish(self, job: Job, wanted: Any, recorder: Recorder) -> RunResult[Any]:
+        began = time.monotonic()
+        ending = await run_rounds(job, recorder)
+        planned = [e.event for e in recorder.envelopes if isinstance(e.event, PlannerFinished)]
+        usage = total_usage(planned, ending.outcomes)
+        stopped, reason, output = ending.stopped, ending.reason, None
+        if ending.values is None:
+            answer = partial_answer(ending.graph, ending.outcomes[-1])
+        else:
+            answer = answer_text(ending.values)
+            recorder(RunAnswered(answer=answer))
+            try:
+                output, more = await self._output(ending.values, wanted, job)
+                usage = usage.then(more)
+            except BudgetExceededError as error:
+                stopped, reason = "budget", str(error)
+        seconds = time.monotonic() - began
+        rounds = len(ending.outcomes)
+        recorder(RunFinished(answer=answer, rounds=rounds, seconds=seconds, stopped=stopped, reason=reason))
+        return RunResult(
+            question=job.question,
+            answer=answer,
+            output=output,
+            graph=ending.graph,
+            plan="\n".join(event.plan.rstrip("\n") for event in planned),
+            rounds=rounds,
+            usage=usage,
+            engine=job.engine.info.uri,
+            seconds=seconds,
+            planning_seconds=sum(event.seconds for event in planned),
+            stopped=stopped,
+            reason=reason,
+            events=tuple(recorder.envelopes),
+            history=tuple(extended(job.history, job.question, answer)),
+            root=ending.root,
+        )
+
+    async def _output(self, values: tuple[Any, ...], wanted: Any, job: Job) -> tuple[Any, Usage]:
+        if wanted is None:
+            return plain_output(values), Usage()
+        return await typed_output(
+            values, wanted, question=job.question, engine=job.engine, budget=job.budget, seed=job.seed
+        )
+
+    async def job(
+        self,
+        question: str,
+        *,
+        deps: Any = None,
+        history: Sequence[Message] | None = None,
+        budget: Budget | None = None,
+        sequential: bool = False,
+    ) -> Job:
+        """What `run` would do, with the engine opened: for callers that drive planner or executors themselves."""
         if not isinstance(question, str) or not question.strip():
             raise InvalidQuestionError(question)
         earlier = read_history(history)
-        scope = (budget or self.budget or ambient_budget()).child("run")
-        wanted = self.output_type if output_type is None else output_type
-        engine = await self.open()
-        job = Job(
+        return Job(
             question=question.strip(),
-            engine=engine,
+            engine=await self.open(),
             tools=self.tools,
-            budget=scope,
-            history=(*self._instructed(), *earlier),
+            budget=(budget or self.budget or ambient_budget()).child("run"),
+            history=tuple(earlier),
+            instructions=self.instructions or "",
             max_rounds=self.max_rounds,
             max_repairs=self.max_repairs,
             limits=self.limits,
@@ -233,142 +317,3 @@ class Agent:
             deps=deps,
             seed=self.seed,
         )
-        recorder(
-            RunStarted(
-                question=job.question,
-                engine=engine.info.uri,
-                tools=tuple(spec.name for spec in self.tools.specs()),
-                max_rounds=job.max_rounds,
-                sequential=sequential,
-                seed=job.seed,
-            )
-        )
-        try:
-            with use_budget(scope):
-                return await self._finish(job, wanted, earlier, recorder)
-        except BaseException as error:
-            recorder(RunFailed(error=f"{type(error).__name__}: {error}"))
-            raise
-
-    async def _finish(
-        self, job: Job, wanted: Any, earlier: list[Message], recorder: Recorder
-    ) -> RunResult[Any]:
-        began = time.monotonic()
-        ending = await run_rounds(job, recorder)
-        usage, output = ending.usage, None
-        stopped, reason = ending.stopped, ending.reason
-        if ending.values is None:
-            answer = partial_answer(ending.graph)
-        else:
-            answer = answer_text(ending.values)
-            recorder(RunAnswered(answer=answer))
-            if wanted is None:
-                output = plain_output(ending.values)
-            else:
-                try:
-                    output, more = await typed_output(
-                        ending.values,
-                        wanted,
-                        question=job.question,
-                        engine=job.engine,
-                        budget=job.budget,
-                        seed=job.seed,
-                    )
-                    usage = usage.then(more)
-                except BudgetExceededError as error:
-                    stopped, reason = "budget", str(error)
-        seconds = time.monotonic() - began
-        recorder(
-            RunFinished(
-                answer=answer, rounds=len(ending.outcomes), seconds=seconds, stopped=stopped, reason=reason
-            )
-        )
-        return RunResult(
-            question=job.question,
-            answer=answer,
-            output=output,
-            ending=ending,
-            usage=usage,
-            engine=job.engine.info.uri,
-            seconds=seconds,
-            stopped=stopped,
-            reason=reason,
-            envelopes=tuple(recorder.envelopes),
-            history=tuple(extended(earlier, job.question, answer)),
-        )
-
-    def _instructed(self) -> list[Message]:
-        return [{"role": "system", "content": self.instructions}] if self.instructions else []
-
-
-class RunStream:
-    """The events of one run, and then its `result`. Iterate over it once; `async with` makes sure that the run is over after it."""
-
-    def __init__(self, start: Callable[[Recorder], Coroutine[Any, Any, RunResult[Any]]]) -> None:
-        self._start = start
-        self._task: asyncio.Task[RunResult[Any]] | None = None
-        self._closed = False
-
-    @property
-    def result(self) -> RunResult[Any]:
-        """The finished run; raises what the run raised, or `RuntimeError` while it is not over."""
-        if self._task is None or not self._task.done() or self._task.cancelled():
-            raise RuntimeError("the run is not over: read all of its events first")
-        return self._task.result()
-
-    def __aiter__(self) -> AsyncIterator[Envelope]:
-        if self._task is not None or self._closed:
-            raise RuntimeError("the events of a run can be read once; start another stream")
-        queue: asyncio.Queue[Envelope | None] = asyncio.Queue()
-        self._task = asyncio.create_task(self._start(Recorder(queue.put_nowait)))
-        self._task.add_done_callback(lambda _: queue.put_nowait(None))
-        return _events(self._task, queue)
-
-    async def aclose(self) -> None:
-        """Cancel the run if it is not over, and wait until everything that it started has ended."""
-        self._closed = True
-        if self._task is not None:
-            await _ended(self._task)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
-
-
-async def _events(
-    task: asyncio.Task[RunResult[Any]], queue: asyncio.Queue[Envelope | None]
-) -> AsyncIterator[Envelope]:
-    # No method of RunStream: with a reference to it, a loop that is left early would keep its run going until the
-    # garbage collector finds the cycle.
-    try:
-        while (envelope := await queue.get()) is not None:
-            yield envelope
-        task.result()
-    finally:
-        await _ended(task)
-
-
-async def _ended(task: asyncio.Task[Any]) -> None:
-    task.cancel()
-    await asyncio.wait([task])
-    if not task.cancelled():
-        task.exception()  # read, so that asyncio does not report it once more
-
-
-def registry_of(tools: Sequence[Tool | Callable[..., Any]] | None, *, builtins: bool = True) -> ToolRegistry:
-    """The tools of an agent. A plugin's tool gives way to a built-in one of its name, with a warning; names given by hand must differ."""
-    registry = ToolRegistry(builtin_tools() if tools is None and builtins else tools or ())
-    if tools is None:
-        extra: list[Tool] = load_installed()
-    else:
-        extra = [one for one in builtin_tools(*ALWAYS_USEFUL) if one.name not in registry] if builtins else []
-    for one in extra:
-        if one.name in registry:
-            warnings.warn(f"the plugin tool {one.name!r} is left out: a built-in one has that name", RuntimeWarning, stacklevel=3)
-        else:
-            registry.add(one)
-    return registry

@@ -40,12 +40,5 @@ class RunningLoopError(OrchestratorError, RuntimeError):
         )
 
 
-class AgentClosedError(OrchestratorError, RuntimeError):
-    """The agent was used after `close()`."""
-
-    def __init__(self) -> None:
-        super().__init__("this Agent is closed; make a new one")
-
-
 class ConfigurationError(OrchestratorError, ValueError):
     """A BRAID_* variable or the configuration file holds something that cannot be used."""

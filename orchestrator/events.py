@@ -9,8 +9,8 @@ from typing import Literal
 
 from engine import Envelope, Event
 
-StopReason = Literal["budget", "cancelled", "max_rounds"]
-"""Why a run ended without an answer of its own: a hard limit, a cancelled run, or no round left."""
+StopReason = Literal["budget", "cancelled", "plan", "max_rounds"]
+"""Why a run ended without an answer: a hard limit, a planner that was cancelled, no valid plan, or no round left."""
 
 
 class RunStarted(Event):

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from executors import Answer, RunOutcome, TaskGraph, preview
+from planner import PlanningError
 
 _SHOWN = 8
 
 
-def why_again(graph: TaskGraph, outcome: RunOutcome) -> str:
+def why_again(graph: TaskGraph, outcome: RunOutcome, gave_up: Sequence[PlanningError] = ()) -> str:
     """One text for a run that brought no answer: what failed, what became of the answer, and what may be read by name."""
-    parts: list[str] = []
+    parts = [str(error) for error in gave_up]
     failures = [f"{_statement(graph, node)}: {error}" for node, error in outcome.failures[:_SHOWN]]
     if failures:
         parts.append("failed: " + "; ".join(failures))
     answers = [id for id, node in graph.nodes.items() if isinstance(node.op, Answer)]
-    if not graph.nodes:
+    if not graph.nodes and not gave_up:
         parts.append("the plan has no valid statement")
-    elif not answers:
+    elif not answers and not gave_up:
         parts.append("the plan ended without answer(...)")
     else:
         parts += [_fate(graph, id) for id in answers if graph.state(id) != "failed"][:_SHOWN]
@@ -34,8 +37,10 @@ def known_results(graph: TaskGraph) -> list[tuple[str, str]]:
     ]
 
 
-def partial_answer(graph: TaskGraph) -> str:
-    """What a run that was stopped has found out: one line for each result, or an empty text."""
+def partial_answer(graph: TaskGraph, outcome: RunOutcome) -> str:
+    """What a run that was stopped has found out: what it had of its answer, else one line for each result."""
+    if outcome.partial:
+        return ", ".join(preview(value) for value in outcome.partial)
     return "\n".join(f"{statement} -> {result}" for statement, result in known_results(graph))
 
 

@@ -2,20 +2,31 @@
 
 The plan is run while it is being written: `run_graph` takes the planner's patches as they come, and starts each node when its
 inputs exist. A round whose plan brings no answer is followed by another one on the same graph, whose results stay
-readable by name; the planner is told why.
+readable by name; the planner is told why. What a planner that gives up has planned until then is still run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
 from engine import Budget, Engine, Event, Message
-from executors import Approve, AskPerson, Limits, RunOutcome, TaskGraph, ToolRegistry, run_graph
+from executors import (
+    Approve,
+    AskPerson,
+    GraphPatch,
+    Limits,
+    RunOutcome,
+    TaskGraph,
+    ToolRegistry,
+    close_graph,
+    run_graph,
+)
 from orchestrator.events import RoundFinished, RoundStarted, StopReason
 from orchestrator.feedback import why_again
-from planner import LLMPlanner, PlanTask, run_root
+from planner import LLMPlanner, PlanningError, PlanTask, run_root
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +38,7 @@ class Job:
     tools: ToolRegistry
     budget: Budget
     history: tuple[Message, ...] = ()
+    instructions: str = ""
     max_rounds: int = 3
     max_repairs: int = 2
     limits: Limits = field(default_factory=Limits)
@@ -39,11 +51,15 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class Ending:
-    """How the rounds ended. `values` are the answer's, or None when there is none, and then `stopped` and `reason` say why."""
+    """How the rounds ended: with the values of an answer, or with None, and then `stopped` and `reason` say why.
+
+    `root` is what the prompts of the run's think nodes begin with.
+    """
 
     graph: TaskGraph
     outcomes: tuple[RunOutcome, ...]
-    values: tuple[Any, ...] | None
+    root: tuple[Message, ...]
+    values: tuple[Any, ...] | None = None
     stopped: StopReason | None = None
     reason: str = ""
 
@@ -54,24 +70,18 @@ async def run_rounds(job: Job, emit: Callable[[Event], None]) -> Ending:
     planner = LLMPlanner(job.engine, max_repairs=job.max_repairs)
     outcomes: list[RunOutcome] = []
     feedback = ""
-    for number in range(job.max_rounds):
+    while True:
+        number = len(outcomes)
         emit(RoundStarted(round=number, feedback=feedback))
-        task = PlanTask(
-            question=job.question,
-            tools=job.tools.specs(),
-            history=job.history,
-            graph=graph,
-            round=number,
-            feedback=feedback,
-            seed=job.seed,
-            budget=job.budget,
-        )
+        task = plan_task(job, graph, round=number, feedback=feedback)
+        root = tuple(run_root(task))
+        gave_up: list[PlanningError] = []
         outcome = await run_graph(
             graph,
-            planner.patches(task, emit=emit),
+            _to_the_end(planner.patches(task, emit=emit), gave_up),
             tools=job.tools,
             engine=job.engine,
-            root=run_root(task),
+            root=root,
             budget=job.budget,
             emit=emit,
             limits=job.limits,
@@ -82,18 +92,51 @@ async def run_rounds(job: Job, emit: Callable[[Event], None]) -> Ending:
             seed=job.seed,
         )
         outcomes.append(outcome)
-        feedback = "" if outcome.answered else why_again(graph, outcome)
+        feedback = "" if outcome.answered else why_again(graph, outcome, gave_up)
         emit(RoundFinished(round=number, answered=outcome.answered, why=feedback))
-        if outcome.answered:
-            return Ending(graph=graph, outcomes=tuple(outcomes), values=outcome.answer)
-        if outcome.stopped is not None:
-            return Ending(
-                graph=graph, outcomes=tuple(outcomes), values=None, stopped=outcome.stopped, reason=outcome.reason
-            )
+        if outcome.answered or outcome.stopped is not None or len(outcomes) >= job.max_rounds:
+            break
+        if gave_up and all(node.round < number for node in graph.nodes.values()):
+            break  # not one valid statement in all the attempts of a round: the next would not be better
+    close_graph(graph, emit=emit)
+    stopped, reason = outcome.stopped, outcome.reason
+    if outcome.answered:
+        stopped, reason = None, ""
+    elif stopped is None:
+        stopped = "max_rounds" if len(outcomes) >= job.max_rounds else "plan"
+        reason = f"no answer after {len(outcomes)} round{'s' * (len(outcomes) > 1)}: {feedback}"
     return Ending(
         graph=graph,
         outcomes=tuple(outcomes),
-        values=None,
-        stopped="max_rounds",
-        reason=f"no answer after {job.max_rounds} round(s): {feedback}",
+        root=root,
+        values=outcome.answer,
+        stopped=stopped,
+        reason=reason,
+    )
+
+
+async def _to_the_end(
+    patches: AsyncGenerator[GraphPatch], gave_up: list[PlanningError]
+) -> AsyncGenerator[GraphPatch]:
+    """`patches`, where a planner that gives up ends its plan instead of the run: what it has started may finish."""
+    async with aclosing(patches):
+        try:
+            async for patch in patches:
+                yield patch
+        except PlanningError as error:
+            gave_up.append(error)
+
+
+def plan_task(job: Job, graph: TaskGraph, *, round: int = 0, feedback: str = "") -> PlanTask:
+    """What the planner is asked for in one round of `job`."""
+    return PlanTask(
+        question=job.question,
+        tools=job.tools.specs(),
+        history=job.history,
+        graph=graph,
+        round=round,
+        feedback=feedback,
+        instructions=job.instructions,
+        seed=job.seed,
+        budget=job.budget,
     )

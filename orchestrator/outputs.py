@@ -53,14 +53,18 @@ async def typed_output(
             return adapter.validate_python(document), usage
         except ValidationError as raised:
             error = raised
-    raise OutputTypeError(output_type, got, f"{_first(error)}; asked to restate it, the model said {text!r:.200}") from error
+    raise OutputTypeError(
+        output_type, got, f"{_first(error)}; asked to restate it, the model said {text!r:.200}"
+    ) from error
 
 
 def _adapter(output_type: Any) -> TypeAdapter[Any]:
     try:
         return TypeAdapter(output_type)
     except Exception as error:  # pydantic raises many kinds for what is no type
-        raise OutputTypeError(output_type, output_type, f"it is no type that pydantic can check: {error}") from error
+        raise OutputTypeError(
+            output_type, output_type, f"it is no type that pydantic can check: {error}"
+        ) from error
 
 
 def _candidates(values: Sequence[Any]) -> Iterator[Any]:

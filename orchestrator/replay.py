@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 
 from pydantic import BaseModel
 
-from executors import GraphPatch, Node, TaskGraph, names_read, run_graph
+from executors import GraphPatch, Node, TaskGraph, run_graph
+from executors.entries import names_read, tool_of
 from orchestrator.agent import Agent
 from orchestrator.errors import OrchestratorError
 from orchestrator.result import RunResult
@@ -38,7 +39,9 @@ class Comparison(BaseModel):
         return self.sequential / self.side_by_side if self.side_by_side > 0 else 1.0
 
 
-async def compare_with_sequential(agent: Agent, result: RunResult[object], *, deps: object = None) -> Comparison:
+async def compare_with_sequential(
+    agent: Agent, result: RunResult[object], *, deps: object = None
+) -> Comparison:
     """Run the plan of `result` again, one node at a time in plan order, and set the times side by side.
 
     Raises:
@@ -47,9 +50,10 @@ async def compare_with_sequential(agent: Agent, result: RunResult[object], *, de
     if not result.complete:
         raise ReplayError(f"a run without an answer has no plan to compare: {result.reason}")
     nodes = replayable(result.graph)
-    mutating = [node.source for node in nodes if result.effect_of(node) == "mutating"]
+    tools = {node.id: tool_of(node) for node in nodes}
+    mutating = [tool for tool in tools.values() if tool and agent.tools.get(tool).spec.effect == "mutating"]
     if mutating:
-        raise ReplayError(f"not run a second time, because it changes things: {'; '.join(mutating)}")
+        raise ReplayError(f"not run a second time, because it changes things: {', '.join(mutating)}")
     outcome = await run_graph(
         TaskGraph(),
         _once(GraphPatch(base_version=0, add=tuple(nodes), reason="replay")),
@@ -63,7 +67,9 @@ async def compare_with_sequential(agent: Agent, result: RunResult[object], *, de
         seed=agent.seed,
     )
     if not outcome.answered:
-        raise ReplayError(f"the plan did not come to an answer this time: {outcome.reason or outcome.failures}")
+        raise ReplayError(
+            f"the plan did not come to an answer this time: {outcome.reason or outcome.failures}"
+        )
     return Comparison(
         side_by_side=result.seconds,
         planning=result.planning_seconds,

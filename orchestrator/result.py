@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Generic, TypeVar
 
 from engine import Envelope, Message, Usage
-from executors import RunReport, TaskGraph
+from executors import RunOutcome, RunReport, TaskGraph, report_of
 from orchestrator.events import StopReason
+from planner.events import PlannerFinished
 
 OutputT = TypeVar("OutputT")
 
@@ -18,8 +19,9 @@ class RunResult(Generic[OutputT]):
     """The answer to a question and how it came about.
 
     `answer` is text, `output` the same as a value: of `output_type` if one was given, else as the plan gave it (a tuple of
-    several). When `stopped` is set the run ended early, `reason` says why, `answer` lists what was found out, and `output` is None.
-    `plan` is the text of the plans as the model wrote them, `history` what to hand to the next run, `seconds` the wall time.
+    several). When `stopped` is set the run ended early, `reason` says why, `answer` lists what was found out, `output` is None.
+    `plan` is the text of the plans as the model wrote them, `history` what to hand to the next run, `seconds` the
+    wall time of the run, `planning_seconds` how long plans were being written, `root` what all its prompts began with.
     """
 
     question: str
@@ -31,11 +33,12 @@ class RunResult(Generic[OutputT]):
     usage: Usage
     engine: str
     seconds: float
+    planning_seconds: float
     stopped: StopReason | None
     reason: str
     events: Sequence[Envelope] = field(repr=False)
     history: Sequence[Message] = field(repr=False)
-    timing: RunReport = field(repr=False)
+    root: Sequence[Message] = field(repr=False)
 
     @property
     def complete(self) -> bool:
@@ -44,7 +47,7 @@ class RunResult(Generic[OutputT]):
 
     def report(self) -> RunReport:
         """Work W, critical path L, parallelism W/L and the speed-up that was reached; `report().text()` for people."""
-        return self.timing
+        return report_of(self.graph, planner_seconds=self.planning_seconds, usage=self.usage)
 
     def to_dict(self) -> dict[str, Any]:
         """The run as JSON-able data: what `braid run --json` prints."""
@@ -60,5 +63,23 @@ class RunResult(Generic[OutputT]):
             "nodes": self.graph.to_dict()["nodes"],
             "usage": asdict(self.usage),
             "seconds": self.seconds,
-            "report": self.timing.model_dump(mode="json"),
+            "report": self.report().model_dump(mode="json", exclude={"usage"}),
         }
+
+
+def total_usage(planned: Sequence[PlannerFinished], outcomes: Sequence[RunOutcome]) -> Usage:
+    """What plans and thoughts cost together. The critical path counts them as one after the other: an upper bound."""
+    total = Usage()
+    for plan in planned:
+        total = total.then(
+            Usage(
+                prompt_tokens=plan.prompt_tokens,
+                cached_tokens=plan.cached_tokens,
+                generated_tokens=plan.generated_tokens,
+                critical_path_tokens=plan.generated_tokens,
+                calls=plan.attempts,
+            )
+        )
+    for outcome in outcomes:
+        total = total.then(outcome.usage)
+    return total

@@ -1,1 +1,40 @@
+"""planner: language into graph. The plan language, its checks, and the planner that is a language model."""
 
+from planner.check import PlanChecker, compile_plan
+from planner.errors import PlanCheckError, PlanError, PlanningError, PlanSyntaxError
+from planner.events import (
+    PlanEvent,
+    PlannerFinished,
+    PlannerRejected,
+    PlannerRepaired,
+    PlannerStatement,
+    PlannerText,
+)
+from planner.language import PlanParser, Statement, parse_plan
+from planner.llm_planner import LLMPlanner
+from planner.prompts import run_root
+from planner.render import render_expr, render_plan
+from planner.task import PlanTask
+
+__all__ = [
+    "LLMPlanner",
+    "PlanCheckError",
+    "PlanChecker",
+    "PlanError",
+    "PlanEvent",
+    "PlanParser",
+    "PlanSyntaxError",
+    "PlanTask",
+    "PlannerFinished",
+    "PlannerRejected",
+    "PlannerRepaired",
+    "PlannerStatement",
+    "PlannerText",
+    "PlanningError",
+    "Statement",
+    "compile_plan",
+    "parse_plan",
+    "render_expr",
+    "render_plan",
+    "run_root",
+]

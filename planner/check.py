@@ -10,10 +10,11 @@ import builtins
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NoReturn, cast
+from typing import NoReturn
 
 from executors.graph import TaskGraph, exclusive
 from executors.nodes import (
+    All,
     Answer,
     Ask,
     Const,
@@ -22,6 +23,7 @@ from executors.nodes import (
     ListOf,
     Map,
     Node,
+    Not,
     Op,
     Ref,
     Scalar,
@@ -32,7 +34,7 @@ from executors.nodes import (
 from executors.tools import ToolSpec
 from planner.compact import compact_signature
 from planner.errors import PlanCheckError, PlanError
-from planner.language import Condition, Statement, parse_plan
+from planner.language import Statement, parse_plan
 from planner.schemas import UNKNOWN, Typed, mismatch, near, step
 from planner.syntax import SPECIAL_FORMS, Argument, Call, MapForm, Place, rename
 
@@ -562,4 +564,4 @@ def _count(number: int, what: str) -> str:
 
 
 def _listed(names: Sequence[str]) -> str:
-    return ", ".join(f"`{name}`" for name in cast("Sequence[str]", names))
+    return ", ".join(f"`{name}`" for name in names)

@@ -38,7 +38,7 @@ class Condition:
 
     expr: Expr
     expected: bool
-    place: Place
+    place: Place = field(compare=False)
 
 
 _UNREADABLE = Condition(Const(None), True, Place(0, 0, ""))
@@ -51,16 +51,17 @@ class Statement:
 
     `lifted` are the calls that stood inside this one; they become nodes of their own, to be run before it.
     `source` is the statement's text, `end` the offset in the plan's text just behind the line that completed it.
+    Two statements are equal if they say the same, wherever they stand and however they are laid out.
     """
 
     form: Form
     name: str | None
     conditions: tuple[Condition, ...]
     lifted: tuple[Lifted, ...]
-    source: str
-    line: int
-    column: int
-    end: int
+    source: str = field(compare=False)
+    line: int = field(compare=False)
+    column: int = field(compare=False)
+    end: int = field(compare=False)
 
     @property
     def is_answer(self) -> bool:

@@ -65,7 +65,7 @@ class _Statement:
     last_code: str = ""
 
 
-Outcome = Literal["open", "closed", "ended"]
+Outcome = Literal["open", "closed", "ended", "failed"]
 
 
 class LineReader:
@@ -170,15 +170,15 @@ class LineReader:
                 return
             text = begun
             self._statement = _Statement(line=self._line)
-        outcome = self._scan(self._statement, text, out)
         statement = self._statement
-        if statement is None or outcome == "open":
+        outcome = self._scan(statement, text, out)
+        if outcome == "open":
             return
         if outcome == "ended" and (statement.brackets or statement.string):
             self._leave_open(out)
             return
         self._statement = None
-        if line := self._logical(statement):
+        if outcome != "failed" and (line := self._logical(statement)):
             out.append(line)
 
     def _begin(self, text: str) -> str | None:
@@ -227,7 +227,7 @@ class LineReader:
                         "close the quote, write a line break as \\n, or use triple quotes for text of several lines",
                         text,
                     )
-                    return "closed"
+                    return "failed"
                 at = close.end()
                 statement.string = None
                 statement.last_code = '"'
@@ -255,7 +255,7 @@ class LineReader:
                         "balance the brackets" if opened is None else f"write {_OPEN[opened[0]]!r} here",
                         text,
                     )
-                    return "closed"
+                    return "failed"
                 statement.brackets.pop()
                 statement.last_code = mark
             elif mark == "#":
@@ -304,7 +304,6 @@ class LineReader:
         fix: str,
         text: str,
     ) -> None:
-        self._statement = None
         self.started = True
         source = text if place[0] == self._line else ""
         out.append(PlanSyntaxError(message, line=place[0], column=place[1], fix=fix, source_line=source))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-import re
+import keyword
+import unicodedata
 from collections.abc import Callable, Iterable
 from typing import assert_never
 
@@ -27,8 +28,6 @@ from executors.nodes import (
     Think,
     ToolCall,
 )
-
-_IDENTIFIER = re.compile(r"[^\W\d]\w*")
 
 
 def render_expr(expr: Expr) -> str:
@@ -82,7 +81,7 @@ def render_plan(nodes: Iterable[Node], *, line: Callable[[Node], str] = render_s
             else:
                 lines += [f"{indent}if {render_expr(condition)}:", f"{indent}    pass", f"{indent}else:"]
         indent = "    " * len(guards)
-        lines.append(indent + line(node).replace("\n", "\n" + indent))
+        lines.append(indent + line(node))  # further lines stay as they are: they may be text
         before = guards
     return "".join(text + "\n" for text in lines)
 
@@ -119,19 +118,23 @@ def _grouped(term: Expr) -> str:
 def _step(key: str | int) -> str:
     if isinstance(key, int):
         return f"[{key}]"
-    return f".{key}" if _IDENTIFIER.fullmatch(key) else f"[{_quoted(key)}]"
+    return f".{key}" if _is_attribute(key) else f"[{_quoted(key)}]"
+
+
+def _is_attribute(key: str) -> bool:
+    # Python normalizes identifiers, so a key that is not in normal form would come back as another.
+    return key.isidentifier() and not keyword.iskeyword(key) and unicodedata.normalize("NFKC", key) == key
 
 
 def _part(part: str | Field) -> str:
     if isinstance(part, str):
         return part.replace("{", "{{").replace("}", "}}")
     path = "".join(
-        f"[{key!r}]" if isinstance(key, int) or not _IDENTIFIER.fullmatch(key) else f".{key}"
-        for key in part.ref.path
+        _step(key) if isinstance(key, int) or _is_attribute(key) else f"[{key!r}]" for key in part.ref.path
     )
     return "{" + part.ref.name + path + (f":{part.spec}" if part.spec else "") + "}"
 
 
 def _quoted(text: str) -> str:
     """A string literal that JSON and Python read alike, on one line."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\x7f")
+    return json.dumps(text, ensure_ascii=False)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 import re
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NoReturn, cast
 
 from executors.nodes import (
@@ -65,7 +65,7 @@ class Argument:
 
     value: Expr
     keyword: str | None
-    place: Place
+    place: Place = field(compare=False)
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Call:
 
     function: str
     args: tuple[Argument, ...]
-    place: Place
+    place: Place = field(compare=False)
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class MapForm:
     var: str
     over: Argument
     body: Call
-    place: Place
+    place: Place = field(compare=False)
 
 
 Form = Call | MapForm

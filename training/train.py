@@ -42,7 +42,7 @@ class Recipe:
     seed: int = 0
     minutes: float | None = 60.0
     steps: int = 1_000_000
-    batch_tokens: int = 8192
+    batch_tokens: int = 12288
     vocab_size: int = 2048
     tokenizer_examples: int = 12_000
     shape: Shape = field(default_factory=Shape)
@@ -150,7 +150,7 @@ class Trainer:
         for optimizer in self.optimizers:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-        return float(loss)
+        return loss.item()
 
     def save(self) -> None:
         """Write the checkpoint; a kill while writing leaves the one before."""

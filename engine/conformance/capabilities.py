@@ -130,7 +130,11 @@ class TextJoinConformance(ConformanceBase):
 
     async def test_join_of_strangers_is_refused(self, engine: Engine) -> None:
         self.need(engine, "text_join")
-        async with no_leak(engine), await engine.prefill(self.prompt) as one, await engine.prefill(self.other_prompt) as two:
+        async with (
+            no_leak(engine),
+            await engine.prefill(self.prompt) as one,
+            await engine.prefill(self.other_prompt) as two,
+        ):
             try:
                 await engine.join(one, [two], how="text")
             except InvalidParamsError:
@@ -166,7 +170,9 @@ class SeedConformance(ConformanceBase):
         self.need(engine, "seed")
         async with no_leak(engine), await engine.prefill(self.prompt) as context:
             params = self.greedy(n=3, temperature=1.0, seed=11)
-            assert await generate_text(engine, context, params) == await generate_text(engine, context, params)
+            assert await generate_text(engine, context, params) == await generate_text(
+                engine, context, params
+            )
 
     async def test_branches_do_not_depend_on_their_number(self, engine: Engine) -> None:
         self.need(engine, "seed")

@@ -136,11 +136,17 @@ class CoreConformance(ConformanceBase):
 
     async def test_requests_side_by_side_give_what_they_give_alone(self, engine: Engine) -> None:
         self.need_determinism()
-        async with no_leak(engine), await engine.prefill(self.prompt) as one, await engine.prefill(self.other_prompt) as two:
+        async with (
+            no_leak(engine),
+            await engine.prefill(self.prompt) as one,
+            await engine.prefill(self.other_prompt) as two,
+        ):
             contexts = [one, two, one, two]
             alone = [await generate_text(engine, context, self.greedy()) for context in contexts]
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(generate_text(engine, context, self.greedy())) for context in contexts]
+                tasks = [
+                    group.create_task(generate_text(engine, context, self.greedy())) for context in contexts
+                ]
             assert [task.result() for task in tasks] == alone
 
     # cancellation

@@ -42,7 +42,9 @@ class LocalEngine(Engine):
         self._lock = threading.Lock()
         self._open = 0
         self._closed = False
-        capabilities = _CAPABILITIES | (frozenset[Capability]({"chat"}) if model.codec.has_template else frozenset())
+        capabilities = _CAPABILITIES | (
+            frozenset[Capability]({"chat"}) if model.codec.has_template else frozenset()
+        )
         details = {
             "threads": str(threads),
             "dtype": model.dtype,
@@ -72,7 +74,8 @@ class LocalEngine(Engine):
 
         Args:
             threads: CPU threads for the model; None takes what affinity and container quota allow.
-            dtype: precision of weights and KV; sampling is always float32. `auto` is float32.
+            dtype: precision of weights and KV; sampling is always float32. `auto` is float32 for small models,
+                bfloat16 for those with more than 500 MiB of weights.
             cache_bytes: KV kept for reuse beyond what live contexts hold.
 
         Raises `EngineURIError` when there is no such model, `EngineError` when it cannot be run.
@@ -83,7 +86,9 @@ class LocalEngine(Engine):
             raise InvalidParamsError(f"dtype must be 'auto', 'float32' or 'bfloat16', got {dtype!r}")
         folder = await asyncio.to_thread(locate_model, name_or_path)
         model = await asyncio.to_thread(Model.load, folder, dtype=dtype)
-        return cls(model, name=str(name_or_path), threads=threads or usable_threads(), cache_bytes=cache_bytes)
+        return cls(
+            model, name=str(name_or_path), threads=threads or usable_threads(), cache_bytes=cache_bytes
+        )
 
     @property
     def info(self) -> EngineInfo:
@@ -180,7 +185,9 @@ class LocalEngine(Engine):
             def show(tokens: list[Token]) -> None:
                 loop.call_soon_threadsafe(steps.put_nowait, tokens)
 
-            job = generate_job(self._model, self._prefixes, own.ids, own.segment, params, scope, progress, show)
+            job = generate_job(
+                self._model, self._prefixes, own.ids, own.segment, params, scope, progress, show
+            )
             work = self._worker.submit(job)
             work.done.add_done_callback(lambda _: steps.put_nowait(None))
             try:
@@ -213,7 +220,11 @@ class LocalEngine(Engine):
         self._prefixes.clear()
 
     async def _read(
-        self, ids: tuple[int, ...], base: LocalContext | None, budget: Budget | None, critical: int | None = None
+        self,
+        ids: tuple[int, ...],
+        base: LocalContext | None,
+        budget: Budget | None,
+        critical: int | None = None,
     ) -> LocalContext:
         """The context of `ids`, which continue `base`; what lies behind `base` is read and charged."""
         self._check_length(len(ids), "the prompt")
@@ -253,7 +264,9 @@ class LocalEngine(Engine):
         bad = [token for token in params.stop_token_ids if not 0 <= token < self._model.vocabulary]
         if bad:
             raise InvalidParamsError(f"stop_token_ids must lie in 0..{self._model.vocabulary - 1}, got {bad}")
-        self._check_length(len(own.ids) + params.max_tokens, f"{len(own.ids)} tokens plus max_tokens={params.max_tokens}")
+        self._check_length(
+            len(own.ids) + params.max_tokens, f"{len(own.ids)} tokens plus max_tokens={params.max_tokens}"
+        )
 
     def _check_length(self, length: int, what: str) -> None:
         limit = self._info.max_context

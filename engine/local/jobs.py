@@ -63,7 +63,9 @@ class Branch:
 
     def kept(self) -> tuple[int, str]:
         """How many sampled tokens lie wholly within the text, and the text behind them."""
-        characters, tokens = max((point for point in self.whole if point[0] <= len(self.text)), default=(0, 0))
+        characters, tokens = max(
+            (point for point in self.whole if point[0] <= len(self.text)), default=(0, 0)
+        )
         if self.stop_hit is None:
             # Nothing was cut: every token but an ending one belongs to the context, torn ones too.
             tokens = len(self.ids) - (self.reason == "stop")
@@ -199,7 +201,9 @@ def _finished(
     return segment
 
 
-def _note_logprobs(model: Model, live: list[Branch], chosen: list[int], logits: torch.Tensor, count: int) -> None:
+def _note_logprobs(
+    model: Model, live: list[Branch], chosen: list[int], logits: torch.Tensor, count: int
+) -> None:
     """Log-probabilities of the model itself, before temperature and truncation: those that `score` gives, too."""
     logprobs = torch.log_softmax(logits, dim=-1)
     for row, (branch, token) in enumerate(zip(live, chosen, strict=True)):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections import Counter, OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from weakref import WeakSet
 
@@ -88,6 +88,8 @@ class PrefixCache:
         self.capacity = capacity
         self._living: WeakSet[Segment] = WeakSet()
         self._recent: OrderedDict[Segment, None] = OrderedDict()
+        self._holders: Counter[Segment] = Counter()  # how many recent segments each segment is part of
+        self._kept = 0  # bytes of those
 
     def longest(self, ids: Sequence[int], known: Segment | None = None) -> Segment | None:
         """The segment with the longest beginning of `ids`, at least `known`."""
@@ -112,20 +114,27 @@ class PrefixCache:
         if self.capacity <= 0:
             return
         self._recent[segment] = None
-        self._recent.move_to_end(segment)
-        while self._recent and self._kept() > self.capacity:
-            self._recent.popitem(last=False)
+        for part in segment.chain():
+            self._holders[part] += 1
+            if self._holders[part] == 1:
+                self._kept += part.nbytes
+        while self._kept > self.capacity:
+            self._drop(self._recent.popitem(last=False)[0])
 
     def clear(self) -> None:
         self._recent.clear()
+        self._holders.clear()
+        self._kept = 0
 
     def nbytes(self) -> int:
         """Bytes of all segments that are alive, each counted once."""
-        return _distinct_bytes(list(self._living))
+        return sum(
+            part.nbytes for part in {part for segment in list(self._living) for part in segment.chain()}
+        )
 
-    def _kept(self) -> int:
-        return _distinct_bytes(self._recent)
-
-
-def _distinct_bytes(segments: Iterable[Segment]) -> int:
-    return sum(part.nbytes for part in {part for segment in segments for part in segment.chain()})
+    def _drop(self, segment: Segment) -> None:
+        for part in segment.chain():
+            self._holders[part] -= 1
+            if not self._holders[part]:
+                del self._holders[part]
+                self._kept -= part.nbytes

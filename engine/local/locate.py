@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from importlib import resources
 from pathlib import Path
 
 from engine.errors import EngineURIError
+
+_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
 def own_models() -> dict[str, Path]:
@@ -31,9 +34,10 @@ def locate_model(name_or_path: str | Path) -> Path:
     if cached is not None:
         return cached
     listed = ", ".join(f"local:{known}" for known in own) or "none in this installation"
+    fetch = f", or fetch it first: hf download {name}" if _HUB_ID.fullmatch(name) else ""
     raise EngineURIError(
-        f"no model {name!r}: it is no folder, none of Braid's own models ({listed}), and not in the Hugging Face cache. "
-        f"Give a folder with config.json, or fetch the model first: hf download {name}"
+        f"no model {name!r}: it is no folder, none of Braid's own models ({listed}), and not in the Hugging Face cache; "
+        f"give a folder with a config.json{fetch}"
     )
 
 

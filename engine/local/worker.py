@@ -94,6 +94,7 @@ class Worker:
                     self._abandon(active)
                     return
                 active.append(work)
+                del work  # an idle worker must not hold the last result, and with it its KV
             active = [work for work in active if self._step(work)]
 
     def _step(self, work: Work[Any]) -> bool:

@@ -198,6 +198,11 @@ class BranchReader:
         guess = branch.pieces if branch.pieces > 1 else round(branch.raw_bytes * self._tokens_per_byte)
         return min(max(guess, bool(branch.raw_bytes)), self._params.max_tokens)
 
+    def spent(self) -> int:
+        """Tokens to book for this response, and for the attempts that were thrown away, even if it was cut short."""
+        prompt = self.usage.prompt_tokens if self.usage else self._prompt_tokens
+        return prompt + sum(self.generated().values()) + self.discarded
+
     def shares(self) -> dict[int, Usage]:
         """Usage of each branch. The first one carries the prompt, which the server reads once for all of them."""
         shares: dict[int, Usage] = {}

@@ -158,6 +158,11 @@ class Client:
             follow_redirects=False,
         )
 
+    def check_open(self) -> None:
+        """Raise `EngineError` after `close`."""
+        if self._closed:
+            raise EngineError(f"{self.shown}: the engine is closed")
+
     def scrub(self, text: str) -> str:
         """`text` without the key and without the values of the caller's own headers, and not too long."""
         for secret in self._secrets:
@@ -249,7 +254,7 @@ class Client:
         try:
             return read_json(text)
         except EngineResponseError as error:
-            raise EngineResponseError(self.scrub(f"{self.shown}: {error}")) from None
+            raise EngineResponseError(f"{self.shown}: {error}: {self.scrub(text)!r}") from None
 
     def _checked(self, text: str) -> object:
         """Parsed JSON that is no error. An error inside a stream has only its own `code` to say whether to retry."""
@@ -316,8 +321,7 @@ class Client:
     @asynccontextmanager
     async def _working(self, budget: Budget) -> AsyncIterator[None]:
         """Around every wait: the budget's deadline holds, and `close` ends it."""
-        if self._closed:
-            raise EngineError(f"{self.shown}: the engine is closed")
+        self.check_open()
         budget.check_time()
         task = asyncio.current_task()
         assert task is not None, "the engine's coroutines run in asyncio tasks"

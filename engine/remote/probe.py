@@ -8,6 +8,7 @@ from typing import Any
 from engine.budget import ambient_budget
 from engine.errors import EngineConnectionError, EngineResponseError
 from engine.remote.client import Client
+from engine.remote.merge import side_by_side
 from engine.remote.wire import (
     PATHS,
     Endpoint,
@@ -42,18 +43,18 @@ class Findings:
 async def probe_server(client: Client, model: str, *, chat: bool, completions: bool) -> Findings:
     """Try what `chat` and `completions` ask for. A capability counts when every endpoint in use shows it.
 
-    `seed` cannot be shown by a few tokens and stays assumed. Raises `EngineConnectionError`, and `EngineResponseError` when
+    Raises `EngineConnectionError`, and `EngineResponseError` when
     neither endpoint answers at all.
     """
     ask = _Asker(client, model)
-    found: set[Capability] = {"seed", "text_join"}
+    found: set[Capability] = {"text_join"}
     endpoints: list[Endpoint] = []
     if chat and await ask.reply("chat", _CHAT):
         found.add("chat")
         endpoints.append("chat")
     if completions and await ask.reply("completions", _TEXT):
         endpoints.append("completions")
-        if await ask.reply("completions", [1, 2, 3]):
+        if await ask.reports_ids():
             found.add("token_ids")
         if await ask.echoes():
             found.add("prompt_logprobs")
@@ -69,6 +70,8 @@ async def probe_server(client: Client, model: str, *, chat: bool, completions: b
         found.add("logprobs")
     if all([await ask.obeys_schema(endpoint, prompts[endpoint]) for endpoint in endpoints]):
         found.add("grammar")
+    if all([await ask.obeys_seed(endpoint, prompts[endpoint]) for endpoint in endpoints]):
+        found.add("seed")
     begun = [*_CHAT, {"role": "assistant", "content": "One, two,"}]
     flags = {"continue_final_message": True, "add_generation_prompt": False}
     return Findings(frozenset(found), "chat" in endpoints and bool(await ask.reply("chat", begun, **flags)))
@@ -116,11 +119,27 @@ class _Asker:
         reply = await self.reply(endpoint, prompt, **wanted)
         return bool(reply and any(piece.parts for piece in reply.pieces))
 
+    async def reports_ids(self) -> bool:
+        """Takes token ids, and tells those of what it generates (vLLM)."""
+        reply = await self.reply("completions", [1, 2, 3], return_token_ids=True)
+        return bool(reply and any(piece.token_ids for piece in reply.pieces))
+
+    async def obeys_seed(self, endpoint: Endpoint, prompt: Any) -> bool:
+        """Equal seeds, equal text, with other requests under way: some servers keep one random state for all."""
+        seeds = (1, 2, 1, 2, 1, 2)
+
+        async def draw(seed: int) -> str:
+            reply = await self.reply(endpoint, prompt, seed=seed, max_tokens=16, temperature=1.5)
+            return reply.pieces[0].text if reply and reply.pieces else ""
+
+        texts = list(zip(seeds, await side_by_side([draw(seed) for seed in seeds]), strict=True))
+        return len(set(texts)) == 2 and len({text for _, text in texts}) == 2
+
     async def echoes(self) -> bool:
         payload = await self._post("completions", _TEXT, {"echo": True, "logprobs": 0})
         if payload is None:
             return False
-        tokens, logprobs, _, _ = read_text_logprobs(payload)
+        tokens, logprobs, _ = read_text_logprobs(payload)
         return len(tokens) == len(logprobs) and _TEXT in "".join(tokens)
 
     async def obeys_schema(self, endpoint: Endpoint, prompt: Any) -> bool:

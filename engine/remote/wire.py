@@ -171,11 +171,11 @@ def _status(value: object) -> int | None:
 
 
 def read_json(text: str) -> object:
-    """Parsed JSON; `EngineResponseError` when it is none."""
+    """Parsed JSON; `EngineResponseError` when it is none. The text itself is not in the error: it may hold secrets."""
     try:
         return cast("object", json.loads(text))
-    except ValueError:
-        raise EngineResponseError(f"the server sent something that is not JSON: {_short(text)}") from None
+    except (ValueError, RecursionError):
+        raise EngineResponseError("the server sent something that is not JSON") from None
 
 
 def read_reply(endpoint: Endpoint, payload: object) -> Reply:
@@ -194,16 +194,16 @@ def read_reply(endpoint: Endpoint, payload: object) -> Reply:
         ) from None
 
 
-def read_text_logprobs(payload: object) -> tuple[list[str], list[float | None], list[int], WireUsage | None]:
-    """Tokens, log-probabilities and offsets of the first choice of an echoed completion; empty lists when it has none."""
+def read_text_logprobs(payload: object) -> tuple[list[str], list[float | None], WireUsage | None]:
+    """Tokens, their log-probabilities and the usage of an echoed completion; empty lists when it has none."""
     try:
         reply = TextReply.model_validate(payload)
     except ValidationError:
         raise EngineResponseError("the server sent a completions reply of an unknown shape") from None
     found = reply.choices[0].logprobs if reply.choices else None
     if found is None:
-        return [], [], [], reply.usage
-    return found.tokens or [], found.token_logprobs or [], found.text_offset or [], reply.usage
+        return [], [], reply.usage
+    return found.tokens or [], found.token_logprobs or [], reply.usage
 
 
 def read_models(payload: object) -> list[Model]:
@@ -259,10 +259,6 @@ def _text_piece(choice: TextChoice) -> Piece:
 
 def _best(pairs: Any) -> tuple[tuple[str, float], ...]:
     return tuple(sorted(((str(t), float(p)) for t, p in pairs), key=lambda pair: -pair[1]))
-
-
-def _short(text: str, limit: int = 300) -> str:
-    return repr(text if len(text) <= limit else text[:limit] + "...")
 
 
 def sampling_fields(

@@ -118,7 +118,7 @@ def _same_fraction(c: Choice, changes: list[Change], things: Sequence[Thing], at
     """Two changes of one size, the second told by reference to the first; `changes` is brought in line."""
     rng = c.rng
     other = draw_change(rng)
-    while not other.by.endswith("%") or other.up == changes[0].up and rng.random() < 0.7:
+    while not other.by.endswith("%") or (other.up == changes[0].up and rng.random() < 0.7):
         other = draw_change(rng)
     amount = changes[0].by.removesuffix("%")
     if float(amount) >= 100:
@@ -177,8 +177,8 @@ def changed_pair(c: Choice, w: World, rank: bool) -> Draft:
             b.answer(Amount(b.calculate(values[0], " + ", values[1]), refs[0]))
             answer = shown(sum(numbers), unit)
         case "gap":
-            tail = c.pick(f"what is the difference in {noun}", f"what would the difference in {noun} be", f"what is the difference between them",
-                          f"by how much do they differ", held=(f"how big is the gap in {noun}",))
+            tail = c.pick(f"what is the difference in {noun}", f"what would the difference in {noun} be", "what is the difference between them",
+                          "by how much do they differ", held=(f"how big is the gap in {noun}",))
             b.answer(Amount(b.calculate("abs(", values[0], " - ", values[1], ")"), refs[0]))
             answer = shown(abs(numbers[0] - numbers[1]), unit)
         case _:

@@ -201,8 +201,6 @@ def _thing(row: Mapping[str, object]) -> Thing:
     article: Article = ""
     if kind == "animal":
         article = "a"
-    elif kind in ("river", "desert", "sea", "ocean", "trench", "canal"):
-        article = "the"
-    elif title.split()[-1] in _LAST_WORDS or (kind == "tower" and title.endswith("Tower")):
+    elif kind in ("river", "desert", "sea", "ocean", "trench", "canal") or title.rsplit(maxsplit=1)[-1] in _LAST_WORDS or (kind == "tower" and title.endswith("Tower")):
         article = "the"
     return Thing(title, kind, article, {str(k): (v[0], str(v[1])) for k, v in facts.items()})

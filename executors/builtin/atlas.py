@@ -173,8 +173,7 @@ class Atlas:
 
     def get(self, name: str) -> Entity | None:
         """The entity whose title or alias is `name`, apart from case, diacritics and punctuation."""
-        tokens = fold(name)
-        found = self._exact.get(_without_article(tokens))
+        found = self._exact.get(_without_article(fold(name)))
         return found.entity if found else None
 
     def lookup(self, query: str) -> Fact:
@@ -298,13 +297,13 @@ class Atlas:
         """`tokens` with what they name replaced by the whole name that it most resembles: "Kili manjaro", "SR71 Blackbird"."""
         words = _content(self._respelt(tokens))
         spelling = "".join(words)
-        if len(spelling) < 5:
+        if len(spelling) < 5 or GENERIC.issuperset(words):
             return tokens
         # Against names with and without their generic words: either may be what is misspelt.
         names = {"".join(name.tokens): name.tokens for name in self._names}
         names |= {"".join(_content(name.tokens)): name.tokens for name in reversed(self._names)}
         near = get_close_matches(spelling, names, n=1, cutoff=SAME_NAME)
-        if not near:
+        if not near or _too_many(words, names[near[0]]):
             return tokens
         kept = tuple(token for token in self._respelt(tokens) if token not in words)
         return kept + names[near[0]]
@@ -376,6 +375,13 @@ def _asked(phrases: list[Phrase], entity: Entity) -> tuple[str, ...]:
 
 
 _ASKING: Final = frozenset(word for phrase in PHRASES for word in phrase if len(phrase) == 1)
+
+
+def _too_many(words: list[str], name: Tokens) -> bool:
+    """Whether `words` spell `name` and hold another word too: that may ask for something unknown, and is no misspelling."""
+    if not {*words}.issuperset(_content(name)):
+        return False
+    return any(all(SequenceMatcher(None, word, token).ratio() < 0.6 for token in name) for word in words)
 
 
 def _content(tokens: Tokens) -> list[str]:

@@ -64,13 +64,13 @@ _PHRASES: Final[dict[int, dict[str, tuple[str, ...]]]] = {
         "area | surface area | land area | total area | surface | territory | extent": ("area",),
         "diameter | width": ("diameter",),
         "population | inhabitant | resident | people | headcount | citizen": ("population",),
-        "top speed | speed | velocity | pace | maximum speed | sprint speed | flight speed | running speed | cruising speed": (
+        "top speed | speed | velocity | pace | maximum speed | best speed | cruising speed": ("top speed",),
+        "sprint | sprint speed | running speed | flight speed | sprint velocity | flight velocity": (
             "top speed",
         ),
-        "sprint | sprint velocity | flight velocity": ("top speed",),
         "weight | body weight | body mass": ("weight", "mass"),
         "mass": ("mass", "weight"),
-        "lifespan | life span | life expectancy | longevity": ("lifespan",),
+        "lifespan | life span | life expectancy | longevity | age | maximum age": ("lifespan",),
         "wingspan | wing span": ("wingspan",),
         "floor | storey | story | number of floors": ("floors",),
         "moon": ("moons",),

@@ -19,7 +19,16 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 
-Question = Annotated[str, typer.Argument(help="What you want to know, in quotes.", show_default=False)]
+
+def non_empty(value: str) -> str:
+    if not value.strip():
+        raise typer.BadParameter("it is empty")
+    return value
+
+
+Question = Annotated[
+    str, typer.Argument(help="What you want to know, in quotes.", show_default=False, callback=non_empty)
+]
 EngineOption = Annotated[
     str | None,
     typer.Option(
@@ -127,7 +136,7 @@ def run(
             "--budget-calls",
             min=0,
             metavar="N",
-            help="Stop after so many requests to the model.",
+            help="Stop after so many calls of model and tools.",
             show_default=False,
         ),
     ] = None,

@@ -23,7 +23,7 @@ _EMBEDDED_MODEL = "engine/local/models/braid-mini"
 
 
 class Finding(BaseModel):
-    """One line of the report. `missing` is needed and not there, `absent` is optional, `broken` is a plugin that does not load."""
+    """One line of the report. `missing` is needed and not there, `absent` is optional, `broken` does not load."""
 
     area: str
     name: str
@@ -155,9 +155,7 @@ def _plugins() -> Iterator[Finding]:
                 point.load()
             except Exception as error:
                 detail = f"{point.value}: {type(error).__name__}: {error}"
-                yield Finding(
-                    area=f"{kind} plugin", name=point.name, status="broken", detail=detail
-                )
+                yield Finding(area=f"{kind} plugin", name=point.name, status="broken", detail=detail)
             else:
                 yield Finding(area=f"{kind} plugin", name=point.name, status="ok", detail=point.value)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import errno
 import importlib.util
+import io
 import os
 import sys
 import traceback
@@ -72,6 +73,9 @@ class BraidGroup(TyperGroup):
             "windows_expand_args": windows_expand_args,
             **extra,
         }
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")  # an answer that the terminal cannot show is no failure
         if not standalone_mode:
             return super().main(standalone_mode=False, **options)
         try:

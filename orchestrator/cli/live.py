@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from engine import Envelope
-from executors.nodes import NodeState
+from executors import NodeState
 from orchestrator.cli.view import Row, RunView
 
 _FRAMES_PER_SECOND = 8
@@ -78,6 +78,8 @@ class LiveDisplay:
 
     def _plan_line(self) -> Text:
         view = self.view
+        if not view.opened:
+            return self._line("opening the engine", "dim")
         doing = "planning" if view.planning else "plan"
         text = f"{doing}  {view.statements} statements in {view.planning_for():.1f} s"
         if view.round:

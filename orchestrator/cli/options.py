@@ -13,9 +13,10 @@ import typer
 
 from engine import Budget
 from executors import Approve, AskPerson, ToolRegistry
-from orchestrator.agent import Agent, registry_of
+from orchestrator.agent import Agent
 from orchestrator.cli.group import EXIT_INTERRUPTED
 from orchestrator.cli.output import one_line
+from orchestrator.toolbox import registry_of
 
 T = TypeVar("T")
 

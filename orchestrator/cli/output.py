@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console
 
-_CONTROL = {code: " " for code in (*range(32), 127, *range(128, 160), 0x2028, 0x2029)}
+_CONTROL = dict.fromkeys((*range(32), 127, *range(128, 160), 8232, 8233), " ")
 
 
 def console(*, stderr: bool = False) -> Console:

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Self, TextIO
 
 from engine import Envelope
-from executors.events import NodeFailed, NodeFinished
+from executors import NodeFailed, NodeFinished
 from orchestrator.cli.output import one_line
 from orchestrator.cli.view import RunView
 from orchestrator.events import RoundFinished, RoundStarted

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine import BraidError, Message
+from engine import Message
 from orchestrator.agent import Agent
 from orchestrator.cli.display import Display, approver, asker, display_for_stderr
 from orchestrator.cli.group import report

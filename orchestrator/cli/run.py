@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 import typer
 
+from engine import Message
+from orchestrator.agent import Agent
 from orchestrator.cli.display import Display, approver, asker, display_for_stderr
 from orchestrator.cli.group import EXIT_FAILURE
 from orchestrator.cli.options import RunOptions, run_async
@@ -47,6 +50,20 @@ def show_result(result: RunResult[object], comparison: Comparison | None = None)
             notes.print(line)
 
 
+async def watch(
+    agent: Agent, options: RunOptions, display: Display, *, history: Sequence[Message] = ()
+) -> RunResult[object]:
+    """Run the question of `options` and show it on `display`."""
+    await agent.open()  # loading a model is no part of the time that the budget allows
+    run = agent.stream(
+        options.question, history=history, budget=options.budget(), sequential=options.sequential
+    )
+    async with run as events:
+        async for envelope in events:
+            display(envelope)
+    return run.result
+
+
 async def _run(
     options: RunOptions, *, quiet: bool, compare: bool
 ) -> tuple[RunResult[object], Comparison | None]:
@@ -55,9 +72,7 @@ async def _run(
     async with agent:
         if display is None:
             await agent.open()
-            result = await agent.run(
-                options.question, budget=options.budget(), sequential=options.sequential
-            )
+            result = await agent.run(options.question, budget=options.budget(), sequential=options.sequential)
         else:
             with display:
                 result = await watch(agent, options, display)

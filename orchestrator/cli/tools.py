@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from executors import ToolSpec
-from orchestrator.agent import registry_of
 from orchestrator.cli.output import console, one_line, print_json
+from orchestrator.toolbox import registry_of
 from planner.compact import compact_signature
 
 if TYPE_CHECKING:

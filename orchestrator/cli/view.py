@@ -7,7 +7,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from engine import Event
-from executors.events import (
+from executors import (
+    BudgetExceeded,
     NodeAdded,
     NodeBlocked,
     NodeCancelled,
@@ -16,10 +17,11 @@ from executors.events import (
     NodeRetried,
     NodeSkipped,
     NodeStarted,
+    NodeState,
+    ToolAbandoned,
 )
-from executors.nodes import NodeState
 from orchestrator.cli.output import one_line
-from orchestrator.events import RoundFinished, RoundStarted, RunFinished
+from orchestrator.events import RoundFinished, RoundStarted, RunStarted
 from planner.events import PlannerFinished, PlannerRejected, PlannerStatement
 
 
@@ -47,11 +49,11 @@ class RunView:
 
     rows: dict[str, Row] = field(default_factory=lambda: dict[str, Row]())
     round: int = 0
+    opened: bool = False
     planning: bool = False
     statements: int = 0
     rejected: int = 0
     planned_in: float = 0.0
-    finished: RunFinished | None = None
     notices: list[str] = field(default_factory=lambda: list[str]())
     _began: float = field(default_factory=time.monotonic)
     _clock: int = 0
@@ -71,8 +73,14 @@ class RunView:
             case PlannerFinished():
                 self.planning = False
                 self.planned_in += event.seconds
-            case RunFinished():
-                self.finished = event
+            case RunStarted():
+                self.opened = True
+            case ToolAbandoned():
+                self.notices.append(
+                    f"{event.tool} did not stop after {event.seconds:.1f} s; its thread goes on by itself"
+                )
+            case BudgetExceeded():
+                self.notices.append(event.message)
             case _:
                 self._update_node(event)
 
@@ -86,7 +94,8 @@ class RunView:
     def _update_node(self, event: Event) -> None:
         match event:
             case NodeAdded():
-                self._row(event.node).label = one_line(event.source) or event.node
+                label = event.source if event.parent is None else f"  {event.node} {event.tool or event.op}"
+                self._row(event.node).label = _label(label) or event.node
             case NodeStarted():
                 self._row(event.node, "running").began = time.monotonic()
             case NodeFinished():
@@ -123,6 +132,13 @@ class RunView:
         if len(rows) <= limit:
             return rows
         first = {"running": 0, "failed": 1}
-        order = sorted(rows, key=lambda row: (first.get(row.state, 2 if row.state != "pending" else 3), -row.touched))
+        order = sorted(
+            rows, key=lambda row: (first.get(row.state, 2 if row.state != "pending" else 3), -row.touched)
+        )
         kept = {row.id for row in order[:limit]}
         return [row for row in rows if row.id in kept]
+
+
+def _label(source: str) -> str:
+    """A statement on one line, the indentation of its branch kept."""
+    return " " * min(8, len(source) - len(source.lstrip())) + one_line(source)

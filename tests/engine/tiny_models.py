@@ -30,7 +30,9 @@ def build_tokenizer(vocabulary: int = 384):
         show_progress=False,
     )
     raw.train_from_iterator(_CORPUS, trainer)
-    return PreTrainedTokenizerFast(tokenizer_object=raw, eos_token="<|end|>", additional_special_tokens=["<|plan|>"])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=raw, eos_token="<|end|>", additional_special_tokens=["<|plan|>"]
+    )
 
 
 def build_model(folder: Path, family: Family, *, seed: int = 0, context: int = 256) -> Path:
@@ -52,11 +54,19 @@ def build_model(folder: Path, family: Family, *, seed: int = 0, context: int = 2
     if family == "gpt2":
         model = GPT2LMHeadModel(
             GPT2Config(
-                vocab_size=size, n_positions=context, n_embd=32, n_layer=2, n_head=4, eos_token_id=end, bos_token_id=end
+                vocab_size=size,
+                n_positions=context,
+                n_embd=32,
+                n_layer=2,
+                n_head=4,
+                eos_token_id=end,
+                bos_token_id=end,
             )
         )
     else:
-        make_config, make = (LlamaConfig, LlamaForCausalLM) if family == "llama" else (Qwen3Config, Qwen3ForCausalLM)
+        make_config, make = (
+            (LlamaConfig, LlamaForCausalLM) if family == "llama" else (Qwen3Config, Qwen3ForCausalLM)
+        )
         config = make_config(
             vocab_size=size,
             hidden_size=32,
@@ -71,7 +81,9 @@ def build_model(folder: Path, family: Family, *, seed: int = 0, context: int = 2
             pad_token_id=None,
         )
         model = make(config)
-    with torch.no_grad():  # random weights of the usual size give near-uniform logits; spread them so that choices are clear
+    with (
+        torch.no_grad()
+    ):  # random weights of the usual size give near-uniform logits; spread them so that choices are clear
         for parameter in model.parameters():
             if parameter.dim() == 2:
                 parameter.mul_(6.0)

@@ -52,13 +52,27 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.server.requests.append(body)
-        text = self.server.reply(body.get("messages") or [{"role": "user", "content": body.get("prompt", "")}])
-        usage = {"prompt_tokens": 10, "completion_tokens": len(text.split()), "total_tokens": 10 + len(text.split())}
+        text = self.server.reply(
+            body.get("messages") or [{"role": "user", "content": body.get("prompt", "")}]
+        )
+        usage = {
+            "prompt_tokens": 10,
+            "completion_tokens": len(text.split()),
+            "total_tokens": 10 + len(text.split()),
+        }
         chat = "chat" in self.path
         if not body.get("stream"):
             choice: dict[str, Any] = {"index": 0, "finish_reason": "stop"}
             choice |= {"message": {"role": "assistant", "content": text}} if chat else {"text": text}
-            self._json({"id": "x", "object": "chat.completion", "model": "scripted", "choices": [choice], "usage": usage})
+            self._json(
+                {
+                    "id": "x",
+                    "object": "chat.completion",
+                    "model": "scripted",
+                    "choices": [choice],
+                    "usage": usage,
+                }
+            )
             return
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
@@ -70,7 +84,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._chunk(chat, piece, None)
             self.server.talking.set()
         self._chunk(chat, "", "stop")
-        self._event({"id": "x", "object": "chat.completion.chunk", "model": "scripted", "choices": [], "usage": usage})
+        self._event(
+            {"id": "x", "object": "chat.completion.chunk", "model": "scripted", "choices": [], "usage": usage}
+        )
         self.wfile.write(b"data: [DONE]\n\n")
 
     def _chunk(self, chat: bool, text: str, reason: str | None) -> None:

@@ -1,0 +1,200 @@
+"""What one server understands: assumed from the API at first, corrected by every answer and refusal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, assert_never
+
+from engine.errors import BraidError, CapabilityError, ContextLengthError, EngineResponseError
+from engine.remote.branches import BranchReader
+from engine.remote.client import RejectedError
+from engine.remote.context import ChatForm, Form, IdsForm, TextForm
+from engine.remote.wire import PATHS, Endpoint, prompt_fields, sampling_fields
+from engine.types import Capability, SamplingParams, branch_seed
+
+Api = Literal["auto", "chat", "completions"]
+Continuation = Literal["auto", "flags", "trailing", "none"]
+
+# Tokens per UTF-8 byte before the server has told any better; English text has about a quarter, code a third.
+_FIRST_GUESS = 1 / 3
+_TOKENS_PER_MESSAGE = 8
+_CANNOT_CONTINUE = "the server cannot go on with an assistant message that is already begun; use a text prompt (/completions)"
+_TOO_LONG = ("context length", "context_length", "context window", "maximum context")
+
+
+def assumed(api: Api) -> set[Capability]:
+    """What the API promises; servers that do not keep it are found out."""
+    promised: set[Capability] = {"logprobs", "native_n", "seed", "text_join"}
+    if api != "completions":
+        promised.add("chat")
+    return promised
+
+
+class Dialect:
+    """How to ask `model` at one server, and how to read its refusals. One per engine."""
+
+    def __init__(
+        self,
+        *,
+        server: str,
+        model: str,
+        continuation: Continuation,
+        capabilities: Iterable[Capability],
+        details: Mapping[str, str],
+    ) -> None:
+        self.uri = f"openai:{server}#{model}"
+        self.capabilities: set[Capability] = set(capabilities)
+        self.n_is_native: bool | None = None if "native_n" in self.capabilities else False
+        self._server = server
+        self._model = model
+        self._continuation: Continuation = continuation
+        self._asks_usage = True
+        self._tokens_per_byte = _FIRST_GUESS
+        self._details = dict(details)
+
+    @property
+    def tokens_per_byte(self) -> float:
+        return self._tokens_per_byte
+
+    @property
+    def details(self) -> dict[str, str]:
+        native = {None: "unknown", True: "yes", False: "no"}[self.n_is_native]
+        return self._details | {"continuation": self._continuation, "n served natively": native}
+
+    def groups(self, params: SamplingParams) -> list[list[int]]:
+        """Which branches share a request. Greedy branches never do: servers refuse `n > 1` at temperature 0."""
+        alone = self.n_is_native is False or params.temperature == 0
+        return [[i] for i in range(params.n)] if alone else [list(range(params.n))]
+
+    def to_send(self, form: Form) -> tuple[Endpoint, Any]:
+        """Endpoint and prompt for `form`. Raises `CapabilityError` when it cannot be sent."""
+        match form:
+            case TextForm(content):
+                return "completions", content
+            case IdsForm(ids, tail):
+                if tail:
+                    hint = "the server did not tell the ids of what it generated"
+                    raise CapabilityError("token_ids", self.uri, hint)
+                return "completions", ids
+            case ChatForm(tail=tail):
+                if tail:
+                    self.check_continuation()
+                return "chat", form.to_send()
+            case _:
+                assert_never(form)
+
+    def body(self, form: Form, params: SamplingParams, indexes: Sequence[int]) -> dict[str, Any]:
+        """The request for the branches `indexes`. Only what is needed is in it: strict servers refuse the rest."""
+        endpoint, prompt = self.to_send(form)
+        seed = None if params.seed is None else branch_seed(params.seed, indexes[0])
+        body: dict[str, Any] = {"model": self._model} | prompt_fields(prompt, endpoint=endpoint)
+        body |= sampling_fields(params, endpoint=endpoint, n=len(indexes), seed=seed)
+        body["stream"] = True
+        if self._asks_usage:
+            body["stream_options"] = {"include_usage": True}
+        if "token_ids" in self.capabilities:
+            body["return_token_ids"] = True
+        if isinstance(form, ChatForm) and form.tail and self._continuation in ("auto", "flags"):
+            body |= {"continue_final_message": True, "add_generation_prompt": False}
+        return body
+
+    def adapts(self, error: RejectedError, body: Mapping[str, Any]) -> bool:
+        """True when the request is worth repeating without what the server refused."""
+        if error.status not in (400, 422):
+            return False
+        if "stream_options" in error.said and self._asks_usage:
+            self._asks_usage = False
+            return True
+        words = "".join(c if c.isalnum() or c == "_" else " " for c in error.said).split()
+        if "n" in body and ("n" in words or "choices" in words):
+            self.serves_n(False)
+            return True
+        return False
+
+    def explained(self, error: RejectedError, form: Form, body: Mapping[str, Any]) -> BraidError:
+        """The typed error that says what to do about a refusal; the refusal itself when there is nothing better."""
+        said, status = error.said, error.status
+        if status in (401, 403):
+            hint = "is the right key in the environment variable? (api_key_env=)"
+            return EngineResponseError(f"{error}; {hint}", status=status)
+        if status in (404, 405, 501):
+            unknown_model = self._model.lower() in said or "model_not_found" in said or "not exist" in said
+            if "model" in said and unknown_model:
+                hint = "name a model of the server after '#' in the address"
+                return EngineResponseError(f"{error}; {hint}", status=status)
+            return self._no_endpoint("chat" if isinstance(form, ChatForm) else "completions")
+        if status not in (400, 413, 422):
+            return error
+        if any(words in said for words in _TOO_LONG):
+            return ContextLengthError(str(error))
+        if "continue_final_message" in body and any(
+            words in said for words in ("continue_final_message", "add_generation_prompt", "assistant")
+        ):
+            self._continuation = "none"
+            return CapabilityError("chat_continuation", self.uri, f"{_CANNOT_CONTINUE}: {error}")
+        refused: list[tuple[Capability, bool, tuple[str, ...]]] = [
+            ("token_ids", "return_token_ids" in body, ("return_token_ids",)),
+            ("token_ids", isinstance(form, IdsForm), ("prompt",)),
+            ("logprobs", "logprobs" in body, ("logprobs",)),
+            ("grammar", "response_format" in body, ("response_format", "schema")),
+            ("seed", "seed" in body, ("seed",)),
+        ]
+        for capability, used, words in refused:
+            if used and any(word in said for word in words):
+                self.capabilities.discard(capability)
+                return CapabilityError(capability, self.uri, f"the server refused it: {error}")
+        return error
+
+    def _no_endpoint(self, endpoint: Endpoint) -> CapabilityError:
+        missing = f"there is no {self._server}/{PATHS[endpoint]}; check the address (many servers want /v1)"
+        if endpoint == "chat":
+            return CapabilityError("chat", self.uri, f"{missing}, or give text")
+        hint = (
+            f"{missing}, give messages, or open the engine with api='chat' to send text as one user message"
+        )
+        return CapabilityError("completions", self.uri, hint)
+
+    def check_continuation(self) -> None:
+        """Raise `CapabilityError` when a chat answer that is already begun cannot be sent on."""
+        if self._continuation == "none":
+            raise CapabilityError("chat_continuation", self.uri, _CANNOT_CONTINUE)
+
+    def serves_n(self, native: bool) -> None:
+        self.n_is_native = native
+        if not native:
+            self.capabilities.discard("native_n")
+
+    def learn(self, form: Form, reader: BranchReader, n: int) -> None:
+        """Take from a complete response what later requests should know."""
+        if n > 1 and len(reader.branches) == n:
+            self.serves_n(True)
+        if reader.usage is None:
+            self._details["usage"] = "estimated: the server reports none"
+        else:
+            self._details.setdefault("usage", "reported by the server")
+            # The worst ratio so far, since estimates serve as upper bounds for budgets.
+            if size := _size(form):
+                self._tokens_per_byte = max(self._tokens_per_byte, reader.usage.prompt_tokens / size)
+
+    def measure(self, form: Form) -> int:
+        """Length in tokens: exact for ids, an estimate for the rest."""
+        if isinstance(form, IdsForm):
+            return len(form.ids) + self.estimate(form.tail)
+        messages = len(form.messages) if isinstance(form, ChatForm) else 0
+        return max(1, round(_size(form) * self._tokens_per_byte)) + _TOKENS_PER_MESSAGE * messages
+
+    def estimate(self, text: str) -> int:
+        """Tokens of `text`, roughly: bytes times the ratio that the server's own counts have shown."""
+        return max(1, round(len(text.encode()) * self._tokens_per_byte)) if text else 0
+
+
+def _size(form: Form) -> int:
+    match form:
+        case TextForm(content):
+            return len(content.encode())
+        case ChatForm(messages, tail):
+            return sum(len(message["content"].encode()) for message in messages) + len(tail.encode())
+        case IdsForm():
+            return 0
+        case _:
+            assert_never(form)

@@ -1,0 +1,59 @@
+"""Several requests at once: run them side by side, or merge what they stream."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Coroutine, Sequence
+from contextlib import aclosing
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+async def side_by_side(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+    """The results of all of `work`, in its order; the first failure stops the rest and is raised as it is, not in a group."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(each) for each in work]
+    except BaseExceptionGroup as error:
+        raise _first(error) from None
+    return [task.result() for task in tasks]
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    first = group.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first  # pyright: ignore[reportUnknownArgumentType]
+
+
+async def merged(sources: Sequence[AsyncGenerator[T]]) -> AsyncGenerator[T]:
+    """Everything that `sources` yield, as it comes. Closing it closes them all; the first failure stops the rest."""
+    if len(sources) == 1:
+        async with aclosing(sources[0]) as only:
+            async for item in only:
+                yield item
+        return
+    # The bound makes a slow reader slow the servers down instead of filling memory.
+    queue: asyncio.Queue[tuple[T] | None] = asyncio.Queue(maxsize=64)
+
+    async def pump(source: AsyncGenerator[T]) -> None:
+        async with aclosing(source):
+            async for item in source:
+                await queue.put((item,))
+
+    async def pump_all() -> None:
+        try:
+            await side_by_side([pump(source) for source in sources])
+        finally:
+            if not queue.full():  # a full queue wakes the reader without a last word
+                queue.put_nowait(None)
+
+    work = asyncio.create_task(pump_all(), name="braid: merged streams")
+    try:
+        while not (work.done() and queue.empty()):
+            entry = await queue.get()
+            if entry is not None:
+                yield entry[0]
+        await work
+    finally:
+        work.cancel()
+        await asyncio.wait([work])

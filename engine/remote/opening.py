@@ -1,0 +1,55 @@
+"""From an address and the environment to a client, a model and what it can do."""
+
+from __future__ import annotations
+
+import os
+
+from pydantic import SecretStr
+
+from engine.budget import ambient_budget
+from engine.errors import EngineResponseError, EngineURIError, InvalidParamsError
+from engine.remote.client import Client, RejectedError
+from engine.remote.wire import Model, read_models
+
+DEFAULT_KEY_ENV = "OPENAI_API_KEY"
+
+
+def read_key(name: str | None) -> SecretStr | None:
+    """The key in the environment variable `name`. Only the default one may be missing: local servers want no key."""
+    value = os.environ.get(name, "").strip() if name else ""
+    if name and name != DEFAULT_KEY_ENV and not value:
+        raise InvalidParamsError(f"the environment variable {name!r} (api_key_env) is empty or not set")
+    return SecretStr(value) if value else None
+
+
+async def find_model(client: Client, named: str | None, key_env: str | None) -> tuple[str, int | None]:
+    """The model to use and its longest context, where the server tells. Also the first sign of life from the server.
+
+    A server need not list its models when one is named. Raises `EngineConnectionError`, `EngineResponseError` (key refused)
+    and `EngineURIError` (no single model).
+    """
+    models: list[Model] = []
+    try:
+        models = read_models(await client.get("models", budget=ambient_budget(), max_retries=1))
+    except RejectedError as error:
+        if error.status == 401:
+            hint = (
+                f"put the key into ${key_env}"
+                if key_env
+                else "name the key's environment variable with api_key_env="
+            )
+            raise EngineResponseError(f"{error}; {hint}", status=401) from None
+        if named is None:
+            hint = "name one after '#' in the address"
+            raise EngineURIError(f"cannot list the server's models ({error}); {hint}") from None
+    except EngineResponseError:
+        if named is None:
+            raise
+    if named is not None:
+        return named, next((model.max_model_len for model in models if model.id == named), None)
+    if len(models) == 1:
+        return models[0].id, models[0].max_model_len
+    listed = ", ".join(sorted(model.id for model in models)[:50]) or "none"
+    raise EngineURIError(
+        f"name a model after '#' in the address {client.shown!r}; the server lists: {listed}"
+    )

@@ -1,0 +1,123 @@
+"""The log of an evaluation: one JSON object a line, appended and flushed as samples finish, so that a kill loses nothing."""
+
+from __future__ import annotations
+
+import json
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from evals.task import EvalError, Output, Score
+
+FORMAT = 1
+
+
+class Header(BaseModel):
+    """The first line: what was run, on what. Two runs with equal `identity` answer the same questions in the same way."""
+
+    model_config = ConfigDict(frozen=True)
+    format: int = FORMAT
+    task: str
+    engine: str
+    seed: int
+    epochs: int
+    sequential: bool
+    arguments: dict[str, str]
+    versions: dict[str, str]
+    started: float
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        return (self.task, self.engine, self.seed, self.sequential, tuple(sorted(self.arguments.items())))
+
+
+class Row(BaseModel):
+    """One sample in one epoch. `error` is set when solving failed; such a row has no score and counts as no verdict."""
+
+    model_config = ConfigDict(frozen=True)
+    sample: str
+    epoch: int
+    question: str
+    target: str
+    output: Output | None = None
+    score: Score | None = None
+    error: str | None = None
+
+
+def header_for(
+    task: str, engine: str, *, seed: int, epochs: int, sequential: bool, arguments: dict[str, str]
+) -> Header:
+    """A header with this installation's versions and the time now."""
+    versions: dict[str, str] = {}
+    for name in ("braid", "torch", "transformers"):
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return Header(
+        task=task,
+        engine=engine,
+        seed=seed,
+        epochs=epochs,
+        sequential=sequential,
+        arguments=arguments,
+        versions=versions,
+        started=time.time(),
+    )
+
+
+def read_log(path: Path) -> tuple[Header, list[Row]]:
+    """The header and the rows of a log. A last line that was cut off by a kill is left out.
+
+    Raises:
+        EvalError: the file is missing, or is no log of a format that this version reads.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except OSError as error:
+        raise EvalError(f"cannot read the log {str(path)!r}: {error.strerror}") from error
+    whole = lines[:-1]  # what follows the last line end is empty, or was cut off
+    if not whole:
+        raise EvalError(f"{str(path)!r} is empty")
+    try:
+        first: Any = json.loads(whole[0])
+        if not isinstance(first, dict) or first.get("format") != FORMAT:  # pyright: ignore[reportUnknownMemberType]
+            raise EvalError(f"{str(path)!r} is not an evaluation log of format {FORMAT}")
+        return Header.model_validate(first), [Row.model_validate_json(line) for line in whole[1:]]
+    except (ValidationError, json.JSONDecodeError) as error:
+        raise EvalError(f"{str(path)!r} is not a readable evaluation log: {error}") from error
+
+
+class LogWriter:
+    """Appends rows to a log file."""
+
+    def __init__(self, path: Path, header: Header | None) -> None:
+        """Start the file with `header`, or go on with an existing one (None), dropping a line that was cut off."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if header is None:
+            content = path.read_bytes()
+            self._file = path.open("r+b")
+            self._file.truncate(content.rfind(b"\n") + 1)
+            self._file.seek(0, 2)
+        else:
+            self._file = path.open("xb")
+            self._line(header)
+
+    def append(self, row: Row) -> None:
+        self._line(row)
+
+    def _line(self, model: BaseModel) -> None:
+        self._file.write(model.model_dump_json().encode() + b"\n")
+        self._file.flush()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()

@@ -1,0 +1,105 @@
+"""Runs a task: samples times epochs, some at a time, logged one by one, resumed where a log left off."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+from engine import Engine
+from evals.log import Header, LogWriter, Row, header_for, read_log
+from evals.report import EvalReport, report_on
+from evals.task import EvalError, Options, Sample, Task
+
+
+async def run_task(
+    task: Task,
+    engine: Engine,
+    options: Options,
+    *,
+    epochs: int = 1,
+    at_once: int = 1,
+    sample_ids: frozenset[str] = frozenset(),
+    log: Path | None = None,
+    resume: bool = False,
+    progress: Callable[[Row, int, int], None] | None = None,
+) -> EvalReport:
+    """Run `task` on `engine` and report.
+
+    Args:
+        epochs: how often each sample is run, each time with a seed of its own.
+        at_once: how many samples are in the works at a time.
+        sample_ids: run these only.
+        log: file that rows are appended to; with `resume` it must exist, and rows in it that have a score are not run again.
+        progress: told each row, with how many are done and how many there are.
+
+    Raises:
+        EvalError: the options do not fit the task, or the log is one of another run.
+    """
+    if epochs < 1 or at_once < 1:
+        raise EvalError(f"epochs and samples at once must be at least 1, got {epochs} and {at_once}")
+    samples = task.samples(options)
+    if sample_ids:
+        missing = sample_ids - {sample.id for sample in samples}
+        if missing:
+            raise EvalError(f"no sample {sorted(missing)[0]!r} in task {task.name!r} with these options")
+        samples = [sample for sample in samples if sample.id in sample_ids]
+    header = header_for(
+        task.name,
+        engine.info.uri,
+        seed=options.seed,
+        epochs=epochs,
+        sequential=options.sequential,
+        arguments=dict(options.arguments),
+    )
+    rows = _resumed(log, header) if resume and log is not None else []
+    finished = {(row.sample, row.epoch) for row in rows if row.score is not None}
+    work = [(s, e) for e in range(epochs) for s in samples if (s.id, e) not in finished]
+    total, done = len(work) + len(finished), len(finished)
+    slots = asyncio.Semaphore(at_once)
+
+    async def one(sample: Sample, epoch: int, keep: Callable[[Row], None]) -> None:
+        async with slots:
+            keep(await _solve(task, engine, sample, epoch, options))
+
+    def keep(row: Row) -> None:
+        nonlocal done
+        done += 1
+        rows.append(row)
+        if writer is not None:
+            writer.append(row)
+        if progress is not None:
+            progress(row, done, total)
+
+    writer = LogWriter(log, None if resume else header) if log is not None else None
+    try:
+        async with asyncio.TaskGroup() as group:
+            for sample, epoch in work:
+                group.create_task(one(sample, epoch, keep))
+    finally:
+        if writer is not None:
+            writer.__exit__(None, None, None)
+    return report_on(header, rows, log=str(log) if log is not None else None)
+
+
+async def _solve(task: Task, engine: Engine, sample: Sample, epoch: int, options: Options) -> Row:
+    row = Row(sample=sample.id, epoch=epoch, question=sample.question, target=sample.target)
+    digest = hashlib.blake2b(f"{options.seed}/{sample.id}/{epoch}".encode(), digest_size=4).digest()
+    try:
+        output = await task.solve(engine, sample, options, seed=int.from_bytes(digest, "big") >> 1)
+        score = await task.score(sample, output)
+    except (
+        Exception
+    ) as error:  # one sample's failure must not cost the others their results; the row says what happened
+        return row.model_copy(update={"error": f"{type(error).__name__}: {error}"})
+    return row.model_copy(update={"output": output, "score": score})
+
+
+def _resumed(log: Path, header: Header) -> list[Row]:
+    before, rows = read_log(log)
+    if before.identity != header.identity:
+        raise EvalError(
+            f"{str(log)!r} is the log of another run: {before.identity!r}, and this one is {header.identity!r}"
+        )
+    return rows

@@ -1,0 +1,7 @@
+"""The tasks that come with Braid. Importing this package registers them; look tasks up here."""
+
+from evals.task import all_tasks, get_task
+from evals.tasks.parallelqa import parallelqa
+from evals.tasks.planning import planning
+
+__all__ = ["all_tasks", "get_task", "parallelqa", "planning"]

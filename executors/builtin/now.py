@@ -1,0 +1,66 @@
+"""`now`: the present date and time."""
+
+from __future__ import annotations
+
+import difflib
+from datetime import datetime
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+from pydantic import BaseModel, ConfigDict
+
+from executors.tool_errors import ToolArgumentError
+from executors.tools import tool
+
+
+class Moment(BaseModel):
+    """A point in time as people write it; its short form is `iso`."""
+
+    model_config = ConfigDict(frozen=True)
+    iso: str
+    date: str
+    time: str
+    weekday: str
+    timezone: str
+
+    def short_form(self) -> str:
+        return self.iso
+
+
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+
+# Not pure: the same call gives something else later, so its result may not be kept for the next one.
+@tool(effect="idempotent")
+def now(timezone: str | None = None) -> Moment:
+    """Tell the present date, time and weekday.
+
+    Args:
+        timezone: an IANA name such as "Europe/Paris" or "UTC"; this machine's own time zone unless given.
+    """
+    if timezone is None:
+        moment = datetime.now().astimezone()
+        zone = moment.tzname() or "local"
+    else:
+        moment, zone = datetime.now(_zone(timezone)), timezone
+    return Moment(
+        iso=moment.isoformat(timespec="seconds"),
+        date=moment.date().isoformat(),
+        time=moment.strftime("%H:%M:%S"),
+        weekday=WEEKDAYS[moment.weekday()],  # strftime would follow the locale
+        timezone=zone,
+    )
+
+
+def _zone(name: str) -> ZoneInfo:
+    # OSError: a folder of the database, such as "America"; ValueError: a path that leads out of it.
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        pass
+    known = {zone.casefold(): zone for zone in available_timezones()}
+    # People write the city alone as often as not.
+    known |= {zone.casefold().rpartition("/")[2]: zone for zone in known.values()}
+    near = difflib.get_close_matches(name.casefold().replace(" ", "_"), known, n=3)
+    matches = list(dict.fromkeys(known[one] for one in near))
+    hint = f"did you mean {' or '.join(matches)}?" if matches else 'give an IANA name, such as "Europe/Paris"'
+    raise ToolArgumentError(f"now: there is no time zone {name[:80]!r}; {hint}", tool="now")

@@ -1,0 +1,91 @@
+"""`python`: a program run in a fresh, limited interpreter (see `executors.sandbox`)."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any, Final, Literal, cast
+
+from pydantic import BaseModel, ConfigDict
+
+from executors.sandbox import SandboxLimits, SandboxResult, run_sandboxed
+from executors.tool_errors import ToolError, ToolTimeoutError
+from executors.tools import tool
+from executors.values import short_form
+
+BOOTSTRAP: Final = Path(__file__).with_name("python_bootstrap.py")
+LIMITS: Final = SandboxLimits()
+ERROR_LINES: Final = 12
+"""Last lines of a traceback that an error carries."""
+
+
+class PythonResult(BaseModel):
+    """What a program printed, and the value of its last expression.
+
+    `value` is None, a number, text, a list or a dict where the value is one, and else the text of its `repr`. `network`
+    says whether the program could have reached the network: "blocked" where the system let us cut it off, else "open".
+    Its short form is what it printed, or, if it printed nothing, its value.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    stdout: str
+    stderr: str
+    returncode: int
+    value: Any = None
+    network: Literal["blocked", "open"]
+
+    def short_form(self) -> str:
+        printed = self.stdout.strip()
+        return printed if printed or self.value is None else short_form(self.value)
+
+
+# Idempotent and not pure: it starts from nothing and what it writes is thrown away, so it may be run again; but a program can
+# read the clock or draw random numbers, so one result does not stand for the next.
+@tool(effect="idempotent", max_concurrency=8)
+async def python(code: str) -> PythonResult:
+    """Run a Python program and return what it prints, or the value of its last expression.
+
+    Args:
+        code: the program. It has 10 seconds, no network, no input, and a directory that is deleted afterwards.
+    """
+    result = await run_sandboxed(
+        [sys.executable, "-I", "-B", "-X", "utf8", str(BOOTSTRAP), "code.py"],
+        files={"code.py": code},
+        limits=LIMITS,
+        report_variable="BRAID_REPORT",
+    )
+    _raise_failure(result)
+    return PythonResult(
+        stdout=result.stdout,
+        stderr=result.stderr,
+        returncode=result.returncode,
+        value=_value(result.report),
+        network="blocked" if result.isolation.network else "open",
+    )
+
+
+def _raise_failure(result: SandboxResult) -> None:
+    if result.stopped == "timeout":
+        raise ToolTimeoutError(
+            f"python: the program was stopped after {LIMITS.seconds:g} s",
+            seconds=LIMITS.seconds,
+            tool="python",
+        )
+    if result.stopped == "output":
+        raise ToolError(f"python: the program printed more than {LIMITS.output_total} bytes", tool="python")
+    if result.returncode != 0:
+        ending = f"signal {-result.returncode}" if result.returncode < 0 else f"exit code {result.returncode}"
+        said = "\n".join(result.stderr.strip().splitlines()[-ERROR_LINES:])
+        raise ToolError(
+            f"python: the program ended with {ending}" + (f":\n{said}" if said else ""), tool="python"
+        )
+
+
+def _value(report: bytes) -> Any:
+    # The program has the descriptor too and may have written anything.
+    try:
+        told = json.loads(report) if report else None
+    except ValueError:
+        return None
+    return cast("dict[str, Any]", told).get("value") if isinstance(told, dict) else None

@@ -1,0 +1,104 @@
+"""`braid plan`: the plan as the model writes it; nothing is run."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+
+import typer
+
+from engine import Event, Message
+from executors import TaskGraph
+from orchestrator.agent import Agent
+from orchestrator.cli.group import EXIT_FAILURE
+from orchestrator.cli.options import RunOptions, run_async
+from orchestrator.cli.output import console, print_json
+from orchestrator.loop import plan_task
+from planner import LLMPlanner, PlanningError
+from planner.events import PlannerFinished, PlannerRejected, PlannerText
+
+
+def plan_command(options: RunOptions, *, as_json: bool) -> None:
+    if not run_async(_plan(options, as_json=as_json)):
+        raise typer.Exit(EXIT_FAILURE)
+
+
+async def _plan(options: RunOptions, *, as_json: bool) -> bool:
+    async with options.agent() as agent:
+        if not as_json:
+            return await show_plan(agent, options.question)
+        events, graph = await write_plan(agent, options.question)
+        finished = next(event for event in events if isinstance(event, PlannerFinished))
+        print_json(
+            {
+                "question": options.question,
+                "engine": (await agent.open()).info.uri,
+                "plan": finished.plan,
+                "valid": finished.valid,
+                "nodes": graph.to_dict()["nodes"],
+                "rejected": [event.text for event in events if isinstance(event, PlannerRejected)],
+                "text": finished.text,
+                "seconds": finished.seconds,
+                "usage": finished.model_dump(include={"prompt_tokens", "cached_tokens", "generated_tokens"}),
+            }
+        )
+        return finished.valid
+
+
+async def show_plan(agent: Agent, question: str, *, history: Sequence[Message] = ()) -> bool:
+    """Print the plan while it is written; says whether it is valid.
+
+    On a terminal the raw text streams, and if statements were sent back the plan as it was accepted follows. A pipe gets the
+    accepted plan alone.
+    """
+    live = sys.stdout.isatty()
+    notes = console(stderr=True)
+
+    def show(event: Event) -> None:
+        match event:
+            case PlannerText() if live:
+                sys.stdout.write(event.text)
+                sys.stdout.flush()
+            case PlannerRejected():
+                notes.print(
+                    f"\nsent back: {event.text}" if live else f"sent back: {event.text}", style="yellow"
+                )
+            case _:
+                pass
+
+    events, _ = await write_plan(agent, question, history=history, emit=show)
+    finished = next(event for event in events if isinstance(event, PlannerFinished))
+    if live and not finished.text.endswith("\n"):
+        sys.stdout.write("\n")
+    if not live or finished.attempts > 1:
+        sys.stdout.write(finished.plan.rstrip("\n") + "\n")
+    sys.stdout.flush()
+    verdict = "" if finished.valid else "; not valid"
+    notes.print(f"{finished.statements} statements in {finished.seconds:.1f} s{verdict}", style="dim")
+    return finished.valid
+
+
+async def write_plan(
+    agent: Agent,
+    question: str,
+    *,
+    history: Sequence[Message] = (),
+    emit: Callable[[Event], None] | None = None,
+) -> tuple[list[Event], TaskGraph]:
+    """Let the model write a plan and check it; nothing is run."""
+    job = await agent.job(question, history=history)
+    graph = TaskGraph()
+    events: list[Event] = []
+
+    def take(event: Event) -> None:
+        events.append(event)
+        if emit is not None:
+            emit(event)
+
+    planner = LLMPlanner(job.engine, max_repairs=job.max_repairs)
+    try:
+        async for patch in planner.patches(plan_task(job, graph), emit=take):
+            graph.apply(patch)
+    except PlanningError:
+        pass  # told by the last event, `PlannerFinished(valid=False)`
+    return events, graph

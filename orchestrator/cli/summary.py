@@ -1,0 +1,36 @@
+"""The lines that follow an answer: what it took, in numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from orchestrator.replay import Comparison
+from orchestrator.result import RunResult
+
+
+def report_lines(result: RunResult[object]) -> Iterator[str]:
+    """Work, critical path, parallelism, speed-up, tokens; lines of less than 80 columns."""
+    report, usage = result.report(), result.usage
+    states = ", ".join(f"{count} {state}" for state, count in sorted(report.states.items()))
+    yield f"{report.nodes} nodes: {states}" if report.nodes else "no nodes"
+    if report.nodes:
+        yield (
+            f"work {report.work:.2f} s, critical path {report.critical_path:.2f} s, "
+            f"parallelism {report.parallelism:.2f}"
+        )
+        yield f"nodes ran in {report.wall:.2f} s: speed-up {report.speedup:.2f} over one at a time"
+    rounds = f", {result.rounds} rounds" if result.rounds > 1 else ""
+    yield f"{result.seconds:.2f} s in all, {result.planning_seconds:.2f} s of it planning{rounds}"
+    yield (
+        f"{usage.prompt_tokens} prompt tokens ({usage.cached_tokens} cached), "
+        f"{usage.generated_tokens} generated, {usage.calls} calls"
+    )
+
+
+def comparison_lines(comparison: Comparison) -> Iterator[str]:
+    """Both sides and the ratio."""
+    yield (
+        f"the same plan, one node at a time: {comparison.sequential:.2f} s "
+        f"({comparison.planning:.2f} planning, {comparison.one_by_one:.2f} nodes)"
+    )
+    yield f"side by side, while planning: {comparison.side_by_side:.2f} s: {comparison.speedup:.2f} times as fast"

@@ -1,0 +1,70 @@
+"""A run as a stream of its events."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from types import TracebackType
+from typing import Any, Self
+
+from engine import Envelope
+from orchestrator.events import Recorder
+from orchestrator.result import RunResult
+
+
+class RunStream:
+    """The events of one run, to be read once, and then its `result`. After `async with` the run is over in any case."""
+
+    def __init__(self, start: Callable[[Recorder], Coroutine[Any, Any, RunResult[Any]]]) -> None:
+        self._start = start
+        self._task: asyncio.Task[RunResult[Any]] | None = None
+        self._closed = False
+
+    @property
+    def result(self) -> RunResult[Any]:
+        """The finished run; raises what the run raised, or `RuntimeError` while it is not over."""
+        if self._task is None or not self._task.done() or self._task.cancelled():
+            raise RuntimeError("the run is not over: read all of its events first")
+        return self._task.result()
+
+    def __aiter__(self) -> AsyncIterator[Envelope]:
+        if self._task is not None or self._closed:
+            raise RuntimeError("the events of a run can be read once; start another stream")
+        queue: asyncio.Queue[Envelope | None] = asyncio.Queue()
+        self._task = asyncio.create_task(self._start(Recorder(queue.put_nowait)))
+        self._task.add_done_callback(lambda _: queue.put_nowait(None))
+        return _events(self._task, queue)
+
+    async def aclose(self) -> None:
+        """Cancel the run if it is not over, and wait until everything that it started has ended."""
+        self._closed = True
+        if self._task is not None:
+            await _ended(self._task)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+
+async def _events(
+    task: asyncio.Task[RunResult[Any]], queue: asyncio.Queue[Envelope | None]
+) -> AsyncIterator[Envelope]:
+    # No method of RunStream: with a reference to it, a loop that is left early would keep its run going until the
+    # garbage collector finds the cycle.
+    try:
+        while (envelope := await queue.get()) is not None:
+            yield envelope
+        task.result()
+    finally:
+        await _ended(task)
+
+
+async def _ended(task: asyncio.Task[Any]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
+    if not task.cancelled():
+        task.exception()  # read, so that asyncio does not report it once more

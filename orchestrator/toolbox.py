@@ -1,0 +1,37 @@
+"""Which tools an agent gets."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from executors import Tool, ToolRegistry, builtin_tools, load_installed
+
+ALWAYS_USEFUL = ("calculate", "rank")
+"""Built-in tools that an agent with tools of its own gets too, since plans cannot do arithmetic by themselves."""
+
+
+def registry_of(tools: Sequence[Tool | Callable[..., Any]] | None, *, builtins: bool = True) -> ToolRegistry:
+    """The tools of an agent that was given `tools`.
+
+    A plugin's tool gives way to a built-in one of its name, with a warning.
+
+    Raises:
+        ToolDefinitionError: a function cannot be a tool, or two given ones have one name.
+    """
+    registry = ToolRegistry(builtin_tools() if tools is None and builtins else tools or ())
+    if tools is None:
+        extra: list[Tool] = load_installed()
+    else:
+        extra = [one for one in builtin_tools(*ALWAYS_USEFUL) if one.name not in registry] if builtins else []
+    for one in extra:
+        if one.name in registry:
+            warnings.warn(
+                f"the plugin tool {one.name!r} is left out: a built-in one has that name",
+                RuntimeWarning,
+                stacklevel=3,
+            )
+        else:
+            registry.add(one)
+    return registry

@@ -1,0 +1,251 @@
+"""The planner that is a language model: it streams a plan, and each statement goes to the graph the moment it is complete."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Literal
+
+from engine import Engine, InvalidParamsError, Message, Prompt, SamplingParams, Usage
+from engine.prompts import plain_chat
+from executors.graph import GraphPatch
+from executors.nodes import Node
+from planner.compact import STOP, compact_prompt
+from planner.errors import PlanError, PlanningError
+from planner.events import (
+    PlanEvent,
+    PlannerFinished,
+    PlannerRejected,
+    PlannerRepaired,
+    PlannerStatement,
+    PlannerText,
+)
+from planner.prompts import STOP_TURNS, plan_request, repair_request, run_root
+from planner.reader import Accepted, PlanReader
+from planner.render import render_plan
+from planner.replanner import earlier_statements, finished_statements, is_anonymous
+from planner.task import PlanTask
+
+Style = Literal["compact", "chat", "text"]
+"""`compact` is the embedded model's prompt, `chat` a list of messages, `text` the same messages as plain text."""
+
+
+@dataclass
+class _Log:
+    """What one round wrote and cost: a text for each attempt, an error for each that failed."""
+
+    texts: list[str] = field(default_factory=lambda: list[str]())
+    errors: list[PlanError] = field(default_factory=lambda: list[PlanError]())
+    usage: Usage = field(default_factory=Usage)
+    cut_off: bool = False
+
+
+class LLMPlanner:
+    """Plans with a language model.
+
+    Args:
+        engine: what writes the plan.
+        style: the prompt's form; `auto` takes what the engine's model wants: `compact` where its details say
+            `prompt_style: compact`, `chat` where it can chat, otherwise the same messages as plain text.
+        max_repairs: how many further attempts a round gets after invalid ones.
+        max_tokens: limit of each attempt.
+        max_statements: a plan of more statements is given up, as babble.
+        temperature: of the first attempt; 0 is greedy.
+        repair_temperature: of the repairs, so that the same mistake is not made again.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        style: Literal["auto", "chat", "compact"] = "auto",
+        max_repairs: int = 2,
+        max_tokens: int = 1024,
+        max_statements: int = 1000,
+        temperature: float = 0.0,
+        repair_temperature: float = 0.7,
+    ) -> None:
+        for name, value, least in (
+            ("max_repairs", max_repairs, 0),
+            ("max_tokens", max_tokens, 1),
+            ("max_statements", max_statements, 1),
+        ):
+            if value < least:
+                raise InvalidParamsError(f"LLMPlanner: {name} must be >= {least}, got {value!r}")
+        self.engine = engine
+        self.style: Style = _style_for(engine, style)
+        self.max_repairs = max_repairs
+        self.max_tokens = max_tokens
+        self.max_statements = max_statements
+        self.temperature = temperature
+        self.repair_temperature = repair_temperature
+
+    async def patches(
+        self, task: PlanTask, *, emit: Callable[[PlanEvent], None] | None = None
+    ) -> AsyncGenerator[GraphPatch]:
+        """One patch for each statement, while the plan is being written; for `run_graph`.
+
+        Each patch is made for the graph's version at that moment. Closing the generator stops the model.
+
+        Raises:
+            PlanningError: no valid plan within the repairs allowed. Patches given before stand.
+        """
+        async with aclosing(self._run(task)) as items:
+            async for item in items:
+                if emit is not None:
+                    emit(item[0])
+                if nodes := item[1]:
+                    yield GraphPatch(
+                        base_version=task.graph.version,
+                        add=nodes,
+                        reason=f"line {nodes[-1].line} of the plan",
+                    )
+
+    async def plan(self, task: PlanTask) -> AsyncGenerator[PlanEvent]:
+        """The events of planning alone; the graph is left as it is.
+
+        Raises:
+            PlanningError: no valid plan within the repairs allowed.
+        """
+        async with aclosing(self._run(task)) as items:
+            async for event, _ in items:
+                yield event
+
+    async def _run(self, task: PlanTask) -> AsyncGenerator[tuple[PlanEvent, tuple[Node, ...]]]:
+        """Attempts until one is valid: events, each with the nodes that it brings."""
+        began = time.monotonic()
+        reader = PlanReader(task, max_statements=self.max_statements)
+        log = _Log()
+        valid = False
+        for attempt in range(self.max_repairs + 1):
+            prompt, prefix = self._prompt(task, reader, log)
+            reader.begin(prefix)
+            log.texts.append("")
+            try:
+                async with aclosing(self._stream(prompt, task, log)) as pieces:
+                    async for text in pieces:
+                        log.texts[-1] += text
+                        yield PlannerText(text=text, attempt=attempt), ()
+                        for accepted in reader.feed(text):
+                            yield _statement(accepted, task, attempt), accepted.nodes
+                        if reader.complete:
+                            break
+                if not reader.complete:
+                    for accepted in reader.finish(cut_off=log.cut_off):
+                        yield _statement(accepted, task, attempt), accepted.nodes
+                valid = True
+                break
+            except PlanError as error:
+                log.errors.append(error)
+            yield _rejected(log.errors[-1], attempt), ()
+            if reader.exhausted:
+                break
+        if valid and log.errors:
+            yield PlannerRepaired(rejected=len(log.errors)), ()
+        yield _finished(task, reader, log, valid=valid, seconds=time.monotonic() - began), ()
+        if not valid:
+            raise PlanningError(
+                f"the model wrote no valid plan in {len(log.texts)} attempt(s); the last mistake: {log.errors[-1]}",
+                errors=log.errors,
+                text="\n\n".join(log.texts),
+            )
+
+    async def _stream(self, prompt: Prompt, task: PlanTask, log: _Log) -> AsyncGenerator[str]:
+        """The model's text in pieces. Whatever ends it, the context is given back and the usage booked."""
+        params = self._params(task, attempt=len(log.errors))
+        log.cut_off = False
+        generated = 0
+        told: Usage | None = None
+        async with await self.engine.prefill(prompt, budget=task.budget) as context:
+            log.usage = log.usage.then(context.usage)
+            tokens = self.engine.stream(context, params, budget=task.budget)
+            try:
+                async for token in tokens:
+                    generated += bool(token.text or token.id is not None)
+                    told = token.usage or told
+                    log.cut_off = token.finish_reason == "length"
+                    if token.text:
+                        yield token.text
+            finally:
+                # A stream that is closed early reports no usage; what came is what was generated.
+                counted = Usage(generated_tokens=generated, critical_path_tokens=generated, calls=1)
+                log.usage = log.usage.then(told or counted)
+                if isinstance(tokens, AsyncGenerator):
+                    await tokens.aclose()
+
+    def _prompt(self, task: PlanTask, reader: PlanReader, log: _Log) -> tuple[Prompt, str]:
+        """The prompt of the next attempt, and the text of this round that the model goes on from."""
+        if self.style == "compact":
+            prefix = reader.sound_text if log.errors else ""
+            before = finished_statements(task.graph, before=task.round)
+            return compact_prompt(task.question, task.tools, plan_so_far=before + prefix), prefix
+        messages = [*run_root(task), plan_request(task, earlier_statements(task.graph, before=task.round))]
+        for text, error in zip(log.texts, log.errors, strict=True):
+            messages.append(Message(role="assistant", content=text.strip() or "(nothing)"))
+            messages.append(repair_request(error, len(reader.accepted)))
+        return (messages if self.style == "chat" else plain_chat(messages)), ""
+
+    def _params(self, task: PlanTask, *, attempt: int) -> SamplingParams:
+        # The embedded model reads no feedback: in a later round, too, only chance keeps it from repeating itself.
+        again = attempt > 0 or (task.round > 0 and self.style == "compact")
+        seed = None
+        if "seed" in self.engine.capabilities:
+            digest = hashlib.blake2b(repr((task.seed, task.round, attempt)).encode(), digest_size=4).digest()
+            seed = int.from_bytes(digest, "big") >> 1
+        stops: dict[Style, tuple[str, ...]] = {"compact": (STOP,), "chat": (), "text": STOP_TURNS}
+        return SamplingParams(
+            max_tokens=self.max_tokens,
+            temperature=self.repair_temperature if again else self.temperature,
+            stop=stops[self.style],
+            seed=seed,
+        )
+
+
+def _style_for(engine: Engine, style: Literal["auto", "chat", "compact"]) -> Style:
+    if style == "compact" or (style == "auto" and engine.info.details.get("prompt_style") == "compact"):
+        return "compact"
+    return "chat" if "chat" in engine.capabilities else "text"
+
+
+def _statement(accepted: Accepted, task: PlanTask, attempt: int) -> PlannerStatement:
+    statement = accepted.statement
+    return PlannerStatement(
+        nodes=tuple(node.id for node in accepted.nodes),
+        name=statement.name,
+        source=statement.source,
+        line=statement.line,
+        round=task.round,
+        attempt=attempt,
+    )
+
+
+def _rejected(error: PlanError, attempt: int) -> PlannerRejected:
+    return PlannerRejected(
+        line=error.line,
+        column=error.column,
+        message=error.message,
+        fix=error.fix,
+        text=str(error),
+        attempt=attempt,
+    )
+
+
+def _finished(
+    task: PlanTask, reader: PlanReader, log: _Log, *, valid: bool, seconds: float
+) -> PlannerFinished:
+    written = [node for node in reader.nodes if not is_anonymous(node)]
+    return PlannerFinished(
+        valid=valid,
+        plan=render_plan(written, line=lambda node: node.source),
+        text="\n\n".join(log.texts),
+        seconds=seconds,
+        round=task.round,
+        attempts=len(log.texts),
+        statements=len(reader.accepted),
+        prompt_tokens=log.usage.prompt_tokens,
+        cached_tokens=log.usage.cached_tokens,
+        generated_tokens=log.usage.generated_tokens,
+    )

@@ -1,0 +1,130 @@
+"""What a model writes, read as one round's plan: parser and checker together, over all attempts of the round."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from executors.nodes import Node
+from planner.check import PlanChecker
+from planner.errors import PlanCheckError, PlanError, PlanSyntaxError
+from planner.language import PlanParser, Statement
+from planner.task import PlanTask
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """A statement that was accepted, and its nodes: those of calls that stood inside it first, its own last."""
+
+    statement: Statement
+    nodes: tuple[Node, ...]
+
+
+class PlanReader:
+    """Reads the attempts at one round's plan.
+
+    Statements that an earlier attempt brought stand: where a later attempt repeats them, they are passed over.
+
+    Args:
+        task: the round.
+        max_statements: the next one is an error, and `exhausted` becomes true.
+    """
+
+    def __init__(self, task: PlanTask, *, max_statements: int = 1000) -> None:
+        self.accepted: list[Accepted] = []
+        self.exhausted = False
+        self._checker = PlanChecker(task.tools, task.graph, round=task.round)
+        self._max = max_statements
+        self._parser = PlanParser()
+        self._known: Counter[Statement] = Counter()
+        self._pieces: list[str] = []
+        self._sound = 0
+        self._line_end = 0
+        self._last_line = 0
+        self._count = 0
+
+    @property
+    def nodes(self) -> list[Node]:
+        """All nodes of the round so far."""
+        return [node for accepted in self.accepted for node in accepted.nodes]
+
+    @property
+    def complete(self) -> bool:
+        """The plan is at its end: it answers under no condition, or an end mark was read."""
+        return self._checker.answered or self._parser.ended
+
+    @property
+    def sound_text(self) -> str:
+        """This attempt's text up to the end of the last line whose statements were all accepted."""
+        return "".join(self._pieces)[: self._sound]
+
+    def begin(self, prefix: str = "") -> None:
+        """Start an attempt. `prefix` is text of accepted statements that the model goes on from."""
+        self._parser = PlanParser()
+        self._known = Counter(accepted.statement for accepted in self.accepted)
+        self._pieces.clear()
+        self._sound = self._line_end = self._last_line = self._count = 0
+        for _ in self.feed(prefix):
+            pass
+
+    def feed(self, text: str) -> Iterator[Accepted]:
+        """Take what the model wrote next; give the statements that it completes.
+
+        Raises:
+            PlanError: the first mistake. The attempt is over.
+        """
+        self._pieces.append(text)
+        yield from self._take(self._parser.feed(text))
+
+    def finish(self, *, cut_off: bool = False) -> Iterator[Accepted]:
+        """The attempt's text has ended; `cut_off` says that the model was stopped by its token limit.
+
+        Raises:
+            PlanError: something is open, nothing was written, or the plan was cut off before it answered.
+        """
+        yield from self._take(self._parser.finish())
+        if self._count == 0:
+            raise PlanSyntaxError(
+                "there is no statement of a plan in this text",
+                line=1,
+                column=1,
+                fix="reply with the plan only: one statement on each line, `answer(...)` at the end",
+                source_line=next((line for line in "".join(self._pieces).splitlines() if line.strip()), "")[
+                    :100
+                ],
+            )
+        if cut_off and not self._checker.answered:
+            raise PlanSyntaxError(
+                "the plan was cut off before its end: it is too long",
+                line="".join(self._pieces).count("\n") + 1,
+                column=1,
+                fix="write fewer and shorter statements; a map calls a tool for every item of a list",
+            )
+
+    def _take(self, items: Iterable[Statement | PlanSyntaxError]) -> Iterator[Accepted]:
+        for item in items:
+            if isinstance(item, PlanError):
+                if item.line > self._last_line:
+                    self._sound = self._line_end
+                raise item
+            self._count += 1
+            if item.end != self._line_end:
+                self._sound = self._line_end
+                self._line_end = item.end
+            self._last_line = item.line + item.source.count("\n")
+            if self._known[item] > 0:
+                self._known[item] -= 1
+                continue
+            if len(self.accepted) >= self._max:
+                self.exhausted = True
+                raise PlanCheckError(
+                    f"the plan has more than {self._max} statements",
+                    line=item.line,
+                    column=item.column,
+                    fix="use maps: `[tool(x) for x in xs]` calls a tool for every item",
+                )
+            accepted = Accepted(item, tuple(self._checker.check(item)))
+            self.accepted.append(accepted)
+            yield accepted
+        self._sound = self._line_end

@@ -1,0 +1,63 @@
+"""What a later round is shown of the earlier ones: their statements, with what came of each."""
+
+from __future__ import annotations
+
+import re
+
+from executors.graph import TaskGraph
+from executors.nodes import Answer, Node, NodeState
+from executors.values import preview
+from planner.render import render_plan
+
+RESULT_CHARS = 160
+"""Characters of a result or an error that a later round is shown."""
+
+_ANONYMOUS = re.compile(r"_\d+")
+
+
+def earlier_statements(graph: TaskGraph, *, before: int) -> str:
+    """The plans of the rounds before `before` as one text, each statement followed by a comment on its state and result.
+
+    Items of maps and calls that stood inside other calls are left out: their statement speaks for them.
+    """
+
+    def line(node: Node) -> str:
+        return f"{node.source}  # {_outcome(graph, node)}"
+
+    return render_plan(_statements(graph, before), line=line)
+
+
+def finished_statements(graph: TaskGraph, *, before: int) -> str:
+    """The statements of earlier rounds that are done and stand under no condition, as plan text.
+
+    This is where the embedded model goes on writing: what it reads there is true.
+    """
+    done = [
+        node
+        for node in _statements(graph, before)
+        if graph.state(node.id) == "done" and not node.guards and not isinstance(node.op, Answer)
+    ]
+    return "".join(f"{node.source}\n" for node in done)
+
+
+def is_anonymous(node: Node) -> bool:
+    """Whether the node is a call that stood inside another call; the statement around it shows it."""
+    return node.name is not None and _ANONYMOUS.fullmatch(node.name) is not None
+
+
+def _statements(graph: TaskGraph, before: int) -> list[Node]:
+    return [
+        node
+        for id, node in graph.nodes.items()
+        if node.round < before and not is_anonymous(node) and graph.entry(id).parent is None
+    ]
+
+
+def _outcome(graph: TaskGraph, node: Node) -> str:
+    state: NodeState = graph.state(node.id)
+    if state == "done":
+        text = preview(graph.result(node.id), RESULT_CHARS)
+    else:
+        reason = graph.error(node.id) or ""
+        text = state + (f": {reason[:RESULT_CHARS]}" if reason else "")
+    return " ".join(text.split())

@@ -1,0 +1,167 @@
+"""Tasks, runner, log and report, through their public faces and the command line."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from engine import BraidError
+from evals import (
+    DataMissingError,
+    EvalError,
+    Options,
+    Output,
+    Sample,
+    Score,
+    Task,
+    UnknownTaskError,
+    mean_and_stderr,
+    percentile,
+    read_log,
+    run_task,
+)
+from evals.cli import app
+from evals.planning_set import generate
+from evals.tasks import get_task
+from evals.tasks.parallelqa import same_answer
+from orchestrator.testing import ScriptedEngine
+
+PLANS = {sample.question: sample.plan for sample in generate("heldout", 12, seed=0)}
+
+
+def planning_engine(*, wrong: frozenset[int] = frozenset(), babble: frozenset[int] = frozenset()) -> ScriptedEngine:
+    """Writes the reference plan of the question in the prompt; some plans answer wrongly, some are no plans."""
+
+    def respond(prompt: str) -> str:
+        for index, (question, plan) in enumerate(PLANS.items()):
+            if question in prompt:
+                if index in babble:
+                    return "I would rather talk about the weather."
+                return 'answer("no idea")' if index in wrong else plan
+        raise AssertionError(f"unknown question in {prompt!r}")
+
+    return ScriptedEngine(respond)
+
+
+async def test_reference_plans_reach_the_true_answers_through_the_whole_house() -> None:
+    engine = planning_engine()
+    report = await run_task(get_task("planning"), engine, Options(limit=12), at_once=4)
+    assert (report.samples, report.errors) == (12, 0)
+    assert report.accuracy is not None and report.accuracy.mean == 1.0
+    assert {name: figure.mean for name, figure in report.metrics.items()} == {"valid at once": 1.0, "valid plan": 1.0}
+    assert engine.open_contexts() == 0
+
+
+async def test_wrong_answers_and_babble_are_wrong_and_no_errors() -> None:
+    engine = planning_engine(wrong=frozenset({0, 1}), babble=frozenset({2}))
+    report = await run_task(get_task("planning"), engine, Options(limit=12))
+    assert report.errors == 0
+    assert report.accuracy is not None and report.accuracy.mean == pytest.approx(9 / 12)
+    assert report.metrics["valid plan"].mean == pytest.approx(11 / 12)
+
+
+async def test_what_is_not_the_models_doing_is_an_error_and_not_wrong() -> None:
+    engine = ScriptedEngine([RuntimeError("the cable is cut"), *(PLANS[q] for q in list(PLANS)[1:3])])
+    report = await run_task(get_task("planning"), engine, Options(limit=3))
+    assert report.errors == 1
+    assert report.accuracy is not None and (report.accuracy.mean, report.accuracy.n) == (1.0, 2)
+
+
+async def test_a_log_that_was_cut_off_is_resumed_without_running_anything_twice(tmp_path: Path) -> None:
+    log = tmp_path / "new folder" / "log.jsonl"
+    await run_task(get_task("planning"), planning_engine(), Options(limit=5), log=log)
+    content = log.read_bytes()
+    log.write_bytes(content[:-40])  # killed while the last row was written
+    engine = planning_engine()
+    report = await run_task(get_task("planning"), engine, Options(limit=8), log=log, resume=True)
+    assert len(engine.calls) == 4  # the one that was cut off, and three new ones
+    assert (report.samples, report.errors) == (8, 0)
+    _, rows = read_log(log)
+    assert sorted({row.sample for row in rows}) == sorted(f"heldout-0-{i}" for i in range(8))
+    with pytest.raises(EvalError, match="another run"):
+        await run_task(get_task("planning"), engine, Options(seed=1, limit=2), log=log, resume=True)
+
+
+async def test_epochs_of_a_sample_get_seeds_of_their_own_and_count_as_one_sample() -> None:
+    seeds: list[int] = []
+
+    async def solve(engine: object, sample: Sample, options: Options, *, seed: int) -> Output:
+        await asyncio.sleep(0)
+        seeds.append(seed)
+        return Output(answer=sample.target, seconds=1.0)
+
+    async def score(sample: Sample, output: Output) -> Score:
+        return Score(correct=float(len(seeds) % 2))
+
+    task = Task(
+        name="coin",
+        summary="",
+        load=lambda options: [Sample(id=str(i), question="?", target="x") for i in range(2)],
+        solve=solve,
+        score=score,
+    )
+    first = await run_task(task, ScriptedEngine(""), Options(seed=3), epochs=2)
+    assert first.accuracy is not None and (first.accuracy.n, first.accuracy.mean) == (2, 0.5)
+    assert len(set(seeds)) == 4
+    again = list(seeds)
+    seeds.clear()
+    await run_task(task, ScriptedEngine(""), Options(seed=3), epochs=2)
+    assert seeds == again
+
+
+def test_mistakes_are_told() -> None:
+    with pytest.raises(UnknownTaskError, match="planning"):
+        get_task("nonsense")
+    with pytest.raises(EvalError, match="takes no argument 'spilt'"):
+        get_task("planning").samples(Options(arguments={"spilt": "train"}))
+    with pytest.raises(EvalError, match="heldout-entities"):
+        get_task("planning").samples(Options(arguments={"split": "nonsense"}))
+    with pytest.raises(DataMissingError, match="data-dir"):
+        get_task("parallelqa").samples(Options())
+    assert issubclass(EvalError, BraidError)
+
+
+def test_parallelqa_is_read_from_a_folder(tmp_path: Path) -> None:
+    rows = [{"id": "1", "question": "Which?", "answer": "K2", "branch": 2}]
+    (tmp_path / "parallelqa_dataset.json").write_text(json.dumps(rows))
+    assert get_task("parallelqa").samples(Options(data_dir=tmp_path))[0].target == "K2"
+    with pytest.raises(DataMissingError):
+        get_task("parallelqa").samples(Options(data_dir=tmp_path / "nowhere"))
+
+
+@pytest.mark.parametrize(
+    ("target", "answer", "same"),
+    [
+        ("Sahara Desert", "the Sahara desert.", True),
+        ("Sahara Desert", "Sahara", False),
+        ("100", "109 m", True),
+        ("100", "111", False),
+        ("1,000", "1050.5 km", True),
+        ("100", "no number", False),
+    ],
+)
+def test_parallelqa_scores_by_its_own_rule(target: str, answer: str, same: bool) -> None:
+    assert same_answer(target, answer) is same
+
+
+def test_statistics() -> None:
+    assert mean_and_stderr([[1.0], [0.0], [1.0], [0.0]]) == (0.5, pytest.approx((1 / 3 / 4) ** 0.5))
+    assert mean_and_stderr([[1.0, 0.0], [1.0, 0.0]]) == (0.5, 0.0)
+    assert percentile([3.0, 1.0, 2.0], 0.5) == 2.0
+    assert percentile([0.0, 10.0], 0.95) == pytest.approx(9.5)
+
+
+def test_the_command_line_teaches_and_refuses(tmp_path: Path) -> None:
+    runner = CliRunner()
+    assert "planning" in runner.invoke(app, ["list"]).output
+    assert "--resume" in runner.invoke(app, ["run", "--help"]).output
+    log = tmp_path / "x.jsonl"
+    log.write_text("")
+    result = runner.invoke(app, ["run", "planning", "--log", str(log)])
+    assert isinstance(result.exception, EvalError) and "there already" in str(result.exception)
+    assert isinstance(runner.invoke(app, ["view", str(tmp_path / "none")]).exception, EvalError)
+    assert isinstance(runner.invoke(app, ["run", "planning", "-T", "split"]).exception, EvalError)

@@ -1,0 +1,227 @@
+"""The `braid` command: help, errors and exit codes, and the commands against a real HTTP server."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from scripted_server import serving
+from typer.testing import CliRunner
+
+from orchestrator.cli import app
+
+BRAID = Path(sys.executable).with_name("braid")
+PLAN = """\
+a = search("height of K2")
+b = search("height of Mont Blanc")
+d = calculate(f"{a.value} - {b.value}")
+answer(f"{d} {a.unit}")
+"""
+HEAVY = ("torch", "transformers", "httpx", "prompt_toolkit", "networkx", "openai")
+
+
+@pytest.fixture(autouse=True)
+def _clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in list(os.environ):
+        if name.startswith("BRAID_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+
+def braid(*args: str, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [BRAID, *args], capture_output=True, text=True, timeout=60, env={**os.environ, **env}, check=False
+    )
+
+
+def invoke(*args: str):
+    return CliRunner().invoke(app, list(args))
+
+
+@pytest.mark.parametrize(
+    "args",
+    [[], ["run"], ["plan"], ["repl"], ["tools"], ["doctor"], ["bench"]],
+    ids=lambda a: " ".join(a) or "braid",
+)
+def test_help_imports_nothing_heavy(args: list[str]) -> None:
+    script = (
+        "import sys\nfrom orchestrator.cli import app\n"
+        f"try: app({[*args, '--help']!r})\n"
+        "except SystemExit as e: code = e.code\n"
+        f"print('HEAVY', code, sorted(m for m in {HEAVY!r} if m in sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "HEAVY 0 []"
+    assert "Usage: braid" in done.stdout
+
+
+def test_help_lists_plugin_commands_with_their_summary() -> None:
+    done = braid("--help", COLUMNS="80")
+    assert done.returncode == 0
+    assert "bench" in done.stdout and "train" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+def test_version() -> None:
+    done = braid("--version")
+    assert done.returncode == 0 and done.stdout.startswith("braid ")
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "says"),
+    [
+        (["nonsense"], 2, "nonsense"),
+        (["rum"], 2, "'run'"),
+        (["run"], 2, "question"),
+        (["run", "?", "--max-rounds", "0"], 2, "max-rounds"),
+        (["run", "?", "--nope"], 2, "--nope"),
+        (["run", "   "], 2, "empty"),
+        (["run", "?", "--engine", "nowhere"], 1, "nowhere"),
+        (["run", "?", "--engine", "local:/no/such/folder"], 1, "/no/such/folder"),
+        (["run", "?", "--tools", "serch"], 1, "'search'"),
+        (["plan", "?", "--engine", "openai:http://127.0.0.1:9/v1#m"], 1, "127.0.0.1:9"),
+    ],
+)
+def test_errors_are_one_line_on_stderr(args: list[str], code: int, says: str) -> None:
+    done = invoke(*args)
+    assert done.exit_code == code
+    assert says in done.stderr and done.stdout == ""
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+
+
+def test_debug_adds_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BRAID_DEBUG", "1")
+    done = invoke("run", "?", "--engine", "nowhere")
+    assert "Traceback" in done.stderr and done.exit_code == 1
+
+
+def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BRAID_MAX_ROUNDS", "many")
+    done = invoke("run", "?")
+    assert done.exit_code == 1 and "BRAID_MAX_ROUNDS" in done.stderr and "many" in done.stderr
+
+
+def test_a_wrong_config_file_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "config" / "braid" / "config.toml"
+    file.parent.mkdir(parents=True)
+    file.write_text("engine = [not toml")
+    done = invoke("run", "?")
+    assert done.exit_code == 1 and "config.toml" in done.stderr
+
+
+def test_the_config_file_is_read_and_variables_win(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "config" / "braid" / "config.toml"
+    file.parent.mkdir(parents=True)
+    with serving(PLAN) as server:
+        file.write_text(f'engine = "{server.uri}"\n')
+        assert invoke("run", "?").stdout == "3805 m\n"
+    monkeypatch.setenv("BRAID_ENGINE", "nowhere")
+    assert "nowhere" in invoke("run", "?").stderr
+
+
+def test_run_prints_the_answer_on_stdout_and_the_rest_on_stderr() -> None:
+    with serving(PLAN) as server:
+        done = braid("run", "How much taller is K2 than Mont Blanc?", "--engine", server.uri)
+    assert (done.returncode, done.stdout) == (0, "3805 m\n")
+    assert "\x1b" not in done.stderr
+    assert 'a = search("height of K2")' in done.stderr
+    assert "critical path" in done.stderr and "speed-up" in done.stderr
+
+
+def test_run_json_is_one_document() -> None:
+    with serving(PLAN) as server:
+        done = invoke("run", "How much?", "--json", "--engine", server.uri, "--compare")
+    assert done.exit_code == 0 and done.stderr == ""
+    document = json.loads(done.stdout)
+    assert document["answer"] == "3805 m" and document["question"] == "How much?"
+    assert [node["state"] for node in document["nodes"]] == ["done"] * 4
+    assert document["usage"]["generated_tokens"] > 0
+    assert document["report"]["critical_path"] > 0
+    assert document["comparison"]["one_by_one"] > 0
+
+
+def test_run_compare_prints_both_sides() -> None:
+    with serving(PLAN) as server:
+        done = invoke("run", "?", "--compare", "--engine", server.uri)
+    assert "one node at a time" in done.stderr and "times as fast" in done.stderr
+
+
+def test_a_budget_leaves_a_partial_answer_and_exit_code_1() -> None:
+    with serving(PLAN) as server:
+        done = invoke("run", "?", "--budget-calls", "2", "--engine", server.uri)
+        document = json.loads(
+            invoke("run", "?", "--json", "--budget-calls", "2", "--engine", server.uri).stdout
+        )
+    assert done.exit_code == 1 and "budget" in done.stderr
+    assert document["stopped"] == "budget" and document["answer"] is None
+
+
+def test_tools_option_limits_the_plan() -> None:
+    with serving(PLAN) as server:
+        done = invoke("run", "?", "--tools", "calculate", "--engine", server.uri)
+        shown = json.dumps(server.requests[0])
+    assert done.exit_code == 1 and "search" in done.stderr
+    assert (
+        "calculate(expression" in shown
+        and "search(" not in shown.split("# Your tools")[1].split("The task")[0]
+    )
+
+
+def test_plan_shows_the_plan_and_runs_nothing() -> None:
+    with serving(PLAN) as server:
+        done = invoke("plan", "How much?", "--engine", server.uri)
+        document = json.loads(invoke("plan", "How much?", "--json", "--engine", server.uri).stdout)
+    assert done.exit_code == 0 and done.stdout == PLAN
+    assert document["valid"] and document["plan"].strip() == PLAN.strip()
+    assert {node["state"] for node in document["nodes"]} == {"pending"}
+
+
+def test_a_plan_that_stays_invalid_is_exit_code_1() -> None:
+    with serving("no plan at all") as server:
+        done = invoke("plan", "?", "--engine", server.uri)
+        document = json.loads(invoke("plan", "?", "--json", "--engine", server.uri).stdout)
+    assert done.exit_code == 1 and "Traceback" not in done.stderr
+    assert document["valid"] is False and document["rejected"]
+
+
+def test_tools_are_listed() -> None:
+    done = invoke("tools")
+    assert done.exit_code == 0
+    for name in ("search", "calculate", "rank", "python", "now"):
+        assert f"{name}(" in done.stdout
+    listed = json.loads(invoke("tools", "--json").stdout)["tools"]
+    assert {"name", "description", "effect", "parameters", "returns", "examples"} == set(listed[0])
+
+
+def test_doctor_reports_what_is_there() -> None:
+    done = invoke("doctor", "--json")
+    document = json.loads(done.stdout)
+    areas = {finding["area"] for finding in document["findings"]}
+    assert {"braid", "package", "extra", "settings", "machine", "model"} <= areas
+    assert done.exit_code == (0 if document["healthy"] else 1)
+    threads = next(f for f in document["findings"] if f["name"] == "threads")
+    assert threads["detail"].split()[0].isdigit()
+    assert "torch" in invoke("doctor").stdout
+
+
+def test_control_characters_in_results_do_not_reach_the_terminal() -> None:
+    with serving('answer("red \\x1b[31m alert")') as server:
+        done = braid("run", "?", "--engine", server.uri)
+    assert "\x1b" not in done.stderr
+
+
+def test_output_that_the_terminal_cannot_encode_is_replaced() -> None:
+    with serving('answer("Šárka ↑ 上")') as server:
+        done = braid("run", "?", "--engine", server.uri, PYTHONIOENCODING="ascii")
+        document = json.loads(
+            braid("run", "?", "--json", "--engine", server.uri, PYTHONIOENCODING="ascii").stdout
+        )
+    assert done.returncode == 0, done.stderr
+    assert document["answer"] == "Šárka ↑ 上"
