@@ -150,8 +150,12 @@ def signature_of(
 def strict(hint: Any) -> Any:
     """`hint` with its int, float, bool and str replaced, however deep, by ones that follow the coercion rule."""
     if isinstance(hint, type) and hint in _SCALARS:
-        return _SCALARS[hint]
+        return Annotated[hint, Strict(), _SCALARS[hint]]
     origin, args = get_origin(hint), get_args(hint)
+    if origin is Annotated and isinstance(args[0], type) and args[0] in _SCALARS:
+        # The rich value is unwrapped outside of the given constraints, so that they see the number or the text.
+        inner = (args[0], Strict(), *args[1:], _SCALARS[args[0]])
+        return Annotated[inner]  # pyright: ignore[reportInvalidTypeForm]
     if origin is Annotated:
         return Annotated[(strict(args[0]), *args[1:])]  # pyright: ignore[reportInvalidTypeForm]
     if origin in (Union, types.UnionType):
@@ -227,11 +231,11 @@ def _as_bool(value: Any) -> Any:
     return inner if isinstance(inner, bool) else value
 
 
-_SCALARS: dict[type, Any] = {
-    int: Annotated[int, BeforeValidator(_as_integer), Strict()],
-    float: Annotated[float, BeforeValidator(_as_number), Strict()],
-    str: Annotated[str, BeforeValidator(_as_text), Strict()],
-    bool: Annotated[bool, BeforeValidator(_as_bool), Strict()],
+_SCALARS = {
+    int: BeforeValidator(_as_integer),
+    float: BeforeValidator(_as_number),
+    str: BeforeValidator(_as_text),
+    bool: BeforeValidator(_as_bool),
 }
 _CONTAINERS = frozenset(
     [list, tuple, dict, set, frozenset]

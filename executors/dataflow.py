@@ -11,16 +11,16 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal, Protocol, TypeAlias, assert_never, cast
 
-from engine import BraidError
 from executors.entries import FINAL, Entry, Key, Slot
 from executors.graph import TaskGraph, revive
-from executors.nodes import Answer, Ask, Expr, ListOf, Map, NodeState, Ref, Think, ToolCall
+from executors.nodes import Answer, Ask, Expr, Guard, ListOf, Map, NodeState, Ref, Think, ToolCall
 from executors.values import (
     SKIPPED,
     ExpressionError,
     ItemError,
     ReferenceError_,
     evaluate_with,
+    explain,
     preview,
     resolve_path,
     truth,
@@ -37,6 +37,8 @@ _STATUS: dict[NodeState, Status] = {
     "blocked": "block",
     "cancelled": "block",
 }
+
+_ENDED: dict[NodeState, str] = {"failed": "failed", "blocked": "is blocked", "cancelled": "was cancelled"}
 
 
 class Host(Protocol):
@@ -226,27 +228,34 @@ class Dataflow:
             self._stage_ready(entry)
 
     def _stage_ready(self, entry: Entry) -> None:
+        """Everything that the current stage reads is settled: go on to the next stage, or out."""
         guards = entry.node.guards
         while True:
             broken = self._broken(entry)
             if broken is not None:
                 self._settle(entry, "blocked", None, broken)
                 return
+            at_inputs = entry.stage == len(guards)
+            args: Any = None
             try:
-                if entry.stage == len(guards):
-                    self._inputs_ready(entry)
-                    return
-                guard = guards[entry.stage]
-                value = evaluate_with(guard.condition, lambda ref: self._read(entry, ref))
-                holds = value is not SKIPPED and truth(value) == guard.expected
-            except (
-                Exception
-            ) as error:  # of an expression, or of a property or short form of a value: the node's failure
-                self._fail(entry, error)
+                # Evaluating runs properties and short forms of values, which are others' code: what they raise fails the node.
+                if at_inputs:
+                    skip, args = self._inputs(entry)
+                else:
+                    skip = self._refusal(entry, guards[entry.stage])
+            except Exception as error:
+                entry.exception = error
+                self._settle(entry, "failed", None, explain(error))
                 return
-            if not holds:
-                why = "its condition reads a skipped node" if value is SKIPPED else "its condition says no"
-                self._settle(entry, "skipped", None, why)
+            if skip is not None:
+                self._settle(entry, "skipped", None, skip)
+                return
+            if at_inputs:
+                if isinstance(entry.node.op, Map):
+                    self._expand(entry, args)
+                else:
+                    entry.args = args
+                    self.host.ready(entry)
                 return
             entry.stage += 1
             if entry.stages[entry.stage]:
@@ -254,37 +263,35 @@ class Dataflow:
                 return
 
     def _broken(self, entry: Entry) -> str | None:
+        """Why something that the current stage reads is not there, down to the node that failed."""
         for key in entry.stages[entry.stage]:
             if self._look(key)[0] == "block":
-                name = key[0] if key[1] is None else f"{key[0]}[{key[1]}]"
                 causes = [b for b in self.graph.slots[key[0]].binders if _STATUS[b.state] == "block"]
-                return f"{name} is not there: {preview(causes[0].error or causes[0].state) if causes else 'it failed'}"
+                cause = causes[0] if causes else None
+                if cause is None:
+                    return f"needs {key[0]}[{key[1]}], which is not there"
+                if cause.state == "blocked" and cause.error:
+                    return cause.error
+                return f"needs {key[0]}, which {_ENDED[cause.state]}: {preview(cause.error or cause.state)}"
         return None
 
-    def _fail(self, entry: Entry, error: Exception) -> None:
-        entry.exception = error
-        self._settle(
-            entry,
-            "failed",
-            None,
-            str(error) if isinstance(error, BraidError) else f"{type(error).__name__}: {error}",
-        )
+    def _refusal(self, entry: Entry, guard: Guard) -> str | None:
+        value = evaluate_with(guard.condition, lambda ref: self._read(entry, ref))
+        if value is SKIPPED:
+            return "its condition reads a skipped node"
+        return None if truth(value) == guard.expected else "its condition says no"
 
-    def _inputs_ready(self, entry: Entry) -> None:
+    def _inputs(self, entry: Entry) -> tuple[str | None, Any]:
+        """Why the node is skipped, or None and its evaluated inputs."""
         op = entry.node.op
         if isinstance(op, Map):
-            self._expand(entry, op)
-            return
+            items = self._items(entry, op)
+            return ("its list was skipped", None) if items is SKIPPED else (None, items)
         if entry.parent is not None and self._item_is_skipped(entry):
             entry.dropped = True
-            self._settle(entry, "skipped", None, "its item was skipped")
-            return
+            return "its item was skipped", None
         args = self._arguments(entry, op)
-        if args is SKIPPED:
-            self._settle(entry, "skipped", None, "it reads a skipped node")
-            return
-        entry.args = args
-        self.host.ready(entry)
+        return ("it reads a skipped node", None) if args is SKIPPED else (None, args)
 
     def _item_is_skipped(self, entry: Entry) -> bool:
         parent = entry.parent
@@ -342,16 +349,14 @@ class Dataflow:
         except ReferenceError_ as error:
             raise ReferenceError_(f"{label_of(ref)}: {error}") from None
 
-    def _expand(self, entry: Entry, op: Map) -> None:
-        literal = isinstance(op.over, ListOf)
-        items: Any = (
-            op.over.items
-            if isinstance(op.over, ListOf)
-            else evaluate_with(op.over, lambda ref: self._read(entry, ref))
-        )
+    def _items(self, entry: Entry, op: Map) -> Any:
+        """The items that the map is over: expressions of a literal list, else values; or `SKIPPED`."""
+        if isinstance(op.over, ListOf):
+            items: Any = op.over.items
+        else:
+            items = evaluate_with(op.over, lambda ref: self._read(entry, ref))
         if items is SKIPPED:
-            self._settle(entry, "skipped", None, "its list was skipped")
-            return
+            return items
         if not isinstance(items, (list, tuple)):
             raise ExpressionError(f"a map needs a list, got {preview(items, 60)!r} ({type(items).__name__})")
         count = len(cast("Sequence[Any]", items))
@@ -360,22 +365,18 @@ class Dataflow:
                 f"a map over {count} items; the limit is {self.max_map_items} (max_map_items)"
             )
         if len(self.graph.entries) + count > self.max_nodes:
-            raise ExpressionError(
-                f"{count} more nodes would pass the limit of {self.max_nodes} nodes (max_nodes)"
-            )
-        children = self.graph.add_children(entry, cast("Sequence[Any]", items), literal=literal)
+            raise ExpressionError(f"{count} more nodes would pass the limit of {self.max_nodes} (max_nodes)")
+        return cast("Sequence[Any]", items)
+
+    def _expand(self, entry: Entry, items: Sequence[Any]) -> None:
+        op = entry.node.op
+        assert isinstance(op, Map)
+        children = self.graph.add_children(entry, items, literal=isinstance(op.over, ListOf))
         entry.state = "running"
         self.host.expanded(entry, children)
         for child in children:
             child.epoch += 1
             self._advance(child)
-        # Readers of an item that the list does not have must hear so, and those of `xs[-1]` where it is.
-        if entry.node.name is not None:
-            slot = self.graph.slots[entry.node.name]
-            for index in list(slot.item_waiters):
-                if not -count <= index < count:
-                    continue
-                self._flush_item(slot, entry.node.name, index)
         if not children:
             self._close_map(entry)
 

@@ -20,10 +20,19 @@ class Narrator:
 
     def __init__(self, graph: TaskGraph, emit: Emit) -> None:
         self.graph = graph
-        self.emit = emit
+        self.emit: Emit | None = emit
+
+    def _say(self, event: Event) -> None:
+        if self.emit is None:
+            return
+        try:
+            self.emit(event)
+        except BaseException:
+            self.emit = None  # its error ends the run; it hears no more of what that brings about
+            raise
 
     def patched(self, patch: GraphPatch, added: Sequence[Entry]) -> None:
-        self.emit(
+        self._say(
             events.PlanPatched(
                 version=self.graph.version,
                 added=tuple([entry.node.id for entry in added]),
@@ -36,7 +45,7 @@ class Narrator:
 
     def added(self, entry: Entry) -> None:
         node = entry.node
-        self.emit(
+        self._say(
             events.NodeAdded(
                 node=node.id,
                 op=cast("events.OpKind", op_kind(node)),
@@ -51,41 +60,32 @@ class Narrator:
         )
 
     def started(self, entry: Entry) -> None:
-        self.emit(events.NodeStarted(node=entry.node.id, at=entry.started or 0.0))
+        self._say(events.NodeStarted(node=entry.node.id, at=entry.started or 0.0))
 
     def settled(self, entry: Entry, at: float) -> None:
         node, seconds, why = entry.node.id, entry.seconds, entry.error or ""
         match entry.state:
             case "done":
                 end = entry.finished if entry.finished is not None else at
-                self.emit(
+                self._say(
                     events.NodeFinished(node=node, at=end, seconds=seconds, result=preview(entry.value))
                 )
             case "failed":
-                self.emit(events.NodeFailed(node=node, at=at, seconds=seconds, error=why))
+                self._say(events.NodeFailed(node=node, at=at, seconds=seconds, error=why))
             case "skipped":
-                self.emit(events.NodeSkipped(node=node, reason=why))
+                self._say(events.NodeSkipped(node=node, reason=why))
             case "blocked":
-                self.emit(events.NodeBlocked(node=node, reason=why))
+                self._say(events.NodeBlocked(node=node, reason=why))
             case "cancelled":
-                self.emit(events.NodeCancelled(node=node, at=at, seconds=seconds, reason=why))
+                self._say(events.NodeCancelled(node=node, at=at, seconds=seconds, reason=why))
             case "pending" | "running":
                 pass
 
     def retried(self, entry: Entry, attempt: int, error: BraidError, wait: float) -> None:
-        self.emit(events.NodeRetried(node=entry.node.id, attempt=attempt, error=str(error), wait=wait))
+        self._say(events.NodeRetried(node=entry.node.id, attempt=attempt, error=str(error), wait=wait))
 
     def abandoned(self, entry: Entry, tool: str, seconds: float) -> None:
-        self.emit(events.ToolAbandoned(node=entry.node.id, tool=tool, seconds=seconds))
+        self._say(events.ToolAbandoned(node=entry.node.id, tool=tool, seconds=seconds))
 
     def out_of_budget(self, error: BudgetExceededError) -> None:
-        self.emit(events.BudgetExceeded(limit=error.limit, scope=error.scope, message=str(error)))
-
-
-def explain(error: BaseException) -> str:
-    """What a failure says: our own errors speak for themselves, others need their kind."""
-    text = str(error)
-    if isinstance(error, BraidError) and text:
-        return text
-    kind = type(error).__name__
-    return f"{kind}: {text}" if text else kind
+        self._say(events.BudgetExceeded(limit=error.limit, scope=error.scope, message=str(error)))

@@ -29,7 +29,7 @@ from executors.admission import Admission
 from executors.dataflow import Dataflow
 from executors.entries import Entry, tool_of
 from executors.graph import GraphError, GraphPatch, TaskGraph
-from executors.narrator import Emit, Narrator, explain
+from executors.narrator import Emit, Narrator
 from executors.nodes import Answer, Ask, Map, Think, ToolCall
 from executors.operations import (
     Approve,
@@ -43,6 +43,7 @@ from executors.operations import (
 from executors.registry import ToolRegistry
 from executors.report import usage_of
 from executors.tools import Tool
+from executors.values import explain
 from reasoning.core import Solution
 
 
@@ -157,6 +158,7 @@ class _Run:
         self.streaming = False
         self.feeder: asyncio.Task[None] | None = None
         self.feeding = False
+        self.enough = False
         self.closing = False
         self.parked: dict[Entry, int] = {}
         self.answers: list[Entry] = []
@@ -394,6 +396,8 @@ class _Run:
         try:
             async for patch in patches:
                 self.graph.apply(patch)
+                if self.enough:
+                    break
                 await asyncio.sleep(0)  # a stream that never waits must not keep nodes from starting
         except asyncio.CancelledError:
             task = asyncio.current_task()
@@ -417,6 +421,7 @@ class _Run:
             self._stream_ended()
 
     def _close_stream(self) -> None:
+        self.enough = True
         feeder = self.feeder
         if feeder is None or feeder is asyncio.current_task():
             return

@@ -157,6 +157,15 @@ def preview(value: Any, limit: int = 200) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
+def explain(error: BaseException) -> str:
+    """What a failure says: our own errors speak for themselves, others need their kind."""
+    text = str(error)
+    if isinstance(error, BraidError) and text:
+        return text
+    kind = type(error).__name__
+    return f"{kind}: {text}" if text else kind
+
+
 def resolve_path(value: Any, path: Sequence[str | int]) -> Any:
     """Follow `path` into `value`: a text step is an attribute or a key, a whole number an index (negative from the end).
 

@@ -7,8 +7,7 @@ readable by name; the planner is told why. What a planner that gives up has plan
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +15,6 @@ from engine import Budget, Engine, Event, Message
 from executors import (
     Approve,
     AskPerson,
-    GraphPatch,
     Limits,
     RunOutcome,
     TaskGraph,
@@ -26,6 +24,7 @@ from executors import (
 )
 from orchestrator.events import RoundFinished, RoundStarted, StopReason
 from orchestrator.feedback import why_again
+from orchestrator.planning import plan_patches
 from planner import LLMPlanner, PlanningError, PlanTask, run_root
 
 
@@ -78,7 +77,7 @@ async def run_rounds(job: Job, emit: Callable[[Event], None]) -> Ending:
         gave_up: list[PlanningError] = []
         outcome = await run_graph(
             graph,
-            _to_the_end(planner.patches(task, emit=emit), gave_up),
+            plan_patches(planner, task, emit=emit, gave_up=gave_up),
             tools=job.tools,
             engine=job.engine,
             root=root,
@@ -113,18 +112,6 @@ async def run_rounds(job: Job, emit: Callable[[Event], None]) -> Ending:
         stopped=stopped,
         reason=reason,
     )
-
-
-async def _to_the_end(
-    patches: AsyncGenerator[GraphPatch], gave_up: list[PlanningError]
-) -> AsyncGenerator[GraphPatch]:
-    """`patches`, where a planner that gives up ends its plan instead of the run: what it has started may finish."""
-    async with aclosing(patches):
-        try:
-            async for patch in patches:
-                yield patch
-        except PlanningError as error:
-            gave_up.append(error)
 
 
 def plan_task(job: Job, graph: TaskGraph, *, round: int = 0, feedback: str = "") -> PlanTask:

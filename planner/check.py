@@ -357,7 +357,7 @@ class PlanChecker:
         if spec is None:
             self._unknown_tool(call)
         parameters = list(spec.parameters.get("properties", {}))
-        extra = spec.parameters.get("additionalProperties")
+        extra = spec.parameters.get("additionalProperties", False)
         typed = Typed.of(spec.parameters)
         given: dict[str, Expr] = {}
         positional = [arg for arg in args if arg.keyword is None]
@@ -373,7 +373,7 @@ class PlanChecker:
                 self._fail(
                     arg.place, f"the argument `{name}` is given twice", "give it once, by place or by name"
                 )
-            if name not in parameters and not extra:
+            if name not in parameters and extra is False:
                 guess = near(name, [p for p in parameters if p not in given])
                 told = f"did you mean `{guess}`? " if guess else ""
                 self._fail(

@@ -175,10 +175,10 @@ class PlanParser:
                 levels.append(_Level(line.indent, header.arm))
                 return levels[-1]
             self._close_header(out)
+        deeper = line.indent > levels[-1].indent
         while len(levels) > 1 and line.indent < levels[-1].indent:
             levels.pop()
         if line.indent != levels[-1].indent:
-            deeper = line.indent > levels[-1].indent
             raise self._error(
                 line,
                 "unexpected indentation" if deeper else "this indentation matches no line above",

@@ -7,6 +7,7 @@ looked at once. Markdown fences, prose before and after the plan, thinking block
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -25,7 +26,7 @@ _THINK_CLOSE = re.compile(r"</think(?:ing)?>")
 _STRING_END = {quote: re.compile(rf"(?:\\.|(?!{quote})[^\\])*{quote}") for quote in ('"', "'", '"""', "'''")}
 _STATEMENT_START = re.compile(
     r"""\s*(?:
-        [^\W\d]\w*\s*(?:,\s*[^\W\d]\w*\s*)*(?::\s*[\w.]+(?:\[[^\]]*\])?\s*)?[-+*/]?=(?!=) # a name is bound
+        [^\W\d][\w.]*(?:\[\w*\])?\s*(?:,\s*[^\W\d]\w*\s*)*(?::\s*[\w.]+(?:\[[^\]]*\])?\s*)?[-+*/]?=(?!=) # a name is bound
       | [^\W\d]\w*(?:\.\w+)*\(                                           # a call
       | if\b.*[:(\[] | elif\b | else\s*:                                # a branch
       | \[.*\( | \[\s*$                                                  # a map without a name
@@ -91,8 +92,11 @@ class LineReader:
         self._offset = 0
         self._statement: _Statement | None = None
 
-    def feed(self, chunk: str) -> list[LogicalLine | PlanSyntaxError]:
-        """Take the next characters; give the logical lines that they complete, and located errors."""
+    def feed(self, chunk: str) -> Iterator[LogicalLine | PlanSyntaxError]:
+        """Take the next characters; give the logical lines that they complete, and located errors.
+
+        A generator, to be run to its end: what the caller makes of one line decides how the next one is read.
+        """
         out: list[LogicalLine | PlanSyntaxError] = []
         start = 0
         while start < len(chunk) and not self.ended:
@@ -113,9 +117,10 @@ class LineReader:
                 self._offset += 1
                 self._skip_line_feed = found.group() == "\r"
                 self._end_line(out)
-        return out
+            yield from out
+            out.clear()
 
-    def finish(self) -> list[LogicalLine | PlanSyntaxError]:
+    def finish(self) -> Iterator[LogicalLine | PlanSyntaxError]:
         """No more characters will come: give what the last line holds, and what was left open."""
         out: list[LogicalLine | PlanSyntaxError] = []
         if not self.ended:
@@ -123,7 +128,7 @@ class LineReader:
                 self._end_line(out)
             self._leave_open(out)
             self.ended = True
-        return out
+        yield from out
 
     def _hold(self, piece: str, out: list[LogicalLine | PlanSyntaxError]) -> None:
         if self._discarding:
@@ -133,7 +138,7 @@ class LineReader:
         held = self._statement.size if self._statement else 0
         if held + self._pending_size > self._limit:
             first = self._statement.line if self._statement else self._line + 1
-            head = (self._statement.parts[0] if self._statement else "".join(self._pending))[:60]
+            head = (self._statement.parts[0] if self._statement else "".join(self._pending))[: min(60, self._limit)]
             opened = self._statement.brackets[-1] if self._statement and self._statement.brackets else None
             fix = (
                 f"close the {opened[0]!r} of line {opened[1]}, column {opened[2]}"
@@ -286,8 +291,11 @@ class LineReader:
         if not "".join(statement.parts).strip():
             return None
         white = first[: len(first) - len(body)]
+        text = "\n".join([body, *statement.parts[1:]]).rstrip()
+        if len(statement.parts) > 1 and not statement.parts[-1].strip():
+            text = text.removesuffix("\\")  # a continuation with nothing on its next line
         return LogicalLine(
-            text="\n".join([body, *statement.parts[1:]]).rstrip(),
+            text=text,
             line=statement.line,
             column=len(white) + 1,
             indent=len(white.expandtabs(8)),

@@ -108,8 +108,8 @@ def _step_one(option: Typed, key: str | int, shown: str) -> Typed | str:
             properties = cast("Schema", schema.get("properties", {}))
             if key in properties:
                 return option.at(properties[cast("str", key)])
-            extra = schema.get("additionalProperties")
-            if not properties or extra:
+            extra = schema.get("additionalProperties", False)
+            if not properties or extra is not False:
                 return option.at(extra)
             has = f"{schema.get('title') or shown} has {', '.join(properties)}"
             if isinstance(key, int):

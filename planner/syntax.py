@@ -627,6 +627,8 @@ def _syntax_fix(message: str, line: str) -> str:
     lowered = message.lower()
     if any(quote in line for quote in "“”„‘’"):
         return "use plain quotes: \" or '"
+    if "null byte" in lowered:
+        return "write plain text without control characters"
     if "f-string" in lowered:
         return "inside the braces of an f-string write only names and fields, with the other kind of quote"
     if "perhaps you forgot a comma" in lowered:

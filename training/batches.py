@@ -69,8 +69,8 @@ class BatchSource:
         seed: int,
         batch_tokens: int,
         mixture: Mixture = Mixture(),
-        easy_pools: int = 6,
-        easy_length: int = 208,
+        easy_pools: int = 12,
+        easy_length: int = 240,
         max_length: int = 768,
     ) -> None:
         self.tokenizer = tokenizer
@@ -86,7 +86,9 @@ class BatchSource:
         limit = self.easy_length if index < self.easy_pools else self.max_length
         rows: list[Encoded] = []
         for number in range(index * POOL, (index + 1) * POOL):
-            row = encode(draw_example(random.Random(f"train/{self.seed}/{number}"), self.mixture), self.tokenizer)
+            row = encode(
+                draw_example(random.Random(f"train/{self.seed}/{number}"), self.mixture), self.tokenizer
+            )
             if len(row.ids) <= limit:
                 rows.append(row)
         rows.sort(key=lambda row: len(row.ids))

@@ -63,17 +63,22 @@ def draw_example(rng: random.Random, mixture: Mixture = Mixture(), *, held_out: 
 def _errands(rng: random.Random) -> Example:
     errands = draw_errands(rng)
     prompt = compact_prompt(errands.question, errands.specs)
-    return Example(prompt, render(errands.program, Toolset()) + STOP, (), tuple(s.name for s in errands.specs))
+    return Example(
+        prompt, render(errands.program, Toolset()) + STOP, (), tuple(s.name for s in errands.specs)
+    )
 
 
 def _question(rng: random.Random, mixture: Mixture, *, held_out: bool) -> Example:
-    world: World = _ATLAS if (real := rng.random() < mixture.atlas) else _INVENTED
-    del real
+    world: World = _ATLAS if rng.random() < mixture.atlas else _INVENTED
     ranker = rng.random() >= mixture.no_ranker
     drawn = draw(rng, world, held_out=held_out, ranker=ranker)
     steps = drawn.program.steps
     attributes = [
-        (step.attribute, "thing" if not isinstance(step.entity, str) else "place", step.attribute not in _NAMED_NOUNS)
+        (
+            step.attribute,
+            "thing" if not isinstance(step.entity, str) else "place",
+            step.attribute not in _NAMED_NOUNS,
+        )
         for step in steps
         if isinstance(step, Lookup)
     ]
@@ -85,7 +90,9 @@ def _question(rng: random.Random, mixture: Mixture, *, held_out: bool) -> Exampl
         ranks=any(isinstance(step, Rank) for step in steps),
     )
     prompt = compact_prompt(drawn.question, box.specs)
-    return Example(prompt, render(drawn.program, box.toolset) + STOP, drawn.entities, _called(drawn.program, box.toolset))
+    return Example(
+        prompt, render(drawn.program, box.toolset) + STOP, drawn.entities, _called(drawn.program, box.toolset)
+    )
 
 
 def _called(program: Builder, toolset: Toolset) -> tuple[str, ...]:

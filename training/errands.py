@@ -13,14 +13,93 @@ from executors.tools import ToolSpec
 from training import names
 from training.toolbox import NUM, STR, Schema, parameters
 
-_VERBS = (
-    "translate send convert book play open close measure water paint clean count mark scan print ship invite call map "
-    "weigh sketch sort bake tune check read sell rent trace file label"
-).split()
-_OBJECTS = "a text|a message|a file|a room|a song|a plant|a part|a parcel|a guest|a page|a photo|a list|a record|a device|an item|a note".split("|")
+_VERBS = [
+    "translate",
+    "send",
+    "convert",
+    "book",
+    "play",
+    "open",
+    "close",
+    "measure",
+    "water",
+    "paint",
+    "clean",
+    "count",
+    "mark",
+    "scan",
+    "print",
+    "ship",
+    "invite",
+    "call",
+    "map",
+    "weigh",
+    "sketch",
+    "sort",
+    "bake",
+    "tune",
+    "check",
+    "read",
+    "sell",
+    "rent",
+    "trace",
+    "file",
+    "label",
+]
+_OBJECTS = [
+    "a text",
+    "a message",
+    "a file",
+    "a room",
+    "a song",
+    "a plant",
+    "a part",
+    "a parcel",
+    "a guest",
+    "a page",
+    "a photo",
+    "a list",
+    "a record",
+    "a device",
+    "an item",
+    "a note",
+]
 _LINKS = ("to", "into", "for", "with", "in", "at", "from")
-_TARGETS = "a language|a person|a place|a colour|a city|a format|a day|a customer|a shelf|a machine|a team|a topic".split("|")
-_PARAMETERS = "text name item subject what file title value target place to language person day unit mode colour key id".split()
+_TARGETS = [
+    "a language",
+    "a person",
+    "a place",
+    "a colour",
+    "a city",
+    "a format",
+    "a day",
+    "a customer",
+    "a shelf",
+    "a machine",
+    "a team",
+    "a topic",
+]
+_PARAMETERS = [
+    "text",
+    "name",
+    "item",
+    "subject",
+    "what",
+    "file",
+    "title",
+    "value",
+    "target",
+    "place",
+    "to",
+    "language",
+    "person",
+    "day",
+    "unit",
+    "mode",
+    "colour",
+    "key",
+    "id",
+]
 
 
 @dataclass(frozen=True)
@@ -55,11 +134,20 @@ def draw_errands(rng: random.Random) -> Errands:
         if arity == 2:
             properties[second] = STR
         noun = thing.split()[-1]
-        name = rng.choice((verb, f"{verb}_{noun}", f"do_{verb}", names.identifier(rng), names.identifier(rng)))
+        name = rng.choice(
+            (verb, f"{verb}_{noun}", f"do_{verb}", names.identifier(rng), names.identifier(rng))
+        )
         if name in [spec.name for spec in specs]:
             raise LookupError(f"two tools are called {name!r}")
         text = f"{verb} {thing}" + (f" {link} {target}" if arity == 2 else "")
-        specs.append(ToolSpec(name=name, description=text, parameters=parameters(properties), returns=rng.choice((STR, STR, NUM, {"type": "boolean"}))))
+        specs.append(
+            ToolSpec(
+                name=name,
+                description=text,
+                parameters=parameters(properties),
+                returns=rng.choice((STR, STR, NUM, {"type": "boolean"})),
+            )
+        )
         if index >= count:
             continue
         clause, arguments = f"{verb} {'the ' + noun if arity == 0 else ''}".strip(), []
@@ -70,7 +158,11 @@ def draw_errands(rng: random.Random) -> Errands:
             elif result is not None and rng.random() < 0.5:
                 clause, arguments = f"{clause} {rng.choice(('the result', 'that', 'it'))}", [result]
             else:
-                value = names.proper_name(rng) if rng.random() < 0.5 else " ".join(names.word(rng) for _ in range(rng.randint(1, 4)))
+                value = (
+                    names.proper_name(rng)
+                    if rng.random() < 0.5
+                    else " ".join(names.word(rng) for _ in range(rng.randint(1, 4)))
+                )
                 quote = rng.choice(("", "", '"', "'")) if "'" not in value else ""
                 clause, arguments = f"{clause} {quote}{value}{quote}", [value]
             if arity == 2:

@@ -10,14 +10,103 @@ from evals.planning_set.attributes import CHAINS, NAMED, NUMERIC, Attribute
 from evals.planning_set.world import Article, Chain, Fact, Thing, choose_attribute
 from training import names
 
-_QUANTITIES = (
-    "temperature cost price age score rating budget voltage output capacity strength pressure volume revenue frequency "
-    "humidity salinity altitude brightness hardness acidity mileage rainfall width thickness radius power energy profit "
-    "debt income memory duration delay distance range turnover yield wavelength salary rank footprint visitors"
-).split()
-_QUALIFIERS = "average maximum minimum annual mean total estimated surface net gross daily official current peak".split()
-_KINDS = "thing item device company species product city machine crop team metal liquid project planet engine book film school".split()
-_NAMED_NOUNS = "founder author colour director owner inventor mayor manager birthplace genre sponsor maker motto president".split()
+_QUANTITIES = [
+    "temperature",
+    "cost",
+    "price",
+    "age",
+    "score",
+    "rating",
+    "budget",
+    "voltage",
+    "output",
+    "capacity",
+    "strength",
+    "pressure",
+    "volume",
+    "revenue",
+    "frequency",
+    "humidity",
+    "salinity",
+    "altitude",
+    "brightness",
+    "hardness",
+    "acidity",
+    "mileage",
+    "rainfall",
+    "width",
+    "thickness",
+    "radius",
+    "power",
+    "energy",
+    "profit",
+    "debt",
+    "income",
+    "memory",
+    "duration",
+    "delay",
+    "distance",
+    "range",
+    "turnover",
+    "yield",
+    "wavelength",
+    "salary",
+    "rank",
+    "footprint",
+    "visitors",
+]
+_QUALIFIERS = [
+    "average",
+    "maximum",
+    "minimum",
+    "annual",
+    "mean",
+    "total",
+    "estimated",
+    "surface",
+    "net",
+    "gross",
+    "daily",
+    "official",
+    "current",
+    "peak",
+]
+_KINDS = [
+    "thing",
+    "item",
+    "device",
+    "company",
+    "species",
+    "product",
+    "city",
+    "machine",
+    "crop",
+    "team",
+    "metal",
+    "liquid",
+    "project",
+    "planet",
+    "engine",
+    "book",
+    "film",
+    "school",
+]
+_NAMED_NOUNS = [
+    "founder",
+    "author",
+    "colour",
+    "director",
+    "owner",
+    "inventor",
+    "mayor",
+    "manager",
+    "birthplace",
+    "genre",
+    "sponsor",
+    "maker",
+    "motto",
+    "president",
+]
 _UNITS = ("m", "km", "km2", "kg", "km/h", "people", "years", "m/s", "°C", "")
 
 
@@ -32,7 +121,9 @@ class Invented:
         return attribute, self._things(rng, rng.choice(attribute.kinds), [attribute], count)
 
     def measured(self, rng: random.Random, count: int) -> list[tuple[Attribute, Thing]]:
-        return [(attribute, things[0]) for attribute, things in (self.comparable(rng, 1) for _ in range(count))]
+        return [
+            (attribute, things[0]) for attribute, things in (self.comparable(rng, 1) for _ in range(count))
+        ]
 
     def named(self, rng: random.Random, count: int) -> tuple[Attribute, list[Thing]]:
         attribute = rng.choice(NAMED)
@@ -53,7 +144,12 @@ class Invented:
         kinds = set(wanted[0].kinds).intersection(*(a.kinds for a in wanted))
         things = self._things(rng, rng.choice(sorted(kinds)), wanted, count)
         return [
-            Thing(t.name, t.kind, t.article, {n: (v, "km" if n == "length" else u) for n, (v, u) in t.facts.items()})
+            Thing(
+                t.name,
+                t.kind,
+                t.article,
+                {n: (v, "km" if n == "length" else u) for n, (v, u) in t.facts.items()},
+            )
             for t in things
         ]
 
@@ -61,12 +157,20 @@ class Invented:
         if rng.random() >= self.odd_attributes:
             return choose_attribute(rng, NUMERIC)
         pick = rng.random()
-        noun = rng.choice(_QUANTITIES) if pick < 0.5 else f"{rng.choice(_QUALIFIERS)} {rng.choice(_QUANTITIES)}"
+        noun = (
+            rng.choice(_QUANTITIES) if pick < 0.5 else f"{rng.choice(_QUALIFIERS)} {rng.choice(_QUANTITIES)}"
+        )
         if pick > 0.8:
-            noun = names.word(rng, accents=0.0) if pick < 0.9 else f"{names.word(rng, accents=0.0)} {rng.choice(_QUANTITIES)}"
+            noun = (
+                names.word(rng, accents=0.0)
+                if pick < 0.9
+                else f"{names.word(rng, accents=0.0)} {rng.choice(_QUANTITIES)}"
+            )
         return Attribute(noun=noun, kinds=(rng.choice(_KINDS),))
 
-    def _things(self, rng: random.Random, kind: str, attributes: Sequence[Attribute], count: int) -> list[Thing]:
+    def _things(
+        self, rng: random.Random, kind: str, attributes: Sequence[Attribute], count: int
+    ) -> list[Thing]:
         things: dict[str, Thing] = {}
         while len(things) < count:
             name, article = names.thing_name(rng, kind)

@@ -91,7 +91,9 @@ def invented_examples(n: int, *, seed: int, held_out: bool) -> list[Example]:
     return [draw_example(random.Random(f"measure/{seed}/{i}"), mixture, held_out=held_out) for i in range(n)]
 
 
-def atlas_examples(split: Split, n: int, *, seed: int, tools: Sequence[ToolSpec] | None = None) -> list[Example]:
+def atlas_examples(
+    split: Split, n: int, *, seed: int, tools: Sequence[ToolSpec] | None = None
+) -> list[Example]:
     """Samples of the planning set for the built-in tools (or `tools` of the same names)."""
     specs = builtin_toolbox() if tools is None else tools
     return [
@@ -122,10 +124,16 @@ def _spans(text: str, part: str, left: int = 0, right: int = 0) -> list[tuple[in
     return spans
 
 
-def _copied(tokenizer: PreTrainedTokenizerFast, plan: str, right: Sequence[bool], spans: Sequence[tuple[int, int]]) -> int:
-    offsets: list[tuple[int, int]] = tokenizer(plan, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
+def _copied(
+    tokenizer: PreTrainedTokenizerFast, plan: str, right: Sequence[bool], spans: Sequence[tuple[int, int]]
+) -> int:
+    offsets: list[tuple[int, int]] = tokenizer(plan, add_special_tokens=False, return_offsets_mapping=True)[
+        "offset_mapping"
+    ]
     count = 0
     for start, end in spans:
-        inside = [ok for ok, (first, last) in zip(right, offsets, strict=True) if first < end and last > start]
+        inside = [
+            ok for ok, (first, last) in zip(right, offsets, strict=True) if first < end and last > start
+        ]
         count += all(inside)
     return count

@@ -24,7 +24,9 @@ SPECIAL = (PAD, STOP, TOOLS, QUESTION, PLAN)
 _PIECES = r"[\p{L}\p{M}]+|\p{N}|[^\p{L}\p{M}\p{N}\n]*\n|[^\p{L}\p{M}\p{N}\n]+"
 
 
-def train_tokenizer(*, vocab_size: int = 2048, examples: int = 12_000, seed: int = 0) -> PreTrainedTokenizerFast:
+def train_tokenizer(
+    *, vocab_size: int = 2048, examples: int = 12_000, seed: int = 0
+) -> PreTrainedTokenizerFast:
     """A tokenizer trained on the text of `examples` training examples; the same for the same seed."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(

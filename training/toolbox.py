@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from evals.planning_set.program import LookupTool, RankTool, Style, Toolset
+from executors.registry import builtin_tools
 from executors.tools import ToolSpec
 from training import names
 
@@ -19,10 +20,31 @@ Schema = dict[str, Any]
 STR: Schema = {"type": "string"}
 NUM: Schema = {"type": "number"}
 
-_SEARCH_NAMES = (
-    "lookup look_up find find_fact wiki wikipedia encyclopedia fetch_fact get_fact query ask_atlas atlas knowledge facts "
-    "retrieve fact_search search_facts web_search google reference get_info find_info almanac"
-).split()
+_SEARCH_NAMES = [
+    "lookup",
+    "look_up",
+    "find",
+    "find_fact",
+    "wiki",
+    "wikipedia",
+    "encyclopedia",
+    "fetch_fact",
+    "get_fact",
+    "query",
+    "ask_atlas",
+    "atlas",
+    "knowledge",
+    "facts",
+    "retrieve",
+    "fact_search",
+    "search_facts",
+    "web_search",
+    "google",
+    "reference",
+    "get_info",
+    "find_info",
+    "almanac",
+]
 _SEARCH_TEXT = (
     "look up one fact, such as the height of a mountain",
     "look up a fact in the atlas",
@@ -40,7 +62,19 @@ _SEARCH_TEXT = (
     "fetch a number or a name from a reference work",
     "",
 )
-_CALC_NAMES = "calc compute evaluate math arithmetic eval_math calculator do_math solve evaluate_expression number_cruncher".split()
+_CALC_NAMES = [
+    "calc",
+    "compute",
+    "evaluate",
+    "math",
+    "arithmetic",
+    "eval_math",
+    "calculator",
+    "do_math",
+    "solve",
+    "evaluate_expression",
+    "number_cruncher",
+]
 _CALC_TEXT = (
     "evaluate arithmetic",
     "evaluate an arithmetic expression",
@@ -54,7 +88,19 @@ _CALC_TEXT = (
     "calculator for plain arithmetic",
     "",
 )
-_RANK_NAMES = "sort_by order sort rank_by sort_names leaderboard ranking order_by rank_names sort_items arrange".split()
+_RANK_NAMES = [
+    "sort_by",
+    "order",
+    "sort",
+    "rank_by",
+    "sort_names",
+    "leaderboard",
+    "ranking",
+    "order_by",
+    "rank_names",
+    "sort_items",
+    "arrange",
+]
 _RANK_TEXT = (
     "sort names by their values",
     "rank names by value",
@@ -74,24 +120,105 @@ _ORDERS = (
     ("down", "up"),
     ("decreasing", "increasing"),
 )
-_ENTITY_PARAMETERS = "entity name subject thing topic item of about title target place object".split()
-_ATTRIBUTE_PARAMETERS = "attribute property field fact what key measure quantity aspect feature".split()
-_QUERY_PARAMETERS = "query query query q text question phrase what term request".split()
-_VALUE_FIELDS = "value value value amount number result quantity figure magnitude data content val answer".split()
-_UNIT_FIELDS = "unit unit unit units measure uom unit_name dimension".split()
-_RECORD_NAMES = "Fact Fact Record Entry Result Item Finding Info Row Value Measurement Answer".split()
-_EXTRA_FIELDS = "title text source name confidence url year id note kind description label page date".split()
+_ENTITY_PARAMETERS = [
+    "entity",
+    "name",
+    "subject",
+    "thing",
+    "topic",
+    "item",
+    "of",
+    "about",
+    "title",
+    "target",
+    "place",
+    "object",
+]
+_ATTRIBUTE_PARAMETERS = [
+    "attribute",
+    "property",
+    "field",
+    "fact",
+    "what",
+    "key",
+    "measure",
+    "quantity",
+    "aspect",
+    "feature",
+]
+_QUERY_PARAMETERS = ["query", "query", "query", "q", "text", "question", "phrase", "what", "term", "request"]
+_VALUE_FIELDS = [
+    "value",
+    "value",
+    "value",
+    "amount",
+    "number",
+    "result",
+    "quantity",
+    "figure",
+    "magnitude",
+    "data",
+    "content",
+    "val",
+    "answer",
+]
+_UNIT_FIELDS = ["unit", "unit", "unit", "units", "measure", "uom", "unit_name", "dimension"]
+_RECORD_NAMES = [
+    "Fact",
+    "Fact",
+    "Record",
+    "Entry",
+    "Result",
+    "Item",
+    "Finding",
+    "Info",
+    "Row",
+    "Value",
+    "Measurement",
+    "Answer",
+]
+_EXTRA_FIELDS = [
+    "title",
+    "text",
+    "source",
+    "name",
+    "confidence",
+    "url",
+    "year",
+    "id",
+    "note",
+    "kind",
+    "description",
+    "label",
+    "page",
+    "date",
+]
 
 _DISTRACTORS: tuple[tuple[str, Mapping[str, Schema], Schema | None, str], ...] = (
-    ("python", {"code": STR}, {"type": "object", "title": "PythonResult", "properties": {"stdout": STR, "value": STR}}, "run Python code"),
+    (
+        "python",
+        {"code": STR},
+        {"type": "object", "title": "PythonResult", "properties": {"stdout": STR, "value": STR}},
+        "run Python code",
+    ),
     ("python", {"code": STR}, STR, "run Python code in a sandbox and return what it prints"),
     ("now", {}, STR, "the current date and time"),
     ("now", {"timezone": STR}, STR, "the current date and time"),
     ("get_weather", {"city": STR}, STR, "the weather in a city"),
-    ("weather", {"location": STR, "day": STR}, {"type": "object", "title": "Weather", "properties": {"temperature": NUM, "sky": STR}}, "weather forecast"),
+    (
+        "weather",
+        {"location": STR, "day": STR},
+        {"type": "object", "title": "Weather", "properties": {"temperature": NUM, "sky": STR}},
+        "weather forecast",
+    ),
     ("translate", {"text": STR, "language": STR}, STR, "translate a text into a language"),
     ("send_email", {"to": STR, "subject": STR, "body": STR}, {"type": "boolean"}, "send an e-mail"),
-    ("convert_currency", {"amount": NUM, "source": STR, "target": STR}, NUM, "convert money between currencies"),
+    (
+        "convert_currency",
+        {"amount": NUM, "source": STR, "target": STR},
+        NUM,
+        "convert money between currencies",
+    ),
     ("stock_price", {"symbol": STR}, NUM, "the price of a share"),
     ("read_file", {"path": STR}, STR, "read a text file"),
     ("write_file", {"path": STR, "content": STR}, None, "write a text file"),
@@ -100,16 +227,47 @@ _DISTRACTORS: tuple[tuple[str, Mapping[str, Schema], Schema | None, str], ...] =
     ("book_flight", {"origin": STR, "destination": STR, "date": STR}, STR, "book a flight"),
     ("news", {"topic": STR}, {"type": "array", "items": STR}, "recent headlines"),
     ("set_alarm", {"time": STR}, None, "set an alarm"),
-    ("random_number", {"low": {"type": "integer"}, "high": {"type": "integer"}}, {"type": "integer"}, "a random number"),
+    (
+        "random_number",
+        {"low": {"type": "integer"}, "high": {"type": "integer"}},
+        {"type": "integer"},
+        "a random number",
+    ),
     ("spell_check", {"text": STR}, STR, "correct the spelling"),
     ("sql", {"statement": STR}, {"type": "array", "items": {"type": "object"}}, "run a database query"),
     ("play_music", {"title": STR}, None, "play a song"),
     ("calendar", {"day": STR}, {"type": "array", "items": STR}, "appointments of a day"),
     ("draw_chart", {"values": {"type": "array", "items": NUM}}, STR, "draw a chart"),
     ("think", {"question": STR}, STR, "reason about a question"),
-    ("route", {"start": STR, "end": STR}, {"type": "array", "items": STR}, "directions from one place to another"),
+    (
+        "route",
+        {"start": STR, "end": STR},
+        {"type": "array", "items": STR},
+        "directions from one place to another",
+    ),
 )
-_ODD_VERBS = "fold polish mark count weave tune trace rinse stack label clean split merge wrap cool heat shift bind tag scan".split()
+_ODD_VERBS = [
+    "fold",
+    "polish",
+    "mark",
+    "count",
+    "weave",
+    "tune",
+    "trace",
+    "rinse",
+    "stack",
+    "label",
+    "clean",
+    "split",
+    "merge",
+    "wrap",
+    "cool",
+    "heat",
+    "shift",
+    "bind",
+    "tag",
+    "scan",
+]
 
 
 @dataclass(frozen=True)
@@ -125,7 +283,14 @@ def parameters(properties: Mapping[str, Schema]) -> Schema:
     return {"type": "object", "properties": dict(properties), "required": required}
 
 
-def draw_toolbox(rng: random.Random, attributes: Sequence[tuple[str, str, bool]], *, ranker: bool, calculator: bool, ranks: bool) -> Toolbox:
+def draw_toolbox(
+    rng: random.Random,
+    attributes: Sequence[tuple[str, str, bool]],
+    *,
+    ranker: bool,
+    calculator: bool,
+    ranks: bool,
+) -> Toolbox:
     """Tools for a question about `attributes`.
 
     Args:
@@ -138,58 +303,68 @@ def draw_toolbox(rng: random.Random, attributes: Sequence[tuple[str, str, bool]]
     odd = mood == "odd"
 
     def named(builtin: str, sensible: Sequence[str]) -> str:
-        if mood == "builtin" or (mood == "sensible" and rng.random() < 0.25):
+        if mood == "sensible" and rng.random() < 0.25:
             return builtin
         return names.identifier(rng) if odd else rng.choice(sensible)
 
     def parameter(builtin: str, sensible: Sequence[str]) -> str:
-        if mood == "builtin":
+        if mood == "sensible" and rng.random() < 0.3:
             return builtin
         return names.identifier(rng) if odd and rng.random() < 0.4 else rng.choice(sensible)
 
-    specs: list[ToolSpec] = []
-    style: Style = "query" if mood == "builtin" else rng.choices(("query", "entity_attribute", "attribute_entity"), (6, 2, 2))[0]
-    general = LookupTool(name=named("search", _SEARCH_NAMES), style=style)
     if mood == "builtin":
-        returns = _record("Fact", ("title", "value", "unit", "text"))
-    else:
-        returns, value, unit = _lookup_result(rng, odd)
-        general = LookupTool(name=general.name, style=style, value_field=value, unit_field=unit)
+        return _builtin_box(rng, attributes, ranker=ranker, calculator=calculator, ranks=ranks)
+    specs: list[ToolSpec] = []
+    style: Style = rng.choices(("query", "entity_attribute", "attribute_entity"), (6, 2, 2))[0]
+    general = LookupTool(name=named("search", _SEARCH_NAMES), style=style)
+    returns, value, unit = _lookup_result(rng, odd)
+    general = LookupTool(name=general.name, style=style, value_field=value, unit_field=unit)
     if style == "query":
         properties = {parameter("query", _QUERY_PARAMETERS): STR}
     else:
         pair = rng.choice(_ENTITY_PARAMETERS), rng.choice(_ATTRIBUTE_PARAMETERS)
-        properties = {name: STR for name in (pair if style == "entity_attribute" else pair[::-1])}
+        properties = dict.fromkeys(pair if style == "entity_attribute" else pair[::-1], STR)
     if rng.random() < 0.06:
-        properties[rng.choice(("limit", "top_k", "max_results"))] = {"type": "integer", "default": rng.choice((1, 3, 5, 10))}
-    general_spec = ToolSpec(name=general.name, description=_text(rng, _SEARCH_TEXT), parameters=parameters(properties), returns=returns)
+        properties[rng.choice(("limit", "top_k", "max_results"))] = {
+            "type": "integer",
+            "default": rng.choice((1, 3, 5, 10)),
+        }
+    general_spec = ToolSpec(
+        name=general.name,
+        description=_text(rng, _SEARCH_TEXT),
+        parameters=parameters(properties),
+        returns=returns,
+    )
 
     specific: dict[str, LookupTool] = {}
-    if rng.random() < (0.04 if mood == "builtin" else 0.4):
-        for noun, kind, numeric in dict.fromkeys(attributes):
-            if rng.random() < 0.75:
-                tool, spec = _specific(rng, noun, kind, numeric, odd)
-                if tool.name not in [s.name for s in specs]:
-                    specific[noun] = tool
-                    specs.append(spec)
+    if rng.random() < 0.35:
+        specific, specs = _specifics(rng, attributes, odd)
     if any(noun not in specific for noun, _, _ in attributes) or rng.random() < 0.5:
         specs.append(general_spec)
 
     calculate = named("calculate", _CALC_NAMES)
     if calculator or rng.random() < 0.85:
         name = parameter("expression", ("expression", "formula", "expr", "input", "text", "sum"))
-        specs.append(ToolSpec(name=calculate, description=_text(rng, _CALC_TEXT), parameters=parameters({name: STR}), returns=NUM))
+        number = rng.choice((NUM, NUM, {"type": "integer"}, STR, {"anyOf": [{"type": "integer"}, NUM]}))
+        specs.append(
+            ToolSpec(
+                name=calculate,
+                description=_text(rng, _CALC_TEXT),
+                parameters=parameters({name: STR}),
+                returns=number,
+            )
+        )
 
     rank: RankTool | None = None
     if ranks or (ranker and rng.random() < 0.85):
-        rank, spec = _ranker(rng, named("rank", _RANK_NAMES), builtin=mood == "builtin", parameter=parameter)
+        rank, spec = _ranker(rng, named("rank", _RANK_NAMES), parameter=parameter)
         specs.append(spec)
 
     toolset = Toolset(general=general, specific=specific, calculate=calculate, rank=rank)
     taken = {spec.name for spec in specs}
     if len(taken) < len(specs):
         raise LookupError("two tools drew the same name")
-    specs += _others(rng, taken, room=7 - len(specs), mood=mood)
+    specs += _others(rng, taken, room=7 - len(specs), odd=odd)
     rng.shuffle(specs)
     return Toolbox(toolset, specs)
 
@@ -200,7 +375,7 @@ def _text(rng: random.Random, options: Sequence[str]) -> str:
 
 
 def _record(title: str, fields: Sequence[str]) -> Schema:
-    return {"type": "object", "title": title, "properties": {name: STR for name in fields}}
+    return {"type": "object", "title": title, "properties": dict.fromkeys(fields, STR)}
 
 
 def _lookup_result(rng: random.Random, odd: bool) -> tuple[Schema, str | None, str | None]:
@@ -218,17 +393,39 @@ def _lookup_result(rng: random.Random, odd: bool) -> tuple[Schema, str | None, s
     else:
         extra = rng.sample(_EXTRA_FIELDS, rng.randint(0, 2))
         fields = [value, *extra] if unit is None else [value, unit, *extra]
-        title = names.identifier(rng).capitalize() if odd and rng.random() < 0.4 else rng.choice(_RECORD_NAMES)
+        title = (
+            names.identifier(rng).capitalize() if odd and rng.random() < 0.4 else rng.choice(_RECORD_NAMES)
+        )
     rng.shuffle(fields)
     return _record(title, fields), value, unit
 
 
-def _specific(rng: random.Random, noun: str, kind: str, numeric: bool, odd: bool) -> tuple[LookupTool, ToolSpec]:
+def _specific(
+    rng: random.Random, noun: str, kind: str, numeric: bool, odd: bool
+) -> tuple[LookupTool, ToolSpec]:
     base = "_".join("".join(ch if ch.isalnum() else " " for ch in noun).split())
-    name = rng.choice((base, base, f"get_{base}", f"{base}_of", f"find_{base}", f"lookup_{base}", f"{kind.replace(' ', '_')}_{base}"))
+    name = rng.choice(
+        (
+            base,
+            base,
+            f"get_{base}",
+            f"{base}_of",
+            f"find_{base}",
+            f"lookup_{base}",
+            f"{kind.replace(' ', '_')}_{base}",
+        )
+    )
     if odd and rng.random() < 0.5:
         name = names.identifier(rng)
-    text = rng.choice((f"the {noun} of a {kind}", f"{noun} of a {kind}", f"returns the {noun}", f"look up the {noun} of something", f"get the {noun}"))
+    text = rng.choice(
+        (
+            f"the {noun} of a {kind}",
+            f"{noun} of a {kind}",
+            f"returns the {noun}",
+            f"look up the {noun} of something",
+            f"get the {noun}",
+        )
+    )
     parameter = rng.choice((kind.replace(" ", "_"), "name", rng.choice(_ENTITY_PARAMETERS)))
     value: str | None = None
     unit: str | None = None
@@ -239,68 +436,109 @@ def _specific(rng: random.Random, noun: str, kind: str, numeric: bool, odd: bool
         if value is None and not numeric:
             returns = STR
     tool = LookupTool(name=name, style="entity", value_field=value, unit_field=unit)
-    return tool, ToolSpec(name=name, description=text, parameters=parameters({parameter: STR}), returns=returns)
+    return tool, ToolSpec(
+        name=name, description=text, parameters=parameters({parameter: STR}), returns=returns
+    )
 
 
-def _ranker(rng: random.Random, name: str, *, builtin: bool, parameter: Any) -> tuple[RankTool, ToolSpec]:
+def _ranker(rng: random.Random, name: str, *, parameter: Any) -> tuple[RankTool, ToolSpec]:
     items = parameter("names", ("names", "items", "labels", "things", "keys"))
     values = parameter("values", ("values", "scores", "numbers", "amounts", "weights"))
     order = parameter("order", ("order", "direction", "mode", "how"))
     if len({items, values, order}) < 3:
         items, values, order = "names", "values", "order"
-    down, up = ("descending", "ascending") if builtin else rng.choice(_ORDERS)
-    words = [down, up] if builtin or rng.random() < 0.6 else [up, down]
-    swapped = not builtin and rng.random() < 0.2
+    down, up = rng.choice(_ORDERS)
+    words = [down, up] if rng.random() < 0.6 else [up, down]
+    swapped = rng.random() < 0.2
     listing: Schema = {"type": "array", "items": STR}
     numbers: Schema = {"type": "array", "items": NUM}
     pair = {values: numbers, items: listing} if swapped else {items: listing, values: numbers}
     order_schema: Schema = {"enum": words}
     literals = f'"{down}"', f'"{up}"'
-    if not builtin and rng.random() < 0.12:
+    if rng.random() < 0.12:
         order = rng.choice(("descending", "reverse"))
         order_schema, literals = {"type": "boolean"}, ("True", "False")
-    spec = ToolSpec(name=name, description=_text(rng, _RANK_TEXT), parameters=parameters({**pair, order: order_schema}), returns=listing)
+    if rng.random() < 0.3:
+        order_schema["default"] = words[0] if "enum" in order_schema else rng.choice((True, False))
+    spec = ToolSpec(
+        name=name,
+        description=_text(rng, _RANK_TEXT),
+        parameters=parameters({**pair, order: order_schema}),
+        returns=listing,
+    )
     return RankTool(name=name, descending=literals[0], ascending=literals[1], values_first=swapped), spec
 
 
-def _others(rng: random.Random, taken: set[str], *, room: int, mood: str) -> list[ToolSpec]:
+def _others(rng: random.Random, taken: set[str], *, room: int, odd: bool) -> list[ToolSpec]:
     """Tools that the question does not need."""
     others: list[ToolSpec] = []
-    if mood == "builtin" and rng.random() < 0.6:
-        wanted = [d for d in _DISTRACTORS if d[0] in ("python", "now")]
-        chosen = [rng.choice(wanted[:2]), rng.choice(wanted[2:4])]
-    else:
-        count = min(room, rng.choices((0, 1, 2, 3), (3, 3, 2, 1))[0])
-        chosen = rng.sample(_DISTRACTORS, count)
+    chosen = rng.sample(_DISTRACTORS, min(max(0, room), rng.choices((0, 1, 2, 3), (3, 3, 2, 1))[0]))
     for name, properties, returns, text in chosen:
-        if mood == "odd" and rng.random() < 0.5:
+        if odd and rng.random() < 0.5:
             name = names.identifier(rng)
             if rng.random() < 0.5:
                 text = f"{rng.choice(_ODD_VERBS)} a {names.word(rng, accents=0.0)}"
         if name not in taken and room > 0:
             taken.add(name)
             room -= 1
-            others.append(ToolSpec(name=name, description=text, parameters=parameters(properties), returns=returns))
+            others.append(
+                ToolSpec(name=name, description=text, parameters=parameters(properties), returns=returns)
+            )
     return others
 
 
 def builtin_toolbox() -> list[ToolSpec]:
-    """Tools with the signatures of the built-in ones."""
-    order: Schema = {"enum": ["descending", "ascending"]}
-    names_schema: Schema = {"type": "array", "items": STR}
-    values: Schema = {"type": "array", "items": NUM}
-    return [
-        ToolSpec(
-            name="search",
-            description=_SEARCH_TEXT[0],
-            parameters=parameters({"query": STR}),
-            returns=_record("Fact", ("title", "value", "unit", "text")),
-        ),
-        ToolSpec(name="calculate", description=_CALC_TEXT[0], parameters=parameters({"expression": STR}), returns=NUM),
-        ToolSpec(
-            name="rank",
-            description=_RANK_TEXT[0],
-            parameters=parameters({"names": names_schema, "values": values, "order": order}),
-            returns=names_schema,
-        ),
-    ]
+    """What a planner sees of the built-in tools."""
+    return [tool.spec for tool in builtin_tools()]
+
+
+def _builtin_box(
+    rng: random.Random,
+    attributes: Sequence[tuple[str, str, bool]],
+    *,
+    ranker: bool,
+    calculator: bool,
+    ranks: bool,
+) -> Toolbox:
+    """The built-in tools as they are, now and then described otherwise, with others beside them or some missing."""
+    texts = {"search": _SEARCH_TEXT, "calculate": _CALC_TEXT, "rank": _RANK_TEXT}
+    needed = {"search", *(["calculate"] if calculator else []), *(["rank"] if ranks else [])}
+    specs: list[ToolSpec] = []
+    whole = rng.random() < 0.6
+    for spec in _BUILTIN:
+        if spec.name == "rank" and not ranker:
+            continue
+        if spec.name not in needed and not whole and rng.random() < 0.5:
+            continue
+        if spec.name in texts and rng.random() < 0.35:
+            spec = replace(spec, description=_text(rng, texts[spec.name]))
+        specs.append(spec)
+    specific: dict[str, LookupTool] = {}
+    if rng.random() < 0.08:
+        specific, more = _specifics(rng, attributes, odd=False)
+        specs += more
+    taken = {spec.name for spec in specs}
+    if len(taken) < len(specs):
+        raise LookupError("two tools drew the same name")
+    if rng.random() < 0.15:
+        specs += _others(rng, taken, room=7 - len(specs), odd=False)
+    if rng.random() < 0.7:
+        rng.shuffle(specs)
+    return Toolbox(Toolset(specific=specific, rank=RankTool() if "rank" in taken else None), specs)
+
+
+def _specifics(
+    rng: random.Random, attributes: Sequence[tuple[str, str, bool]], odd: bool
+) -> tuple[dict[str, LookupTool], list[ToolSpec]]:
+    """Tools of their own for some of the attributes."""
+    tools: dict[str, LookupTool] = {}
+    specs: list[ToolSpec] = []
+    for noun, kind, numeric in dict.fromkeys(attributes):
+        if rng.random() < 0.75:
+            tool, spec = _specific(rng, noun, kind, numeric, odd)
+            tools[noun] = tool
+            specs.append(spec)
+    return tools, specs
+
+
+_BUILTIN = tuple(builtin_toolbox())

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -53,7 +52,7 @@ class Recipe:
     warmup: float = 0.01
     decay: float = 0.5
     clip: float = 1.0
-    easy_pools: int = 6
+    easy_pools: int = 12
     compile: bool = True
 
 
@@ -86,7 +85,9 @@ class Trainer:
         matrices = [p for n, p in self.model.named_parameters() if p.ndim == 2 and "embed" not in n]
         others = [p for n, p in self.model.named_parameters() if p.ndim != 2 or "embed" in n]
         self.optimizers: list[torch.optim.Optimizer] = [
-            torch.optim.Muon(matrices, lr=recipe.matrix_rate, momentum=0.95, weight_decay=recipe.weight_decay),
+            torch.optim.Muon(
+                matrices, lr=recipe.matrix_rate, momentum=0.95, weight_decay=recipe.weight_decay
+            ),
             torch.optim.AdamW(others, lr=recipe.vector_rate, betas=(0.9, 0.95), weight_decay=0.0),
         ]
         self.rates = [recipe.matrix_rate, recipe.vector_rate]
@@ -99,9 +100,13 @@ class Trainer:
             easy_pools=recipe.easy_pools,
         )
         self._resume()
-        self._body: Any = torch.compile(self.model.model, dynamic=True) if recipe.compile else self.model.model
+        self._body: Any = (
+            torch.compile(self.model.model, dynamic=True) if recipe.compile else self.model.model
+        )
 
-    def run(self, *, report: Report | None = None, save_every: float = 180.0, stop_after: int | None = None) -> Progress:
+    def run(
+        self, *, report: Report | None = None, save_every: float = 180.0, stop_after: int | None = None
+    ) -> Progress:
         """Train to the end of the recipe, or for `stop_after` more steps.
 
         Args:
@@ -161,7 +166,7 @@ class Trainer:
         }
         fresh = self.folder / "checkpoint.pt.new"
         torch.save(state, fresh)
-        os.replace(fresh, self.folder / "checkpoint.pt")
+        fresh.replace(self.folder / "checkpoint.pt")
 
     def facts(self) -> dict[str, Any]:
         """Recipe and cost of the run, for the model card."""
@@ -179,7 +184,9 @@ class Trainer:
         path = self.folder / "checkpoint.pt"
         if path.exists():
             if recorded.read_text(encoding="utf-8") != mine:
-                raise ValueError(f"{self.folder} holds a run with another recipe; give it the same one, or another folder")
+                raise ValueError(
+                    f"{self.folder} holds a run with another recipe; give it the same one, or another folder"
+                )
             state = torch.load(path, weights_only=True)
             self.model.load_state_dict(state["model"])
             for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
@@ -191,14 +198,21 @@ class Trainer:
     def _tokenizer(self) -> PreTrainedTokenizerFast:
         if not (self.folder / "tokenizer.json").exists():
             tokenizer = train_tokenizer(
-                vocab_size=self.recipe.vocab_size, examples=self.recipe.tokenizer_examples, seed=self.recipe.seed
+                vocab_size=self.recipe.vocab_size,
+                examples=self.recipe.tokenizer_examples,
+                seed=self.recipe.seed,
             )
             tokenizer.save_pretrained(self.folder)
         return load_tokenizer(self.folder)
 
     def _note(self, progress: Progress) -> None:
         with (self.folder / "losses.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps([progress.step, round(progress.loss, 5), progress.tokens, round(progress.seconds, 1)]) + "\n")
+            file.write(
+                json.dumps(
+                    [progress.step, round(progress.loss, 5), progress.tokens, round(progress.seconds, 1)]
+                )
+                + "\n"
+            )
 
 
 def plan_loss(body: Any, model: Qwen3ForCausalLM, batch: Batch) -> torch.Tensor:

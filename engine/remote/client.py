@@ -12,7 +12,7 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any, Protocol
@@ -238,6 +238,7 @@ class Client:
                 for data in parser.close() if chunk is None else parser.feed(chunk):
                     if data.strip() == "[DONE]":
                         yield reader.end(done=True)
+                        await _drained(source)
                         return
                     try:
                         payload = self._checked(data)
@@ -363,6 +364,14 @@ class Client:
             raise RejectedError(message, status=failure.status, said=str(failure)) from None
         async with self._working(budget):
             await asyncio.sleep(self.retries.wait(attempt, asked))
+
+
+async def _drained(source: AsyncIterator[bytes]) -> None:
+    """Read the end of a response behind its last event, so that the connection can be used again; not worth a long wait."""
+    with suppress(TimeoutError, httpx.HTTPError):
+        async with asyncio.timeout(0.1):
+            async for _ in source:
+                pass
 
 
 class _Translated:

@@ -49,6 +49,7 @@ class Dialect:
         self._model = model
         self._continuation: Continuation = continuation
         self._asks_usage = True
+        self._limit_field = "max_tokens"
         self._tokens_per_byte = _FIRST_GUESS
         self._details = dict(details)
 
@@ -89,6 +90,8 @@ class Dialect:
         seed = None if params.seed is None else branch_seed(params.seed, indexes[0])
         body: dict[str, Any] = {"model": self._model} | prompt_fields(prompt, endpoint=endpoint)
         body |= sampling_fields(params, endpoint=endpoint, n=len(indexes), seed=seed)
+        if self._limit_field != "max_tokens" and endpoint == "chat":
+            body[self._limit_field] = body.pop("max_tokens")
         body["stream"] = True
         if self._asks_usage:
             body["stream_options"] = {"include_usage": True}
@@ -104,6 +107,9 @@ class Dialect:
             return False
         if "stream_options" in error.said and self._asks_usage:
             self._asks_usage = False
+            return True
+        if "max_completion_tokens" in error.said and "messages" in body and "max_tokens" in body:
+            self._limit_field = "max_completion_tokens"  # OpenAI's newer models
             return True
         words = "".join(c if c.isalnum() or c == "_" else " " for c in error.said).split()
         if "n" in body and ("n" in words or "choices" in words):

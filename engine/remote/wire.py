@@ -264,7 +264,8 @@ def _best(pairs: Any) -> tuple[tuple[str, float], ...]:
 def sampling_fields(
     params: SamplingParams, *, endpoint: Endpoint, n: int, seed: int | None
 ) -> dict[str, Any]:
-    """The request fields for `params`. Neutral values are left out: strict servers refuse fields they do not know."""
+    """The request fields for `params`. What the OpenAI API does not know is left out at its neutral value, since strict servers
+    refuse it; servers that take defaults from the model's `generation_config` (vLLM: top_k, min_p) then apply those."""
     fields: dict[str, Any] = {
         "max_tokens": params.max_tokens,
         "temperature": params.temperature,

@@ -49,12 +49,28 @@ HEIGHT = Attribute(
     less=("shorter", "lower"),
     most=("tallest", "tallest", "highest"),
     least=("shortest", "lowest", "smallest"),
-    most_tails=("stands taller than the rest", "reaches the highest", "towers over the others", "rises highest"),
+    most_tails=(
+        "stands taller than the rest",
+        "reaches the highest",
+        "towers over the others",
+        "rises highest",
+    ),
     least_tails=("stands lower than the rest", "reaches the least high"),
     how="tall",
     gains=("grow taller", "rise", "grow"),
     losses=("shrink", "erode", "sink"),
-    kinds=("mountain", "mountain", "mountain", "peak", "building", "tower", "waterfall", "volcano", "statue", "tree"),
+    kinds=(
+        "mountain",
+        "mountain",
+        "mountain",
+        "peak",
+        "building",
+        "tower",
+        "waterfall",
+        "volcano",
+        "statue",
+        "tree",
+    ),
     unit_words=("m", "metres", "meters", "feet"),
 )
 DEPTH = Attribute(
@@ -79,7 +95,12 @@ LENGTH = Attribute(
     less=("shorter",),
     most=("longest",),
     least=("shortest",),
-    most_tails=("spans the greatest distance", "runs the furthest", "covers the most distance", "stretches furthest"),
+    most_tails=(
+        "spans the greatest distance",
+        "runs the furthest",
+        "covers the most distance",
+        "stretches furthest",
+    ),
     least_tails=("spans the least distance", "runs the least far", "covers the least distance"),
     how="long",
     gains=("lengthen", "stretch", "run on"),
@@ -94,12 +115,36 @@ AREA = Attribute(
     less=("smaller",),
     most=("largest", "biggest", "vastest", "most extensive"),
     least=("smallest", "least extensive"),
-    most_tails=("covers more ground", "covers the most ground", "takes up the most land", "spreads over the most land"),
-    least_tails=("covers less ground", "covers the least ground", "takes up the least land", "spans the least land"),
+    most_tails=(
+        "covers more ground",
+        "spans the most ground",
+        "covers the most ground",
+        "takes up the most land",
+        "spreads over the most land",
+    ),
+    least_tails=(
+        "covers less ground",
+        "spans the least ground",
+        "covers the least ground",
+        "takes up the least land",
+        "spans the least land",
+    ),
     how="large",
     gains=("spread", "expand", "grow"),
     losses=("shrink", "shrink", "contract"),
-    kinds=("desert", "desert", "country", "island", "lake", "continent", "state", "park", "forest", "sea", "ocean"),
+    kinds=(
+        "desert",
+        "desert",
+        "country",
+        "island",
+        "lake",
+        "continent",
+        "state",
+        "park",
+        "forest",
+        "sea",
+        "ocean",
+    ),
     unit_words=("km2", "square kilometres", "square miles"),
 )
 POPULATION = Attribute(
@@ -109,8 +154,18 @@ POPULATION = Attribute(
     less=("less populous",),
     most=("most populous",),
     least=("least populous",),
-    most_tails=("has more people", "has the most people", "has the most inhabitants", "is home to the most people"),
-    least_tails=("has fewer people", "has the fewest people", "has the fewest inhabitants", "has fewer inhabitants"),
+    most_tails=(
+        "has more people",
+        "has the most people",
+        "has the most inhabitants",
+        "is home to the most people",
+    ),
+    least_tails=(
+        "has fewer people",
+        "has the fewest people",
+        "has the fewest inhabitants",
+        "has fewer inhabitants",
+    ),
     how="populous",
     gains=("grow", "swell"),
     losses=("shrink", "dwindle", "decline"),
@@ -133,6 +188,11 @@ SPEED = Attribute(
         "running speed",
         "velocity",
         "best speed",
+        "fastest speed",
+        "maximum flight speed",
+        "maximum flight velocity",
+        "maximum running speed",
+        "top velocity",
     ),
     more=("faster", "faster", "speedier", "quicker"),
     less=("slower",),
@@ -224,9 +284,24 @@ ELEVATION = Attribute(
     kinds=("city", "town", "village", "pass"),
     unit_words=("m", "metres", "feet"),
 )
-NUMERIC = (HEIGHT, DEPTH, LENGTH, AREA, POPULATION, SPEED, WEIGHT, MASS, LIFESPAN, DIAMETER, ELEVATION, *OTHERS)
+NUMERIC = (
+    HEIGHT,
+    DEPTH,
+    LENGTH,
+    AREA,
+    POPULATION,
+    SPEED,
+    WEIGHT,
+    MASS,
+    LIFESPAN,
+    DIAMETER,
+    ELEVATION,
+    *OTHERS,
+)
 
-CAPITAL = Attribute(noun="capital", nouns=("capital", "capital", "capital city"), kinds=("country",), numeric=False)
+CAPITAL = Attribute(
+    noun="capital", nouns=("capital", "capital", "capital city"), kinds=("country",), numeric=False
+)
 NAMED = (
     CAPITAL,
     Attribute(noun="currency", kinds=("country",), numeric=False),
@@ -239,7 +314,12 @@ NAMED = (
     Attribute(noun="symbol", kinds=("element",), numeric=False),
     Attribute(noun="ocean", kinds=("trench",), numeric=False),
     Attribute(noun="largest city", nouns=("largest city", "biggest city"), kinds=("country",), numeric=False),
-    Attribute(noun="highest mountain", nouns=("highest mountain", "tallest mountain"), kinds=("country",), numeric=False),
+    Attribute(
+        noun="highest mountain",
+        nouns=("highest mountain", "tallest mountain"),
+        kinds=("country",),
+        numeric=False,
+    ),
     Attribute(noun="longest river", kinds=("country",), numeric=False),
     Attribute(noun="largest lake", kinds=("country",), numeric=False),
     *(

@@ -29,12 +29,16 @@ UP_TRANSITIVE = verbs(
     "increase increase raise boost expand extend enlarge magnify lift augment enhance improve amplify elevate "
     "strengthen upgrade inflate heighten broaden bump scale-up push-up ramp-up multiply-up"
 )
-UP_MOVE = verbs("grow grow grow rise increase expand climb go-up gain extend swell improve jump surge move-up enlarge")
+UP_MOVE = verbs(
+    "grow grow grow rise increase expand climb go-up gain extend swell improve jump surge move-up enlarge"
+)
 DOWN_TRANSITIVE = verbs(
     "decrease reduce reduce lower cut diminish shrink trim lessen slash drop compress cut-down scale-down "
     "bring-down curtail deflate weaken worsen downgrade limit"
 )
-DOWN_MOVE = verbs("shrink fall drop decrease decline go-down contract lose diminish dwindle dip move-down plunge")
+DOWN_MOVE = verbs(
+    "shrink fall drop decrease decline go-down contract lose diminish dwindle dip move-down plunge"
+)
 SPECIAL_UP = {
     "length": verbs("lengthen extend stretch elongate prolong"),
     "height": verbs("heighten raise extend build-up"),
@@ -42,6 +46,7 @@ SPECIAL_UP = {
     "area": verbs("expand enlarge extend widen spread"),
     "diameter": verbs("widen enlarge"),
     "lifespan": verbs("lengthen extend prolong"),
+    "top speed": verbs("accelerate accelerate boost quicken speed-up improve"),
     "weight": verbs("fatten"),
 }
 SPECIAL_DOWN = {
@@ -51,6 +56,7 @@ SPECIAL_DOWN = {
     "area": verbs("shrink contract"),
     "diameter": verbs("narrow"),
     "lifespan": verbs("shorten"),
+    "top speed": verbs("slow slow-down"),
 }
 FRACTIONS = {"third": 3, "quarter": 4, "fifth": 5, "tenth": 10, "half": 2, "sixth": 6, "eighth": 8}
 PARTS = {
@@ -170,7 +176,9 @@ def clause(c: Choice, change: Change, name: str, attribute: Attribute) -> str:
     owned = rng.choice((f"{name}'s {noun}", f"the {noun} of {name}", f"{name}'s {noun}"))
     be = rng.choice(("was", "were", "is", "is", "had been", "becomes", "gets"))
     if change.form == "whole":
-        plain = {"doubled": "double", "tripled": "triple", "quadrupled": "quadruple", "halved": "halve"}[change.by]
+        plain = {"doubled": "double", "tripled": "triple", "quadrupled": "quadruple", "halved": "halve"}[
+            change.by
+        ]
         verb = Verb.of(plain)
         return c.pick(
             f"{owned} {be} {change.by}",
@@ -186,12 +194,17 @@ def clause(c: Choice, change: Change, name: str, attribute: Attribute) -> str:
         verb = _verb(rng, change, attribute, transitive=True)
         move = _verb(rng, change, attribute, transitive=False)
         tail = rng.choice(
-            (f"its {rng.choice(('current', 'present', 'original', 'actual', 'real'))} {noun}", "its size", "that", "what it is")
+            (
+                f"its {rng.choice(('current', 'present', 'original', 'actual', 'real'))} {noun}",
+                "its size",
+                "that",
+                "what it is",
+            )
         )
         return c.pick(
-            f"{owned} {be} {verb.participle} to {change.by} of {tail}",
-            f"{owned} {rng.choice((move.third, move.past))} to {change.by} of {tail}",
-            f"{name} {be} {verb.participle} to {change.by} of {tail}",
+            f"{owned} {be} {verb.participle} to {change.by} {rng.choice(('of ', 'of ', ''))}{tail}",
+            f"{owned} {rng.choice((move.third, move.past))} to {change.by} {rng.choice(('of ', 'of ', ''))}{tail}",
+            f"{name} {be} {verb.participle} to {change.by} {rng.choice(('of ', 'of ', ''))}{tail}",
             f"{name} {rng.choice((move.third, move.past))} to {change.by} of its {noun}",
             f"{owned} {rng.choice((move.third, move.past))} to {change.by}",
             held=(f"{owned} {be} only {change.by} of {tail}",),
@@ -216,11 +229,16 @@ def clause(c: Choice, change: Change, name: str, attribute: Attribute) -> str:
         forms += [
             f"{name} {be} {amount} {_more(rng, change, attribute)}",
             f"{name} {be} {amount} {_more(rng, change, attribute)}",
+            f"{owned} {be} {amount} {_more(rng, change, attribute)}",
             f"{name} {rng.choice(('became', 'turned', 'turns out', 'gets'))} {amount} {_more(rng, change, attribute)}",
         ]
         if amount.endswith(("%", "percent", "per cent")):
-            gain = rng.choice(("gains", "gained", "adds", "added") if change.up else ("loses", "lost", "sheds", "shed"))
-            add = rng.choice(("is added to", "were added to") if change.up else ("is taken off", "is subtracted from"))
+            gain = rng.choice(
+                ("gains", "gained", "adds", "added") if change.up else ("loses", "lost", "sheds", "shed")
+            )
+            add = rng.choice(
+                ("is added to", "were added to") if change.up else ("is taken off", "is subtracted from")
+            )
             forms += [
                 f"{name} {gain} {amount} {'of its' if rng.random() < 0.4 else 'in'} {noun}",
                 f"{amount} {add} {owned}",
@@ -244,7 +262,7 @@ def participle(c: Choice, change: Change, name: str, attribute: Attribute) -> st
         return f"{owned} {being}{change.by}"
     transitive = _verb(rng, change, attribute, transitive=True)
     if change.form == "to":
-        return f"{owned} {being}{transitive.participle} to {change.by} of its {rng.choice(('current ', 'original ', ''))}{noun}"
+        return f"{owned} {being}{transitive.participle} to {change.by} {rng.choice(('of ', 'of ', ''))}its {rng.choice(('current ', 'original ', ''))}{noun}"
     by = _by(rng, change)
     forms = [f"{owned} {being}{transitive.participle} {by}"] * 3
     move = _verb(rng, change, attribute, transitive=False)
@@ -253,7 +271,12 @@ def participle(c: Choice, change: Change, name: str, attribute: Attribute) -> st
         forms += [
             f"{name} {rng.choice(('being ', '', 'made ', 'now '))}{change.by} {_more(rng, change, attribute)}",
         ]
-    return c.pick(*forms, held=(f"{owned} {rng.choice(('turned', 'set'))} {by.replace('by ', '')} {_more(rng, change, attribute)}",))
+    return c.pick(
+        *forms,
+        held=(
+            f"{owned} {rng.choice(('turned', 'set'))} {by.replace('by ', '')} {_more(rng, change, attribute)}",
+        ),
+    )
 
 
 def gerund(c: Choice, change: Change, name: str, attribute: Attribute) -> str:
@@ -272,11 +295,13 @@ def _action(c: Choice, change: Change, name: str, attribute: Attribute, form: Ca
     owned = rng.choice((f"{name}'s {noun}", f"the {noun} of {name}", f"{name}'s {noun}"))
     thing = rng.choice((owned, owned, name))
     if change.form == "whole":
-        plain = {"doubled": "double", "tripled": "triple", "quadrupled": "quadruple", "halved": "halve"}[change.by]
+        plain = {"doubled": "double", "tripled": "triple", "quadrupled": "quadruple", "halved": "halve"}[
+            change.by
+        ]
         return f"{form(Verb.of(plain))} {thing}"
     verb = _verb(rng, change, attribute, transitive=True)
     if change.form == "to":
-        return f"{form(verb)} {thing} to {change.by} of its {rng.choice(('current ', 'original ', ''))}{noun}"
+        return f"{form(verb)} {thing} to {change.by} {rng.choice(('of ', 'of ', ''))}its {rng.choice(('current ', 'original ', ''))}{noun}"
     by = _by(rng, change)
     forms = [f"{form(verb)} {thing} {by}"] * 3
     if change.by.endswith(("%", "percent", "per cent")):
@@ -289,7 +314,10 @@ def _action(c: Choice, change: Change, name: str, attribute: Attribute, form: Ca
             ]
     if not change.by.startswith(("a ", "half", "one ")):
         forms += [f"{form(Verb.of('make'))} {name} {change.by} {_more(rng, change, attribute)}"]
-    return c.pick(*forms, held=(f"{form(Verb.of('let'))} {owned} {_verb(rng, change, attribute, transitive=False).base} {by}",))
+    return c.pick(
+        *forms,
+        held=(f"{form(Verb.of('let'))} {owned} {_verb(rng, change, attribute, transitive=False).base} {by}",),
+    )
 
 
 def described(c: Choice, change: Change, name: str, attribute: Attribute) -> str:
@@ -300,8 +328,16 @@ def described(c: Choice, change: Change, name: str, attribute: Attribute) -> str
     if its.endswith("maximum ") and noun.startswith(("max", "top", "peak", "best")):
         its = "its "
     if change.form == "whole":
-        verb = Verb.of({"doubled": "double", "tripled": "triple", "quadrupled": "quadruple", "halved": "halve"}[change.by])
-        return c.pick(f"{name} that {verb.third} its {noun}", f"{name} {verb.gerund} its {noun}", f"{name} whose {noun} is {change.by}")
+        verb = Verb.of(
+            {"doubled": "double", "tripled": "triple", "quadrupled": "quadruple", "halved": "halve"}[
+                change.by
+            ]
+        )
+        return c.pick(
+            f"{name} that {verb.third} its {noun}",
+            f"{name} {verb.gerund} its {noun}",
+            f"{name} whose {noun} is {change.by}",
+        )
     transitive = _verb(rng, change, attribute, transitive=True)
     move = _verb(rng, change, attribute, transitive=False)
     if change.form == "to":
@@ -319,9 +355,30 @@ def described(c: Choice, change: Change, name: str, attribute: Attribute) -> str
     ]
     if not change.by.startswith(("a ", "half", "one ")):
         more = _more(rng, change, attribute)
-        than = rng.choice(("", "", "", f" than its {noun}", " than usual", f" compared to its {noun}", " than normal", f" in its {noun}"))
-        motion = ("runs", "moves", "flies", "goes", "races", "sprints", "swims") if attribute.noun == "top speed" else ("is", "is", "becomes", "gets")
-        moving = ("running", "moving", "flying", "racing", "sprinting", "swimming") if attribute.noun == "top speed" else ("being", "growing", "becoming")
+        than = rng.choice(
+            (
+                "",
+                "",
+                "",
+                f" than its {noun}",
+                " than usual",
+                f" compared to its {noun}",
+                " than normal",
+                f" in its {noun}",
+                f" in {noun}",
+                " compared to their usual",
+            )
+        )
+        motion = (
+            ("runs", "moves", "flies", "goes", "races", "sprints", "swims")
+            if attribute.noun == "top speed"
+            else ("is", "is", "becomes", "gets")
+        )
+        moving = (
+            ("running", "moving", "flying", "racing", "sprinting", "swimming")
+            if attribute.noun == "top speed"
+            else ("being", "growing", "becoming")
+        )
         forms += [
             f"{name} that {rng.choice(motion)} {change.by} {more}{than}",
             f"{name} that's {change.by} {more}{than}",
@@ -331,8 +388,22 @@ def described(c: Choice, change: Change, name: str, attribute: Attribute) -> str
             if " in " not in more
             else f"{name} that's {change.by} {more}",
         ]
-    return c.pick(*forms, held=(f"{name} altered to be {change.by} {_more(rng, change, attribute)}",)
-                  if not change.by.startswith(("a ", "half", "one ")) else ())
+    return c.pick(
+        *forms,
+        held=(f"{name} altered to be {change.by} {_more(rng, change, attribute)}",)
+        if not change.by.startswith(("a ", "half", "one "))
+        else (),
+    )
 
 
-__all__ = ["Change", "article_free", "clause", "described", "draw_change", "gerund", "imperative", "participle", "percent"]
+__all__ = [
+    "Change",
+    "article_free",
+    "clause",
+    "described",
+    "draw_change",
+    "gerund",
+    "imperative",
+    "participle",
+    "percent",
+]

@@ -8,42 +8,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from evals.planning_set import families as f
-from evals.planning_set import hypothetical as h
+from evals.planning_set.families import FAMILIES
 from evals.planning_set.program import Builder, Toolset, render
 from evals.planning_set.wording import Choice, sentence
 from evals.planning_set.world import World, load_atlas
 
 Split = Literal["train", "heldout-templates", "heldout-entities", "heldout"]
 """Wording and entities: both as in training, either held out, or both held out."""
-
-FAMILIES: dict[str, tuple[f.Family, float]] = {
-    "changed-best": (h.changed_best, 32),
-    "changed-one": (h.changed_one, 4),
-    "changed-pair": (h.changed_pair, 5),
-    "superlative": (f.superlative, 9),
-    "placed": (f.placed, 4),
-    "single": (f.single, 4),
-    "single-name": (f.single_name, 3),
-    "several": (f.several, 2),
-    "difference": (f.difference, 6),
-    "gap": (f.gap, 2),
-    "ratio": (f.ratio, 4),
-    "total": (f.total, 6),
-    "compare": (f.compare, 4),
-    "limit": (f.limit, 3),
-    "sum-compare": (f.sum_compare, 3),
-    "gap-and-limit": (f.gap_and_limit, 5),
-    "which-and-gap": (f.which_and_gap, 4),
-    "hop": (f.hop, 3),
-    "hop-compare": (f.hop_compare, 3),
-    "conditional": (f.conditional, 4),
-    "density": (f.density, 1),
-    "journey": (f.journey, 1),
-    "portion": (f.portion, 2),
-    "arithmetic": (f.arithmetic, 1),
-}
-"""Each family and its share of the questions."""
 
 
 @dataclass(frozen=True, kw_only=True)

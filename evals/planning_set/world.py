@@ -139,7 +139,9 @@ class Atlas:
         return _sample(rng, pool, count)
 
     def having(self, rng: random.Random, attributes: Sequence[str], count: int) -> list[Thing]:
-        return _sample(rng, [thing for thing in self._things if all(a in thing.facts for a in attributes)], count)
+        return _sample(
+            rng, [thing for thing in self._things if all(a in thing.facts for a in attributes)], count
+        )
 
     def _attribute(self, rng: random.Random, attributes: Sequence[Attribute]) -> tuple[Attribute, str]:
         """An attribute and one of the kinds that have it, however many things of each the atlas holds."""
@@ -190,7 +192,18 @@ def load_atlas(part: Literal["train", "heldout", "all"] = "all") -> Atlas:
 
 
 _KINDS = {"ocean trench": "trench", "US state": "state"}
-_LAST_WORDS = ("Wall", "Bridge", "Canyon", "Tunnel", "Rainforest", "Forest", "Moon", "Sun", "Islands", "Republic")
+_LAST_WORDS = (
+    "Wall",
+    "Bridge",
+    "Canyon",
+    "Tunnel",
+    "Rainforest",
+    "Forest",
+    "Moon",
+    "Sun",
+    "Islands",
+    "Republic",
+)
 
 
 def _thing(row: Mapping[str, object]) -> Thing:
@@ -201,6 +214,10 @@ def _thing(row: Mapping[str, object]) -> Thing:
     article: Article = ""
     if kind == "animal":
         article = "a"
-    elif kind in ("river", "desert", "sea", "ocean", "trench", "canal") or title.rsplit(maxsplit=1)[-1] in _LAST_WORDS or (kind == "tower" and title.endswith("Tower")):
+    elif (
+        kind in ("river", "desert", "sea", "ocean", "trench", "canal")
+        or title.rsplit(maxsplit=1)[-1] in _LAST_WORDS
+        or (kind == "tower" and title.endswith("Tower"))
+    ):
         article = "the"
     return Thing(title, kind, article, {str(k): (v[0], str(v[1])) for k, v in facts.items()})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import math
 import operator
 import re
@@ -58,7 +59,7 @@ def calculate(expression: str) -> int | float | bool:
     if isinstance(tree, ast.Compare):
         return _compare(tree)
     result = _number(tree, 0)
-    return result if isinstance(result, int) else _rounded(result)
+    return _rounded(result)
 
 
 def join_thousands(text: str) -> str:
@@ -183,10 +184,10 @@ def _binary(node: ast.BinOp, left: Number, right: Number) -> Number:
 
 
 def _power(base: Number, exponent: Number) -> Number:
-    if isinstance(base, int) and isinstance(exponent, int) and exponent > 0:
-        # Refused before it is computed: 9 ** 9 ** 9 would fill the memory.
-        if base.bit_length() * exponent > MAX_BITS:
-            raise OverflowError
+    whole = isinstance(base, int) and isinstance(exponent, int)
+    # Refused before it is computed: 9 ** 9 ** 9 would fill the memory.
+    if whole and exponent > 0 and math.frexp(base)[1] * exponent > MAX_BITS:
+        raise OverflowError
     if base < 0 and not float(exponent).is_integer():
         raise CalculationError(f"{base} ** {exponent} has no real value")
     return base**exponent
@@ -216,31 +217,29 @@ def _call(node: ast.Call, depth: int) -> Number:
 
 
 def _compare(node: ast.Compare) -> bool:
-    values = [_number(one, 1) for one in (node.left, *node.comparators)]
-    # 0.1 + 0.2 == 0.3 is what people mean by it.
-    rounded = [value if isinstance(value, int) else _rounded(value) for value in values]
-    for position, kind in enumerate(node.ops):
-        compare = _COMPARISONS.get(type(kind))
-        if compare is None:
+    compares: list[Callable[[Number, Number], bool]] = []
+    for kind in node.ops:
+        if type(kind) not in _COMPARISONS:
             raise CalculationError(
                 f"{_shown(node)} is not a comparison of numbers; use ==, !=, <, <=, > or >="
             )
-        if not compare(rounded[position], rounded[position + 1]):
-            return False
-    return True
+        compares.append(_COMPARISONS[type(kind)])
+    # Rounded, because 0.1 + 0.2 == 0.3 is meant as people mean it.
+    values = [_rounded(_number(one, 1)) for one in (node.left, *node.comparators)]
+    return all(compare(*pair) for compare, pair in zip(compares, itertools.pairwise(values), strict=True))
 
 
 def _checked(value: Number, node: ast.expr) -> Number:
     if isinstance(value, int):
         if value.bit_length() > MAX_BITS:
-            raise OverflowError
+            raise CalculationError(f"{_shown(node)} is too large")
     elif not math.isfinite(value):
         raise CalculationError(f"{_shown(node)} is too large")
     return value
 
 
-def _rounded(value: float) -> float:
-    return float(f"{value:.{DIGITS}g}")
+def _rounded(value: Number) -> Number:
+    return value if isinstance(value, int) else float(f"{value:.{DIGITS}g}")
 
 
 def _why_unreadable(expression: str, error: Exception) -> str:

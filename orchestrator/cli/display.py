@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from types import TracebackType
 from typing import Protocol, Self
 
 from engine import Envelope
 from executors import Approve, AskPerson, ToolCallRequest, preview
 from orchestrator.cli.output import console, one_line
-from orchestrator.cli.view import RunView
 
 
 class Display(Protocol):
     """Shows a run while it happens."""
 
-    view: RunView
-
     def __enter__(self) -> Self: ...
-    def __exit__(self, *exc: object) -> None: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
     def __call__(self, envelope: Envelope) -> None: ...
     def pause(self) -> None: ...
     def resume(self) -> None: ...

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from written_plans import answer, branch, call, mapped
 
 from executors import (
     Answer,
@@ -19,7 +20,6 @@ from executors import (
     tool,
 )
 from executors.registry import ToolRegistry
-from plans import answer, branch, call, mapped
 
 
 def graph_of(*nodes: Node) -> TaskGraph:
@@ -54,7 +54,9 @@ def test_a_patch_is_all_or_nothing() -> None:
     graph = graph_of(call("a", "same", x=1))
     before = graph.to_dict()
     with pytest.raises(GraphError, match="reads 'nothing'"):
-        graph.apply(GraphPatch(1, (call("b", "same", x=2), call("c", "same", x=Ref("nothing"))), cancel=("a",)))
+        graph.apply(
+            GraphPatch(1, (call("b", "same", x=2), call("c", "same", x=Ref("nothing"))), cancel=("a",))
+        )
     assert graph.to_dict() == before
     assert graph.names() == ["a"]
 
@@ -67,7 +69,10 @@ def test_a_patch_is_all_or_nothing() -> None:
         (GraphPatch(1, (call("b", "same", x=1, bind="a"),)), "'a' is bound already, by node 'a'"),
         (GraphPatch(1, (call("b", "same", x=1, bind="n"), call("c", "same", x=1, bind="n"))), "bound twice"),
         (GraphPatch(1, (call("b", "same", x=Ref("zzz")),)), "names so far: a"),
-        (GraphPatch(1, (call("b", "same", x=Ref("c")), call("c", "same", x=Ref("b")))), "wait for each other"),
+        (
+            GraphPatch(1, (call("b", "same", x=Ref("c")), call("c", "same", x=Ref("b")))),
+            "wait for each other",
+        ),
         (GraphPatch(1, (call("b", "same", x=Ref("b")),)), "wait for each other: b -> b"),
         (GraphPatch(1, cancel=("q",)), "no node 'q' to cancel"),
     ],

@@ -11,7 +11,9 @@ from real_server import RealServer, prepare, serve
 
 
 @pytest.fixture(scope="session")
-def real_server(tiny_model: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealServer]:
+def real_server(
+    tiny_model: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RealServer]:
     """`transformers serve`: it ignores `n` and `logprobs`, refuses fields that it does not know, and sends no [DONE]."""
     home = tmp_path_factory.mktemp("serve")
     with serve(prepare(tiny_model("llama"), home / "tiny"), home) as server:

@@ -25,7 +25,9 @@ class Call:
         self.writer.write(data)
         await self.writer.drain()
 
-    async def json(self, payload: object, *, status: int = 200, headers: dict[str, str] | None = None) -> None:
+    async def json(
+        self, payload: object, *, status: int = 200, headers: dict[str, str] | None = None
+    ) -> None:
         await self.text(json.dumps(payload), status=status, headers=headers)
 
     async def text(
@@ -42,7 +44,9 @@ class Call:
         await self.raw(head.encode() + data)
 
     async def begin_events(self) -> None:
-        await self.raw(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
+        await self.raw(
+            b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+        )
 
     async def send(self, data: bytes) -> None:
         """One HTTP chunk."""
@@ -76,6 +80,8 @@ class FaultServer:
     script: list[Handler] = field(default_factory=list[Handler])
     calls: list[Call] = field(default_factory=list[Call])
     models: list[dict[str, Any]] = field(default_factory=lambda: [{"id": "m"}])
+    called: asyncio.Event = field(default_factory=asyncio.Event)
+    connections: int = 0
     at_work: int = 0
     most_at_work: int = 0
 
@@ -100,6 +106,7 @@ class FaultServer:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
+        self.connections += 1
         try:
             while call := await self._read(reader, writer):
                 await self._serve(call)
@@ -125,6 +132,7 @@ class FaultServer:
             await call.json({"object": "list", "data": self.models})
             return
         self.calls.append(call)
+        self.called.set()
         handler = self.script.pop(0) if self.script else self.answer
         assert handler is not None, "the test scripted no answer"
         self.at_work += 1

@@ -60,7 +60,12 @@ def serve(folder: Path, home: Path) -> Iterator[RealServer]:
     port = _free_port()
     (home / "hub" / "hub").mkdir(parents=True)
     environment = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
-    environment |= {"HF_HUB_OFFLINE": "1", "HF_HOME": str(home / "hub"), "OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"}
+    environment |= {
+        "HF_HUB_OFFLINE": "1",
+        "HF_HOME": str(home / "hub"),
+        "OMP_NUM_THREADS": "1",
+        "TQDM_DISABLE": "1",
+    }
     command = [str(Path(sys.executable).with_name("transformers")), "serve", str(folder), "--port", str(port)]
     with (home / "log").open("wb") as log:
         process = subprocess.Popen(

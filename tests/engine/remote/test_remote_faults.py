@@ -67,7 +67,9 @@ async def test_429_and_500_are_retried_and_retry_after_is_honoured(faults: Fault
         assert len(faults.calls) == 3
 
 
-@pytest.mark.parametrize(("status", "times"), [(429, 4), (503, 4), (500, 4), (400, 1), (401, 1), (501, 1), (302, 1)])
+@pytest.mark.parametrize(
+    ("status", "times"), [(429, 4), (503, 4), (500, 4), (400, 1), (401, 1), (501, 1), (302, 1)]
+)
 async def test_retries_end_in_a_typed_error(faults: FaultServer, status: int, times: int) -> None:
     faults.answer = refuses(status, {"error": {"message": "no such luck"}})
     async with await opened(faults) as engine:
@@ -120,7 +122,9 @@ async def lost_midway(call: Call) -> None:
 
 
 @pytest.mark.parametrize("loss", [lost_at_once, lost_before_tokens])
-async def test_a_connection_lost_before_the_first_token_is_tried_again(faults: FaultServer, loss: Handler) -> None:
+async def test_a_connection_lost_before_the_first_token_is_tried_again(
+    faults: FaultServer, loss: Handler
+) -> None:
     faults.script = [loss, says("he", "llo")]
     async with await opened(faults) as engine:
         assert "".join(token.text for token in await streamed(engine)) == "hello"
@@ -193,8 +197,7 @@ async def test_closing_the_engine_ends_work_in_progress(faults: FaultServer) -> 
     engine = await opened(faults)
     context = await engine.prefill("hi")
     work = asyncio.create_task(engine.generate(context, DRAW))
-    while not faults.calls:
-        await asyncio.sleep(0.01)
+    await faults.called.wait()
     await engine.close()
     with pytest.raises(EngineError, match="closed"):
         await work
@@ -211,7 +214,9 @@ async def test_characters_split_across_chunks(faults: FaultServer, size: int) ->
     async def handler(call: Call) -> None:
         events = b": keep-alive\r\n\r\nevent: message\r\n"
         for part in (text[:9], text[9:]):
-            events += b"data: " + json.dumps(piece(part, chat=False), ensure_ascii=False).encode() + b"\r\n\r\n"
+            events += (
+                b"data: " + json.dumps(piece(part, chat=False), ensure_ascii=False).encode() + b"\r\n\r\n"
+            )
         # One event over several data lines, as the standard allows.
         last = json.dumps(piece("", chat=False, finish="stop"), indent=1)
         events += b"".join(b"data: " + line.encode() + b"\n" for line in last.splitlines()) + b"\n"
@@ -269,7 +274,11 @@ async def test_a_server_that_does_not_stream(faults: FaultServer) -> None:
     faults.answer = handler
     async with await opened(faults) as engine:
         completion = await one(engine, chat=True)
-        assert (completion.text, completion.finish_reason, completion.usage.prompt_tokens) == ("hello", "length", 5)
+        assert (completion.text, completion.finish_reason, completion.usage.prompt_tokens) == (
+            "hello",
+            "length",
+            5,
+        )
 
 
 async def test_html_instead_of_json(faults: FaultServer) -> None:
@@ -303,7 +312,9 @@ async def test_n_served_natively_is_one_call(faults: FaultServer) -> None:
 def ignoring_n(*, refuse: bool) -> Handler:
     async def handler(call: Call) -> None:
         if call.body.get("n", 1) > 1 and refuse:
-            await call.json({"error": {"message": "'n' must be 1", "type": "invalid_request_error"}}, status=400)
+            await call.json(
+                {"error": {"message": "'n' must be 1", "type": "invalid_request_error"}}, status=400
+            )
             return
         await call.begin_events()
         await call.event(piece(f"seed {call.body.get('seed')}", chat=False, finish="stop"))
@@ -349,11 +360,23 @@ async def test_no_more_requests_at_once_than_allowed(faults: FaultServer) -> Non
         await says("x")(call)
 
     faults.answer = handler
-    async with await opened(faults, concurrency=3, capabilities={"seed"}) as engine, await engine.prefill("hi") as context:
+    async with (
+        await opened(faults, concurrency=3, capabilities={"seed"}) as engine,
+        await engine.prefill("hi") as context,
+    ):
         drawn = await engine.generate(context, SamplingParams(n=12, temperature=1.0))
         for completion in drawn:
             completion.context.release()
         assert faults.most_at_work == 3 and len(faults.calls) == 12
+
+
+async def test_connections_are_used_again(faults: FaultServer) -> None:
+    faults.answer = says("he", "llo")
+    async with await opened(faults) as engine:
+        for _ in range(3):
+            await one(engine)
+        await streamed(engine)
+        assert len(faults.calls) == 4 and faults.connections == 1
 
 
 @pytest.mark.parametrize("way", ["cancel", "close"])
@@ -371,8 +394,7 @@ async def test_giving_up_closes_the_connection(faults: FaultServer, way: str) ->
     async with await opened(faults) as engine, await engine.prefill("hi") as context:
         if way == "cancel":
             work = asyncio.create_task(engine.generate(context, DRAW, budget=scope))
-            while not faults.calls:
-                await asyncio.sleep(0.01)
+            await faults.called.wait()
             await asyncio.sleep(0.05)
             work.cancel()
             with pytest.raises(asyncio.CancelledError):
@@ -385,6 +407,31 @@ async def test_giving_up_closes_the_connection(faults: FaultServer, way: str) ->
         assert scope.reserved == {"tokens": 0, "calls": 0}
         assert scope.spent["calls"] == 1 and scope.spent["tokens"] >= 1
         assert engine.open_contexts() == 1
+
+
+async def test_closing_a_stream_of_several_requests_closes_them_all(faults: FaultServer) -> None:
+    left: asyncio.Queue[None] = asyncio.Queue()
+
+    async def handler(call: Call) -> None:
+        await call.begin_events()
+        await call.event(piece("he", chat=False))
+        await call.client_left()
+        left.put_nowait(None)
+
+    faults.answer = handler
+    scope = Budget()
+    async with await opened(faults, capabilities={"seed"}) as engine, await engine.prefill("hi") as context:
+        seen: set[int] = set()
+        params = SamplingParams(n=3, temperature=1.0)
+        async with aclosing(engine.stream(context, params, budget=scope)) as tokens:
+            async for token in tokens:
+                seen.add(token.index)
+                if seen == {0, 1, 2}:
+                    break
+        async with asyncio.timeout(5):
+            for _ in range(3):
+                await left.get()
+        assert scope.reserved == {"tokens": 0, "calls": 0} and scope.spent["calls"] == 3
 
 
 # stop strings
@@ -405,7 +452,11 @@ async def test_a_stop_string_that_the_server_ignores(faults: FaultServer) -> Non
     faults.answer = endless
     async with await opened(faults) as engine:
         completion = await one(engine, SamplingParams(stop=("STOP", "never"), temperature=1.0))
-        assert (completion.text, completion.finish_reason, completion.stop_hit) == ("one two ", "stop", "STOP")
+        assert (completion.text, completion.finish_reason, completion.stop_hit) == (
+            "one two ",
+            "stop",
+            "STOP",
+        )
         tokens = await streamed(engine, SamplingParams(stop=("STOP",), temperature=1.0))
         assert "".join(token.text for token in tokens) == "one two "
         assert tokens[-1].stop_hit == "STOP"
@@ -436,8 +487,18 @@ def with_logprobs(call: Call) -> list[dict[str, object]]:
         first = piece("he", chat=True, logprobs={"content": [entry | {"top_logprobs": best}]})
         rest = [{"token": t, "logprob": -p, "top_logprobs": []} for t, p in (("l", 0.1), ("lo", 0.2))]
         return [first, piece("llo", chat=True, finish="stop", logprobs={"content": rest})]
-    first = {"tokens": ["he"], "token_logprobs": [-0.5], "top_logprobs": [{"she": -1.5, "he": -0.5}], "text_offset": [0]}
-    rest = {"tokens": ["l", "lo"], "token_logprobs": [-0.1, -0.2], "top_logprobs": None, "text_offset": [2, 3]}
+    first = {
+        "tokens": ["he"],
+        "token_logprobs": [-0.5],
+        "top_logprobs": [{"she": -1.5, "he": -0.5}],
+        "text_offset": [0],
+    }
+    rest = {
+        "tokens": ["l", "lo"],
+        "token_logprobs": [-0.1, -0.2],
+        "top_logprobs": None,
+        "text_offset": [2, 3],
+    }
     return [piece("he", chat=False, logprobs=first), piece("llo", chat=False, finish="stop", logprobs=rest)]
 
 
@@ -482,7 +543,10 @@ async def test_score_reads_the_echo(faults: FaultServer) -> None:
         await call.json({"choices": [{"index": 0, "text": "", "logprobs": found}], "usage": USAGE})
 
     faults.answer = handler
-    async with await opened(faults, capabilities={"prompt_logprobs"}) as engine, await engine.prefill("one two") as context:
+    async with (
+        await opened(faults, capabilities={"prompt_logprobs"}) as engine,
+        await engine.prefill("one two") as context,
+    ):
         assert await engine.score(context, " three") == [-3.0, -4.0]
         assert await engine.score(context, "") == []
         faults.answer = refuses(200, {"choices": [{"index": 0, "text": "x", "logprobs": None}]})
@@ -496,11 +560,17 @@ async def test_score_reads_the_echo(faults: FaultServer) -> None:
 
 async def test_a_chat_answer_is_continued_with_flags(faults: FaultServer) -> None:
     faults.answer = says("and more")
-    async with await opened(faults) as engine, await engine.prefill([{"role": "user", "content": "hi"}]) as context:
+    async with (
+        await opened(faults) as engine,
+        await engine.prefill([{"role": "user", "content": "hi"}]) as context,
+    ):
         begun = await engine.extend(context, "I think")
         [completion] = await engine.generate(begun, DRAW)
         sent = faults.calls[0].body
-        assert sent["messages"] == [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "I think"}]
+        assert sent["messages"] == [
+            {"role": "user", "content": "hi"},
+            {"role": "assistant", "content": "I think"},
+        ]
         assert (sent["continue_final_message"], sent["add_generation_prompt"]) == (True, False)
         assert completion.context.text.endswith("I thinkand more")
         begun.release()
@@ -515,7 +585,10 @@ async def test_token_ids_are_sent_and_continued(faults: FaultServer) -> None:
         await call.finish()
 
     faults.answer = handler
-    async with await opened(faults, capabilities={"token_ids"}) as engine, await engine.prefill([1, 2]) as context:
+    async with (
+        await opened(faults, capabilities={"token_ids"}) as engine,
+        await engine.prefill([1, 2]) as context,
+    ):
         [first] = await engine.generate(context, DRAW)
         [second] = await engine.generate(first.context, DRAW)
         assert first.token_ids == (7, 8, 9)
@@ -541,7 +614,9 @@ async def test_grammar_is_sent_as_a_schema_where_declared(faults: FaultServer) -
 
 async def test_a_missing_endpoint_says_what_to_do(faults: FaultServer) -> None:
     async def chat_only(call: Call) -> None:
-        await (says("hello") if call.path.endswith("chat/completions") else refuses(404, {"detail": "Not Found"}))(call)
+        await (
+            says("hello") if call.path.endswith("chat/completions") else refuses(404, {"detail": "Not Found"})
+        )(call)
 
     faults.answer = chat_only
     async with await opened(faults) as engine:
@@ -557,7 +632,9 @@ async def test_a_missing_endpoint_says_what_to_do(faults: FaultServer) -> None:
 
 async def test_refusals_become_typed_errors(faults: FaultServer) -> None:
     async with await opened(faults) as engine:
-        faults.answer = refuses(400, {"error": {"message": "This model's maximum context length is 64 tokens"}})
+        faults.answer = refuses(
+            400, {"error": {"message": "This model's maximum context length is 64 tokens"}}
+        )
         with pytest.raises(ContextLengthError):
             await one(engine)
         faults.answer = refuses(404, {"error": {"message": "The model `m` does not exist."}})
@@ -575,6 +652,21 @@ async def test_stream_options_are_left_out_where_they_are_refused(faults: FaultS
         assert (await one(engine)).text == "hello"
         assert (await one(engine)).text == "hello"
         assert len(faults.calls) == 3
+
+
+async def test_the_length_limit_goes_by_its_newer_name_where_asked(faults: FaultServer) -> None:
+    async def newer(call: Call) -> None:
+        refusal = {
+            "error": {
+                "message": "Unsupported parameter: use 'max_completion_tokens' instead of 'max_tokens'."
+            }
+        }
+        await (refuses(400, refusal) if "max_tokens" in call.body else says("hello"))(call)
+
+    faults.answer = newer
+    async with await opened(faults) as engine:
+        assert (await one(engine, chat=True)).text == "hello"
+        assert faults.calls[-1].body["max_completion_tokens"] == DRAW.max_tokens
 
 
 # usage and budget
@@ -641,7 +733,9 @@ async def test_the_key_is_sent_and_appears_nowhere(
     ]
     team = "hidden-team-token"
     retries = RetryPolicy(max_retries=0)
-    async with await opened(faults, api_key_env="MY_KEY", headers={"x-team": team}, retries=retries) as engine:
+    async with await opened(
+        faults, api_key_env="MY_KEY", headers={"x-team": team}, retries=retries
+    ) as engine:
         for handler in bad:
             faults.answer = handler
             with pytest.raises(EngineError) as caught:
@@ -649,7 +743,13 @@ async def test_the_key_is_sent_and_appears_nowhere(
             said.append(everything_said(caught.value))
         said.append(locals_of_the_engine(caught.value))
         client = vars(engine)["_client"]
-        said += [repr(engine), repr(engine.info), repr(vars(engine)), repr(vars(client)), repr(vars(vars(client)["_http"]))]
+        said += [
+            repr(engine),
+            repr(engine.info),
+            repr(vars(engine)),
+            repr(vars(client)),
+            repr(vars(vars(client)["_http"])),
+        ]
     assert all(call.headers["authorization"] == f"Bearer {KEY}" for call in faults.calls)
     assert all(call.headers["x-team"] == team for call in faults.calls)
     assert len(caplog.records) > 0, "httpx logs at this level"
@@ -657,7 +757,9 @@ async def test_the_key_is_sent_and_appears_nowhere(
         assert KEY[:10] not in text
 
 
-async def test_keys_that_are_missing_or_in_the_address(monkeypatch: pytest.MonkeyPatch, faults: FaultServer) -> None:
+async def test_keys_that_are_missing_or_in_the_address(
+    monkeypatch: pytest.MonkeyPatch, faults: FaultServer
+) -> None:
     monkeypatch.delenv("MY_KEY", raising=False)
     with pytest.raises(InvalidParamsError, match="MY_KEY"):
         await opened(faults, api_key_env="MY_KEY")
@@ -681,7 +783,9 @@ async def test_models_of_the_server(faults: FaultServer) -> None:
         await RemoteEngine.open(faults.url, api_key_env=None)
 
 
-@pytest.mark.parametrize("address", ["", "127.0.0.1:8000/v1#m", "ftp://host/v1#m", "http:///v1#m", "http://[::1/v1#m"])
+@pytest.mark.parametrize(
+    "address", ["", "127.0.0.1:8000/v1#m", "ftp://host/v1#m", "http:///v1#m", "http://[::1/v1#m"]
+)
 async def test_unreadable_addresses(address: str) -> None:
     with pytest.raises(EngineURIError, match="expected http"):
         await RemoteEngine.open(address)

@@ -10,7 +10,16 @@ import openai
 import pytest
 from real_server import RealServer
 
-from engine import Budget, Capability, CapabilityError, Engine, EngineURIError, Message, SamplingParams, connect
+from engine import (
+    Budget,
+    Capability,
+    CapabilityError,
+    Engine,
+    EngineURIError,
+    Message,
+    SamplingParams,
+    connect,
+)
 from engine.conformance import EngineConformance
 from engine.remote import RemoteEngine
 
@@ -24,7 +33,9 @@ class TestConformance(EngineConformance):
     @pytest.fixture
     async def engine(self, real_server: RealServer) -> AsyncIterator[Engine]:
         known: set[Capability] = {"chat", "text_join"}
-        async with await RemoteEngine.open(real_server.address, api_key_env=None, capabilities=known) as engine:
+        async with await RemoteEngine.open(
+            real_server.address, api_key_env=None, capabilities=known
+        ) as engine:
             yield engine
             assert engine.open_contexts() == 0
 
@@ -57,7 +68,10 @@ async def test_greedy_text_equals_the_openai_client(real_server: RealServer) -> 
             model=real_server.model, prompt="one two three", max_tokens=12, temperature=0
         )
         chat = await reference.chat.completions.create(
-            model=real_server.model, messages=[{"role": "user", "content": "one two three"}], max_tokens=12, temperature=0
+            model=real_server.model,
+            messages=[{"role": "user", "content": "one two three"}],
+            max_tokens=12,
+            temperature=0,
         )
         async with await engine.prefill("one two three") as context:
             (ours,) = await engine.generate(context, GREEDY)
@@ -95,7 +109,9 @@ async def test_missing_branches_are_sent_one_by_one(real_server: RealServer) -> 
             assert len({completion.text for completion in drawn}) > 1
             assert "native_n" not in engine.capabilities
             assert sum(completion.usage.calls for completion in drawn) == 3
-            again = [t async for t in engine.stream(context, SamplingParams(n=2, max_tokens=4, temperature=1.0))]
+            again = [
+                t async for t in engine.stream(context, SamplingParams(n=2, max_tokens=4, temperature=1.0))
+            ]
             assert {token.index for token in again if token.finish_reason} == {0, 1}
         for completion in drawn:
             assert completion.context.text == "one two three" + completion.text
@@ -108,7 +124,9 @@ async def test_stop_string_that_the_server_returns_is_cut_off(real_server: RealS
         async with await engine.prefill("one two three") as context:
             (free,) = await engine.generate(context, GREEDY)
             stop = free.text[4:7]
-            (stopped,) = await engine.generate(context, SamplingParams(max_tokens=12, temperature=0.0, stop=(stop,)))
+            (stopped,) = await engine.generate(
+                context, SamplingParams(max_tokens=12, temperature=0.0, stop=(stop,))
+            )
             assert stopped.text == free.text[: free.text.index(stop)]
             assert (stopped.finish_reason, stopped.stop_hit) == ("stop", stop)
         free.context.release()

@@ -64,7 +64,12 @@ async def test_logprobs_and_schema_are_asked_for_as_the_openai_client_does(fault
     streams: dict[str, Any] = {"stream": True, "stream_options": {"include_usage": True}}
     async with openai.AsyncOpenAI(base_url=faults.url, api_key="none") as reference:
         await reference.chat.completions.create(
-            messages=[{"role": "user", "content": "hi"}], logprobs=True, top_logprobs=2, response_format=form, **settings, **streams
+            messages=[{"role": "user", "content": "hi"}],
+            logprobs=True,
+            top_logprobs=2,
+            response_format=form,
+            **settings,
+            **streams,
         )
         await reference.completions.create(prompt="hi", logprobs=2, **settings, **streams)
     params = SamplingParams(max_tokens=9, temperature=1.0, logprobs=2)
@@ -85,16 +90,27 @@ def test_openai_objects_are_read() -> None:
     content = [entry | {"top_logprobs": [entry]}]
     head: dict[str, Any] = {"id": "x", "created": 1, "model": "m"}
     usage: dict[str, Any] = USAGE | {"prompt_tokens_details": {"cached_tokens": 3}}
-    choice: dict[str, Any] = {"index": 1, "finish_reason": "length", "logprobs": {"content": content, "refusal": None}}
+    choice: dict[str, Any] = {
+        "index": 1,
+        "finish_reason": "length",
+        "logprobs": {"content": content, "refusal": None},
+    }
     whole = ChatCompletion.model_validate(
         head
         | {"object": "chat.completion", "usage": usage}
         | {"choices": [choice | {"message": {"role": "assistant", "content": "he", "refusal": None}}]}
     )
     chunk = ChatCompletionChunk.model_validate(
-        head | {"object": "chat.completion.chunk", "usage": usage} | {"choices": [choice | {"delta": {"content": "he"}}]}
+        head
+        | {"object": "chat.completion.chunk", "usage": usage}
+        | {"choices": [choice | {"delta": {"content": "he"}}]}
     )
-    legacy_logprobs = {"tokens": ["he"], "token_logprobs": [-0.5], "top_logprobs": [{"he": -0.5}], "text_offset": [0]}
+    legacy_logprobs = {
+        "tokens": ["he"],
+        "token_logprobs": [-0.5],
+        "top_logprobs": [{"he": -0.5}],
+        "text_offset": [0],
+    }
     legacy = OpenAICompletion.model_validate(
         head
         | {"object": "text_completion", "usage": usage}
@@ -142,7 +158,9 @@ LINE = st.text(st.characters(exclude_characters="\r\n\x00", exclude_categories=[
     newline=st.sampled_from(["\n", "\r\n", "\r"]),
     ended=st.booleans(),
 )
-def test_events_do_not_depend_on_the_chunking(events: list[list[str]], size: int, newline: str, ended: bool) -> None:
+def test_events_do_not_depend_on_the_chunking(
+    events: list[list[str]], size: int, newline: str, ended: bool
+) -> None:
     text = f": comment{newline}event: x{newline}"
     for lines in events:
         text += "".join(f"data: {line}{newline}" for line in lines) + f"id: 7{newline}{newline}"

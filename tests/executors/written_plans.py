@@ -37,7 +37,9 @@ def expr(value: Any) -> Expr:
 def call(id: str, tool: str, /, *, guards: Sequence[Guard] = (), bind: str | None = "", **args: Any) -> Node:
     """A node that calls a tool and binds its own id, or `bind`."""
     op = ToolCall(tool, tuple((name, expr(value)) for name, value in args.items()))
-    return Node(id=id, op=op, name=id if bind == "" else bind, guards=tuple(guards), source=f"{id} = {tool}(...)")
+    return Node(
+        id=id, op=op, name=id if bind == "" else bind, guards=tuple(guards), source=f"{id} = {tool}(...)"
+    )
 
 
 def mapped(id: str, over: Any, tool: str, /, *, on_error: Any = "fail", **args: Any) -> Node:
@@ -91,7 +93,11 @@ class Recorded:
         return places[0]
 
     async def run(
-        self, *nodes: Node, tools: Iterable[Any], chunks: Iterable[Sequence[Node]] | None = None, **options: Any
+        self,
+        *nodes: Node,
+        tools: Iterable[Any],
+        chunks: Iterable[Sequence[Node]] | None = None,
+        **options: Any,
     ) -> RunOutcome:
         """Run `nodes` as one patch each, or `chunks` as patches."""
         parts = [[node] for node in nodes] if chunks is None else chunks

@@ -1,0 +1,51 @@
+"""Who may generate now, who waits, who is turned away; and how a stopping server lets go of its requests."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from engine.server.errors import ApiError, server_error
+
+
+class Gate:
+    """First come, first served, `running` at a time and `waiting` in the queue."""
+
+    def __init__(self, *, max_running: int, max_waiting: int) -> None:
+        self.running = 0
+        self.waiting = 0
+        self.draining = False
+        self.cut = asyncio.Event()
+        """Set when the grace time is over: whatever still runs is to end now."""
+        self._max_waiting = max_waiting
+        self._slots = asyncio.Semaphore(max_running)
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Hold one of the places while the block runs; raises `ApiError` 429 when the queue is full, 503 when draining."""
+        if self.draining:
+            raise stopping()
+        if self._slots.locked() and self.waiting >= self._max_waiting:
+            raise ApiError(
+                429,
+                f"the server is busy: {self.running} requests are running and {self.waiting} are waiting",
+                type="rate_limit_error",
+                code="rate_limit_exceeded",
+                retry_after=1,
+            )
+        self.waiting += 1
+        try:
+            await self._slots.acquire()
+        finally:
+            self.waiting -= 1
+        self.running += 1
+        try:
+            yield
+        finally:
+            self.running -= 1
+            self._slots.release()
+
+
+def stopping() -> ApiError:
+    return server_error(503, "the server is shutting down", "shutting_down")

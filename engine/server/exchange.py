@@ -1,0 +1,148 @@
+"""One HTTP exchange: reading a bounded body, noticing that the client hung up, sending JSON or server-sent events."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Mapping
+from typing import Any
+
+from starlette.datastructures import Headers
+from starlette.types import Message, Receive, Scope, Send
+
+from engine.server.admission import stopping
+from engine.server.errors import ApiError
+from engine.server.options import Limits
+
+STATUS_GONE = 499
+"""What a request counts as whose client hung up, as web servers log it."""
+
+# A refused body is read over up to so many times the limit: a client that is still sending cannot read the refusal.
+_READ_OVER = 8
+
+
+class ClientGoneError(Exception):
+    """The client hung up, or left unread what was sent to it."""
+
+
+class Exchange:
+    """A request that is being answered. `status` is what was sent, 0 before that."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, *, limits: Limits) -> None:
+        self.headers = Headers(scope=scope)
+        self.status = 0
+        self._receive = receive
+        self._send = send
+        self._limits = limits
+        self._complete = False
+
+    @property
+    def started(self) -> bool:
+        return self.status != 0
+
+    async def read_json_body(self) -> bytes:
+        """The body. Raises `ApiError` for a wrong media type, a body too large or too slow, `ClientGoneError` for half of one."""
+        media = self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if media != "application/json":
+            # Also keeps web pages out: a browser sends this type to another origin only with its consent.
+            raise ApiError(415, f"the content type must be application/json, got {media or 'none'!r}")
+        limit, size = self._limits.max_body_bytes, 0
+        chunks: list[bytes] = []
+        more = True
+        try:
+            async with asyncio.timeout(self._limits.body_seconds):
+                while more and size <= limit * _READ_OVER:
+                    message = await self._receive()
+                    if message["type"] == "http.disconnect":
+                        raise ClientGoneError
+                    chunk: bytes = message.get("body", b"")
+                    more = message.get("more_body", False)
+                    size += len(chunk)
+                    if size <= limit:
+                        chunks.append(chunk)
+                    else:
+                        chunks.clear()
+        except TimeoutError:
+            raise ApiError(408, f"the request did not arrive within {self._limits.body_seconds:g} s") from None
+        if size > limit:
+            raise ApiError(413, f"the request is larger than {limit} bytes", code="request_too_large")
+        return b"".join(chunks)
+
+    async def attend(self, work: Awaitable[None], cut: asyncio.Event) -> None:
+        """Do `work` as long as there is somebody to do it for.
+
+        Cancels it, and waits until it has let go, when the client hangs up (`ClientGoneError`) or `cut` is set (`ApiError` 503).
+        """
+        try:
+            async with asyncio.TaskGroup() as group:
+                watchers = [group.create_task(self._watch_client()), group.create_task(_watch(cut))]
+                await work
+                for watcher in watchers:
+                    watcher.cancel()
+        except BaseExceptionGroup as errors:
+            raise _first(errors) from None
+
+    async def send_json(self, status: int, payload: Mapping[str, Any], headers: Mapping[str, str]) -> None:
+        body = encode(payload)
+        length = {"content-type": "application/json", "content-length": str(len(body))}
+        await self._start(status, {**length, **headers})
+        await self._write(body, more=False)
+
+    async def send_event(self, payload: Mapping[str, Any], headers: Mapping[str, str]) -> None:
+        """One server-sent event; the first one sends the headers, too."""
+        if not self.started:
+            kind = {"content-type": "text/event-stream; charset=utf-8"}
+            await self._start(200, {**kind, "cache-control": "no-cache", "x-accel-buffering": "no", **headers})
+        await self._write(b"data: " + encode(payload) + b"\n\n", more=True)
+
+    async def end_events(self, *, done: bool) -> None:
+        """The end of the stream; the mark `[DONE]` says that nothing is missing."""
+        await self._write(b"data: [DONE]\n\n" if done else b"", more=False)
+
+    async def fail(self, error: ApiError) -> None:
+        """Send `error`: as the response, or as the last event of a stream that has begun."""
+        if self._complete:
+            return
+        if self.started:
+            await self.send_event(error.body, {})
+            await self.end_events(done=False)
+        else:
+            await self.send_json(error.status, error.body, error.headers)
+
+    async def _watch_client(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        if not self._complete:
+            raise ClientGoneError
+
+    async def _start(self, status: int, headers: Mapping[str, str]) -> None:
+        self.status = status
+        raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+        await self._send({"type": "http.response.start", "status": status, "headers": raw})
+
+    async def _write(self, body: bytes, *, more: bool) -> None:
+        message: Message = {"type": "http.response.body", "body": body, "more_body": more}
+        try:
+            async with asyncio.timeout(self._limits.write_seconds):
+                await self._send(message)
+        except (TimeoutError, OSError):
+            raise ClientGoneError from None
+        self._complete = not more
+
+
+def encode(payload: Mapping[str, Any]) -> bytes:
+    """JSON in one line, ASCII only: whatever a model writes, halves of characters included, can be sent."""
+    return json.dumps(payload, separators=(",", ":"), allow_nan=False).encode("ascii")
+
+
+async def _watch(cut: asyncio.Event) -> None:
+    await cut.wait()
+    raise stopping()
+
+
+def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first error inside, however deep; the others came of it."""
+    error: BaseException = errors
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    return error  # pyright: ignore[reportUnknownVariableType]

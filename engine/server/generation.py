@@ -1,0 +1,107 @@
+"""A job on an engine: its prompts read, its tokens streamed, its usage summed, its contexts given back."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from typing import Self, cast
+
+from engine.base import Context, Engine
+from engine.errors import ContextLengthError
+from engine.remote.merge import merged, side_by_side
+from engine.server.errors import server_error
+from engine.server.options import Limits
+from engine.server.requests import Job
+from engine.types import Prompt, SamplingParams, Token, Usage
+
+# What a chat without max_tokens may write where the engine does not know how long its context is.
+_UNKNOWN_ROOM = 2048
+
+
+@dataclass
+class Generation:
+    """One request's work. Inside `async with` the prompts are read and held; leaving it gives everything back."""
+
+    engine: Engine
+    job: Job
+    limits: Limits
+    contexts: dict[int, Context] = field(default_factory=dict[int, Context])
+    generated: int = 0
+    """Tokens that came so far; once all branches have ended, as many as the engine says they had."""
+    _read: list[Usage] = field(default_factory=list[Usage])
+    _ended: list[Usage] = field(default_factory=list[Usage])
+
+    async def __aenter__(self) -> Self:
+        try:
+            prompts = enumerate(self.job.prompts)
+            await side_by_side([self._read_prompt(place, prompt) for place, prompt in prompts])
+        except BaseException:
+            self._release()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._release()
+
+    def echo(self, choice: int) -> str:
+        """The prompt of a choice as text."""
+        place = choice // self.job.sampling.n
+        prompt = self.job.prompts[place]
+        return prompt if isinstance(prompt, str) else self.contexts[place].text
+
+    async def tokens(self) -> AsyncGenerator[Token]:
+        """The tokens of all choices as they come; `index` is the choice. Closing it cancels the work."""
+        counts: dict[int, int] = {}
+        sources = [self._branches(place, context) for place, context in sorted(self.contexts.items())]
+        async with aclosing(merged(sources)) as tokens:
+            async for token in tokens:
+                if token.finish_reason == "cancelled":
+                    raise server_error(503, "the engine gave the completion up", "cancelled")
+                counts[token.index] = counts.get(token.index, 0) + bool(token.text or token.id is not None)
+                self.generated += bool(token.text or token.id is not None)
+                if token.finish_reason is not None:
+                    count = counts[token.index]
+                    self._ended.append(token.usage or Usage(generated_tokens=count))
+                    self.generated += self._ended[-1].generated_tokens - count
+                yield token
+
+    def usage(self) -> Usage:
+        """What the request cost so far: its prompts, each read once for its `n` branches, and what was generated."""
+        total = Usage.parallel([*self._read, *self._ended])
+        prompt = total.prompt_tokens or sum(context.token_count for context in self.contexts.values())
+        return replace(total, prompt_tokens=prompt, generated_tokens=self.generated)
+
+    async def _read_prompt(self, place: int, prompt: Prompt) -> None:
+        context = await self.engine.prefill(prompt)
+        self.contexts[place] = context
+        self._read.append(context.usage)
+        if self.job.begun:
+            longer = await self.engine.extend(context, self.job.begun)
+            context.release()
+            self.contexts[place] = longer
+            self._read.append(longer.usage)
+
+    async def _branches(self, place: int, context: Context) -> AsyncGenerator[Token]:
+        first = place * self.job.sampling.n
+        # The engine's face: closing the iterator cancels the work.
+        source = cast("AsyncGenerator[Token]", self.engine.stream(context, self._sampling(context)))
+        async with aclosing(source) as tokens:
+            async for token in tokens:
+                yield replace(token, index=first + token.index) if first else token
+
+    def _sampling(self, context: Context) -> SamplingParams:
+        if self.job.max_tokens is not None:
+            return self.job.sampling
+        longest = self.engine.info.max_context
+        room = _UNKNOWN_ROOM if longest is None else longest - context.token_count
+        if room < 1:
+            raise ContextLengthError(
+                f"the prompt has {context.token_count} tokens and fills the model's context of {longest}; "
+                "there is no room for an answer"
+            )
+        return replace(self.job.sampling, max_tokens=min(room, self.limits.max_tokens))
+
+    def _release(self) -> None:
+        for context in self.contexts.values():
+            context.release()

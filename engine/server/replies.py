@@ -1,0 +1,147 @@
+"""What goes back: tokens as chunks of a stream, or gathered into one response, for chat and completions.
+
+There is one entry of log-probabilities for each sampled token, the ending one included. Its text is what it adds to the
+completion, so the entries spell the completion; it can be empty, where a character takes several tokens. Beyond the API, as other
+open servers have them: `stop_reason` (the stop string that was hit) and, on request, `token_ids`.
+Source: the reply types of the `openai` package.
+"""
+
+from __future__ import annotations
+
+import math
+import secrets
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from engine.server.requests import Job
+from engine.types import Token, Usage
+
+_TORN = "\ufffd"
+# What the API says in place of minus infinity, which JSON does not have.
+_NEVER = -9999.0
+
+
+class Replies:
+    """The replies to one job: `chunks` and `usage_chunk` for a stream, `whole` for one response."""
+
+    def __init__(self, job: Job, *, model: str) -> None:
+        self.id = ("chatcmpl-" if job.kind == "chat" else "cmpl-") + secrets.token_hex(12)
+        self._job = job
+        self._model = model
+        self._created = int(time.time())
+        self._lengths: dict[int, int] = {}
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"x-request-id": self.id}
+
+    def opening(self, choice: int, echo: str) -> dict[str, Any] | None:
+        """The first chunk of a choice, which comes before its first token: the role, or the echoed prompt."""
+        if self._job.kind == "chat":
+            delta = {"role": "assistant", "content": "", "refusal": None}
+            return self._chunk([{"index": choice, "delta": delta, "logprobs": None, "finish_reason": None}])
+        if not echo:
+            return None
+        self._lengths[choice] = len(echo)
+        return self._chunk([{"index": choice, "text": echo, "logprobs": None, "finish_reason": None}])
+
+    def chunk(self, token: Token) -> dict[str, Any] | None:
+        """What `token` adds; None when that is nothing that can be seen."""
+        said = token.finish_reason is not None or token.text
+        if not said and token.logprob is None and not self._job.return_token_ids:
+            return None
+        at = self._lengths.get(token.index, 0)
+        self._lengths[token.index] = at + len(token.text)
+        choice: dict[str, Any] = {"index": token.index}
+        if self._job.kind == "chat":
+            choice["delta"] = {"content": token.text} if token.text else {}
+        else:
+            choice["text"] = token.text
+        return self._chunk([choice | self._details([token], at)])
+
+    def usage_chunk(self, usage: Usage) -> dict[str, Any]:
+        return self._chunk([]) | {"usage": _usage(usage)}
+
+    def whole(self, choices: Sequence[Sequence[Token]], echoes: Sequence[str], usage: Usage) -> dict[str, Any]:
+        """The response to a request that is not streamed; `choices` are their tokens, in order of their index."""
+        made: list[dict[str, Any]] = []
+        for index, (tokens, echo) in enumerate(zip(choices, echoes, strict=True)):
+            text = echo + "".join(token.text for token in tokens)
+            choice: dict[str, Any] = {"index": index}
+            if self._job.kind == "chat":
+                choice["message"] = {"role": "assistant", "content": text, "refusal": None}
+            else:
+                choice["text"] = text
+            made.append(choice | self._details(tokens, len(echo)))
+        kind = "chat.completion" if self._job.kind == "chat" else "text_completion"
+        return self._envelope(kind) | {"choices": made, "usage": _usage(usage)}
+
+    def _details(self, tokens: Sequence[Token], at: int) -> dict[str, Any]:
+        """Log-probabilities, finish reason and the extras for `tokens`, the first of which begins at character `at`."""
+        last = tokens[-1]
+        details: dict[str, Any] = {"logprobs": None, "finish_reason": last.finish_reason}
+        if last.stop_hit is not None:
+            details["stop_reason"] = last.stop_hit
+        told = [token for token in tokens if token.logprob is not None]
+        if self._job.sampling.logprobs is not None and told:
+            chat = self._job.kind == "chat"
+            details["logprobs"] = _chat_logprobs(told) if chat else _text_logprobs(told, at)
+        if self._job.return_token_ids:
+            details["token_ids"] = [token.id for token in tokens if token.id is not None]
+        return details
+
+    def _chunk(self, choices: list[dict[str, Any]]) -> dict[str, Any]:
+        kind = "chat.completion.chunk" if self._job.kind == "chat" else "text_completion"
+        chunk = self._envelope(kind) | {"choices": choices}
+        return chunk | {"usage": None} if self._job.include_usage else chunk
+
+    def _envelope(self, kind: str) -> dict[str, Any]:
+        return {"id": self.id, "object": kind, "created": self._created, "model": self._model}
+
+
+def _usage(usage: Usage) -> dict[str, Any]:
+    return {
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.generated_tokens,
+        "total_tokens": usage.prompt_tokens + usage.generated_tokens,
+        "prompt_tokens_details": {"cached_tokens": usage.cached_tokens},
+    }
+
+
+def _chat_logprobs(tokens: Sequence[Token]) -> dict[str, Any]:
+    content = [
+        _entry(token.text, token.logprob) | {"top_logprobs": [_entry(*best) for best in token.top_logprobs]}
+        for token in tokens
+    ]
+    return {"content": content, "refusal": None}
+
+
+def _entry(text: str, logprob: float | None) -> dict[str, Any]:
+    # Of a token that is part of a character, the bytes are not known here.
+    known = None if _TORN in text else list(text.encode("utf-8", "replace"))
+    return {"token": text, "logprob": _finite(logprob), "bytes": known}
+
+
+def _text_logprobs(tokens: Sequence[Token], at: int) -> dict[str, Any]:
+    return {
+        "tokens": [token.text for token in tokens],
+        "token_logprobs": [_finite(token.logprob) for token in tokens],
+        "top_logprobs": [_best(token) for token in tokens] if any(t.top_logprobs for t in tokens) else None,
+        "text_offset": list(_offsets(tokens, at)),
+    }
+
+
+def _best(token: Token) -> dict[str, float]:
+    # Different tokens can look the same; the likeliest stands for them.
+    return {text: _finite(logprob) for text, logprob in reversed(token.top_logprobs)}
+
+
+def _offsets(tokens: Sequence[Token], at: int) -> Iterator[int]:
+    for token in tokens:
+        yield at
+        at += len(token.text)
+
+
+def _finite(logprob: float | None) -> float:
+    return logprob if logprob is not None and math.isfinite(logprob) and logprob > _NEVER else _NEVER

@@ -1,0 +1,362 @@
+"""Requests of the OpenAI API, read strictly, and turned into a `Job` for an engine.
+
+Strictly: what this server does not know or cannot do is refused by name, and never quietly left out. Fields that ask for nothing
+(null, a penalty of 0, an empty list of tools) pass, as do those that cannot change a completion (`user`, `metadata`).
+Beyond the API, as other open servers have them: `top_k`, `min_p`, `stop_token_ids`, `ignore_eos`, `return_token_ids`, and
+`continue_final_message` for a chat whose last message is the beginning of the answer.
+Source: the request types of the `openai` package.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Self, TypeVar, cast
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError, from_json
+
+from engine.remote.wire import Endpoint
+from engine.server.errors import ApiError, from_validation, unsupported
+from engine.server.options import Limits
+from engine.types import Message, Prompt, SamplingParams
+
+# The API's own default for /completions; a chat may fill the context.
+_COMPLETION_TOKENS = 16
+_MAX_STOPS = 16
+
+_IGNORED = frozenset(
+    {"user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "prompt_cache_retention"}
+)
+# What this server does not do, and the values that do not ask for it.
+_NEUTRAL: Mapping[str, tuple[object, ...]] = {
+    "presence_penalty": (0,),
+    "frequency_penalty": (0,),
+    "repetition_penalty": (1,),
+    "logit_bias": ({},),
+    "best_of": (1,),
+    "suffix": ("",),
+    "tools": ([],),
+    "functions": ([],),
+    "tool_choice": ("none", "auto"),
+    "function_call": ("none", "auto"),
+    "parallel_tool_calls": (True, False),
+    "modalities": (["text"],),
+    "use_beam_search": (False,),
+}
+
+
+def _without_null(value: object) -> object:
+    """Null is the API's word for "not given"."""
+    if isinstance(value, dict):
+        return {key: item for key, item in cast("dict[str, Any]", value).items() if item is not None}
+    return value
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _given(cls, value: object) -> object:
+        return _without_null(value)
+
+
+class StreamOptions(_Part):
+    include_usage: bool = False
+    include_obfuscation: bool = False
+
+
+class JsonSchema(_Part):
+    schema_: dict[str, Any] = Field(alias="schema")
+    name: str = ""
+    description: str = ""
+    strict: bool = False
+
+
+class ResponseFormat(_Part):
+    type: Literal["text", "json_object", "json_schema"]
+    json_schema: JsonSchema | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if (self.type == "json_schema") != (self.json_schema is not None):
+            raise ValueError("json_schema is given exactly if type is 'json_schema'")
+        return self
+
+    @property
+    def grammar(self) -> dict[str, object] | None:
+        if self.json_schema is not None:
+            return self.json_schema.schema_
+        return {"type": "object"} if self.type == "json_object" else None
+
+
+def _joined(value: object) -> object:
+    """Text that comes as a list of text parts, in one."""
+    if not isinstance(value, list):
+        return value
+    texts: list[str] = []
+    for part in cast("list[object]", value):
+        fields = cast("dict[str, object]", part) if isinstance(part, dict) else {}
+        text = fields.get("text")
+        if fields.get("type") != "text" or not isinstance(text, str):
+            raise PydanticCustomError("content_type", "only text is read: text, or a list of text parts")
+        texts.append(text)
+    return "".join(texts)
+
+
+class ChatMessage(_Part):
+    role: Literal["system", "developer", "user", "assistant"]
+    content: Annotated[str, BeforeValidator(_joined)]
+    name: str = ""
+
+    def to_message(self) -> Message:
+        role = "system" if self.role == "developer" else self.role
+        return {"role": role, "content": self.content}
+
+
+def _stops(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+class _Request(_Part):
+    """What both endpoints have in common."""
+
+    model: str
+    n: int = Field(1, ge=1)
+    temperature: float = Field(1.0, ge=0.0)
+    top_p: float = Field(1.0, gt=0.0, le=1.0)
+    top_k: int = Field(0, ge=-1)
+    min_p: float = Field(0.0, ge=0.0, lt=1.0)
+    seed: int | None = Field(None, ge=-(2**63), lt=2**64)
+    stop: Annotated[list[Annotated[str, Field(min_length=1)]], BeforeValidator(_stops)] = Field(
+        default_factory=list[str], max_length=_MAX_STOPS
+    )
+    stop_token_ids: list[int] = Field(default_factory=list[int], max_length=_MAX_STOPS)
+    ignore_eos: bool = False
+    max_tokens: int | None = Field(None, ge=1)
+    stream: bool = False
+    stream_options: StreamOptions | None = None
+    response_format: ResponseFormat | None = None
+    return_token_ids: bool = False
+
+    @model_validator(mode="after")
+    def _streams(self) -> Self:
+        if self.stream_options is not None and not self.stream:
+            raise PydanticCustomError("stream_options", "stream_options is only allowed when stream is true")
+        return self
+
+    def sampling(self, *, max_tokens: int | None, logprobs: int | None) -> SamplingParams:
+        return SamplingParams(
+            n=self.n,
+            max_tokens=max_tokens or 1,
+            temperature=self.temperature,
+            top_p=self.top_p,
+            top_k=max(0, self.top_k),
+            min_p=self.min_p,
+            stop=tuple(self.stop),
+            stop_token_ids=tuple(self.stop_token_ids),
+            ignore_eos=self.ignore_eos,
+            seed=self.seed,
+            logprobs=logprobs,
+            grammar=self.response_format.grammar if self.response_format else None,
+        )
+
+
+class ChatRequest(_Request):
+    messages: list[ChatMessage] = Field(min_length=1)
+    max_completion_tokens: int | None = Field(None, ge=1)
+    logprobs: bool = False
+    top_logprobs: int | None = Field(None, ge=0, le=20)
+    continue_final_message: bool = False
+    add_generation_prompt: bool = True
+
+    def to_job(self) -> Job:
+        """Raises `ApiError` when fields contradict each other."""
+        if self.top_logprobs is not None and not self.logprobs:
+            raise ApiError(400, "'top_logprobs' needs 'logprobs': true", param="top_logprobs", code="invalid_value")
+        if self.continue_final_message == self.add_generation_prompt:
+            raise unsupported(
+                "add_generation_prompt",
+                "'add_generation_prompt' must be false with 'continue_final_message', and true without it",
+            )
+        messages, begun = [message.to_message() for message in self.messages], ""
+        if self.continue_final_message:
+            if len(messages) < 2 or messages[-1]["role"] != "assistant":
+                raise ApiError(
+                    400,
+                    "'continue_final_message' needs a last message of the assistant, and one before it",
+                    param="messages",
+                    code="invalid_value",
+                )
+            begun = messages.pop()["content"]
+        limit = self.max_tokens if self.max_completion_tokens is None else self.max_completion_tokens
+        return Job(
+            kind="chat",
+            prompts=(messages,),
+            begun=begun,
+            sampling=self.sampling(max_tokens=limit, logprobs=self.top_logprobs or 0 if self.logprobs else None),
+            max_tokens=limit,
+            stream=self.stream,
+            include_usage=bool(self.stream_options and self.stream_options.include_usage),
+            return_token_ids=self.return_token_ids,
+        )
+
+
+class CompletionRequest(_Request):
+    prompt: Any
+    max_tokens: int | None = Field(_COMPLETION_TOKENS, ge=1)
+    logprobs: int | None = Field(None, ge=0, le=20)
+    echo: bool = False
+
+    @field_validator("prompt")
+    @classmethod
+    def _prompts(cls, value: object) -> list[str] | list[list[int]]:
+        """One prompt or several: text, a list of texts, token ids, or a list of lists of token ids."""
+        if isinstance(value, str):
+            return [value]
+        if isinstance(value, list) and value:
+            items = cast("list[object]", value)
+            if all(isinstance(item, str) for item in items):
+                return cast("list[str]", items)
+            if _token_ids(items):
+                return [cast("list[int]", items)]
+            if all(_token_ids(item) for item in items):
+                return cast("list[list[int]]", items)
+        raise PydanticCustomError(
+            "prompt_type", "a prompt is text, a list of texts, token ids, or a list of lists of token ids"
+        )
+
+    def to_job(self) -> Job:
+        """Raises `ApiError` for what cannot go together."""
+        if self.echo and self.logprobs is not None:
+            raise unsupported("echo", "'echo' with 'logprobs' is not supported: prompts are not scored here")
+        return Job(
+            kind="completions",
+            prompts=tuple(self.prompt),
+            sampling=self.sampling(max_tokens=self.max_tokens, logprobs=self.logprobs),
+            max_tokens=self.max_tokens,
+            echo=self.echo,
+            stream=self.stream,
+            include_usage=bool(self.stream_options and self.stream_options.include_usage),
+            return_token_ids=self.return_token_ids,
+        )
+
+
+def _token_ids(value: object) -> bool:
+    if not isinstance(value, list) or not value:
+        return False
+    items = cast("list[object]", value)
+    return all(isinstance(item, int) and not isinstance(item, bool) for item in items)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What an engine is asked to do for one request.
+
+    Choice `p * n + i` is branch `i` of prompt `p`. `max_tokens` None leaves as much as the context has room for;
+    `begun` is the beginning of the answer, which is part of the prompt.
+    """
+
+    kind: Endpoint
+    prompts: tuple[Prompt, ...]
+    sampling: SamplingParams
+    max_tokens: int | None
+    begun: str = ""
+    echo: bool = False
+    stream: bool = False
+    include_usage: bool = False
+    return_token_ids: bool = False
+
+    @property
+    def choices(self) -> int:
+        return len(self.prompts) * self.sampling.n
+
+    @property
+    def params(self) -> dict[str, str]:
+        """The request fields behind what an engine may refuse."""
+        prompt = "messages" if self.kind == "chat" else "prompt"
+        return {
+            "prompt": prompt,
+            "chat": prompt,
+            "chat_continuation": prompt,
+            "token_ids": "return_token_ids" if self.return_token_ids else prompt,
+            "logprobs": "logprobs",
+            "grammar": "response_format",
+            "seed": "seed",
+            "detokenize": "echo",
+        }
+
+
+def read_job(kind: Endpoint, body: bytes, *, model: str, limits: Limits) -> Job:
+    """The request in `body`, for the model that is served as `model`. Raises `ApiError`."""
+    fields = _fields(body)
+    request = _validated(ChatRequest if kind == "chat" else CompletionRequest, fields)
+    if request.model != model:
+        raise unknown_model(request.model, model)
+    job = request.to_job()
+    if job.choices > limits.max_choices:
+        raise ApiError(
+            400,
+            f"{job.choices} completions are asked for (prompts times 'n'); this server allows {limits.max_choices}",
+            param="n",
+            code="invalid_value",
+        )
+    if job.max_tokens is not None and job.max_tokens > limits.max_tokens:
+        field = "max_completion_tokens" if "max_completion_tokens" in fields else "max_tokens"
+        raise ApiError(
+            400,
+            f"{field!r} is {job.max_tokens}; this server allows {limits.max_tokens}",
+            param=field,
+            code="invalid_value",
+        )
+    return job
+
+
+def unknown_model(asked: str, served: str) -> ApiError:
+    return ApiError(
+        404, f"the model {asked!r} does not exist; this server has {served!r}", param="model", code="model_not_found"
+    )
+
+
+def _fields(body: bytes) -> dict[str, Any]:
+    """The fields of the request that ask for something. Raises `ApiError` for those that nobody here can serve."""
+    try:
+        parsed: object = from_json(body, allow_inf_nan=False)
+    except ValueError as error:
+        raise ApiError(400, f"the body is not valid JSON: {error}", code="invalid_json") from None
+    if not isinstance(parsed, dict):
+        raise ApiError(400, "the body must be a JSON object", code="invalid_type")
+    fields: dict[str, Any] = {}
+    for name, value in cast("dict[str, Any]", parsed).items():
+        if value is None or name in _IGNORED or _asks_for_nothing(name, value):
+            continue
+        if name in _NEUTRAL:
+            raise unsupported(name, f"{name!r} is not supported by this server")
+        fields[name] = value
+    return fields
+
+
+def _asks_for_nothing(name: str, value: object) -> bool:
+    return any(value == neutral for neutral in _NEUTRAL.get(name, ()))
+
+
+_RequestT = TypeVar("_RequestT", bound=_Request)
+
+
+def _validated(model: type[_RequestT], fields: Mapping[str, Any]) -> _RequestT:
+    try:
+        return model.model_validate(fields)
+    except ValidationError as error:
+        raise from_validation(error) from None
+
+
+__all__: Sequence[str] = ("ChatRequest", "CompletionRequest", "Job", "read_job", "unknown_model")

@@ -1,0 +1,209 @@
+"""Questions whose answer is a fact: one, several, in two hops, or one that depends on another."""
+
+from __future__ import annotations
+
+from evals.planning_set.attributes import POPULATION
+from evals.planning_set.families.common import (
+    Draft,
+    adjective,
+    by_value,
+    pick_best,
+    shown,
+)
+from evals.planning_set.program import Amount, Answer, Block, Builder, Ref
+from evals.planning_set.wording import Choice, listed, plural
+from evals.planning_set.world import World
+
+
+def single(c: Choice, w: World, rank: bool) -> Draft:
+    """One fact: "How tall is K2?"."""
+    attribute, (thing,) = w.comparable(c.rng, 1)
+    text = thing.text(c.rng)
+    noun = c.rng.choice(attribute.words)
+    options = [
+        f"what is the {noun} of {text}",
+        f"what's {text}'s {noun}",
+        f"give me the {noun} of {text}",
+        f"I need the {noun} of {text}",
+        f"{noun} of {text}",
+        f"do you know the {noun} of {text}",
+    ]
+    if attribute.how:
+        options += [f"how {attribute.how} is {text}"] * 3
+    question = c.pick(
+        *options, held=(f"find out the {noun} of {text} for me", f"could you tell me {text}'s {noun}")
+    )
+    b = Builder()
+    ref = b.look(attribute.noun, thing.name)
+    b.answer(Amount(ref, ref))
+    return Draft(f"{question}?", b, [thing], shown(thing.number(attribute), thing.unit(attribute)))
+
+
+def single_name(c: Choice, w: World, rank: bool) -> Draft:
+    """Facts that are names: "What are the capitals of Peru and Chile?"."""
+    rng = c.rng
+    attribute, things = w.named(rng, rng.choices((1, 2, 3), (5, 3, 1))[0])
+    noun = rng.choice(attribute.words)
+    names = listed([t.text(rng) for t in things])
+    plurals = plural(noun)
+    if len(things) == 1:
+        question = c.pick(
+            f"what is the {noun} of {names}",
+            f"what's the {noun} of {names}",
+            f"which is the {noun} of {names}",
+            f"what is {names}'s {noun}",
+            f"name the {noun} of {names}",
+            held=(f"can you tell me {names}'s {noun}",),
+        )
+    else:
+        question = c.pick(
+            f"what are the {plurals} of {names}",
+            f"name the {plurals} of {names}",
+            f"give the {noun} of {names}",
+            f"list the {plurals} of {names}",
+            held=(f"I would like to know the {plurals} of {names}",),
+        )
+    b = Builder()
+    refs = [b.look(attribute.noun, t.name) for t in things]
+    parts: list[str | Ref] = []
+    for ref in refs:
+        parts += [ref] if not parts else ["; ", ref]
+    b.answer(*parts)
+    return Draft(f"{question}?", b, things, "; ".join(shown(t.facts[attribute.noun][0]) for t in things))
+
+
+def several(c: Choice, w: World, rank: bool) -> Draft:
+    """Several facts side by side: "What are the heights of K2 and Mont Blanc?"."""
+    rng = c.rng
+    attribute, things = w.comparable(rng, rng.choices((2, 3, 4), (4, 3, 1))[0])
+    noun = rng.choice(attribute.words)
+    names = listed([t.text(rng) for t in things])
+    options = [
+        f"what are the {plural(noun)} of {names}",
+        f"what is the {noun} of {names}",
+        f"give me the {plural(noun)} of {names}",
+        f"list the {noun} of {names}",
+    ]
+    if attribute.how:
+        options += [f"how {attribute.how} are {names}"] * 2
+    question = c.pick(*options, held=(f"find the {noun} of each of {names}",))
+    b = Builder()
+    refs = [b.look(attribute.noun, t.name) for t in things]
+    parts: list[str | Amount] = []
+    for ref in refs:
+        parts += [Amount(ref, ref)] if not parts else ["; ", Amount(ref, ref)]
+    b.answer(*parts)
+    return Draft(
+        f"{question}?", b, things, "; ".join(shown(t.number(attribute), t.unit(attribute)) for t in things)
+    )
+
+
+def hop(c: Choice, w: World, rank: bool) -> Draft:
+    """Two hops: "What is the population of the capital of Peru?"."""
+    rng = c.rng
+    (chain,) = w.chained(rng, 1)
+    x = chain.thing.text(rng)
+    link, noun = rng.choice(chain.link.words), rng.choice(chain.attribute.words)
+    target = rng.choice((f"the {link} of {x}", f"{x}'s {link}"))
+    options = [
+        f"what is the {noun} of {target}",
+        f"what's the {noun} of {target}",
+        f"give me the {noun} of {target}",
+    ]
+    if chain.attribute.how:
+        options += [f"how {chain.attribute.how} is {target}"] * 2
+    if chain.attribute is POPULATION:
+        options += [f"how many people live in {target}", f"how many inhabitants does {target} have"]
+    question = c.pick(*options, held=(f"take {target}: what is its {noun}",))
+    b = Builder()
+    found = b.look(chain.link.noun, chain.thing.name)
+    ref = b.look(chain.attribute.noun, found)
+    b.answer(Amount(ref, ref))
+    return Draft(
+        f"{question}?",
+        b,
+        [chain.thing],
+        shown(chain.target.number(chain.attribute), chain.target.unit(chain.attribute)),
+    )
+
+
+def hop_compare(c: Choice, w: World, rank: bool) -> Draft:
+    """Two hops, twice: "Which country's capital has more people, Peru or Chile?"."""
+    rng = c.rng
+    chains = w.chained(rng, 2)
+    attribute = chains[0].attribute
+    up = rng.random() < 0.65
+    either = listed([chain.thing.text(rng) for chain in chains], last="or")
+    both = listed([chain.thing.text(rng) for chain in chains])
+    kind = chains[0].thing.kind
+    link, noun = rng.choice(chains[0].link.words), rng.choice(attribute.words)
+    more = adjective(c, attribute, up=up, superlative=False)
+    great = rng.choice(("greater", "larger", "higher") if up else ("smaller", "lower"))
+    options = [
+        f"which {kind}'s {link} has the {great} {noun}, {either}",
+        f"which has a {link} with a {great} {noun}, {either}",
+        f"whose {link} has the {great} {noun}, {either}",
+    ]
+    if more:
+        options += [
+            f"which {kind}'s {link} is {more}, {either}",
+            f"whose {link} is {more}, {either}",
+            f"which {kind} has the {more} {link}, {either}",
+        ]
+    if attribute is POPULATION:
+        options += [f"which {kind}'s {link} has {'more' if up else 'fewer'} people, {either}"]
+    question = c.pick(*options, held=(f"between {both}, whose {link} has the {great} {noun}",))
+    b = Builder()
+    found = [b.look(chain.link.noun, chain.thing.name) for chain in chains]
+    refs = [b.look(attribute.noun, ref) for ref in found]
+    things = [chain.thing for chain in chains]
+    pick_best(b, [t.name for t in things], refs, up=up, rank=rank)
+    return Draft(
+        f"{question}?",
+        b,
+        things,
+        by_value(things, [chain.target.number(attribute) for chain in chains], up=up)[0],
+    )
+
+
+def conditional(c: Choice, w: World, rank: bool) -> Draft:
+    """A look-up that depends: "If A is taller than B, what is the depth of C, otherwise the length of D?"."""
+    rng = c.rng
+    attribute, (first, second) = w.comparable(rng, 2)
+    (left, third), (right, fourth) = w.measured(rng, 2)
+    up = rng.random() < 0.65
+    x, y, z, u = (t.text(rng) for t in (first, second, third, fourth))
+    more = adjective(c, attribute, up=up, superlative=False)
+    noun, then, other = rng.choice(attribute.words), rng.choice(left.words), rng.choice(right.words)
+    holds = (
+        f"{x} is {more} than {y}"
+        if more
+        else f"the {noun} of {x} is {'greater' if up else 'smaller'} than that of {y}"
+    )
+    question = c.pick(
+        f"if {holds}, {rng.choice(('give me', 'tell me', 'find'))} the {then} of {z}, otherwise the {other} of {u}.",
+        f"if {holds}, what is the {then} of {z}? Otherwise, what is the {other} of {u}?",
+        f"give me the {then} of {z} if {holds}, {rng.choice(('else', 'otherwise'))} the {other} of {u}.",
+        f"what is the {then} of {z} if {holds}, and the {other} of {u} otherwise?",
+        held=(f"in case {holds}, I want the {then} of {z}; if not, the {other} of {u}.",),
+    )
+    b = Builder()
+    swapped = question.find(z) < question.find(x)
+    i, j = b.look(attribute.noun, first.name), b.look(attribute.noun, second.name)
+    del swapped
+    p = b.look(left.noun, third.name)
+    q = b.look(right.noun, fourth.name)
+    b.branch(
+        i,
+        ">" if up else "<",
+        j,
+        Block((p.step,), Answer((Amount(p, p),))),
+        Block((q.step,), Answer((Amount(q, q),))),
+    )
+    true = (first.number(attribute) > second.number(attribute)) == up
+    answer = (
+        shown(third.number(left), third.unit(left))
+        if true
+        else shown(fourth.number(right), fourth.unit(right))
+    )
+    return Draft(question, b, [first, second, third, fourth], answer)

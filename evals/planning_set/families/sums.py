@@ -1,0 +1,309 @@
+"""Questions whose answer is computed: differences, ratios, sums, averages, shares, densities, plain arithmetic."""
+
+from __future__ import annotations
+
+from evals.planning_set.attributes import AREA, LENGTH, POPULATION, SPEED
+from evals.planning_set.families.common import (
+    Draft,
+    adjective,
+    shown,
+)
+from evals.planning_set.program import Amount, Builder, Ref
+from evals.planning_set.wording import Choice, listed, plural
+from evals.planning_set.world import World
+
+
+def difference(c: Choice, w: World, rank: bool) -> Draft:
+    """How much more: "How much taller is K2 than Mont Blanc?"."""
+    rng = c.rng
+    attribute, things = w.comparable(rng, 2)
+    up = rng.random() < 0.6
+    first, second = sorted(things, key=lambda t: t.number(attribute), reverse=up)
+    x, y = first.text(rng), second.text(rng)
+    noun = rng.choice(attribute.words)
+    more = adjective(c, attribute, up=up, superlative=False)
+    greater = rng.choice(("greater", "larger", "higher", "bigger") if up else ("smaller", "less", "lower"))
+    options = [
+        f"by how much does the {noun} of {x} {'exceed' if up else 'fall short of'} that of {y}",
+        f"how much {greater} is the {noun} of {x} than that of {y}",
+        f"how much {greater} is {x}'s {noun} than {y}'s",
+    ]
+    if more:
+        options += [f"how much {more} is {x} than {y}"] * 4 + [
+            f"by how much is {x} {more} than {y}",
+            f"{x} is how much {more} than {y}",
+        ]
+    if attribute is POPULATION:
+        options += [
+            f"how many {'more' if up else 'fewer'} people live in {x} than in {y}",
+            f"how many {'more' if up else 'fewer'} inhabitants does {x} have than {y}",
+        ]
+    if attribute.unit_words and more:
+        options += [f"how many {rng.choice(attribute.unit_words)} {more} is {x} than {y}"]
+    held = (
+        f"compared with {y}, how much {more or greater} is {x}"
+        if more
+        else f"compared with {y}'s, how much {greater} is {x}'s {noun}",
+        f"what do you get when you take the {noun} of {y} away from the {noun} of {x}"
+        if up
+        else f"how much does {x} lack in {noun} against {y}",
+    )
+    question = c.pick(*options, held=held)
+    b = Builder()
+    i, j = b.look(attribute.noun, first.name), b.look(attribute.noun, second.name)
+    swapped = question.startswith("compared with") or question.startswith("what do you get")
+    if swapped:
+        b = Builder()
+        j, i = b.look(attribute.noun, second.name), b.look(attribute.noun, first.name)
+    d = b.calculate(i, " - ", j) if up else b.calculate(j, " - ", i)
+    b.answer(Amount(d, Ref(0)))
+    value = abs(first.number(attribute) - second.number(attribute))
+    return Draft(f"{question}?", b, things, shown(value, first.unit(attribute)))
+
+
+def gap(c: Choice, w: World, rank: bool) -> Draft:
+    """A difference without a direction: "What is the difference in height between K2 and Mont Blanc?"."""
+    rng = c.rng
+    attribute, things = w.comparable(rng, 2)
+    x, y = (t.text(rng) for t in things)
+    noun = rng.choice(attribute.words)
+    question = c.pick(
+        f"what is the difference in {noun} between {x} and {y}",
+        f"what's the difference between the {noun} of {x} and the {noun} of {y}",
+        f"what is the {noun} difference between {x} and {y}",
+        f"how far apart are {x} and {y} in {noun}",
+        f"how much do {x} and {y} differ in {noun}",
+        held=(f"how big is the gap in {noun} between {x} and {y}",),
+    )
+    b = Builder()
+    i, j = (b.look(attribute.noun, t.name) for t in things)
+    d = b.calculate("abs(", i, " - ", j, ")")
+    b.answer(Amount(d, i))
+    return Draft(
+        f"{question}?",
+        b,
+        things,
+        shown(abs(things[0].number(attribute) - things[1].number(attribute)), things[0].unit(attribute)),
+    )
+
+
+def ratio(c: Choice, w: World, rank: bool) -> Draft:
+    """How many times, or what share: "How many times taller is K2 than the Eiffel Tower?"."""
+    rng = c.rng
+    attribute, things = w.comparable(rng, 2)
+    large, small = sorted(things, key=lambda t: t.number(attribute), reverse=True)
+    b = Builder()
+    noun = rng.choice(attribute.words)
+    if rng.random() < 0.55:
+        x, y = large.text(rng), small.text(rng)
+        more = adjective(c, attribute, up=True, superlative=False)
+        options = [
+            f"what is the ratio of the {noun} of {x} to {'that' if rng.random() < 0.5 else f'the {noun}'} of {y}",
+            f"how many times the {noun} of {y} is the {noun} of {x}",
+            f"how many times greater is {x}'s {noun} than {y}'s",
+        ]
+        if more:
+            options += [f"how many times {more} is {x} than {y}"] * 3
+        if attribute.how:
+            options += [f"how many times as {attribute.how} as {y} is {x}"]
+        question = c.pick(
+            *options,
+            held=(
+                f"how often does the {noun} of {y} fit into the {noun} of {x}",
+                f"the {noun} of {x} is how many times that of {y}",
+            ),
+        )
+        first, second = (large, small) if question.find(x) < question.find(y) else (small, large)
+        i, j = b.look(attribute.noun, first.name), b.look(attribute.noun, second.name)
+        top, bottom = (i, j) if first is large else (j, i)
+        r = b.calculate(top, " / ", bottom)
+        b.answer(r)
+        return Draft(f"{question}?", b, things, shown(large.number(attribute) / small.number(attribute)))
+    part, whole = things
+    x, y = part.text(rng), whole.text(rng)
+    question = c.pick(
+        f"what percentage of the {noun} of {y} is the {noun} of {x}",
+        f"what percent of {y}'s {noun} is {x}'s {noun}",
+        f"what is the {noun} of {x} as a percentage of the {noun} of {y}",
+        f"express {x}'s {noun} as a percentage of {y}'s",
+        held=(f"if the {noun} of {y} is 100%, how many percent is the {noun} of {x}",),
+    )
+    first, second = (part, whole) if question.find(x) < question.find(y) else (whole, part)
+    i, j = b.look(attribute.noun, first.name), b.look(attribute.noun, second.name)
+    top, bottom = (i, j) if first is part else (j, i)
+    r = b.calculate("100 * ", top, " / ", bottom)
+    b.answer(r, "%")
+    return Draft(
+        f"{question}?", b, things, f"{shown(100 * part.number(attribute) / whole.number(attribute))}%"
+    )
+
+
+def total(c: Choice, w: World, rank: bool) -> Draft:
+    """Sum or average: "What is the combined height of K2 and Mont Blanc?"."""
+    rng = c.rng
+    attribute, things = w.comparable(rng, rng.choices((2, 3, 4), (4, 4, 2))[0])
+    noun = rng.choice(attribute.words)
+    names = listed([t.text(rng) for t in things])
+    b = Builder()
+    refs = [b.look(attribute.noun, t.name) for t in things]
+    terms: list[str | Ref] = []
+    for ref in refs:
+        terms += [" + ", ref] if terms else [ref]
+    value = sum(t.number(attribute) for t in things)
+    if rng.random() < 0.6:
+        question = c.pick(
+            f"what is the {rng.choice(('combined', 'total', 'summed', 'joint', 'overall'))} {noun} of {names}",
+            f"what is the sum of the {plural(noun)} of {names}",
+            f"how much do the {plural(noun)} of {names} add up to",
+            f"add up the {plural(noun)} of {names}",
+            f"what {noun} do {names} have together",
+            f"what is the {noun} of {names} combined",
+            *(
+                [f"how {attribute.how} are {names} together", f"how {attribute.how} are {names} combined"]
+                if attribute.how
+                else []
+            ),
+            *(
+                [f"how many people live in {names} combined", f"how many people live in {names} together"]
+                if attribute is POPULATION
+                else []
+            ),
+            held=(
+                f"if you put {names} together, what {noun} do you get",
+                f"taken together, what is the {noun} of {names}",
+            ),
+        )
+        d = b.calculate(*terms)
+    else:
+        question = c.pick(
+            f"what is the {rng.choice(('average', 'mean'))} {noun} of {names}",
+            f"what's the average of the {plural(noun)} of {names}",
+            f"on average, how {attribute.how} are {names}"
+            if attribute.how
+            else f"on average, what {noun} do {names} have",
+            f"compute the {rng.choice(('average', 'mean'))} {noun} of {names}",
+            held=(f"averaged over {names}, what is the {noun}",),
+        )
+        d = b.calculate("(", *terms, f") / {len(things)}")
+        value /= len(things)
+    b.answer(Amount(d, Ref(0)))
+    return Draft(f"{question}?", b, things, shown(value, things[0].unit(attribute)))
+
+
+def density(c: Choice, w: World, rank: bool) -> Draft:
+    """People per area: "How many people per square kilometre live in Peru?"."""
+    rng = c.rng
+    (thing,) = w.having(rng, (POPULATION.noun, AREA.noun), 1)
+    x = thing.text(rng)
+    question = c.pick(
+        f"what is the population density of {x}",
+        f"how many people live per square kilometre in {x}",
+        f"how many people per square kilometer live in {x}",
+        f"how densely populated is {x}",
+        f"what is {x}'s population density",
+        held=(f"how many people share one square kilometre of {x}",),
+    )
+    b = Builder()
+    i, j = b.look(POPULATION.noun, thing.name), b.look(AREA.noun, thing.name)
+    b.answer(b.calculate(i, " / ", j))
+    return Draft(f"{question}?", b, [thing], shown(thing.number(POPULATION) / thing.number(AREA)))
+
+
+def journey(c: Choice, w: World, rank: bool) -> Draft:
+    """Time from length and speed: "How many hours would a cheetah need for the length of the Nile?"."""
+    rng = c.rng
+    (runner,) = w.having(rng, (SPEED.noun,), 1)
+    (way,) = w.having(rng, (LENGTH.noun,), 1)
+    if way.unit(LENGTH) != "km":
+        raise LookupError("the way is not measured in kilometres")
+    x, y = runner.text(rng), way.text(rng)
+    question = c.pick(
+        f"how many hours would {x} at {rng.choice(('top speed', 'full speed', 'its top speed'))} need for the length of {y}",
+        f"how long would it take {x} at top speed to travel the length of {y}",
+        f"at its top speed, how many hours does {x} need to cover the length of {y}",
+        f"how many hours does {x} take to run the length of {y}",
+        held=(f"moving flat out, in how many hours could {x} follow the whole of {y}",),
+    )
+    b = Builder()
+    if question.find(x) < question.find(y):
+        i, j = b.look(SPEED.noun, runner.name), b.look(LENGTH.noun, way.name)
+    else:
+        j, i = b.look(LENGTH.noun, way.name), b.look(SPEED.noun, runner.name)
+    b.answer(b.calculate(j, " / ", i), " hours")
+    return Draft(f"{question}?", b, [runner, way], shown(way.number(LENGTH) / runner.number(SPEED), "hours"))
+
+
+def portion(c: Choice, w: World, rank: bool) -> Draft:
+    """Arithmetic on one fact: "What is 15% of the height of K2?"."""
+    rng = c.rng
+    attribute, (thing,) = w.comparable(rng, 1)
+    x, noun = thing.text(rng), rng.choice(attribute.words)
+    of = rng.choice((f"the {noun} of {x}", f"{x}'s {noun}"))
+    b = Builder()
+    i = b.look(attribute.noun, thing.name)
+    value = thing.number(attribute)
+    pick = rng.random()
+    if pick < 0.45:
+        p = str(rng.randint(1, 99))
+        question, d, value = (
+            c.pick(
+                f"what is {p}% of {of}",
+                f"how much is {p} percent of {of}",
+                f"calculate {p}% of {of}",
+                held=(f"work out {p}% of {of}",),
+            ),
+            b.calculate(i, f" * {p} / 100"),
+            value * int(p) / 100,
+        )
+    elif pick < 0.75:
+        k = str(rng.randint(2, 20))
+        question, d, value = (
+            c.pick(
+                f"what is {k} times {of}",
+                f"multiply {of} by {k}",
+                f"how much is {of} times {k}",
+                held=(f"what would {k} times {of} be",),
+            ),
+            b.calculate(i, f" * {k}"),
+            value * int(k),
+        )
+    else:
+        word, size = rng.choice(
+            (("half", 2), ("a third", 3), ("a quarter", 4), ("one fifth", 5), ("a tenth", 10))
+        )
+        question, d, value = (
+            c.pick(
+                f"what is {word} of {of}", f"how much is {word} of {of}", held=(f"work out {word} of {of}",)
+            ),
+            b.calculate(i, " * 0.5" if size == 2 else f" / {size}"),
+            value / size,
+        )
+    b.answer(Amount(d, i))
+    return Draft(f"{question}?", b, [thing], shown(value, thing.unit(attribute)))
+
+
+def arithmetic(c: Choice, w: World, rank: bool) -> Draft:
+    """No look-up at all: "What is 12 * (3 + 4)?"."""
+    rng = c.rng
+    x, y, z = (rng.randint(2, 999) for _ in range(3))
+    text, value = rng.choice(
+        (
+            (f"{x} + {y}", x + y),
+            (f"{x} * {y}", x * y),
+            (f"{x} - {y}", x - y),
+            (f"{x} / {y}", x / y),
+            (f"({x} + {y}) * {z}", (x + y) * z),
+            (f"{x} + {y} * {z}", x + y * z),
+            (f"{x} * {y} - {z}", x * y - z),
+        )
+    )
+    question = c.pick(
+        f"what is {text}",
+        f"calculate {text}",
+        f"compute {text}",
+        f"how much is {text}",
+        held=(f"work out {text}",),
+    )
+    b = Builder()
+    b.answer(b.calculate(text))
+    return Draft(f"{question}?", b, [], shown(value))

@@ -1,0 +1,72 @@
+"""Draw questions whose wording the embedded model never saw in training, ask them, and write down what it answers, as it is.
+
+    python examples/transcript.py [--seed 0] [--count 12] > docs/transcript.md
+    python examples/transcript.py --questions      # only print the questions
+
+The draw is fixed by the seed: one question per family of questions, in the order in which `evals.planning_set` draws them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import shlex
+import sys
+
+from evals.planning_set import Sample, generate, matches
+from orchestrator import Agent
+from planner import PlanningError
+
+
+def draw(seed: int, count: int) -> list[Sample]:
+    """The first `count` held-out questions of `seed` that come from different families."""
+    chosen: dict[str, Sample] = {}
+    for sample in generate("heldout-templates", 1000, seed=seed):
+        chosen.setdefault(sample.template.partition("/")[0], sample)
+        if len(chosen) == count:
+            break
+    return list(chosen.values())
+
+
+async def transcript(samples: list[Sample], engine: str) -> None:
+    print("# What braid-mini answers\n")
+    print(
+        f"Printed by `python {' '.join(map(shlex.quote, sys.argv))}`; nothing is left out and nothing is mended.\n"
+    )
+    right = 0
+    async with Agent(engine) as agent:
+        for number, sample in enumerate(samples, 1):
+            print(f"## {number}. {sample.question}\n")
+            try:
+                result = await agent.run(sample.question)
+            except PlanningError as error:
+                print(f"No valid plan: {error}\n\nRight answer: {sample.answer}\n")
+                continue
+            ok = result.complete and matches(sample, result.answer)
+            right += ok
+            report = result.report()
+            print(f"```\n{result.plan.strip()}\n```\n")
+            answer = result.answer if result.complete else f"(no answer: {result.reason})"
+            print(
+                f"Answer: **{answer}** ({'right' if ok else f'wrong; right is {sample.answer}'}; "
+                f"{report.nodes} nodes, {result.usage.generated_tokens} tokens)\n"
+            )
+    print(f"{right} of {len(samples)} right.")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--count", type=int, default=12)
+    parser.add_argument("--engine", default="local:braid-mini")
+    parser.add_argument("--questions", action="store_true", help="print the questions and run nothing")
+    options = parser.parse_args()
+    samples = draw(options.seed, options.count)
+    if options.questions:
+        print("\n".join(sample.question for sample in samples))
+    else:
+        asyncio.run(transcript(samples, options.engine))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,145 @@
+"""What a person sees and types: the live display, Ctrl-C, and the REPL, on a pseudo-terminal."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from scripted_server import ScriptedServer, serving
+from terminal import Terminal
+
+BRAID = Path(sys.executable).with_name("braid")
+CTRL_C, CTRL_D = "\x03", "\x04"
+QUICK = 'a = search("height of K2")\nanswer(a)\n'
+SLOW = 'a = search("height of K2")\nb = python("import time\\ntime.sleep(60)")\nanswer(a, b)\n'
+
+
+def reply(messages: list[dict[str, str]]) -> str:
+    """Plans by the last task: slow when it says so, else the number of tasks seen."""
+    task = next(m["content"] for m in reversed(messages) if m["content"].startswith("The task:"))
+    if "slow" in task:
+        return SLOW
+    if "recall" in task:
+        return f"answer({sum(m['role'] == 'user' for m in messages) - 2})"
+    return QUICK
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    with serving(reply) as server:
+        yield server
+
+
+@pytest.fixture
+def env(server: ScriptedServer, tmp_path: Path) -> dict[str, str]:
+    return {
+        "BRAID_ENGINE": server.uri,
+        "XDG_STATE_HOME": str(tmp_path / "state"),
+        "XDG_CONFIG_HOME": str(tmp_path / "config"),
+        "BRAID_SEARCH_LATENCY": "0.2",
+    }
+
+
+def test_run_draws_every_node_and_leaves_the_answer(env: dict[str, str]) -> None:
+    with Terminal([BRAID, "run", "How tall is K2?"], env=env) as terminal:
+        assert terminal.wait_for_end() == 0
+        shown = terminal.text
+    assert "\x1b" in terminal.raw.decode()
+    assert 'a = search("height of K2")' in shown and "8611 m" in shown
+    assert "critical path" in shown and "parallelism" in shown
+    assert max(map(len, terminal.lines())) <= 80
+
+
+def test_no_colour_is_respected(env: dict[str, str]) -> None:
+    with Terminal([BRAID, "run", "How tall is K2?"], env={**env, "NO_COLOR": "1"}) as terminal:
+        terminal.wait_for_end()
+    assert not any(code in terminal.raw for code in (b"[31m", b"[32m", b"[36m", b"[1;36m"))
+
+
+def test_ctrl_c_ends_a_run_with_130_and_no_traceback(env: dict[str, str]) -> None:
+    with Terminal([BRAID, "run", "something slow"], env=env) as terminal:
+        terminal.wait_for("8611 m")
+        terminal.type(CTRL_C)
+        assert terminal.wait_for_end() == 130
+    assert "interrupted" in terminal.text and "Traceback" not in terminal.text
+
+
+def test_an_interrupt_without_a_terminal_ends_a_run_with_130(env: dict[str, str]) -> None:
+    process = subprocess.Popen(
+        [BRAID, "run", "something slow"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **env},
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "8611" in line:
+            break
+    process.send_signal(signal.SIGINT)
+    _, rest = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert rest.strip().splitlines()[-1] == "braid: interrupted" and "Traceback" not in rest
+
+
+def test_plan_streams_the_text(env: dict[str, str]) -> None:
+    with Terminal([BRAID, "plan", "How tall is K2?"], env=env) as terminal:
+        assert terminal.wait_for_end() == 0
+    assert 'a = search("height of K2")\nanswer(a)\n2 statements' in terminal.text
+
+
+def test_repl_session(env: dict[str, str], tmp_path: Path) -> None:
+    with Terminal([BRAID, "repl"], env=env) as terminal:
+        terminal.wait_for("braid>")
+        terminal.type("How tall is K2?\r")
+        terminal.wait_for("speed-up")
+        assert "8611 m" in terminal.text
+        terminal.wait_for("braid>")
+        terminal.type("something slow\r")
+        terminal.wait_for("▸ b = python")
+        began = time.monotonic()
+        terminal.type(CTRL_C)
+        terminal.wait_for("stopped")
+        assert time.monotonic() - began < 20
+        terminal.wait_for("braid>")
+        terminal.type("recall\r")  # the session is kept, and with it what was said before
+        terminal.wait_for("speed-up")
+        terminal.wait_for("braid>")
+        for command, expected in (
+            ("/plan How tall?", "2 statements"),
+            ("/tools", "calculate(expression: str)"),
+            ("/engine", "scripted"),
+            ("/engine nowhere:at-all", "unknown engine kind"),
+            ("/help", "/quit"),
+            ("/nonsense", "unknown command"),
+        ):
+            terminal.type(command + "\r")
+            terminal.wait_for(expected)
+            terminal.wait_for("braid>")
+        terminal.type(CTRL_C)  # at the prompt it drops the line
+        terminal.wait_for("braid>")
+        terminal.type(CTRL_D)
+        assert terminal.wait_for_end() == 0
+    assert "Traceback" not in terminal.text
+    assert "something slow" in (tmp_path / "state" / "braid" / "history").read_text()
+
+
+def test_repl_reads_from_a_pipe(env: dict[str, str]) -> None:
+    done = subprocess.run(
+        [BRAID, "repl"],
+        input="How tall is K2?\nrecall\n/engine nowhere\n/new\nrecall\n/quit\nnever reached\n",
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, **env},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["8611 m", "1", "0"]
+    assert "nowhere" in done.stderr and "\x1b" not in done.stdout + done.stderr

@@ -1,0 +1,66 @@
+"""From a training run to a folder that transformers (and `connect("local:...")`) loads unmodified."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    GenerationConfig,
+    PreTrainedTokenizerFast,
+    Qwen3ForCausalLM,
+)
+
+MAX_BYTES = 12 * 1024 * 1024
+"""What weights and tokenizer may take together."""
+
+
+class ExportError(Exception):
+    """The exported folder is not what it must be."""
+
+
+def export(model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
+    """Write bfloat16 weights, configuration and tokenizer to `folder`, and load them again as a check.
+
+    Raises:
+        ExportError: the folder is over `MAX_BYTES`, or what is loaded back differs from what was written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    half = Qwen3ForCausalLM(model.config).to(torch.bfloat16)
+    half.load_state_dict({name: weight.to(torch.bfloat16) for name, weight in model.state_dict().items()})
+    half.config.dtype = torch.bfloat16
+    half.generation_config = GenerationConfig(
+        do_sample=False,
+        max_new_tokens=640,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    half.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    check(folder, half)
+
+
+def check(folder: Path, model: Qwen3ForCausalLM) -> None:
+    """Compare what `folder` holds with `model`, weight by weight, and look at its size."""
+    size = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
+    if size > MAX_BYTES:
+        raise ExportError(
+            f"{folder} takes {size} bytes, more than the {MAX_BYTES} allowed; make the model smaller"
+        )
+    with safe_open(folder / "model.safetensors", framework="pt") as file:
+        kinds = {file.get_tensor(name).dtype for name in file.keys()}
+    if kinds != {torch.bfloat16}:
+        raise ExportError(f"{folder} holds weights of {kinds}; bfloat16 alone was expected")
+    loaded = AutoModelForCausalLM.from_pretrained(folder)
+    theirs = loaded.state_dict()
+    for name, weight in model.state_dict().items():
+        if not torch.equal(weight, theirs[name]):
+            raise ExportError(f"{name} is not the same after loading {folder}")
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    if tokenizer.eos_token_id != model.config.eos_token_id:
+        raise ExportError(
+            f"the tokenizer ends with {tokenizer.eos_token_id}, the model with {model.config.eos_token_id}"
+        )
