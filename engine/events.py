@@ -18,7 +18,7 @@ class Event(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     registry: ClassVar[dict[str, type[Event]]] = {}
-    kind: str
+    kind: Any  # text; each subclass narrows it to a literal, which a field of type str would not allow
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:

@@ -1,5 +1,6 @@
 """executors: a task graph, and results out of it."""
 
+from executors.entries import exclusive, names_read, op_kind, tool_of
 from executors.events import (
     BudgetExceeded,
     NodeAdded,
@@ -13,6 +14,7 @@ from executors.events import (
     PlanPatched,
     ToolAbandoned,
 )
+from executors.expressions import SKIPPED, evaluate
 from executors.graph import GraphError, GraphPatch, StalePatchError, TaskGraph
 from executors.nodes import (
     All,
@@ -48,9 +50,10 @@ from executors.operations import (
     NothingToThinkWithError,
     ToolCallRequest,
 )
+from executors.outcome import Limits, RunOutcome
 from executors.registry import ToolRegistry, builtin_tools, load_installed
 from executors.report import RunReport, report_of
-from executors.scheduler import Limits, RunOutcome, close_graph, run_graph
+from executors.scheduler import close_graph, run_graph
 from executors.tools import (
     Effect,
     Tool,
@@ -64,11 +67,9 @@ from executors.tools import (
     tool,
 )
 from executors.values import (
-    SKIPPED,
     ExpressionError,
     ItemError,
     ReferenceError_,
-    evaluate,
     plain_data,
     preview,
     resolve_path,
@@ -140,7 +141,10 @@ __all__ = [
     "builtin_tools",
     "close_graph",
     "evaluate",
+    "exclusive",
     "load_installed",
+    "names_read",
+    "op_kind",
     "plain_data",
     "preview",
     "refs",
@@ -149,4 +153,5 @@ __all__ = [
     "run_graph",
     "short_form",
     "tool",
+    "tool_of",
 ]

@@ -12,19 +12,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Literal, Protocol, TypeAlias, assert_never, cast
 
 from executors.entries import FINAL, Entry, Key, Slot
+from executors.expressions import SKIPPED, evaluate_with, truth
 from executors.graph import TaskGraph, revive
 from executors.nodes import Answer, Ask, Expr, Guard, ListOf, Map, NodeState, Ref, Think, ToolCall
-from executors.values import (
-    SKIPPED,
-    ExpressionError,
-    ItemError,
-    ReferenceError_,
-    evaluate_with,
-    explain,
-    preview,
-    resolve_path,
-    truth,
-)
+from executors.values import ExpressionError, ItemError, ReferenceError_, explain, preview, resolve_path
 
 Status: TypeAlias = Literal["wait", "ok", "skip", "block"]
 

@@ -19,13 +19,13 @@ import contextvars
 import time
 import uuid
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal, assert_never, cast
 
-from engine import Budget, BudgetExceededError, Engine, Message, Usage, ambient_budget, use_budget
+from engine import Budget, BudgetExceededError, Engine, Message, ambient_budget, use_budget
 from executors import events
 from executors.admission import Admission
+from executors.answers import Answers
 from executors.dataflow import Dataflow
 from executors.entries import Entry, tool_of
 from executors.graph import GraphError, GraphPatch, TaskGraph
@@ -40,49 +40,12 @@ from executors.operations import (
     call_tool,
     think,
 )
+from executors.outcome import Limits, RunOutcome
 from executors.registry import ToolRegistry
 from executors.report import usage_of
 from executors.tools import Tool
 from executors.values import explain
 from reasoning.core import Solution
-
-
-@dataclass(frozen=True, kw_only=True)
-class Limits:
-    """Bounds of one run. `node_timeout`: seconds for one tool call or think node, retries included; people may take longer."""
-
-    max_concurrency: int = 64
-    node_timeout: float | None = None
-    max_nodes: int = 10_000
-    max_map_items: int = 10_000
-
-    def __post_init__(self) -> None:
-        if self.max_concurrency < 1 or self.max_nodes < 1 or self.max_map_items < 1:
-            raise GraphError(f"limits must be at least 1, got {self!r}")
-        if self.node_timeout is not None and not self.node_timeout > 0:
-            raise GraphError(
-                f"node_timeout must be a positive number of seconds or None, got {self.node_timeout!r}"
-            )
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunOutcome:
-    """How a run ended. `answer` holds the values of the answer that ran.
-
-    When something `stopped` the run before it could answer, `partial` holds what the answer's values came to so far.
-    `failures` are the failed nodes of the graph that nothing has replaced, with what went wrong. `usage` is what the think
-    nodes of this run spent; `seconds` its duration.
-    """
-
-    answer: tuple[Any, ...] | None = None
-    answered: bool = False
-    partial: tuple[Any, ...] = ()
-    stopped: Literal["budget", "cancelled"] | None = None
-    reason: str = ""
-    failures: tuple[tuple[str, str], ...] = ()
-    blocked: tuple[str, ...] = ()
-    usage: Usage = field(default_factory=Usage)
-    seconds: float = 0.0
 
 
 async def run_graph(
@@ -160,9 +123,7 @@ class _Run:
         self.feeding = False
         self.enough = False
         self.closing = False
-        self.parked: dict[Entry, int] = {}
-        self.answers: list[Entry] = []
-        self.answered: Entry | None = None
+        self.answers = Answers(graph, self._mutates)
         self.stopped: Literal["budget", "cancelled"] | None = None
         self.reason = ""
         self.ran: list[Entry] = []
@@ -196,7 +157,7 @@ class _Run:
         return self._outcome()
 
     def _begin(self, patches: AsyncIterator[GraphPatch] | None) -> None:
-        self.answers = [e for e in self.graph.entries.values() if isinstance(e.node.op, Answer)]
+        self.answers.add(self.graph.entries.values())
         if patches is not None:
             self.streaming = True
             self.slots.held = self.sequential
@@ -209,9 +170,7 @@ class _Run:
     def ready(self, entry: Entry) -> None:
         if self.stopped is not None and not isinstance(entry.node.op, Answer):
             return  # stays pending, and is swept up as cancelled
-        if self._must_wait_for_answers(entry):
-            self.parked[entry] = entry.epoch
-        else:
+        if not self.answers.park(entry, streaming=self.streaming):
             self._start(entry)
 
     def settled(self, entry: Entry) -> None:
@@ -220,9 +179,11 @@ class _Run:
         if self.tell is not None:
             self.tell.settled(entry, self._now())
         if isinstance(entry.node.op, Answer):
-            if entry.state == "done" and self.answered is None:
-                self.answered = entry
-                self._end_plan(entry)
+            if entry.state == "done" and self.answers.given is None:
+                for one in self.answers.end(entry, self.flow.needed_by):
+                    self.cancel(one, "the plan was answered without it")
+                if entry.node.guards:
+                    self._close_stream()
             self._unpark()
 
     def expanded(self, entry: Entry, children: Sequence[Entry]) -> None:
@@ -239,11 +200,11 @@ class _Run:
             self.tell.patched(patch, added)
         if len(self.graph.entries) > self.limits.max_nodes:
             raise GraphError(f"the plan passes the limit of {self.limits.max_nodes} nodes (max_nodes)")
-        if self.answered is not None:
+        if self.answers.given is not None:
             for entry in added:
                 self.flow.cancel(entry, "the plan had been answered")
             return
-        self.answers.extend(entry for entry in added if isinstance(entry.node.op, Answer))
+        self.answers.add(added)
         if rebound:
             self.flow.rebound(rebound)
         # Those that read a name of this very patch that was bound anew are armed already.
@@ -438,49 +399,14 @@ class _Run:
             self._dispatch()
             self._check_idle()
 
-    # Answers, and the end of the plan.
-
-    def _must_wait_for_answers(self, entry: Entry) -> bool:
-        """Whether an earlier `answer` may yet end the plan before this statement's turn.
-
-        A mutating call and an answer run only once every answer that stands before them, in the same round, was skipped. An
-        answer left over from an earlier round waits for the stream's end: a newer one takes its place.
-        """
-        is_answer = isinstance(entry.node.op, Answer)
-        if not is_answer and (not self.answers or not self._mutates(entry)):
-            return False
-        if is_answer and entry.batch < self.graph.runs:
-            newer = (a for a in self.answers if a.batch > entry.batch)
-            if self.streaming or any(a.state not in ("skipped", "cancelled") for a in newer):
-                return True
-        return any(
-            a.order < entry.order and a.batch == entry.batch and a.state not in ("skipped", "cancelled")
-            for a in self.answers
-        )
-
     def _unpark(self) -> None:
-        for entry, epoch in list(self.parked.items()):
-            if entry.epoch != epoch or entry.state != "pending":
-                self.parked.pop(entry, None)
-            elif self.answered is None and not self._must_wait_for_answers(entry):
-                self.parked.pop(entry, None)
+        for entry in self.answers.unpark(streaming=self.streaming):
+            if not self.answers.park(entry, streaming=self.streaming) and entry.state == "pending":
                 self._start(entry)
 
     def _mutates(self, entry: Entry) -> bool:
         known = self._tool(tool_of(entry.node))
         return known is not None and known.spec.effect == "mutating"
-
-    def _end_plan(self, answer: Entry) -> None:
-        unfinished = [e for e in self.graph.entries.values() if e.state in ("pending", "running")]
-        mutating = (
-            e for e in unfinished if self._mutates(e) and (e.state == "running" or e.order < answer.order)
-        )
-        kept = self.flow.needed_by(mutating)
-        for entry in unfinished:
-            if entry not in kept:
-                self.cancel(entry, "the plan was answered without it")
-        if answer.node.guards:
-            self._close_stream()
 
     # Budget.
 
@@ -526,10 +452,10 @@ class _Run:
                 self.flow.settle(entry, "blocked", error="an answer that stands before it could not run")
 
     def _outcome(self) -> RunOutcome:
-        answered = self.answered
+        answered, last = self.answers.given, self.answers.last
         partial_answer: tuple[Any, ...] = ()
-        if answered is None and self.stopped is not None and self.answers:
-            partial_answer = self.flow.available(self.answers[-1])
+        if answered is None and self.stopped is not None and last is not None:
+            partial_answer = self.flow.available(last)
         current = {binder for slot in self.graph.slots.values() for binder in slot.binders}
         entries = self.graph.entries.values()
         failed = [e for e in entries if e.state == "failed" and e.parent is None]

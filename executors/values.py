@@ -1,4 +1,4 @@
-"""Values that flow between nodes: their short form in text, paths into them, and expressions over them.
+"""Values that flow between nodes: their short form in text, and paths into them. `executors.expressions` computes with them.
 
 A value is data for ever. Nothing here looks for references inside a value; only the parsed expressions of a plan have references.
 Kinds of values that a tool defines take part by duck typing: `short_form()` says what goes into text, and a numeric field
@@ -12,25 +12,12 @@ import datetime
 import enum
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence, Set
-from typing import Any, Final, TypeAlias, assert_never, cast
+from collections.abc import Mapping, Sequence, Set
+from typing import Any, Final, cast
 
 from pydantic import BaseModel
 
 from engine import BraidError
-from executors.nodes import (
-    All,
-    Any_,
-    Compare,
-    CompareOp,
-    Const,
-    DictOf,
-    Expr,
-    ListOf,
-    Not,
-    Ref,
-    Template,
-)
 
 MAX_KEYS_SHOWN: Final = 12
 MAX_INT_DIGITS: Final = 4_000
@@ -45,16 +32,6 @@ class ExpressionError(BraidError, ValueError):
     """An expression cannot be evaluated over the values at hand, such as a text compared with a number."""
 
 
-class Skipped:
-    """The value of the name of a skipped node. There is one, `SKIPPED`."""
-
-    def __repr__(self) -> str:
-        return "SKIPPED"
-
-
-SKIPPED: Final = Skipped()
-
-
 @dataclasses.dataclass(frozen=True)
 class ItemError:
     """Stands in a map's list for an item that failed, when the map says `on_error="collect"`."""
@@ -63,10 +40,6 @@ class ItemError:
 
     def short_form(self) -> str:
         return f"failed: {self.error}"
-
-
-Read: TypeAlias = Callable[[Ref], Any]
-"""Gives the value of a reference; `SKIPPED` where there is none because its node was skipped."""
 
 
 def short_form(value: Any) -> str:
@@ -195,7 +168,7 @@ def _index(value: Any, index: int, before: Sequence[str | int]) -> Any:
         if index in mapping:
             return mapping[index]
     raise ReferenceError_(
-        f"[{index}] needs a list{_at(before)}, which is {_kind(value)}; {_what_is_there(value)}"
+        f"[{index}] needs a list{_at(before)}, which is {kind_of(value)}; {_what_is_there(value)}"
     )
 
 
@@ -207,7 +180,7 @@ def _attribute(value: Any, name: str, before: Sequence[str | int]) -> Any:
     elif name in attribute_names(value):
         return getattr(value, name)
     raise ReferenceError_(
-        f"there is no {name!r}{_at(before)}, which is {_kind(value)}; {_what_is_there(value)}"
+        f"there is no {name!r}{_at(before)}, which is {kind_of(value)}; {_what_is_there(value)}"
     )
 
 
@@ -234,7 +207,8 @@ def _at(before: Sequence[str | int]) -> str:
     return " in " + repr("".join(f"[{s}]" if isinstance(s, int) else f".{s}" for s in before).lstrip("."))
 
 
-def _kind(value: Any) -> str:
+def kind_of(value: Any) -> str:
+    """What `value` is, in the words of a message."""
     known: dict[type, str] = {
         str: "text",
         bool: "a yes or no",
@@ -255,177 +229,3 @@ def _what_is_there(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return f"it has items 0 to {len(cast('Sequence[Any]', value)) - 1}" if value else "it is empty"
     return "use it without a path"
-
-
-def evaluate(expr: Expr, env: Mapping[str, Any]) -> Any:
-    """The value of `expr`, names taken from `env` (`SKIPPED` marks the name of a skipped node).
-
-    Reading a skipped name makes the whole expression `SKIPPED`, but a list literal drops it instead.
-
-    Raises:
-        ReferenceError_: a name or a path that is not there.
-        ExpressionError: operands of kinds that do not go together.
-    """
-
-    def read(ref: Ref) -> Any:
-        if ref.name not in env:
-            raise ReferenceError_(f"there is no name {ref.name!r}; known: {', '.join(sorted(env)) or 'none'}")
-        value = env[ref.name]
-        return value if value is SKIPPED else resolve_path(value, ref.path)
-
-    return evaluate_with(expr, read)
-
-
-def evaluate_with(expr: Expr, read: Read) -> Any:
-    """`evaluate`, with references resolved by `read`."""
-    match expr:
-        case Const(value):
-            return value
-        case Ref():
-            return read(expr)
-        case Template(parts):
-            return _template(parts, read)
-        case ListOf(items):
-            return [value for item in items if (value := evaluate_with(item, read)) is not SKIPPED]
-        case DictOf(items):
-            pairs = {key: evaluate_with(item, read) for key, item in items}
-            return SKIPPED if any(value is SKIPPED for value in pairs.values()) else pairs
-        case Compare(op, left, right):
-            a, b = evaluate_with(left, read), evaluate_with(right, read)
-            return SKIPPED if a is SKIPPED or b is SKIPPED else compare(op, a, b)
-        case All(terms) | Any_(terms):
-            values = [evaluate_with(term, read) for term in terms]
-            if any(value is SKIPPED for value in values):
-                return SKIPPED
-            return (all if isinstance(expr, All) else any)(truth(value) for value in values)
-        case Not(term):
-            value = evaluate_with(term, read)
-            return SKIPPED if value is SKIPPED else not truth(value)
-        case _:
-            assert_never(expr)
-
-
-def _template(parts: Sequence[Any], read: Read) -> Any:
-    written: list[str] = []
-    for part in parts:
-        if isinstance(part, str):
-            written.append(part)
-            continue
-        value = read(part.ref)
-        if value is SKIPPED:
-            return SKIPPED
-        written.append(formatted(value, part.spec))
-    return "".join(written)
-
-
-def formatted(value: Any, spec: str) -> str:
-    """`value` by a format specification; without one, its short form. A fact is formatted as its number."""
-    if not spec:
-        return short_form(value)
-    bare = plain(value)
-    if not isinstance(bare, (int, float, str, datetime.date, datetime.time)):
-        bare = short_form(bare)
-    try:
-        return format(bare, spec)
-    except (ValueError, TypeError, OverflowError) as error:
-        raise ExpressionError(
-            f"format {spec!r} does not fit {_kind(bare)} {preview(bare, 60)!r}: {error}"
-        ) from error
-
-
-def plain(value: Any) -> Any:
-    """What a comparison sees: the `value` of a fact, anything else as it is."""
-    if isinstance(value, (str, int, float, list, tuple, Mapping)) or value is None:
-        return cast("Any", value)
-    if "value" in attribute_names(value):
-        inner = value.value
-        if inner is None or isinstance(inner, (int, float, str)):
-            return inner
-    return value
-
-
-def truth(value: Any) -> bool:
-    """`value` as a condition: as in Python, but "no" and "false" are false, since thinking answers in words."""
-    value = plain(value)
-    if isinstance(value, (bool, int, float, list, tuple, Mapping)) or value is None:
-        return bool(cast("Any", value))
-    word = short_form(value).strip().strip(".!").lower()
-    return word not in ("", "no", "false")
-
-
-def _comparable(left: Any, right: Any) -> tuple[Any, Any]:
-    """Both sides on common ground: words against anything that has a short form, numbers against numbers written as text."""
-    left, right = plain(left), plain(right)
-    return _meet(left, right), _meet(right, left)
-
-
-def _meet(value: Any, other: Any) -> Any:
-    if isinstance(other, str) and not isinstance(value, str):
-        is_own = isinstance(value, bool) or callable(getattr(value, "short_form", None))
-        return short_form(value) if is_own else value
-    if isinstance(other, (int, float)) and not isinstance(other, bool):
-        word = (
-            value if isinstance(value, str) else (short_form(value) if hasattr(value, "short_form") else None)
-        )
-        if word is not None:
-            try:
-                number = float(word.replace(",", ""))
-            except ValueError:
-                return value
-            return int(number) if math.isfinite(number) and number == int(number) else number
-    return value
-
-
-def _equal(left: Any, right: Any) -> bool:
-    a, b = _comparable(left, right)
-    return bool(a == b)
-
-
-def compare(op: CompareOp, left: Any, right: Any) -> bool:
-    """`left op right` as guards mean it.
-
-    A fact counts as its value; text that is a number counts as one when the other side is a number; a yes or no, or an answer
-    that the model gave, equals its word.
-
-    Raises:
-        ExpressionError: the two sides have no order, or the right side of `in` contains nothing.
-    """
-    match op:
-        case "==":
-            return _equal(left, right)
-        case "!=":
-            return not _equal(left, right)
-        case "in" | "not in":
-            return _contains(right, left) == (op == "in")
-        case "<" | "<=" | ">" | ">=":
-            a, b = _comparable(left, right)
-            try:
-                match op:
-                    case "<":
-                        return bool(a < b)
-                    case "<=":
-                        return bool(a <= b)
-                    case ">":
-                        return bool(a > b)
-                    case ">=":
-                        return bool(a >= b)
-            except TypeError as error:
-                raise ExpressionError(
-                    f"cannot compare {preview(left, 60)!r} ({_kind(a)}) {op} {preview(right, 60)!r} ({_kind(b)}); "
-                    "read the field that holds the number, or compute one with calculate"
-                ) from error
-        case _:
-            assert_never(op)
-
-
-def _contains(container: Any, item: Any) -> bool:
-    container = plain(container)
-    if isinstance(container, (list, tuple, set, frozenset)):
-        return any(_equal(item, one) for one in cast("Sequence[Any]", container))
-    if isinstance(container, Mapping):
-        return short_form(item) in {str(key) for key in cast("Mapping[Any, Any]", container)}
-    if isinstance(container, str) or callable(getattr(container, "short_form", None)):
-        return short_form(item) in short_form(container)
-    raise ExpressionError(
-        f"'in' needs a list or a text on its right, got {_kind(container)} {preview(container, 60)!r}"
-    )

@@ -24,7 +24,7 @@ from executors import (
     Limits,
     Tool,
 )
-from orchestrator.errors import InvalidQuestionError, RunningLoopError
+from orchestrator.errors import ConfigurationError, InvalidQuestionError, RunningLoopError
 from orchestrator.events import Recorder, RunAnswered, RunFailed, RunFinished, RunStarted
 from orchestrator.feedback import partial_answer
 from orchestrator.history import extended, read_history
@@ -62,6 +62,7 @@ class Agent:
 
     Raises:
         ToolDefinitionError: a function cannot be a tool, or two have one name.
+        ConfigurationError: a limit or a setting makes no sense.
     """
 
     def __init__(
@@ -92,6 +93,9 @@ class Agent:
         self.approve = approve
         self.ask = ask
         self.seed = settings.seed if seed is None else seed
+        for name, value, least in (("max_rounds", self.max_rounds, 1), ("max_repairs", self.max_repairs, 0)):
+            if value < least:
+                raise ConfigurationError(f"{name} must be at least {least}, got {value!r}")
         self._address = settings.engine if engine is None else engine
         self._threads = settings.threads if threads is None else threads
         self._opened: Engine | None = None

@@ -72,12 +72,10 @@ async def plan_patches(
     finally:
         if not written.finished:
             generated = sum(1 for text in written.texts if text)
-            nodes = [node for node in task.graph.nodes.values() if node.round == task.round]
-            own = [node for node in nodes if task.graph.entry(node.id).parent is None]
             emit(
                 PlannerFinished(
                     valid=True,
-                    plan=render_plan(own),
+                    plan=_accepted(task),
                     text="".join(written.texts),
                     seconds=time.monotonic() - began,
                     round=task.round,
@@ -87,3 +85,15 @@ async def plan_patches(
                     generated_tokens=generated,
                 )
             )
+
+
+def _accepted(task: PlanTask) -> str:
+    """This round's statements in the graph, as plan text; items of maps and calls inside calls belong to theirs."""
+    nodes = [
+        node
+        for id, node in task.graph.nodes.items()
+        if node.round == task.round
+        and task.graph.entry(id).parent is None
+        and not (node.name or "").startswith("_")
+    ]
+    return render_plan(nodes, line=lambda node: node.source)

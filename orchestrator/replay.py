@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from pydantic import BaseModel
+from pydantic import BaseModel, computed_field
 
-from executors import GraphPatch, Node, TaskGraph, run_graph
-from executors.entries import names_read, tool_of
+from executors import GraphPatch, Node, TaskGraph, names_read, run_graph, tool_of
 from orchestrator.agent import Agent
 from orchestrator.errors import OrchestratorError
 from orchestrator.result import RunResult
@@ -29,13 +28,16 @@ class Comparison(BaseModel):
     one_by_one: float
     nodes: int
 
+    @computed_field
     @property
     def sequential(self) -> float:
         """The whole baseline: first the plan, then node after node."""
         return self.planning + self.one_by_one
 
+    @computed_field
     @property
     def speedup(self) -> float:
+        """How many times as fast the run was as its baseline."""
         return self.sequential / self.side_by_side if self.side_by_side > 0 else 1.0
 
 

@@ -9,12 +9,10 @@ from __future__ import annotations
 import builtins
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import NoReturn
 
-from executors.graph import TaskGraph, exclusive
+from executors.graph import TaskGraph
 from executors.nodes import (
-    All,
     Answer,
     Ask,
     Const,
@@ -23,7 +21,6 @@ from executors.nodes import (
     ListOf,
     Map,
     Node,
-    Not,
     Op,
     Ref,
     Scalar,
@@ -34,9 +31,11 @@ from executors.nodes import (
 from executors.tools import ToolSpec
 from planner.compact import compact_signature
 from planner.errors import PlanCheckError, PlanError
+from planner.expressions import Argument, Call, Place, rename
 from planner.language import Statement, parse_plan
+from planner.names import Binding, Names
 from planner.schemas import UNKNOWN, Typed, mismatch, near, step
-from planner.syntax import SPECIAL_FORMS, Argument, Call, MapForm, Place, rename
+from planner.syntax import SPECIAL_FORMS, MapForm
 
 _THINK_RESULT = Typed.of(
     {
@@ -51,13 +50,6 @@ _THINK_RESULT = Typed.of(
     }
 )
 _TEXT = Typed.of({"type": "string"})
-_PYTHON_WORDS = {"true": "True", "false": "False", "null": "None", "none": "None", "nil": "None"}
-
-
-@dataclass(frozen=True)
-class _Binding:
-    node: Node
-    typed: Typed
 
 
 class PlanChecker:
@@ -71,17 +63,13 @@ class PlanChecker:
 
     def __init__(self, tools: Sequence[ToolSpec], graph: TaskGraph | None = None, *, round: int = 0) -> None:
         self._tools = {spec.name: spec for spec in tools}
-        self._graph = graph
         self._round = round
-        self._bound: dict[str, list[_Binding]] = {}
-        self._ids = set(graph.nodes) if graph is not None else set[str]()
-        self._counts: dict[str, int] = {}
-        self._answers: list[tuple[int, tuple[Guard, ...]]] = []
+        self._names = Names(graph, {*self._tools, *SPECIAL_FORMS}, self._type_of)
 
     @property
     def answered(self) -> bool:
         """Whether an `answer` that depends on no condition was accepted: the plan is complete."""
-        return any(not guards for _, guards in self._answers)
+        return self._names.answered
 
     def check(self, statement: Statement) -> list[Node]:
         """The statement's nodes: those of calls that stood inside it, then its own.
@@ -94,38 +82,30 @@ class PlanChecker:
             self._check_refs(condition.expr, condition.place, guards, {})
             guards += (Guard(condition.expr, condition.expected),)
         names: dict[str, str] = {}
-        bindings: list[_Binding] = []
-        pending: dict[str, _Binding] = {}
+        bindings: list[Binding] = []
+        pending: dict[str, Binding] = {}
         for lifted in statement.lifted:
             op, typed = self._call(lifted.call, names, pending, guards)
-            anonymous = self._anonymous(pending)
+            anonymous = self._names.anonymous(pending)
             names[lifted.placeholder] = anonymous
             node = self._node(statement, op, anonymous, guards)
-            pending[anonymous] = _Binding(node, typed)
+            pending[anonymous] = Binding(node, typed)
             bindings.append(pending[anonymous])
         if isinstance(statement.form, MapForm):
             op, typed = self._map(statement.form, names, pending, guards)
         else:
             op, typed = self._call(statement.form, names, pending, guards)
-        own_guards = self._answer_guards(statement, guards) if isinstance(op, Answer) else guards
+        own_guards = self._names.answer_guards(statement, guards) if isinstance(op, Answer) else guards
         node = self._node(statement, op, statement.name, own_guards)
         if statement.name is not None:
-            self._check_new_name(statement, statement.name, node)
-        if isinstance(op, Answer):
-            self._answers.append((statement.line, guards))
-        bindings.append(_Binding(node, typed))
-        return self._remember(bindings)
-
-    def _remember(self, bindings: Sequence[_Binding]) -> list[Node]:
-        for binding in bindings:
-            self._ids.add(binding.node.id)
-            if binding.node.name is not None:
-                self._bound.setdefault(binding.node.name, []).append(binding)
+            self._names.check_new(statement, statement.name, node)
+        bindings.append(Binding(node, typed))
+        self._names.remember(statement, bindings, guards)
         return [binding.node for binding in bindings]
 
     def _node(self, statement: Statement, op: Op, name: str | None, guards: tuple[Guard, ...]) -> Node:
         return Node(
-            id=self._new_id(name or _called(op)),
+            id=self._names.new_id(name or _called(op)),
             op=op,
             name=name,
             guards=guards,
@@ -134,121 +114,9 @@ class PlanChecker:
             source=statement.source,
         )
 
-    def _new_id(self, stem: str) -> str:
-        # Counting from where the last search ended keeps a plan of many like statements linear.
-        id = stem
-        while id in self._ids:
-            self._counts[stem] = self._counts.get(stem, 1) + 1
-            id = f"{stem}#{self._counts[stem]}"
-        return id
-
-    def _anonymous(self, pending: Mapping[str, _Binding]) -> str:
-        while True:
-            self._counts["_"] = self._counts.get("_", 0) + 1
-            name = f"_{self._counts['_']}"
-            if (
-                name not in self._ids
-                and name not in pending
-                and not (self._graph and self._graph.binders(name))
-            ):
-                return name
-
     def _fail(self, place: Place, message: str, fix: str = "") -> NoReturn:
         raise PlanCheckError(
             message, line=place.line, column=place.column, fix=fix, source_line=place.source_line
-        )
-
-    def _check_new_name(self, statement: Statement, name: str, node: Node) -> None:
-        place = _statement_place(statement)
-        for binding in self._bound.get(name, ()):
-            if not exclusive(binding.node, node):
-                self._fail(
-                    place,
-                    f"the name `{name}` is already bound at line {binding.node.line}",
-                    "a name is bound once; use a new name",
-                )
-        if self._graph is None or self._graph.rebindable(name):
-            return
-        for binder in self._graph.binders(name):
-            if not exclusive(binder, node):
-                state = self._graph.state(binder.id)
-                self._fail(
-                    place,
-                    f"the name `{name}` is already bound by an earlier round ({state})",
-                    f"read `{name}` as it is, or use a new name; only names that came to nothing are bound again",
-                )
-
-    def _answer_guards(self, statement: Statement, guards: tuple[Guard, ...]) -> tuple[Guard, ...]:
-        """The guards of an `answer`: it ends the plan only if no earlier answer does, as a reader of the text expects."""
-        for line, earlier in self._answers:
-            own = Node(id="", op=Answer(()), guards=guards)
-            if exclusive(Node(id="", op=Answer(()), guards=earlier), own):
-                continue
-            further = [guard for guard in earlier if guard not in guards]
-            if not further:
-                self._fail(
-                    _statement_place(statement),
-                    f"the plan has already answered at line {line}",
-                    "a plan ends with its answer; give all values in one `answer(...)`",
-                )
-            if len(further) == 1:
-                guards += (Guard(further[0].condition, not further[0].expected),)
-            else:
-                terms = tuple(g.condition if g.expected else Not(g.condition) for g in further)
-                guards += (Guard(All(terms), False),)
-        return guards
-
-    def _readable(self) -> list[str]:
-        earlier = self._graph.names() if self._graph is not None else []
-        return [n for n in dict.fromkeys([*self._bound, *earlier]) if not re.fullmatch(r"_\d+", n)]
-
-    def _typed(
-        self, ref: Ref, place: Place, guards: Sequence[Guard], pending: Mapping[str, _Binding]
-    ) -> Typed:
-        """What is known of a name's value.
-
-        Raises:
-            PlanCheckError: nothing that can run beside the reader binds it.
-        """
-        name = ref.name
-        if name in pending:
-            return pending[name].typed
-        if own := self._bound.get(name):
-            reader = Node(id="", op=Ask(Const("")), guards=tuple(guards))
-            reachable = [b for b in own if not exclusive(b.node, reader)]
-            if not reachable:
-                self._fail(
-                    place,
-                    f"the name `{name}` is bound only in the other branch of this `if` (line {own[0].node.line})",
-                    "bind it before the `if`, or in this branch too",
-                )
-            return reachable[0].typed if len(reachable) == 1 else _common(b.typed for b in reachable)
-        if self._graph is not None and (binders := self._graph.binders(name)):
-            states = [self._graph.state(binder.id) for binder in binders]
-            if all(state in ("failed", "cancelled", "skipped") for state in states):
-                self._fail(
-                    place,
-                    f"the name `{name}` has no result: its node of an earlier round was {states[0]}",
-                    f"bind `{name}` again first, in another way",
-                )
-            return _common(self._type_of(binder.op) for binder in binders)
-        self._unbound(name, place)
-
-    def _unbound(self, name: str, place: Place) -> NoReturn:
-        known = self._readable()
-        if name.lower() in _PYTHON_WORDS:
-            self._fail(place, f"the name `{name}` is not bound", f"write `{_PYTHON_WORDS[name.lower()]}`")
-        if name in self._tools or name in SPECIAL_FORMS:
-            self._fail(
-                place, f"`{name}` is a function and has no value", f"call it: `x = {name}(...)`, then use `x`"
-            )
-        guess = near(name, known)
-        told = ", ".join(known[:20]) + (", ..." if len(known) > 20 else "")
-        self._fail(
-            place,
-            f"the name `{name}` is not bound yet",
-            (f"did you mean `{guess}`? " if guess else "bind it on an earlier line; text needs quotes. ")
-            + (f"Bound so far: {told}" if told else "Nothing is bound so far"),
         )
 
     def _check_refs(
@@ -256,13 +124,13 @@ class PlanChecker:
         expr: Expr,
         place: Place,
         guards: Sequence[Guard],
-        pending: Mapping[str, _Binding],
+        pending: Mapping[str, Binding],
         item: tuple[str, Typed] | None = None,
     ) -> None:
         for ref in refs(expr):
             at = _find(ref.name, place)
             is_item = item is not None and ref.name == item[0]
-            typed = item[1] if is_item and item else self._typed(ref, at, guards, pending)
+            typed = item[1] if is_item and item else self._names.typed(ref, at, guards, pending)
             shown = ref.name if not re.fullmatch(r"_\d+", ref.name) else "the call"
             for key in ref.path:
                 following = step(typed, key, shown)
@@ -273,11 +141,11 @@ class PlanChecker:
                 shown += f"[{key}]" if isinstance(key, int) else f".{key}"
 
     def _type_of_expr(
-        self, expr: Expr, place: Place, guards: Sequence[Guard], pending: Mapping[str, _Binding]
+        self, expr: Expr, place: Place, guards: Sequence[Guard], pending: Mapping[str, Binding]
     ) -> Typed:
         if not isinstance(expr, Ref):
             return UNKNOWN
-        typed = self._typed(expr, place, guards, pending)
+        typed = self._names.typed(expr, place, guards, pending)
         for key in expr.path:
             following = step(typed, key, expr.name)
             if isinstance(following, str):
@@ -286,7 +154,7 @@ class PlanChecker:
         return typed
 
     def _map(
-        self, form: MapForm, names: dict[str, str], pending: Mapping[str, _Binding], guards: Sequence[Guard]
+        self, form: MapForm, names: dict[str, str], pending: Mapping[str, Binding], guards: Sequence[Guard]
     ) -> tuple[Op, Typed]:
         over = rename(form.over.value, names)
         self._check_refs(over, form.over.place, guards, pending)
@@ -331,7 +199,7 @@ class PlanChecker:
         self,
         call: Call,
         names: dict[str, str],
-        pending: Mapping[str, _Binding],
+        pending: Mapping[str, Binding],
         guards: Sequence[Guard],
         item: tuple[str, Typed] | None = None,
     ) -> tuple[ToolCall | Think | Ask | Answer, Typed]:
@@ -383,11 +251,7 @@ class PlanChecker:
                 )
             schema = spec.parameters.get("properties", {}).get(name, extra)
             if reason := mismatch(arg.value, typed.at(schema)):
-                self._fail(
-                    arg.place,
-                    f"argument `{name}` of `{call.function}`: {reason}",
-                    _type_fix(arg.value, reason),
-                )
+                self._fail_type(call, name, arg, reason)
             given[name] = arg.value
         missing = [name for name in spec.parameters.get("required", ()) if name not in given]
         if missing:
@@ -397,6 +261,14 @@ class PlanChecker:
                 f"its signature: {compact_signature(spec)}",
             )
         return ToolCall(spec.name, tuple(given.items())), Typed.of(spec.returns)
+
+    def _fail_type(self, call: Call, name: str, arg: Argument, reason: str) -> NoReturn:
+        told, _, guess = reason.partition("; ")
+        self._fail(
+            arg.place,
+            f"argument `{name}` of `{call.function}`: {told}",
+            guess or _type_fix(arg.value, reason),
+        )
 
     def _unknown_tool(self, call: Call) -> NoReturn:
         name = call.function
@@ -525,18 +397,6 @@ def _called(op: Op) -> str:
             return "ask"
         case Answer():
             return "answer"
-
-
-def _common(types: Iterable[Typed]) -> Typed:
-    """What is known of a value that is one of several: something only if they all say the same."""
-    known = list(types)
-    return known[0] if known and all(t.schema == known[0].schema for t in known) else UNKNOWN
-
-
-def _statement_place(statement: Statement) -> Place:
-    return Place(
-        statement.line, statement.column, " " * (statement.column - 1) + statement.source.split("\n")[0]
-    )
 
 
 def _find(name: str, place: Place) -> Place:

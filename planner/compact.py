@@ -125,9 +125,9 @@ def _type(schema: Mapping[str, Any] | bool, definitions: Mapping[str, Any]) -> s
     for key in ("anyOf", "oneOf"):
         if key in schema:
             return " | ".join(dict.fromkeys(_type(option, definitions) for option in schema[key]))
-    kind = schema.get("type")
+    kind: str | list[str] | None = schema.get("type")
     if isinstance(kind, list):
-        return " | ".join(dict.fromkeys(_SCALARS.get(k, str(k)) for k in kind))
+        return " | ".join(dict.fromkeys(_SCALARS.get(one, one) for one in kind))
     if kind == "array":
         return f"list[{_type(schema['items'], definitions)}]" if schema.get("items") else "list"
     if kind == "object":
@@ -138,5 +138,5 @@ def _type(schema: Mapping[str, Any] | bool, definitions: Mapping[str, Any]) -> s
 def _record(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
     if properties := schema.get("properties"):
         return f"{schema.get('title', 'Record')}({', '.join(properties)})"
-    values = schema.get("additionalProperties")
+    values: Mapping[str, Any] | bool | None = schema.get("additionalProperties")
     return f"dict[str, {_type(values, definitions)}]" if isinstance(values, Mapping) else "dict"

@@ -47,14 +47,17 @@ class PlannerRepaired(Event):
 
 
 class PlannerFinished(Event):
-    """The plan of this round is complete, or planning failed (`valid` False).
+    """The end of a round's planning; there is one of these for every round.
 
-    `plan` holds the accepted statements, `text` everything that the model wrote. `seconds` is wall time, tools that ran beside
-    it not taken out.
+    `valid` says that the plan came to its end without a mistake that was not repaired. `stopped` says that the run was over
+    first, because it had its answer, was cancelled, or the engine failed; `valid` then tells whether the plan was complete.
+    `plan` holds the accepted statements, `text` everything that the model wrote. `seconds` is wall time, in which tools
+    ran beside it.
     """
 
     kind: Literal["planner.finished"] = "planner.finished"
     valid: bool
+    stopped: bool = False
     plan: str
     text: str
     seconds: float

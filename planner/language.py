@@ -20,8 +20,9 @@ from dataclasses import dataclass, field
 
 from executors.nodes import Const, Expr
 from planner.errors import PlanSyntaxError
+from planner.expressions import Lifted, Place
 from planner.lines import MAX_STATEMENT_CHARS, LineReader, LogicalLine
-from planner.syntax import Form, Lifted, Place, SyntaxReader
+from planner.syntax import Form, SyntaxReader
 
 MAX_DEPTH = 16
 """`if` statements inside one another."""

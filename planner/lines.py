@@ -138,7 +138,9 @@ class LineReader:
         held = self._statement.size if self._statement else 0
         if held + self._pending_size > self._limit:
             first = self._statement.line if self._statement else self._line + 1
-            head = (self._statement.parts[0] if self._statement else "".join(self._pending))[: min(60, self._limit)]
+            head = (self._statement.parts[0] if self._statement else "".join(self._pending))[
+                : min(60, self._limit)
+            ]
             opened = self._statement.brackets[-1] if self._statement and self._statement.brackets else None
             fix = (
                 f"close the {opened[0]!r} of line {opened[1]}, column {opened[2]}"

@@ -34,9 +34,12 @@ Style = Literal["compact", "chat", "text"]
 
 
 @dataclass
-class _Log:
-    """What one round wrote and cost: a text for each attempt, an error for each that failed."""
+class _Round:
+    """One round under way: what was accepted and what it cost; a text for each attempt, an error for each that failed."""
 
+    task: PlanTask
+    reader: PlanReader
+    began: float = field(default_factory=time.monotonic)
     texts: list[str] = field(default_factory=lambda: list[str]())
     errors: list[PlanError] = field(default_factory=lambda: list[PlanError]())
     usage: Usage = field(default_factory=Usage)
@@ -93,16 +96,21 @@ class LLMPlanner:
         Raises:
             PlanningError: no valid plan within the repairs allowed. Patches given before stand.
         """
-        async with aclosing(self._run(task)) as items:
-            async for item in items:
-                if emit is not None:
-                    emit(item[0])
-                if nodes := item[1]:
-                    yield GraphPatch(
-                        base_version=task.graph.version,
-                        add=nodes,
-                        reason=f"line {nodes[-1].line} of the plan",
-                    )
+        state = self._begin(task)
+        ended = False
+        try:
+            async with aclosing(self._run(state)) as items:
+                async for event, nodes in items:
+                    ended = isinstance(event, PlannerFinished)
+                    if emit is not None:
+                        emit(event)
+                    if nodes:
+                        reason = f"line {nodes[-1].line} of the plan"
+                        yield GraphPatch(base_version=task.graph.version, add=nodes, reason=reason)
+        finally:
+            # A run that has its answer, or was stopped, closes this generator before the plan is at its end.
+            if not ended and emit is not None:
+                emit(_finished(state, valid=state.reader.complete, stopped=True))
 
     async def plan(self, task: PlanTask) -> AsyncGenerator[PlanEvent]:
         """The events of planning alone; the graph is left as it is.
@@ -110,80 +118,83 @@ class LLMPlanner:
         Raises:
             PlanningError: no valid plan within the repairs allowed.
         """
-        async with aclosing(self._run(task)) as items:
+        async with aclosing(self._run(self._begin(task))) as items:
             async for event, _ in items:
                 yield event
 
-    async def _run(self, task: PlanTask) -> AsyncGenerator[tuple[PlanEvent, tuple[Node, ...]]]:
+    def _begin(self, task: PlanTask) -> _Round:
+        return _Round(task, PlanReader(task, max_statements=self.max_statements))
+
+    async def _run(self, state: _Round) -> AsyncGenerator[tuple[PlanEvent, tuple[Node, ...]]]:
         """Attempts until one is valid: events, each with the nodes that it brings."""
-        began = time.monotonic()
-        reader = PlanReader(task, max_statements=self.max_statements)
-        log = _Log()
+        task, reader = state.task, state.reader
         valid = False
         for attempt in range(self.max_repairs + 1):
-            prompt, prefix = self._prompt(task, reader, log)
+            prompt, prefix = self._prompt(state)
             reader.begin(prefix)
-            log.texts.append("")
+            state.texts.append("")
             try:
-                async with aclosing(self._stream(prompt, task, log)) as pieces:
+                async with aclosing(self._stream(prompt, state)) as pieces:
                     async for text in pieces:
-                        log.texts[-1] += text
+                        state.texts[-1] += text
                         yield PlannerText(text=text, attempt=attempt), ()
                         for accepted in reader.feed(text):
                             yield _statement(accepted, task, attempt), accepted.nodes
                         if reader.complete:
                             break
                 if not reader.complete:
-                    for accepted in reader.finish(cut_off=log.cut_off):
+                    for accepted in reader.finish(cut_off=state.cut_off):
                         yield _statement(accepted, task, attempt), accepted.nodes
                 valid = True
                 break
             except PlanError as error:
-                log.errors.append(error)
-            yield _rejected(log.errors[-1], attempt), ()
+                state.errors.append(error)
+            yield _rejected(state.errors[-1], attempt), ()
             if reader.exhausted:
                 break
-        if valid and log.errors:
-            yield PlannerRepaired(rejected=len(log.errors)), ()
-        yield _finished(task, reader, log, valid=valid, seconds=time.monotonic() - began), ()
+        if valid and state.errors:
+            yield PlannerRepaired(rejected=len(state.errors)), ()
+        yield _finished(state, valid=valid), ()
         if not valid:
             raise PlanningError(
-                f"the model wrote no valid plan in {len(log.texts)} attempt(s); the last mistake: {log.errors[-1]}",
-                errors=log.errors,
-                text="\n\n".join(log.texts),
+                f"the model wrote no valid plan in {len(state.texts)} attempt(s); the last mistake: {state.errors[-1]}",
+                errors=state.errors,
+                text="\n\n".join(state.texts),
             )
 
-    async def _stream(self, prompt: Prompt, task: PlanTask, log: _Log) -> AsyncGenerator[str]:
+    async def _stream(self, prompt: Prompt, state: _Round) -> AsyncGenerator[str]:
         """The model's text in pieces. Whatever ends it, the context is given back and the usage booked."""
-        params = self._params(task, attempt=len(log.errors))
-        log.cut_off = False
+        budget = state.task.budget
+        params = self._params(state.task, attempt=len(state.errors))
+        state.cut_off = False
         generated = 0
         told: Usage | None = None
-        async with await self.engine.prefill(prompt, budget=task.budget) as context:
-            log.usage = log.usage.then(context.usage)
-            tokens = self.engine.stream(context, params, budget=task.budget)
+        async with await self.engine.prefill(prompt, budget=budget) as context:
+            state.usage = state.usage.then(context.usage)
+            tokens = self.engine.stream(context, params, budget=budget)
             try:
                 async for token in tokens:
                     generated += bool(token.text or token.id is not None)
                     told = token.usage or told
-                    log.cut_off = token.finish_reason == "length"
+                    state.cut_off = token.finish_reason == "length"
                     if token.text:
                         yield token.text
             finally:
                 # A stream that is closed early reports no usage; what came is what was generated.
                 counted = Usage(generated_tokens=generated, critical_path_tokens=generated, calls=1)
-                log.usage = log.usage.then(told or counted)
+                state.usage = state.usage.then(told or counted)
                 if isinstance(tokens, AsyncGenerator):
                     await tokens.aclose()
 
-    def _prompt(self, task: PlanTask, reader: PlanReader, log: _Log) -> tuple[Prompt, str]:
+    def _prompt(self, state: _Round) -> tuple[Prompt, str]:
         """The prompt of the next attempt, and the text of this round that the model goes on from."""
+        task, reader = state.task, state.reader
         if self.style == "compact":
-            prefix = reader.sound_text if log.errors else ""
+            prefix = reader.sound_text if state.errors else ""
             before = finished_statements(task.graph, before=task.round)
             return compact_prompt(task.question, task.tools, plan_so_far=before + prefix), prefix
         messages = [*run_root(task), plan_request(task, earlier_statements(task.graph, before=task.round))]
-        for text, error in zip(log.texts, log.errors, strict=True):
+        for text, error in zip(state.texts, state.errors, strict=True):
             messages.append(Message(role="assistant", content=text.strip() or "(nothing)"))
             messages.append(repair_request(error, len(reader.accepted)))
         return (messages if self.style == "chat" else plain_chat(messages)), ""
@@ -233,19 +244,18 @@ def _rejected(error: PlanError, attempt: int) -> PlannerRejected:
     )
 
 
-def _finished(
-    task: PlanTask, reader: PlanReader, log: _Log, *, valid: bool, seconds: float
-) -> PlannerFinished:
-    written = [node for node in reader.nodes if not is_anonymous(node)]
+def _finished(state: _Round, *, valid: bool, stopped: bool = False) -> PlannerFinished:
+    written = [node for node in state.reader.nodes if not is_anonymous(node)]
     return PlannerFinished(
         valid=valid,
+        stopped=stopped,
         plan=render_plan(written, line=lambda node: node.source),
-        text="\n\n".join(log.texts),
-        seconds=seconds,
-        round=task.round,
-        attempts=len(log.texts),
-        statements=len(reader.accepted),
-        prompt_tokens=log.usage.prompt_tokens,
-        cached_tokens=log.usage.cached_tokens,
-        generated_tokens=log.usage.generated_tokens,
+        text="\n\n".join(state.texts),
+        seconds=time.monotonic() - state.began,
+        round=state.task.round,
+        attempts=len(state.texts),
+        statements=len(state.reader.accepted),
+        prompt_tokens=state.usage.prompt_tokens,
+        cached_tokens=state.usage.cached_tokens,
+        generated_tokens=state.usage.generated_tokens,
     )

@@ -24,7 +24,8 @@ class Accepted:
 class PlanReader:
     """Reads the attempts at one round's plan.
 
-    Statements that an earlier attempt brought stand: where a later attempt repeats them, they are passed over.
+    Statements that an earlier attempt brought stand: where a later attempt repeats them, they are passed over (a bare call
+    as often as it was accepted).
 
     Args:
         task: the round.
@@ -114,7 +115,7 @@ class PlanReader:
                 self._line_end = item.end
             self._last_line = item.line + item.source.count("\n")
             if self._known[item] > 0:
-                self._known[item] -= 1
+                self._known[item] -= item.name is None
                 continue
             if len(self.accepted) >= self._max:
                 self.exhausted = True

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import torch
 from transformers import PreTrainedTokenizerFast
 
-from training.data import Example, Mixture, draw_example
+from training.data import DEFAULT_MIXTURE, Example, Mixture, draw_example
+from training.tokenizer import PAD, token_id
 
 POOL = 1024
 """Examples that are drawn at once and sorted by length, so that a batch holds sequences of about one length."""
@@ -68,7 +69,7 @@ class BatchSource:
         *,
         seed: int,
         batch_tokens: int,
-        mixture: Mixture = Mixture(),
+        mixture: Mixture = DEFAULT_MIXTURE,
         easy_pools: int = 12,
         easy_length: int = 240,
         max_length: int = 768,
@@ -96,7 +97,7 @@ class BatchSource:
         start = 0
         for end in range(1, len(rows) + 1):
             if end == len(rows) or (end + 1 - start) * len(rows[end].ids) > self.batch_tokens:
-                batches.append(collate(rows[start:end], self.tokenizer.pad_token_id))
+                batches.append(collate(rows[start:end], token_id(self.tokenizer, PAD)))
                 start = end
         random.Random(f"order/{self.seed}/{index}").shuffle(batches)
         return batches

@@ -49,7 +49,12 @@ class Mixture:
     no_ranker: float = 0.12
 
 
-def draw_example(rng: random.Random, mixture: Mixture = Mixture(), *, held_out: bool = False) -> Example:
+DEFAULT_MIXTURE = Mixture()
+
+
+def draw_example(
+    rng: random.Random, mixture: Mixture = DEFAULT_MIXTURE, *, held_out: bool = False
+) -> Example:
     """A fresh example; `held_out` draws wording that training never shows (for measuring)."""
     while True:
         try:

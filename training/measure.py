@@ -9,15 +9,21 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import get_args
 
 import torch
 from transformers import PreTrainedTokenizerFast, Qwen3ForCausalLM
 
+from engine import Engine
+from evals import EvalReport, Options, run_task
 from evals.planning_set import Split, generate
+from evals.tasks import get_task
 from executors.tools import ToolSpec
 from planner.compact import STOP, compact_prompt
 from training.batches import collate, encode
 from training.data import Example, Mixture, draw_example
+from training.tokenizer import PAD, token_id
 from training.toolbox import builtin_toolbox
 
 
@@ -102,16 +108,56 @@ def atlas_examples(
     ]
 
 
+CopyReport = dict[str, Rates]
+"""Rates by set of questions."""
+
+
+def measure_copying(
+    model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerFast, *, n: int, seed: int
+) -> CopyReport:
+    """The copy experiment, and exact plans on the splits of the planning set; `n` questions in each set."""
+    sets = {
+        "invented names and tools, known wording": invented_examples(n, seed=seed, held_out=False),
+        "invented names and tools, held-out wording": invented_examples(n, seed=seed, held_out=True),
+        **{f"atlas, {split}": atlas_examples(split, n, seed=seed) for split in get_args(Split)},
+    }
+    return {name: measure(model, tokenizer, examples) for name, examples in sets.items()}
+
+
+async def measure_runs(
+    engine: Engine, *, n: int, seed: int, data_dir: Path | None = None
+) -> dict[str, dict[str, float]]:
+    """Accuracy of whole runs: planned by `engine`, executed, and the answer compared with the true one.
+
+    ParallelQA is included where `data_dir` holds it.
+    """
+    found: dict[str, dict[str, float]] = {}
+    for split in get_args(Split):
+        options = Options(seed=seed, limit=n, arguments={"split": split})
+        found[f"planning, {split}"] = _figures(await run_task(get_task("planning"), engine, options))
+    if data_dir is not None:
+        options = Options(seed=seed, data_dir=data_dir)
+        found["parallelqa"] = _figures(await run_task(get_task("parallelqa"), engine, options))
+    return found
+
+
+def _figures(report: EvalReport) -> dict[str, float]:
+    figures = {"n": float(report.samples), "errors": float(report.errors)}
+    if report.accuracy is not None:
+        figures |= {"accuracy": report.accuracy.mean, "stderr": report.accuracy.stderr or 0.0}
+    return figures | {name: figure.mean for name, figure in report.metrics.items()}
+
+
 def _predict(
     model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerFast, examples: Sequence[Example]
 ) -> Iterator[tuple[Example, list[bool], str]]:
-    batch = collate([encode(example, tokenizer) for example in examples], tokenizer.pad_token_id)
+    batch = collate([encode(example, tokenizer) for example in examples], token_id(tokenizer, PAD))
     with torch.inference_mode():
         chosen = model(input_ids=batch.ids, use_cache=False).logits.argmax(-1)
     for row, example in enumerate(examples):
         learned = batch.targets[row] >= 0
         right = (chosen[row][learned] == batch.targets[row][learned]).tolist()
-        yield example, right, tokenizer.decode(chosen[row][learned].tolist())
+        yield example, right, str(tokenizer.decode(chosen[row][learned].tolist()))
 
 
 def _spans(text: str, part: str, left: int = 0, right: int = 0) -> list[tuple[int, int]]:

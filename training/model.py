@@ -7,6 +7,9 @@ from dataclasses import asdict, dataclass
 import torch
 from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
+from planner.compact import STOP
+from training.tokenizer import PAD, token_id
+
 
 @dataclass(frozen=True, kw_only=True)
 class Shape:
@@ -34,11 +37,12 @@ def build_model(shape: Shape, tokenizer: PreTrainedTokenizerFast, *, seed: int) 
         max_position_embeddings=shape.positions,
         tie_word_embeddings=True,
         bos_token_id=None,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
+        eos_token_id=token_id(tokenizer, STOP),
+        pad_token_id=token_id(tokenizer, PAD),
     )
     torch.manual_seed(seed)
-    return Qwen3ForCausalLM._from_config(config, attn_implementation="sdpa", dtype=torch.float32)
+    config._attn_implementation = "sdpa"  # pyright: ignore[reportPrivateUsage]  # the config's only way to choose it
+    return Qwen3ForCausalLM(config)
 
 
 def parameter_count(model: torch.nn.Module) -> int:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from evals.planning_set.program import LookupTool, RankTool, Style, Toolset
+from evals.planning_set.wording import words
 from executors.registry import builtin_tools
 from executors.tools import ToolSpec
 from training import names
@@ -20,31 +21,11 @@ Schema = dict[str, Any]
 STR: Schema = {"type": "string"}
 NUM: Schema = {"type": "number"}
 
-_SEARCH_NAMES = [
-    "lookup",
-    "look_up",
-    "find",
-    "find_fact",
-    "wiki",
-    "wikipedia",
-    "encyclopedia",
-    "fetch_fact",
-    "get_fact",
-    "query",
-    "ask_atlas",
-    "atlas",
-    "knowledge",
-    "facts",
-    "retrieve",
-    "fact_search",
-    "search_facts",
-    "web_search",
-    "google",
-    "reference",
-    "get_info",
-    "find_info",
-    "almanac",
-]
+_SEARCH_NAMES = words(
+    "lookup look_up find find_fact wiki wikipedia encyclopedia fetch_fact get_fact query ask_atlas "
+    "atlas knowledge facts retrieve fact_search search_facts web_search google reference get_info "
+    "find_info almanac"
+)
 _SEARCH_TEXT = (
     "look up one fact, such as the height of a mountain",
     "look up a fact in the atlas",
@@ -62,19 +43,10 @@ _SEARCH_TEXT = (
     "fetch a number or a name from a reference work",
     "",
 )
-_CALC_NAMES = [
-    "calc",
-    "compute",
-    "evaluate",
-    "math",
-    "arithmetic",
-    "eval_math",
-    "calculator",
-    "do_math",
-    "solve",
-    "evaluate_expression",
-    "number_cruncher",
-]
+_CALC_NAMES = words(
+    "calc compute evaluate math arithmetic eval_math calculator do_math solve evaluate_expression "
+    "number_cruncher"
+)
 _CALC_TEXT = (
     "evaluate arithmetic",
     "evaluate an arithmetic expression",
@@ -88,19 +60,9 @@ _CALC_TEXT = (
     "calculator for plain arithmetic",
     "",
 )
-_RANK_NAMES = [
-    "sort_by",
-    "order",
-    "sort",
-    "rank_by",
-    "sort_names",
-    "leaderboard",
-    "ranking",
-    "order_by",
-    "rank_names",
-    "sort_items",
-    "arrange",
-]
+_RANK_NAMES = words(
+    "sort_by order sort rank_by sort_names leaderboard ranking order_by rank_names sort_items arrange"
+)
 _RANK_TEXT = (
     "sort names by their values",
     "rank names by value",
@@ -120,79 +82,15 @@ _ORDERS = (
     ("down", "up"),
     ("decreasing", "increasing"),
 )
-_ENTITY_PARAMETERS = [
-    "entity",
-    "name",
-    "subject",
-    "thing",
-    "topic",
-    "item",
-    "of",
-    "about",
-    "title",
-    "target",
-    "place",
-    "object",
-]
-_ATTRIBUTE_PARAMETERS = [
-    "attribute",
-    "property",
-    "field",
-    "fact",
-    "what",
-    "key",
-    "measure",
-    "quantity",
-    "aspect",
-    "feature",
-]
-_QUERY_PARAMETERS = ["query", "query", "query", "q", "text", "question", "phrase", "what", "term", "request"]
-_VALUE_FIELDS = [
-    "value",
-    "value",
-    "value",
-    "amount",
-    "number",
-    "result",
-    "quantity",
-    "figure",
-    "magnitude",
-    "data",
-    "content",
-    "val",
-    "answer",
-]
-_UNIT_FIELDS = ["unit", "unit", "unit", "units", "measure", "uom", "unit_name", "dimension"]
-_RECORD_NAMES = [
-    "Fact",
-    "Fact",
-    "Record",
-    "Entry",
-    "Result",
-    "Item",
-    "Finding",
-    "Info",
-    "Row",
-    "Value",
-    "Measurement",
-    "Answer",
-]
-_EXTRA_FIELDS = [
-    "title",
-    "text",
-    "source",
-    "name",
-    "confidence",
-    "url",
-    "year",
-    "id",
-    "note",
-    "kind",
-    "description",
-    "label",
-    "page",
-    "date",
-]
+_ENTITY_PARAMETERS = words("entity name subject thing topic item of about title target place object")
+_ATTRIBUTE_PARAMETERS = words("attribute property field fact what key measure quantity aspect feature")
+_QUERY_PARAMETERS = words("query query query q text question phrase what term request")
+_VALUE_FIELDS = words(
+    "value value value amount number result quantity figure magnitude data content val answer"
+)
+_UNIT_FIELDS = words("unit unit unit units measure uom unit_name dimension")
+_RECORD_NAMES = words("Fact Fact Record Entry Result Item Finding Info Row Value Measurement Answer")
+_EXTRA_FIELDS = words("title text source name confidence url year id note kind description label page date")
 
 _DISTRACTORS: tuple[tuple[str, Mapping[str, Schema], Schema | None, str], ...] = (
     (
@@ -246,28 +144,10 @@ _DISTRACTORS: tuple[tuple[str, Mapping[str, Schema], Schema | None, str], ...] =
         "directions from one place to another",
     ),
 )
-_ODD_VERBS = [
-    "fold",
-    "polish",
-    "mark",
-    "count",
-    "weave",
-    "tune",
-    "trace",
-    "rinse",
-    "stack",
-    "label",
-    "clean",
-    "split",
-    "merge",
-    "wrap",
-    "cool",
-    "heat",
-    "shift",
-    "bind",
-    "tag",
-    "scan",
-]
+_ODD_VERBS = words(
+    "fold polish mark count weave tune trace rinse stack label clean split merge wrap cool heat shift "
+    "bind tag scan"
+)
 
 
 @dataclass(frozen=True)

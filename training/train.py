@@ -20,6 +20,7 @@ from torch.nn.functional import cross_entropy
 from transformers import PreTrainedTokenizerFast, Qwen3ForCausalLM
 
 from training.batches import Batch, BatchSource
+from training.card import machine
 from training.data import Mixture
 from training.model import Shape, build_model, flops_per_token, parameter_count
 from training.tokenizer import load_tokenizer, train_tokenizer
@@ -176,6 +177,7 @@ class Trainer:
             "parameters": parameter_count(self.model),
             "flops": flops_per_token(self.model) * self.progress.tokens,
             "threads": torch.get_num_threads(),
+            "machine": machine(),
         }
 
     def _resume(self) -> None:

@@ -1,14 +1,14 @@
 """Any engine behind the OpenAI API: models, completions and chat completions over HTTP, with health and metrics.
 
-    async with await connect("local:braid-mini") as engine:
-        await serve(engine, ServerOptions(port=8000))         # until SIGTERM or Ctrl-C; then drains
+async with await connect("local:braid-mini") as engine:
+    await serve(engine, ServerOptions(port=8000))         # until SIGTERM or Ctrl-C; then drains
 
-    async with serving(engine, ServerOptions(port=0)) as url:  # in the background of your own program
-        ...
+async with serving(engine, ServerOptions(port=0)) as url:  # in the background of your own program
+    ...
 """
 
 from engine.server.app import create_app
 from engine.server.options import Limits, ServerOptions, read_api_key
-from engine.server.run import serve, serving
+from engine.server.run import bind, serve, serving
 
-__all__ = ["Limits", "ServerOptions", "create_app", "read_api_key", "serve", "serving"]
+__all__ = ["Limits", "ServerOptions", "bind", "create_app", "read_api_key", "serve", "serving"]

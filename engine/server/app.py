@@ -5,15 +5,17 @@ from __future__ import annotations
 import hmac
 import logging
 import time
-from contextlib import aclosing, suppress
+from collections.abc import Mapping
+from contextlib import aclosing
 from typing import Any
 
 from pydantic import SecretStr
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -27,10 +29,10 @@ from engine.server.metrics import CONTENT_TYPE, Metrics
 from engine.server.options import ServerOptions
 from engine.server.replies import Replies
 from engine.server.requests import Job, read_job, unknown_model
-from engine.types import Token
+from engine.types import Token, Usage
 
 _log = logging.getLogger(__name__)
-_API = "/v1"
+_OPEN = frozenset({"/health", "/metrics"})
 
 
 class Service:
@@ -48,10 +50,10 @@ class Service:
             open_contexts=engine.open_contexts,
         )
 
-    def models(self, request: Request) -> Response:
+    async def models(self, request: Request) -> Response:
         return JSONResponse({"object": "list", "data": [self._model()]})
 
-    def one_model(self, request: Request) -> Response:
+    async def one_model(self, request: Request) -> Response:
         name: str = request.path_params["name"]
         if name != self.model:
             raise unknown_model(name, self.model)
@@ -118,22 +120,102 @@ class GenerationRoute:
     async def _generate(self, job: Job, exchange: Exchange, arrived: float) -> None:
         service = self._service
         replies = Replies(job, model=service.model)
+        choices: list[list[Token]] = [[] for _ in range(job.choices)]
         async with service.gate.turn(), Generation(service.engine, job, service.limits) as generation:
+            echoes = [generation.echo(index) if job.echo else "" for index in range(job.choices)]
             try:
                 async with aclosing(generation.tokens()) as tokens:
                     # An engine that refuses does so before its first token, while the status can still say it.
-                    first = await anext(tokens)
-                    service.metrics.first_token_seconds.observe(
-                        time.perf_counter() - arrived, endpoint=self._kind
-                    )
+                    token = await anext(tokens)
+                    waited = time.perf_counter() - arrived
+                    service.metrics.first_token_seconds.observe(waited, endpoint=self._kind)
                     if job.stream:
-                        await self._stream(exchange, replies, generation, first, tokens)
-                        return
-                    choices: list[list[Token]] = [[] for _ in range(job.choices)]
-                    choices[first.index].append(first)
-                    async for token in tokens:
-                        choices[token.index].append(token)
-                whole = replies.whole(choices, _echoes(generation), generation.usage())
+                        for chunk in replies.opening(echoes):
+                            await exchange.send_event(chunk, replies.headers)
+                    while token is not None:
+                        if not job.stream:
+                            choices[token.index].append(token)
+                        elif chunk := replies.chunk(token):
+                            await exchange.send_event(chunk, replies.headers)
+                        token = await anext(tokens, None)
+                usage = generation.usage()
             finally:
-                self._count(generation)
-        await exchange.send_json(200, whole, replies.headers)
+                self._count(generation.usage())
+        # Everything is given back before the client learns that it is done.
+        if not job.stream:
+            await exchange.send_json(200, replies.whole(choices, echoes, usage), replies.headers)
+            return
+        if job.include_usage:
+            await exchange.send_event(replies.usage_chunk(usage), replies.headers)
+        await exchange.end_events(done=True)
+
+    def _count(self, usage: Usage) -> None:
+        metrics = self._service.metrics
+        metrics.prompt_tokens.add(usage.prompt_tokens)
+        metrics.cached_tokens.add(usage.cached_tokens)
+        metrics.generated_tokens.add(usage.generated_tokens)
+
+
+class KeyCheck:
+    """Lets through what brings the key; /health and /metrics need none."""
+
+    def __init__(self, app: ASGIApp, *, key: SecretStr) -> None:
+        self._app = app
+        self._key = key
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] in _OPEN or self._fits(Headers(scope=scope)):
+            await self._app(scope, receive, send)
+            return
+        message = "the API key is missing or wrong; send it as 'Authorization: Bearer <key>'"
+        error = ApiError(401, message, type="authentication_error", code="invalid_api_key")
+        await _respond(error, {"www-authenticate": "Bearer"})(scope, receive, send)
+
+    def _fits(self, headers: Headers) -> bool:
+        scheme, _, given = headers.get("authorization", "").partition(" ")
+        known = self._key.get_secret_value().encode()
+        return hmac.compare_digest(given.strip().encode(), known) and scheme.lower() == "bearer"
+
+
+def build_app(service: Service, key: SecretStr | None) -> Starlette:
+    routes = [
+        Route("/health", service.health),
+        Route("/metrics", service.show_metrics),
+        Route("/v1/models", service.models),
+        Route("/v1/models/{name:path}", service.one_model),
+    ]
+    for kind, path in PATHS.items():
+        routes.append(Route(f"/v1/{path}", GenerationRoute(service, kind), methods=["POST"]))
+    return Starlette(
+        routes=routes,
+        middleware=[] if key is None else [Middleware(KeyCheck, key=key)],
+        exception_handlers={ApiError: _on_api_error, HTTPException: _on_http_error, Exception: _on_any_error},
+    )
+
+
+def create_app(engine: Engine, options: ServerOptions | None = None) -> Starlette:
+    """The ASGI application that serves `engine`, for an ASGI server of your choice; `serve` is the one that comes with it.
+
+    The engine stays the caller's, who closes it. Of `options`, the address and the grace time mean nothing here.
+    """
+    chosen = options or ServerOptions()
+    return build_app(Service(engine, chosen), chosen.api_key)
+
+
+async def _on_api_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ApiError)
+    return _respond(error)
+
+
+async def _on_http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    message = f"{error.detail}: {request.method} {request.url.path}"
+    return _respond(ApiError(error.status_code, message), error.headers)
+
+
+async def _on_any_error(request: Request, error: Exception) -> Response:
+    return _respond(from_engine_error(error, params={}))
+
+
+def _respond(error: ApiError, headers: Mapping[str, str] | None = None) -> Response:
+    return JSONResponse(error.body, error.status, {**error.headers, **(headers or {})})

@@ -42,9 +42,7 @@ class ApiError(BraidError):
 
     @property
     def body(self) -> dict[str, Any]:
-        return {
-            "error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}
-        }
+        return {"error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}}
 
     @property
     def headers(self) -> dict[str, str]:
@@ -72,13 +70,9 @@ def from_engine_error(error: Exception, *, params: Mapping[str, str]) -> ApiErro
             return ApiError(400, str(error), param=params.get("prompt"), code="context_length_exceeded")
         case CapabilityError(capability=capability):
             field = params.get(capability)
-            asked = f"{field!r} asks for" if field else "the request asks for"
-            return ApiError(
-                400,
-                f"{asked} what this model's engine cannot do ({capability})",
-                param=field,
-                code="unsupported_parameter",
-            )
+            said = f"this model's engine cannot do that ({capability})"
+            said = f"{field!r}: {said}" if field else said
+            return ApiError(400, said, param=field, code="unsupported_parameter")
         case InvalidParamsError():
             return ApiError(400, str(error), param=params.get("prompt"), code="invalid_value")
         case BudgetExceededError():

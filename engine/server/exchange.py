@@ -35,6 +35,7 @@ class Exchange:
         self._send = send
         self._limits = limits
         self._complete = False
+        self._unread = False
 
     @property
     def started(self) -> bool:
@@ -48,7 +49,7 @@ class Exchange:
             raise ApiError(415, f"the content type must be application/json, got {media or 'none'!r}")
         limit, size = self._limits.max_body_bytes, 0
         chunks: list[bytes] = []
-        more = True
+        more = self._unread = True
         try:
             async with asyncio.timeout(self._limits.body_seconds):
                 while more and size <= limit * _READ_OVER:
@@ -63,7 +64,10 @@ class Exchange:
                     else:
                         chunks.clear()
         except TimeoutError:
-            raise ApiError(408, f"the request did not arrive within {self._limits.body_seconds:g} s") from None
+            raise ApiError(
+                408, f"the request did not arrive within {self._limits.body_seconds:g} s"
+            ) from None
+        self._unread = more
         if size > limit:
             raise ApiError(413, f"the request is larger than {limit} bytes", code="request_too_large")
         return b"".join(chunks)
@@ -92,7 +96,9 @@ class Exchange:
         """One server-sent event; the first one sends the headers, too."""
         if not self.started:
             kind = {"content-type": "text/event-stream; charset=utf-8"}
-            await self._start(200, {**kind, "cache-control": "no-cache", "x-accel-buffering": "no", **headers})
+            await self._start(
+                200, {**kind, "cache-control": "no-cache", "x-accel-buffering": "no", **headers}
+            )
         await self._write(b"data: " + encode(payload) + b"\n\n", more=True)
 
     async def end_events(self, *, done: bool) -> None:
@@ -117,6 +123,8 @@ class Exchange:
 
     async def _start(self, status: int, headers: Mapping[str, str]) -> None:
         self.status = status
+        if self._unread:  # the rest of the request must not be taken for another one
+            headers = {**headers, "connection": "close"}
         raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
         await self._send({"type": "http.response.start", "status": status, "headers": raw})
 

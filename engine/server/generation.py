@@ -10,7 +10,7 @@ from typing import Self, cast
 from engine.base import Context, Engine
 from engine.errors import ContextLengthError
 from engine.remote.merge import merged, side_by_side
-from engine.server.errors import server_error
+from engine.server.errors import server_error, unsupported
 from engine.server.options import Limits
 from engine.server.requests import Job
 from engine.types import Prompt, SamplingParams, Token, Usage
@@ -33,6 +33,9 @@ class Generation:
     _ended: list[Usage] = field(default_factory=list[Usage])
 
     async def __aenter__(self) -> Self:
+        for capability, param in self.job.needs:
+            if capability not in self.engine.capabilities:
+                raise unsupported(param, f"{param!r}: this model's engine cannot do that ({capability})")
         try:
             prompts = enumerate(self.job.prompts)
             await side_by_side([self._read_prompt(place, prompt) for place, prompt in prompts])
@@ -58,8 +61,8 @@ class Generation:
             async for token in tokens:
                 if token.finish_reason == "cancelled":
                     raise server_error(503, "the engine gave the completion up", "cancelled")
-                counts[token.index] = counts.get(token.index, 0) + bool(token.text or token.id is not None)
-                self.generated += bool(token.text or token.id is not None)
+                counts[token.index] = counts.get(token.index, 0) + is_sampled(token)
+                self.generated += is_sampled(token)
                 if token.finish_reason is not None:
                     count = counts[token.index]
                     self._ended.append(token.usage or Usage(generated_tokens=count))
@@ -105,3 +108,8 @@ class Generation:
     def _release(self) -> None:
         for context in self.contexts.values():
             context.release()
+
+
+def is_sampled(token: Token) -> bool:
+    """Whether this piece stands for something sampled; the last piece of a branch may only bring its end."""
+    return bool(token.text) or token.id is not None

@@ -78,11 +78,15 @@ class Metrics:
     def __init__(
         self, *, running: Callable[[], int], waiting: Callable[[], int], open_contexts: Callable[[], int]
     ) -> None:
-        self.requests = Counter("braid_requests_total", "Requests by endpoint and HTTP status; 499: client hung up.")
+        self.requests = Counter(
+            "braid_requests_total", "Requests by endpoint and HTTP status; 499: client hung up."
+        )
         self.prompt_tokens = Counter("braid_prompt_tokens_total", "Prompt tokens, cached ones included.")
         self.cached_tokens = Counter("braid_cached_tokens_total", "Prompt tokens whose KV was reused.")
         self.generated_tokens = Counter("braid_generated_tokens_total", "Tokens sampled.")
-        self.request_seconds = Histogram("braid_request_seconds", "From a request's arrival to its last byte.")
+        self.request_seconds = Histogram(
+            "braid_request_seconds", "From a request's arrival to its last byte."
+        )
         self.first_token_seconds = Histogram(
             "braid_first_token_seconds", "From a request's arrival to its first token, waiting included."
         )

@@ -78,5 +78,7 @@ def read_api_key(name: str | None = None) -> SecretStr | None:
         return None
     if value is None or not value.strip():
         state = "not set" if value is None else "set to nothing"
-        raise InvalidParamsError(f"the environment variable {variable!r}, which should hold the API key, is {state}")
+        raise InvalidParamsError(
+            f"the environment variable {variable!r}, which should hold the API key, is {state}"
+        )
     return SecretStr(value.strip())

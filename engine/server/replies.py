@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from engine.server.generation import is_sampled
 from engine.server.requests import Job
 from engine.types import Token, Usage
 
@@ -36,20 +37,21 @@ class Replies:
     def headers(self) -> dict[str, str]:
         return {"x-request-id": self.id}
 
-    def opening(self, choice: int, echo: str) -> dict[str, Any] | None:
-        """The first chunk of a choice, which comes before its first token: the role, or the echoed prompt."""
-        if self._job.kind == "chat":
-            delta = {"role": "assistant", "content": "", "refusal": None}
-            return self._chunk([{"index": choice, "delta": delta, "logprobs": None, "finish_reason": None}])
-        if not echo:
-            return None
-        self._lengths[choice] = len(echo)
-        return self._chunk([{"index": choice, "text": echo, "logprobs": None, "finish_reason": None}])
+    def opening(self, echoes: Sequence[str]) -> Iterator[dict[str, Any]]:
+        """What comes before the first token of each choice: the role, or the echoed prompt."""
+        for index, echo in enumerate(echoes):
+            choice: dict[str, Any] = {"index": index, "logprobs": None, "finish_reason": None}
+            if self._job.kind == "chat":
+                delta = {"role": "assistant", "content": "", "refusal": None}
+                yield self._chunk([choice | {"delta": delta}])
+            elif echo:
+                self._lengths[index] = len(echo)
+                yield self._chunk([choice | {"text": echo}])
 
     def chunk(self, token: Token) -> dict[str, Any] | None:
         """What `token` adds; None when that is nothing that can be seen."""
-        said = token.finish_reason is not None or token.text
-        if not said and token.logprob is None and not self._job.return_token_ids:
+        told = token.logprob is not None or self._job.return_token_ids
+        if not token.text and not token.finish_reason and not told:
             return None
         at = self._lengths.get(token.index, 0)
         self._lengths[token.index] = at + len(token.text)
@@ -63,7 +65,9 @@ class Replies:
     def usage_chunk(self, usage: Usage) -> dict[str, Any]:
         return self._chunk([]) | {"usage": _usage(usage)}
 
-    def whole(self, choices: Sequence[Sequence[Token]], echoes: Sequence[str], usage: Usage) -> dict[str, Any]:
+    def whole(
+        self, choices: Sequence[Sequence[Token]], echoes: Sequence[str], usage: Usage
+    ) -> dict[str, Any]:
         """The response to a request that is not streamed; `choices` are their tokens, in order of their index."""
         made: list[dict[str, Any]] = []
         for index, (tokens, echo) in enumerate(zip(choices, echoes, strict=True)):
@@ -83,7 +87,7 @@ class Replies:
         details: dict[str, Any] = {"logprobs": None, "finish_reason": last.finish_reason}
         if last.stop_hit is not None:
             details["stop_reason"] = last.stop_hit
-        told = [token for token in tokens if token.logprob is not None]
+        told = [token for token in tokens if token.logprob is not None and is_sampled(token)]
         if self._job.sampling.logprobs is not None and told:
             chat = self._job.kind == "chat"
             details["logprobs"] = _chat_logprobs(told) if chat else _text_logprobs(told, at)

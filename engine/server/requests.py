@@ -27,14 +27,22 @@ from pydantic_core import PydanticCustomError, from_json
 from engine.remote.wire import Endpoint
 from engine.server.errors import ApiError, from_validation, unsupported
 from engine.server.options import Limits
-from engine.types import Message, Prompt, SamplingParams
+from engine.types import Capability, Message, Prompt, SamplingParams
 
 # The API's own default for /completions; a chat may fill the context.
 _COMPLETION_TOKENS = 16
 _MAX_STOPS = 16
 
 _IGNORED = frozenset(
-    {"user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "prompt_cache_retention"}
+    {
+        "user",
+        "metadata",
+        "store",
+        "service_tier",
+        "safety_identifier",
+        "prompt_cache_key",
+        "prompt_cache_retention",
+    }
 )
 # What this server does not do, and the values that do not ask for it.
 _NEUTRAL: Mapping[str, tuple[object, ...]] = {
@@ -182,7 +190,9 @@ class ChatRequest(_Request):
     def to_job(self) -> Job:
         """Raises `ApiError` when fields contradict each other."""
         if self.top_logprobs is not None and not self.logprobs:
-            raise ApiError(400, "'top_logprobs' needs 'logprobs': true", param="top_logprobs", code="invalid_value")
+            raise ApiError(
+                400, "'top_logprobs' needs 'logprobs': true", param="top_logprobs", code="invalid_value"
+            )
         if self.continue_final_message == self.add_generation_prompt:
             raise unsupported(
                 "add_generation_prompt",
@@ -203,7 +213,9 @@ class ChatRequest(_Request):
             kind="chat",
             prompts=(messages,),
             begun=begun,
-            sampling=self.sampling(max_tokens=limit, logprobs=self.top_logprobs or 0 if self.logprobs else None),
+            sampling=self.sampling(
+                max_tokens=limit, logprobs=self.top_logprobs or 0 if self.logprobs else None
+            ),
             max_tokens=limit,
             stream=self.stream,
             include_usage=bool(self.stream_options and self.stream_options.include_usage),
@@ -281,14 +293,24 @@ class Job:
         return len(self.prompts) * self.sampling.n
 
     @property
+    def needs(self) -> list[tuple[Capability, str]]:
+        """What the engine must be able to do, and the request field that asks for it."""
+        sampling, prompt = self.sampling, self.params["prompt"]
+        asked: list[tuple[Capability, str, bool]] = [
+            ("grammar", "response_format", sampling.grammar is not None),
+            ("logprobs", "logprobs", sampling.logprobs is not None),
+            ("seed", "seed", sampling.seed is not None),
+            ("token_ids", "return_token_ids", self.return_token_ids),
+            ("token_ids", "stop_token_ids", bool(sampling.stop_token_ids)),
+            ("token_ids", prompt, self.kind == "completions" and not isinstance(self.prompts[0], str)),
+        ]
+        return [(capability, field) for capability, field, is_asked in asked if is_asked]
+
+    @property
     def params(self) -> dict[str, str]:
-        """The request fields behind what an engine may refuse."""
+        """The request fields behind what an engine may refuse only when it is at work."""
         prompt = "messages" if self.kind == "chat" else "prompt"
-        return {
-            "prompt": prompt,
-            "chat": prompt,
-            "chat_continuation": prompt,
-            "token_ids": "return_token_ids" if self.return_token_ids else prompt,
+        return dict.fromkeys(("prompt", "chat", "chat_continuation", "extend"), prompt) | {
             "logprobs": "logprobs",
             "grammar": "response_format",
             "seed": "seed",
@@ -323,7 +345,10 @@ def read_job(kind: Endpoint, body: bytes, *, model: str, limits: Limits) -> Job:
 
 def unknown_model(asked: str, served: str) -> ApiError:
     return ApiError(
-        404, f"the model {asked!r} does not exist; this server has {served!r}", param="model", code="model_not_found"
+        404,
+        f"the model {asked!r} does not exist; this server has {served!r}",
+        param="model",
+        code="model_not_found",
     )
 
 

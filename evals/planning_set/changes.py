@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from evals.planning_set.attributes import Attribute
-from evals.planning_set.wording import Choice, Verb, article_free, verbs
+from evals.planning_set.wording import Choice, Verb, verbs
 
 
 @dataclass(frozen=True)
@@ -394,16 +394,3 @@ def described(c: Choice, change: Change, name: str, attribute: Attribute) -> str
         if not change.by.startswith(("a ", "half", "one "))
         else (),
     )
-
-
-__all__ = [
-    "Change",
-    "article_free",
-    "clause",
-    "described",
-    "draw_change",
-    "gerund",
-    "imperative",
-    "participle",
-    "percent",
-]

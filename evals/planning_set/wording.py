@@ -72,6 +72,16 @@ def verbs(text: str) -> tuple[Verb, ...]:
     return tuple(Verb.of(word) for word in text.split())
 
 
+def words(text: str) -> list[str]:
+    """The words of a line, one list entry each; a word that stands twice is drawn twice as often."""
+    return text.split()
+
+
+def phrases(text: str) -> list[str]:
+    """Phrases that a line separates by "|"."""
+    return text.split("|")
+
+
 @dataclass
 class Choice:
     """Draws among alternatives. Those passed as `held` are used only where `held_out` is set, and then more often
@@ -113,11 +123,3 @@ def sentence(text: str) -> str:
     """`text` with a capital first letter and single spaces."""
     text = " ".join(text.split())
     return text[:1].upper() + text[1:]
-
-
-def article_free(text: str) -> str:
-    """`text` without a leading article."""
-    for article in ("the ", "The ", "a ", "an ", "A ", "An "):
-        if text.startswith(article):
-            return text[len(article) :]
-    return text

@@ -9,7 +9,7 @@ import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 from evals.planning_set.attributes import CHAINS, NAMED, NUMERIC, Attribute
 
@@ -206,11 +206,10 @@ _LAST_WORDS = (
 )
 
 
-def _thing(row: Mapping[str, object]) -> Thing:
-    title, kind = str(row["title"]), str(row["kind"])
-    facts = row["facts"]
-    assert isinstance(facts, dict)
-    kind = _KINDS.get(kind, kind)
+def _thing(row: Mapping[str, Any]) -> Thing:
+    title = str(row["title"])
+    kind = _KINDS.get(row["kind"], str(row["kind"]))
+    facts: Mapping[str, tuple[float | str, str]] = row["facts"]
     article: Article = ""
     if kind == "animal":
         article = "a"
@@ -220,4 +219,4 @@ def _thing(row: Mapping[str, object]) -> Thing:
         or (kind == "tower" and title.endswith("Tower"))
     ):
         article = "the"
-    return Thing(title, kind, article, {str(k): (v[0], str(v[1])) for k, v in facts.items()})
+    return Thing(title, kind, article, {noun: (value, unit) for noun, (value, unit) in facts.items()})

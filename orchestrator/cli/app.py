@@ -161,6 +161,8 @@ def run(
 
       braid run "..." --engine openai:http://127.0.0.1:8000/v1#my-model
     """
+    if sequential and compare:
+        raise typer.BadParameter("--compare measures a run side by side; leave out --sequential")
     from orchestrator.cli.options import RunOptions
     from orchestrator.cli.run import run_command
 

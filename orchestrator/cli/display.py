@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
 import sys
-from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol, Self
 
 from engine import Envelope
-from executors import Approve, AskPerson, ToolCallRequest, preview
+from executors import Approve, AskPerson, NobodyToAskError, ToolCallRequest, preview
 from orchestrator.cli.output import console, one_line
 
 
@@ -36,48 +37,48 @@ def display_for_stderr() -> Display:
     return PlainDisplay(sys.stderr)
 
 
-def approver(yes: bool, display: Callable[[], Display | None]) -> Approve | None:
-    """Who decides on mutating tools: nobody if there is no terminal to ask on, and `--yes` was not given."""
-    if yes:
-        return _approve_all
-    if not _can_ask():
-        return None
+class Person:
+    """Who sits at the terminal: decides on mutating tools and answers a plan's `ask(...)`, one question at a time.
 
-    async def approve(request: ToolCallRequest) -> bool:
+    `approve` and `ask` are None where nobody can be asked, because stdin or stderr is no terminal; `yes` approves everything.
+    `display` is told to leave the screen to a question.
+    """
+
+    def __init__(self, *, yes: bool = False) -> None:
+        self.display: Display | None = None
+        self._turn = asyncio.Lock()
+        present = sys.stdin.isatty() and sys.stderr.isatty()
+        self.approve: Approve | None = _approve_all if yes else self._approve if present else None
+        self.ask: AskPerson | None = self._ask if present else None
+
+    async def _approve(self, request: ToolCallRequest) -> bool:
         args = ", ".join(f"{name}={preview(value, 60)}" for name, value in request.args.items())
-        answer = await _question(display(), f"Allow {one_line(f'{request.tool}({args})')}? [y/N] ")
+        answer = await self._question(f"Allow {one_line(f'{request.tool}({args})')}? [y/N] ")
         return answer.strip().lower() in ("y", "yes")
 
-    return approve
+    async def _ask(self, question: str) -> str:
+        return await self._question(one_line(question, 500) + "\n? ")
 
+    async def _question(self, prompt: str) -> str:
+        from prompt_toolkit import PromptSession
+        from prompt_toolkit.output import create_output
 
-def asker(display: Callable[[], Display | None]) -> AskPerson | None:
-    """Who answers a plan's `ask(...)`: the person at the terminal, if there is one."""
-    if not _can_ask():
-        return None
-
-    async def ask(question: str) -> str:
-        return await _question(display(), one_line(question, 500) + "\n? ")
-
-    return ask
+        async with self._turn:
+            if self.display is not None:
+                self.display.pause()
+            try:
+                session: PromptSession[str] = PromptSession(output=create_output(stdout=sys.stderr))
+                return await session.prompt_async(prompt, handle_sigint=False)
+            except KeyboardInterrupt:
+                # Typed at the question, it means the run: whoever handles Ctrl-C for the run shall do so.
+                signal.raise_signal(signal.SIGINT)
+                raise NobodyToAskError("interrupted at the question") from None
+            except EOFError:
+                raise NobodyToAskError("the question was left without an answer (Ctrl-D)") from None
+            finally:
+                if self.display is not None:
+                    self.display.resume()
 
 
 async def _approve_all(request: ToolCallRequest) -> bool:
     return True
-
-
-def _can_ask() -> bool:
-    return sys.stdin.isatty() and sys.stderr.isatty()
-
-
-async def _question(display: Display | None, prompt: str) -> str:
-    from prompt_toolkit import PromptSession
-    from prompt_toolkit.output import create_output
-
-    if display is not None:
-        display.pause()
-    try:
-        return await PromptSession[str](output=create_output(stdout=sys.stderr)).prompt_async(prompt)
-    finally:
-        if display is not None:
-            display.resume()

@@ -13,6 +13,7 @@ import io
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -21,6 +22,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command as command_of
+
+from orchestrator.cli.output import one_line
 
 if TYPE_CHECKING:
     # The classes behind typer.Context and commands have no public name in typer.
@@ -76,6 +79,7 @@ class BraidGroup(TyperGroup):
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="replace")  # an answer that the terminal cannot show is no failure
+        warnings.showwarning = show_warning
         if not standalone_mode:
             return super().main(standalone_mode=False, **options)
         try:
@@ -83,6 +87,11 @@ class BraidGroup(TyperGroup):
         except Exception as error:
             sys.exit(report(error))
         sys.exit(code if isinstance(code, int) else 0)
+
+
+def show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    """A warning as one line, without the place in our code that gave it."""
+    typer.echo(f"braid: warning: {one_line(str(message), 500)}", err=True)
 
 
 def report(error: BaseException) -> int:

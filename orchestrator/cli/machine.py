@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import subprocess
@@ -23,7 +24,7 @@ class Processors:
     @property
     def usable(self) -> int:
         """Threads that can run at the same time."""
-        return self.allowed if self.quota is None else max(1, min(self.allowed, int(self.quota)))
+        return self.allowed if self.quota is None else max(1, min(self.allowed, math.ceil(self.quota)))
 
 
 @dataclass(frozen=True, kw_only=True)

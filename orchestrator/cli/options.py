@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
-import warnings
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -15,7 +13,6 @@ from engine import Budget
 from executors import Approve, AskPerson, ToolRegistry
 from orchestrator.agent import Agent
 from orchestrator.cli.group import EXIT_INTERRUPTED
-from orchestrator.cli.output import one_line
 from orchestrator.toolbox import registry_of
 
 T = TypeVar("T")
@@ -66,13 +63,8 @@ class RunOptions:
 
 def run_async(work: Coroutine[Any, Any, T]) -> T:
     """Run `work` to its end. Ctrl-C cancels it, waits for what it started, and ends the command with exit code 130."""
-    warnings.showwarning = _show_warning
     try:
         return asyncio.run(work)
     except KeyboardInterrupt:
         typer.echo("braid: interrupted", err=True)
         raise typer.Exit(EXIT_INTERRUPTED) from None
-
-
-def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
-    sys.stderr.write(f"braid: warning: {one_line(str(message), 500)}\n")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine import Message
 from orchestrator.agent import Agent
-from orchestrator.cli.display import Display, approver, asker, display_for_stderr
+from orchestrator.cli.display import Person
 from orchestrator.cli.group import report
 from orchestrator.cli.options import RunOptions, run_async
 from orchestrator.cli.output import console
@@ -60,8 +60,13 @@ class PipedLines:
 
     async def read(self) -> str | None:
         """The next line, or None at the end."""
-        line = sys.stdin.readline()
-        return line if line else None
+        before = signal.signal(
+            signal.SIGINT, signal.default_int_handler
+        )  # asyncio's would not wake `readline`
+        try:
+            return sys.stdin.readline() or None
+        finally:
+            signal.signal(signal.SIGINT, before)
 
 
 class TerminalLines:
@@ -95,7 +100,7 @@ class Repl:
 
     def __init__(self, options: RunOptions) -> None:
         self._options = options
-        self._display: Display | None = None
+        self._person = Person(yes=options.yes)
         self._agent = self._make_agent()
         self._messages: list[Message] = []
         self._out = console()
@@ -134,14 +139,8 @@ class Repl:
                 await self._answer(line)
 
     async def _answer(self, question: str) -> None:
-        self._display = display_for_stderr()
-        try:
-            with self._display as display:
-                result = await watch(
-                    self._agent, replace(self._options, question=question), display, history=self._messages
-                )
-        finally:
-            self._display = None
+        options = replace(self._options, question=question)
+        result = await watch(self._agent, options, self._person, history=self._messages)
         show_result(result)
         self._messages = list(result.history)
 
@@ -158,9 +157,7 @@ class Repl:
             self._out.print(f"  {key}: {value}", soft_wrap=True)
 
     def _make_agent(self, options: RunOptions | None = None) -> Agent:
-        return (options or self._options).agent(
-            approve=approver(self._options.yes, lambda: self._display), ask=asker(lambda: self._display)
-        )
+        return (options or self._options).agent(approve=self._person.approve, ask=self._person.ask)
 
     async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
         """Do `work` so that neither Ctrl-C nor an error in it ends the session."""

@@ -9,34 +9,25 @@ import typer
 
 from engine import Message
 from orchestrator.agent import Agent
-from orchestrator.cli.display import Display, approver, asker, display_for_stderr
+from orchestrator.cli.display import Person, display_for_stderr
 from orchestrator.cli.group import EXIT_FAILURE
 from orchestrator.cli.options import RunOptions, run_async
 from orchestrator.cli.output import console, print_json
 from orchestrator.cli.summary import comparison_lines, report_lines
-from orchestrator.replay import Comparison, compare_with_sequential
+from orchestrator.replay import ReplayError, compare_with_sequential
 from orchestrator.result import RunResult
 
 
 def run_command(options: RunOptions, *, as_json: bool, compare: bool) -> None:
-    result, comparison = run_async(_run(options, quiet=as_json, compare=compare))
-    if as_json:
-        document = result.to_dict()
-        if comparison is not None:
-            document["comparison"] = comparison.model_dump(mode="json")
-        print_json(document)
-    else:
-        show_result(result, comparison)
-    if not result.complete:
+    if not run_async((_document if as_json else _shown)(options, compare)):
         raise typer.Exit(EXIT_FAILURE)
 
 
-def show_result(result: RunResult[object], comparison: Comparison | None = None) -> None:
+def show_result(result: RunResult[object]) -> None:
     """The answer on stdout, what it took on stderr."""
     notes = console(stderr=True)
     if result.complete:
-        answer = console()
-        answer.print(result.answer, style="bold", soft_wrap=True)
+        console().print(result.answer, style="bold", soft_wrap=True)
     else:
         notes.print(f"no full answer: {result.reason}", style="yellow", soft_wrap=True)
         if result.answer:
@@ -45,36 +36,57 @@ def show_result(result: RunResult[object], comparison: Comparison | None = None)
     sys.stdout.flush()
     for line in report_lines(result):
         notes.print(line, style="dim")
-    if comparison is not None:
-        for line in comparison_lines(comparison):
-            notes.print(line)
 
 
 async def watch(
-    agent: Agent, options: RunOptions, display: Display, *, history: Sequence[Message] = ()
+    agent: Agent, options: RunOptions, person: Person, *, history: Sequence[Message] = ()
 ) -> RunResult[object]:
-    """Run the question of `options` and show it on `display`."""
-    await agent.open()  # loading a model is no part of the time that the budget allows
-    run = agent.stream(
-        options.question, history=history, budget=options.budget(), sequential=options.sequential
-    )
-    async with run as events:
-        async for envelope in events:
-            display(envelope)
+    """Run the question of `options` and show it on stderr."""
+    with display_for_stderr() as display:
+        person.display = display
+        try:
+            await agent.open()  # loading a model is no part of the time that the budget allows
+            run = agent.stream(
+                options.question, history=history, budget=options.budget(), sequential=options.sequential
+            )
+            async with run as events:
+                async for envelope in events:
+                    display(envelope)
+        finally:
+            person.display = None
     return run.result
 
 
-async def _run(
-    options: RunOptions, *, quiet: bool, compare: bool
-) -> tuple[RunResult[object], Comparison | None]:
-    display: Display | None = None if quiet else display_for_stderr()
-    agent = options.agent(approve=approver(options.yes, lambda: display), ask=asker(lambda: display))
-    async with agent:
-        if display is None:
-            await agent.open()
-            result = await agent.run(options.question, budget=options.budget(), sequential=options.sequential)
-        else:
-            with display:
-                result = await watch(agent, options, display)
-        comparison = await compare_with_sequential(agent, result) if compare and result.complete else None
-    return result, comparison
+async def _shown(options: RunOptions, compare: bool) -> bool:
+    """Run and show; says whether there is an answer."""
+    person = Person(yes=options.yes)
+    async with options.agent(approve=person.approve, ask=person.ask) as agent:
+        result = await watch(agent, options, person)
+        show_result(result)
+        if compare and result.complete:
+            notes = console(stderr=True)
+            notes.print("running the same plan again, one node at a time", style="dim")
+            try:
+                lines = comparison_lines(await compare_with_sequential(agent, result))
+            except ReplayError as error:
+                lines = iter([f"not compared: {error}"])
+            for line in lines:
+                notes.print(line, soft_wrap=True)
+    return result.complete
+
+
+async def _document(options: RunOptions, compare: bool) -> bool:
+    """Run and print one JSON document; says whether there is an answer."""
+    person = Person(yes=options.yes)
+    async with options.agent(approve=person.approve, ask=person.ask) as agent:
+        await agent.open()
+        result = await agent.run(options.question, budget=options.budget(), sequential=options.sequential)
+        document = result.to_dict()
+        if compare and result.complete:
+            try:
+                comparison = await compare_with_sequential(agent, result)
+                document["comparison"] = comparison.model_dump(mode="json")
+            except ReplayError as error:
+                document["comparison"] = {"error": str(error)}
+        print_json(document)
+    return result.complete

@@ -457,7 +457,7 @@ def test_any_program_gives_what_a_fresh_engine_gives(loop_and_engines, program):
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)
-@settings(max_examples=3000, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(program=st.lists(STEP, min_size=3, max_size=25))
 def test_any_long_program_gives_what_a_fresh_engine_gives(loop_and_engines, program):
     runner, warm, cold = loop_and_engines

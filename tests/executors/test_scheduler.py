@@ -4,6 +4,7 @@ import asyncio
 import contextvars
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from typing import Any
 
@@ -890,3 +891,100 @@ def test_tool_calls_in_maps_keep_their_operation() -> None:
     op = mapped("xs", [1], "same", x=Ref("m")).op
     assert isinstance(op, Map)
     assert isinstance(op.body, ToolCall)
+
+
+# Random plans with guards, failures and maps: every order of events gives the same states and results.
+
+
+@st.composite
+def plans(draw: st.DrawFn) -> list[Node]:
+    nodes: list[Node] = []
+    names: list[str] = []
+    lists: list[str] = []
+
+    def ref() -> Ref:
+        if lists and draw(st.booleans()):
+            return Ref(draw(st.sampled_from(lists)), (draw(st.integers(-2, 2)),))
+        return Ref(draw(st.sampled_from(names)))
+
+    for place in range(draw(st.integers(2, 10))):
+        id = f"n{place}"
+        guards: tuple[Guard, ...] = ()
+        if names and draw(st.integers(0, 2)) == 0:
+            guards = branch(Compare("!=", ref(), Const(draw(st.integers(0, 2)))), holds=draw(st.booleans()))
+        value: Any = ref() if names and draw(st.booleans()) else draw(st.integers(0, 2))
+        match draw(st.sampled_from(["same", "pause", "broken", "listed", "map", "map over"])):
+            case "same":
+                nodes.append(call(id, "same", guards=guards, x=value))
+            case "pause":
+                nodes.append(call(id, "pause", guards=guards, x=value, seconds=0.001))
+            case "broken":
+                nodes.append(call(id, "broken", guards=guards, x=value))
+            case "listed":
+                nodes.append(call(id, "same", guards=guards, x=[value, 1]))
+            case "map":
+                items = [value, 0, ref() if names else 1]
+                picked = mapped(id, items, draw(st.sampled_from(["same", "picky"])), x=Ref("m"))
+                nodes.append(Node(id=id, op=picked.op, name=id, guards=guards))
+                lists.append(id)
+            case _:
+                over = Ref(draw(st.sampled_from(names))) if names else [1, 2]
+                on_error = draw(st.sampled_from(["fail", "collect"]))
+                nodes.append(mapped(id, over, "picky", on_error=on_error, x=Ref("m")))
+                lists.append(id)
+        names.append(id)
+    return nodes
+
+
+@tool
+async def picky(x: Any) -> Any:
+    await asyncio.sleep(0)
+    if x == 1:
+        raise ValueError("one")
+    return x
+
+
+def told(graph: TaskGraph) -> dict[str, tuple[str, Any]]:
+    return {n["id"]: (n["state"], n["result"]) for n in graph.to_dict()["nodes"]}
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(nodes=plans(), data=st.data())
+def test_random_plans_end_the_same_way_in_every_order(nodes: list[Node], data: st.DataObject) -> None:
+    cuts = sorted(data.draw(st.sets(st.integers(1, len(nodes) - 1))))
+    chunks = [nodes[i:j] for i, j in pairwise([0, *cuts, len(nodes)])]
+    width = data.draw(st.sampled_from([1, 2, 64]))
+
+    async def go(chunks: list[list[Node]], **options: Any) -> dict[str, tuple[str, Any]]:
+        recorded = Recorded()
+        async with asyncio.timeout(20):
+            await recorded.run(tools=[*TOOLS, picky], chunks=chunks, **options)
+        return told(recorded.graph)
+
+    expected = asyncio.run(go([nodes], sequential=True))
+    assert asyncio.run(go(chunks, limits=Limits(max_concurrency=width))) == expected
+    assert asyncio.run(go([[node] for node in nodes])) == expected
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(nodes=plans(), after=st.floats(0.0, 0.004), width=st.sampled_from([1, 64]))
+def test_random_plans_can_be_cancelled_at_any_time(nodes: list[Node], after: float, width: int) -> None:
+    async def go() -> None:
+        graph = TaskGraph()
+        task = asyncio.create_task(
+            run_graph(
+                graph,
+                patches(graph, [[node] for node in nodes], gap=0.0005),
+                tools=ToolRegistry([*TOOLS, picky]),
+                limits=Limits(max_concurrency=width),
+            )
+        )
+        await asyncio.sleep(after)
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        assert_settled(graph)
+        outcome = await run_graph(graph, None, tools=ToolRegistry(TOOLS))  # the graph can be run again
+        assert outcome.stopped is None
+
+    asyncio.run(go())

@@ -82,9 +82,9 @@ def test_version() -> None:
         (["run"], 2, "question"),
         (["run", "?", "--max-rounds", "0"], 2, "max-rounds"),
         (["run", "?", "--nope"], 2, "--nope"),
+        (["run", "?", "--sequential", "--compare"], 2, "--compare"),
         (["run", "   "], 2, "empty"),
         (["run", "?", "--engine", "nowhere"], 1, "nowhere"),
-        (["run", "?", "--engine", "local:/no/such/folder"], 1, "/no/such/folder"),
         (["run", "?", "--tools", "serch"], 1, "'search'"),
         (["plan", "?", "--engine", "openai:http://127.0.0.1:9/v1#m"], 1, "127.0.0.1:9"),
     ],
@@ -144,7 +144,7 @@ def test_run_json_is_one_document() -> None:
     assert [node["state"] for node in document["nodes"]] == ["done"] * 4
     assert document["usage"]["generated_tokens"] > 0
     assert document["report"]["critical_path"] > 0
-    assert document["comparison"]["one_by_one"] > 0
+    assert document["comparison"]["one_by_one"] > 0 and document["comparison"]["speedup"] > 0
 
 
 def test_run_compare_prints_both_sides() -> None:
@@ -209,6 +209,14 @@ def test_doctor_reports_what_is_there() -> None:
     threads = next(f for f in document["findings"] if f["name"] == "threads")
     assert threads["detail"].split()[0].isdigit()
     assert "torch" in invoke("doctor").stdout
+
+
+def test_a_thousand_nodes_do_not_flood_the_pipe() -> None:
+    items = ", ".join(map(str, range(1000)))
+    with serving(f'xs = [calculate(f"{{i}} + 1") for i in [{items}]]\nanswer(xs[999])') as server:
+        done = invoke("run", "?", "--engine", server.uri)
+    assert done.stdout == "1000\n"
+    assert 50 < len(done.stderr.splitlines()) < 100
 
 
 def test_control_characters_in_results_do_not_reach_the_terminal() -> None:

@@ -25,6 +25,8 @@ def reply(messages: list[dict[str, str]]) -> str:
     task = next(m["content"] for m in reversed(messages) if m["content"].startswith("The task:"))
     if "slow" in task:
         return SLOW
+    if "ask me" in task:
+        return 'a = ask("Which colour?")\nb = ask("Which size?")\nanswer(a, b)\n'
     if "recall" in task:
         return f"answer({sum(m['role'] == 'user' for m in messages) - 2})"
     return QUICK
@@ -54,6 +56,20 @@ def test_run_draws_every_node_and_leaves_the_answer(env: dict[str, str]) -> None
     assert 'a = search("height of K2")' in shown and "8611 m" in shown
     assert "critical path" in shown and "parallelism" in shown
     assert max(map(len, terminal.lines())) <= 80
+
+
+def test_a_thousand_nodes_do_not_flood_the_screen(env: dict[str, str]) -> None:
+    items = ", ".join(map(str, range(1000)))
+    plan = f'xs = [calculate(f"{{i}} + 1") for i in [{items}]]\nanswer(xs[999])'
+    with (
+        serving(plan) as server,
+        Terminal([BRAID, "run", "?"], env={**env, "BRAID_ENGINE": server.uri}) as terminal,
+    ):
+        assert terminal.wait_for_end() == 0
+    assert "and 984 more; in all 1002 done" in terminal.text
+    assert terminal.lines()[-8].strip("\x00") and "1000" in terminal.text
+    frame = terminal.text.rpartition("plan  2 statements")[2]
+    assert len(frame.splitlines()) <= 32
 
 
 def test_no_colour_is_respected(env: dict[str, str]) -> None:
@@ -86,6 +102,41 @@ def test_an_interrupt_without_a_terminal_ends_a_run_with_130(env: dict[str, str]
     _, rest = process.communicate(timeout=30)
     assert process.returncode == 130
     assert rest.strip().splitlines()[-1] == "braid: interrupted" and "Traceback" not in rest
+
+
+def test_a_plan_asks_the_person_one_question_at_a_time(env: dict[str, str]) -> None:
+    with Terminal([BRAID, "run", "ask me"], env=env) as terminal:
+        terminal.wait_for("Which colour?")
+        terminal.type("blue\r")
+        terminal.wait_for("Which size?")
+        terminal.type("large\r")
+        assert terminal.wait_for_end() == 0
+    assert "blue, large" in terminal.text.splitlines()
+
+
+def test_ctrl_c_at_a_question_ends_the_run(env: dict[str, str]) -> None:
+    with Terminal([BRAID, "run", "ask me"], env=env) as terminal:
+        terminal.wait_for("Which colour?")
+        terminal.type(CTRL_C)
+        assert terminal.wait_for_end() == 130
+    assert "Traceback" not in terminal.text
+
+
+def test_ctrl_c_at_a_question_keeps_the_session(env: dict[str, str]) -> None:
+    with Terminal([BRAID, "repl"], env=env) as terminal:
+        terminal.wait_for("braid>")
+        terminal.type("ask me\r")
+        terminal.wait_for("Which colour?")
+        terminal.type(CTRL_C)
+        terminal.wait_for("stopped")
+        terminal.wait_for("braid>")
+        terminal.type("something slow\r")
+        terminal.wait_for("▸ b = python")
+        terminal.type(CTRL_C)
+        terminal.wait_for("stopped")
+        terminal.wait_for("braid>")
+        terminal.type("/quit\r")
+        assert terminal.wait_for_end() == 0
 
 
 def test_plan_streams_the_text(env: dict[str, str]) -> None:

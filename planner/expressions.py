@@ -1,0 +1,371 @@
+"""Expressions of the plan language: from Python's syntax tree to literals, references, f-strings and calls."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass, field
+from typing import NoReturn, cast
+
+from executors.nodes import All, Any_, Compare, Const, DictOf, Expr, Field, ListOf, Not, Ref, Template
+from planner.arithmetic import calculation, is_arithmetic, is_number, source_of
+from planner.errors import PlanSyntaxError
+from planner.lines import LogicalLine
+
+_LIFTED = "~"
+_SPEC_NUMBER = re.compile(r"\d+")
+_MAX_SPEC_NUMBER = 100
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where something stands in the plan's text: 1-based line and column, and that line."""
+
+    line: int
+    column: int
+    source_line: str
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One argument of a call; `keyword` is None for a positional one."""
+
+    value: Expr
+    keyword: str | None
+    place: Place = field(compare=False)
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call of a tool or of a special form."""
+
+    function: str
+    args: tuple[Argument, ...]
+    place: Place = field(compare=False)
+
+
+@dataclass(frozen=True)
+class Lifted:
+    """A call that stood inside another call: it becomes a node of its own. Its reader refers to `placeholder`."""
+
+    placeholder: str
+    call: Call
+
+
+class ExpressionReader:
+    """Reads expressions of one logical line, and says where in the plan they stand."""
+
+    def __init__(self, line: LogicalLine) -> None:
+        self._line = line
+        self._lifted: list[Lifted] = []
+        self._item: str | None = None
+
+    def place(self, node: ast.AST) -> Place:
+        """Where `node` stands in the plan."""
+        return self._at(getattr(node, "lineno", 1), getattr(node, "col_offset", 0), in_bytes=True)
+
+    def _at(self, row: int, offset: int, *, in_bytes: bool = False) -> Place:
+        physical = self._line.physical
+        row = min(max(row, 1), len(physical))
+        text = physical[row - 1]
+        lead = self._line.column - 1 if row == 1 else 0
+        if in_bytes:
+            encoded = text[lead:].encode("utf-8", "surrogatepass")[:offset]
+            offset = len(encoded.decode("utf-8", "replace"))
+        return Place(self._line.line + row - 1, lead + offset + 1, text)
+
+    def _fail(self, node: ast.AST, message: str, fix: str = "") -> NoReturn:
+        place = self.place(node)
+        raise PlanSyntaxError(
+            message, line=place.line, column=place.column, fix=fix, source_line=place.source_line
+        )
+
+    def _call(self, node: ast.Call) -> Call:
+        if not isinstance(node.func, ast.Name):
+            if isinstance(node.func, ast.Attribute):
+                self._fail(
+                    node.func,
+                    f"`{source_of(node.func)}` is not a tool; values have no methods in a plan",
+                    "call one of the tools, or `calculate` and `think`",
+                )
+            self._fail(node.func, "only a tool's name can be called", "write `name = tool(...)`")
+        function = node.func.id
+        args: list[Argument] = []
+        for arg in node.args:
+            if isinstance(arg, ast.Starred):
+                self._fail(arg, "there is no `*` in calls", "write each argument, or give the list itself")
+            args.append(Argument(self._argument(function, arg), None, self.place(arg)))
+        for keyword in node.keywords:
+            if keyword.arg is None:
+                self._fail(keyword.value, "there is no `**` in calls", "write each argument as `name=value`")
+            args.append(Argument(self._argument(function, keyword.value), keyword.arg, self.place(keyword)))
+        return Call(function, tuple(args), self.place(node))
+
+    def _argument(self, function: str, node: ast.expr) -> Expr:
+        if function == "calculate" and is_arithmetic(node) and not is_number(node):
+            text = calculation(node)
+            rewritten = ast.parse(text, mode="eval").body if text.startswith("calculate(") else None
+            if isinstance(rewritten, ast.Call):
+                return self._expr(rewritten.args[0])
+        return self._expr(node)
+
+    def _expr(self, node: ast.expr) -> Expr:
+        """An argument: a literal, a reference, an f-string, a list, a dict, or a call that is lifted out."""
+        match node:
+            case ast.Constant(value):
+                if isinstance(value, bytes):
+                    self._fail(node, "there are no byte strings", "write plain text without the `b`")
+                if isinstance(value, complex) or value is ...:
+                    self._fail(node, f"`{source_of(node)}` is not a value of the plan language")
+                return Const(value)
+            case ast.UnaryOp(
+                op=ast.USub() | ast.UAdd() as sign, operand=ast.Constant(value=int() | float() as number)
+            ):
+                if not isinstance(number, bool):
+                    return Const(-number if isinstance(sign, ast.USub) else number)
+                self._fail(node, "arithmetic happens in `calculate`", f"write `{calculation(node)}`")
+            case ast.Name() | ast.Attribute() | ast.Subscript():
+                return self._ref(node)
+            case ast.JoinedStr():
+                return self._template(node)
+            case ast.List(items) | ast.Tuple(items):
+                for item in items:
+                    if isinstance(item, ast.Starred):
+                        self._fail(
+                            item, "there is no `*` in lists", "write the items, or give the list itself"
+                        )
+                return ListOf(tuple(self._expr(item) for item in items))
+            case ast.Dict(keys, values):
+                return DictOf(
+                    tuple((self._key(node, key), self._expr(v)) for key, v in zip(keys, values, strict=True))
+                )
+            case ast.Call():
+                return Ref(self._lift(node))
+            case _:
+                self._not_an_argument(node)
+
+    def _not_an_argument(self, node: ast.expr) -> NoReturn:
+        match node:
+            case ast.BinOp() | ast.UnaryOp(op=ast.USub() | ast.UAdd() | ast.Invert()):
+                if any(
+                    isinstance(n, ast.JoinedStr) or isinstance(getattr(n, "value", None), str)
+                    for n in ast.walk(node)
+                ):
+                    self._fail(
+                        node,
+                        "text is not put together with operators",
+                        'write one f-string: `f"{a.value} {b.value}"`',
+                    )
+                self._fail(
+                    node,
+                    "arithmetic happens in `calculate`",
+                    f"bind it to a name first: `x = {calculation(node)}`",
+                )
+            case ast.Compare() | ast.BoolOp() | ast.UnaryOp():
+                self._fail(
+                    node,
+                    "a comparison stands only behind `if`",
+                    "use an `if` with `else:`, or `calculate` for a yes/no value",
+                )
+            case ast.IfExp():
+                self._fail(
+                    node, "there is no `... if ... else ...`", "use an `if` statement with a body and `else:`"
+                )
+            case ast.Lambda():
+                self._fail(node, "there is no `lambda`", "call a tool, or `think`")
+            case ast.ListComp() | ast.GeneratorExp() | ast.SetComp() | ast.DictComp():
+                self._fail(
+                    node,
+                    "a map is a statement of its own",
+                    "bind it to a name first: `xs = [tool(x) for x in ...]`",
+                )
+            case ast.Set():
+                self._fail(node, "there are no sets", "write a list: `[...]`")
+            case ast.Await():
+                self._fail(node, "there is no `await`", "write the call alone; it runs by itself")
+            case ast.NamedExpr(target=ast.Name(id=name)):
+                self._fail(node, "there is no `:=`", f"write `{name} = ...` as a statement of its own")
+            case _:
+                self._fail(
+                    node,
+                    f"`{source_of(node)}` is not an argument of the plan language",
+                    "give literals, names or f-strings",
+                )
+
+    def _key(self, node: ast.Dict, key: ast.expr | None) -> str:
+        if key is None:
+            self._fail(node, "there is no `**` in dicts", 'write each entry as `"key": value`')
+        if not isinstance(key, ast.Constant) or not isinstance(key.value, str):
+            self._fail(key, "the keys of a dict are plain strings", 'write `{"key": value}`')
+        return key.value
+
+    def _lift(self, node: ast.Call) -> str:
+        if self._item is not None:
+            self._fail(
+                node,
+                "a call inside a map's call",
+                "make two maps: bind the inner one to a name and map over it",
+            )
+        call = self._call(node)
+        if call.function in ("answer", "ask"):
+            self._fail(
+                node,
+                f"`{call.function}` is a statement of its own",
+                f"write `{call.function}(...)` on its own line",
+            )
+        placeholder = f"{_LIFTED}{len(self._lifted)}"
+        self._lifted.append(Lifted(placeholder, call))
+        return placeholder
+
+    def _ref(self, node: ast.expr) -> Expr:
+        path: list[str | int] = []
+        base: ast.expr = node
+        while True:
+            match base:
+                case ast.Attribute(value=inner, attr=attr):
+                    self._public(base, attr)
+                    path.append(attr)
+                    base = inner
+                case ast.Subscript(value=inner, slice=index):
+                    path.append(self._index(index))
+                    base = inner
+                case ast.Name(id=name):
+                    if name.startswith("__"):
+                        self._fail(base, f"`{name}` cannot be read")
+                    return Ref(name, tuple(reversed(path)))
+                case ast.Call():
+                    return Ref(self._lift(base), tuple(reversed(path)))
+                case _:
+                    self._fail(base, "only results have fields and items", "bind it to a name first")
+
+    def _public(self, node: ast.AST, attr: str) -> None:
+        if attr.startswith("_"):
+            self._fail(
+                node, f"`{attr}` is private and cannot be read", "read one of the result's public fields"
+            )
+
+    def _index(self, node: ast.expr) -> str | int:
+        match node:
+            case ast.Constant(value=bool()):
+                pass
+            case ast.Constant(value=int() as index):
+                return index
+            case ast.Constant(value=str() as key):
+                self._public(node, key)
+                return key
+            case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int())):
+                self._fail(
+                    node,
+                    "items are counted from the front",
+                    "use an index from 0 up; rank the other way round for the last",
+                )
+            case ast.Slice():
+                self._fail(node, "there are no slices", "name the items: `[xs[0], xs[1]]`")
+            case _:
+                pass
+        self._fail(
+            node, "an index is a whole number or a key in quotes", "write `xs[0]`, or map over the list"
+        )
+
+    def _template(self, node: ast.JoinedStr) -> Expr:
+        parts: list[str | Field] = []
+        for value in node.values:
+            match value:
+                case ast.Constant(value=str() as text):
+                    if parts and isinstance(parts[-1], str):
+                        parts[-1] += text
+                    else:
+                        parts.append(text)
+                case ast.FormattedValue():
+                    parts.append(self._field(node, value))
+                case _:
+                    self._fail(node, "this f-string cannot be read")
+        if any(isinstance(part, Field) for part in parts):
+            return Template(tuple(parts))
+        return Const("".join(cast("list[str]", parts)))
+
+    def _field(self, whole: ast.JoinedStr, node: ast.FormattedValue) -> Field:
+        if node.conversion != -1:
+            self._fail(
+                whole,
+                f"there is no `!{chr(node.conversion)}` and no `=` in f-strings",
+                "write `{name}` or `{name:.2f}`",
+            )
+        spec = ""
+        if node.format_spec is not None:
+            match node.format_spec:
+                case ast.JoinedStr(values=[ast.Constant(value=str() as spec)]):
+                    pass
+                case ast.JoinedStr(values=[]):
+                    pass
+                case _:
+                    self._fail(whole, "a format specification is plain text", "write it as in `{name:.2f}`")
+            self._check_spec(whole, spec)
+        inner = node.value
+        if not isinstance(inner, (ast.Name, ast.Attribute, ast.Subscript, ast.Call)):
+            shown = source_of(inner)
+            if is_arithmetic(inner):
+                self._fail(
+                    whole,
+                    f"`{{{shown}}}`: arithmetic happens in `calculate`",
+                    f"bind it to a name first: `x = {calculation(inner)}`, then use `{{x}}`",
+                )
+            self._fail(
+                whole,
+                f"`{{{shown}}}`: f-strings take names, fields and constant indexes",
+                "bind it to a name first, then use `{name}`",
+            )
+        ref = self._expr(inner)
+        if not isinstance(ref, Ref):
+            self._fail(whole, "f-strings take names, fields and constant indexes")
+        return Field(ref, spec)
+
+    def _check_spec(self, node: ast.JoinedStr, spec: str) -> None:
+        if (
+            any(int(n) > _MAX_SPEC_NUMBER for n in _SPEC_NUMBER.findall(spec) if len(n) < 10)
+            or len(spec) > 30
+        ):
+            self._fail(
+                node,
+                f"the format specification {spec!r} is too wide",
+                f"use numbers up to {_MAX_SPEC_NUMBER}",
+            )
+        for sample in (1.5, 1, "text"):
+            try:
+                format(sample, spec)
+            except ValueError:
+                continue
+            return
+        self._fail(
+            node, f"{spec!r} is not a format specification", "write it as in `{name:.2f}` or `{name:,}`"
+        )
+
+
+def rename(expr: Expr, names: dict[str, str]) -> Expr:
+    """`expr` with references to `names`' keys turned into references to their values."""
+    match expr:
+        case Const():
+            return expr
+        case Ref(name, path):
+            return Ref(names.get(name, name), path)
+        case Template(parts):
+            return Template(
+                tuple(
+                    Field(Ref(names.get(p.ref.name, p.ref.name), p.ref.path), p.spec)
+                    if isinstance(p, Field)
+                    else p
+                    for p in parts
+                )
+            )
+        case ListOf(items):
+            return ListOf(tuple(rename(item, names) for item in items))
+        case DictOf(items):
+            return DictOf(tuple((key, rename(value, names)) for key, value in items))
+        case Compare(op, left, right):
+            return Compare(op, rename(left, names), rename(right, names))
+        case All(terms):
+            return All(tuple(rename(term, names) for term in terms))
+        case Any_(terms):
+            return Any_(tuple(rename(term, names) for term in terms))
+        case Not(term):
+            return Not(rename(term, names))

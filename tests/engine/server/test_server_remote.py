@@ -1,0 +1,71 @@
+"""Our own remote engine against our own server: the conformance suite passes through the wire."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from engine import (
+    Capability,
+    CapabilityError,
+    ContextLengthError,
+    Engine,
+    EngineResponseError,
+    SamplingParams,
+)
+from engine.conformance import EngineConformance
+from engine.local import LocalEngine
+from engine.remote import RemoteEngine
+
+CAPABILITIES: set[Capability] = {"chat", "text_join", "native_n", "seed", "logprobs", "token_ids"}
+
+
+class TestConformance(EngineConformance):
+    @pytest.fixture
+    async def engine(self, url: str, local: LocalEngine) -> AsyncIterator[Engine]:
+        async with await RemoteEngine.open(url, api_key_env=None, capabilities=CAPABILITIES) as engine:
+            yield engine
+            assert engine.open_contexts() == 0
+
+
+async def test_probe_finds_what_the_server_does(url: str) -> None:
+    async with await RemoteEngine.open(url, api_key_env=None, probe=True) as engine:
+        assert engine.capabilities == CAPABILITIES
+        assert engine.info.details["continuation"] == "flags"
+
+
+async def test_remote_says_what_local_says(url: str, local: LocalEngine) -> None:
+    params = SamplingParams(n=3, max_tokens=10, temperature=1.0, seed=9, logprobs=2)
+    async with await RemoteEngine.open(url, api_key_env=None) as remote:
+        async with (
+            await remote.prefill("one two three") as there,
+            await local.prefill("one two three") as here,
+        ):
+            ours, theirs = await local.generate(here, params), await remote.generate(there, params)
+        for mine, other in zip(ours, theirs, strict=True):
+            assert (mine.text, mine.finish_reason) == (other.text, other.finish_reason)
+            assert mine.logprobs == pytest.approx(other.logprobs, abs=1e-4)
+            assert mine.usage.generated_tokens == other.usage.generated_tokens
+            mine.context.release()
+            other.context.release()
+
+
+async def test_refusals_become_typed_errors(url: str, local: LocalEngine) -> None:
+    async with await RemoteEngine.open(url, api_key_env=None) as engine:
+        assert engine.info.max_context == local.info.max_context
+        async with await engine.prefill("word " * 500) as context:
+            with pytest.raises(ContextLengthError):
+                await engine.generate(context, SamplingParams(max_tokens=4))
+    async with (
+        await RemoteEngine.open(url, api_key_env=None, capabilities={"grammar", "text_join"}) as engine,
+        await engine.prefill("one") as context,
+    ):
+        with pytest.raises(CapabilityError, match="grammar"):
+            await engine.generate(context, SamplingParams(max_tokens=4, grammar={"type": "object"}))
+    async with (
+        await RemoteEngine.open(f"{url}#another", api_key_env=None) as engine,
+        await engine.prefill("one") as context,
+    ):
+        with pytest.raises(EngineResponseError, match="does not exist"):
+            await engine.generate(context, SamplingParams(max_tokens=4))

@@ -1,0 +1,103 @@
+"""What the commands of `braid train` do."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bar
+from transformers import AutoModelForCausalLM, Qwen3ForCausalLM
+
+from engine import connect
+from training.card import FACTS, write_card
+from training.export import ExportError, export
+from training.measure import CopyReport, measure_copying, measure_runs
+from training.tokenizer import load_tokenizer
+from training.train import Progress, Recipe, Trainer
+
+
+def train_mini(
+    out: Path, *, minutes: float, steps: int | None, seed: int, threads: int | None, compiled: bool
+) -> None:
+    """Train, export to `out/model`, measure and write the card."""
+    if threads:
+        torch.set_num_threads(threads)
+    limits = {"minutes": minutes} if steps is None else {"minutes": None, "steps": steps}
+    trainer = Trainer(Recipe(seed=seed, compile=compiled, **limits), out)
+    console = Console(stderr=True)
+    with Bar(
+        TextColumn("[bold]training"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %  {task.fields[figures]}"),
+        TimeElapsedColumn(),
+        console=console,
+    ) as bar:
+        task = bar.add_task("training", total=1.0, figures="compiling" if compiled else "")
+        smooth = 0.0
+
+        def report(progress: Progress, done: float) -> None:
+            nonlocal smooth
+            smooth = 0.95 * smooth + 0.05 * progress.loss if smooth else progress.loss
+            left = progress.seconds * (1 - done) / max(done, 1e-6)
+            speed = progress.tokens / max(progress.seconds, 1e-6)
+            figures = (
+                f"step {progress.step}  loss {smooth:.3f}  {speed:,.0f} tokens/s  {left / 60:.0f} min left"
+            )
+            bar.update(task, completed=done, figures=figures)
+
+        trainer.run(report=report)
+    folder = out / "model"
+    export(trainer.model, trainer.tokenizer, folder)
+    (folder / FACTS).write_text(json.dumps({"training": trainer.facts()}, indent=1) + "\n", encoding="utf-8")
+    measure_model(folder, samples=200, runs=100, data_dir=None, seed=seed + 1, threads=threads, as_json=False)
+    console.print(f"model and card: {folder}")
+
+
+def measure_model(
+    folder: Path,
+    *,
+    samples: int,
+    runs: int,
+    data_dir: Path | None,
+    seed: int,
+    threads: int | None,
+    as_json: bool,
+) -> None:
+    """Measure the model in `folder`, note the figures beside it, and rewrite its card.
+
+    Raises:
+        ExportError: `folder` holds no exported model.
+    """
+    if not (folder / "config.json").is_file():
+        raise ExportError(f"{str(folder)!r} holds no model: give the folder that has its config.json")
+    if threads:
+        torch.set_num_threads(threads)
+    path = folder / FACTS
+    facts = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    assert isinstance(model, Qwen3ForCausalLM)
+    copying: CopyReport = measure_copying(model.eval(), load_tokenizer(folder), n=samples, seed=seed)
+    facts["copying"] = {name: rates.facts() for name, rates in copying.items()}
+    if runs:
+        reports = asyncio.run(_runs(folder, runs=runs, seed=seed, data_dir=data_dir))
+        facts["runs"] = facts.get("runs", {}) | reports
+    facts["measured"] = {"samples": samples, "runs": runs, "seed": seed}
+    path.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    write_card(folder, facts)
+    console = Console()
+    if as_json:
+        console.print_json(data={key: facts[key] for key in ("copying", "runs", "measured") if key in facts})
+    else:
+        console.print((folder / "README.md").read_text(encoding="utf-8"), markup=False, highlight=False)
+
+
+async def _runs(folder: Path, *, runs: int, seed: int, data_dir: Path | None) -> dict[str, dict[str, float]]:
+    engine = await connect(f"local:{folder}")
+    try:
+        return await measure_runs(engine, n=runs, seed=seed, data_dir=data_dir)
+    finally:
+        await engine.close()
