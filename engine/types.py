@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict
@@ -40,14 +41,46 @@ Capability = Literal[
 ]
 
 
+@dataclass(frozen=True)
+class Grammar:
+    """What a completion may be, as text in one of three notations (capability `grammar`).
+
+    `regex`: a regular expression in the syntax of Rust's `regex` crate, which has no look-around and no back references.
+    `json_schema`: a JSON schema, as JSON; the completion is compact JSON, without white space between its parts.
+    `lark`: a grammar in llguidance's dialect of Lark, whose start rule is `start`.
+    """
+
+    kind: Literal["regex", "json_schema", "lark"]
+    source: str
+
+    @classmethod
+    def of(cls, given: Grammar | str | dict[str, object]) -> Grammar:
+        """What `SamplingParams.grammar` stands for: a string is a regular expression, a dict a JSON schema.
+
+        Raises:
+            InvalidParamsError: it is none of these, or the dict cannot be written as JSON.
+        """
+        if isinstance(given, Grammar):
+            return given
+        if isinstance(given, str):
+            return cls("regex", given)
+        try:
+            return cls("json_schema", json.dumps(given))
+        except (TypeError, ValueError) as error:
+            raise InvalidParamsError(
+                f"grammar must be a Grammar, a regular expression or a JSON schema; {given!r} is no JSON: {error}"
+            ) from error
+
+
 @dataclass(frozen=True, kw_only=True)
 class SamplingParams:
     """How to draw tokens. `temperature=0` is greedy decoding.
 
     `seed` fixes the draws: branch `i` of `n` uses a seed derived from (seed, i), so results do not depend on
     what else is in the batch. `logprobs=k` asks for the log-probability of each sampled token and of the k best
-    alternatives (`logprobs=0`: the sampled token only). `grammar` is a regular expression or a JSON schema that
-    the whole completion must match (capability `grammar`). `stop` strings end the completion and are not part of it.
+    alternatives (`logprobs=0`: the sampled token only). `grammar` is a regular expression, a JSON schema or a
+    `Grammar` that the whole completion must match (capability `grammar`); one that reaches `max_tokens` or a stop string is
+    the beginning of a match. `stop` strings end the completion and are not part of it.
     """
 
     n: int = 1
@@ -61,7 +94,7 @@ class SamplingParams:
     ignore_eos: bool = False
     seed: int | None = None
     logprobs: int | None = None
-    grammar: str | dict[str, object] | None = None
+    grammar: Grammar | str | dict[str, object] | None = None
 
     def __post_init__(self) -> None:
         def check(ok: bool, what: str) -> None:
@@ -84,6 +117,10 @@ class SamplingParams:
         check(
             self.logprobs is None or 0 <= self.logprobs <= 20,
             f"logprobs must be None or lie in 0..20, got {self.logprobs!r}",
+        )
+        check(
+            self.grammar is None or not self.ignore_eos,
+            "ignore_eos and grammar exclude each other: a completion ends where its grammar ends",
         )
 
 

@@ -15,7 +15,6 @@ import sys
 
 from evals.planning_set import Sample, generate, matches
 from orchestrator import Agent
-from planner import PlanningError
 
 
 def draw(seed: int, count: int) -> list[Sample]:
@@ -37,11 +36,7 @@ async def transcript(samples: list[Sample], engine: str) -> None:
     async with Agent(engine) as agent:
         for number, sample in enumerate(samples, 1):
             print(f"## {number}. {sample.question}\n")
-            try:
-                result = await agent.run(sample.question)
-            except PlanningError as error:
-                print(f"No valid plan: {error}\n\nRight answer: {sample.answer}\n")
-                continue
+            result = await agent.run(sample.question)
             ok = result.complete and matches(sample, result.answer)
             right += ok
             report = result.report()

@@ -54,7 +54,7 @@ class LLMPlanner:
         style: the prompt's form; `auto` takes what the engine's model wants: `compact` where its details say
             `prompt_style: compact`, `chat` where it can chat, otherwise the same messages as plain text.
         max_repairs: how many further attempts a round gets after invalid ones.
-        max_tokens: limit of each attempt.
+        max_tokens: limit of each attempt; None takes 512 for the compact style, else 1024.
         max_statements: a plan of more statements is given up, as babble.
         temperature: of the first attempt; 0 is greedy.
         repair_temperature: of the repairs, so that the same mistake is not made again.
@@ -66,14 +66,14 @@ class LLMPlanner:
         *,
         style: Literal["auto", "chat", "compact"] = "auto",
         max_repairs: int = 2,
-        max_tokens: int = 1024,
+        max_tokens: int | None = None,
         max_statements: int = 1000,
         temperature: float = 0.0,
         repair_temperature: float = 0.7,
     ) -> None:
         for name, value, least in (
             ("max_repairs", max_repairs, 0),
-            ("max_tokens", max_tokens, 1),
+            ("max_tokens", 1 if max_tokens is None else max_tokens, 1),
             ("max_statements", max_statements, 1),
         ):
             if value < least:
@@ -81,7 +81,7 @@ class LLMPlanner:
         self.engine = engine
         self.style: Style = _style_for(engine, style)
         self.max_repairs = max_repairs
-        self.max_tokens = max_tokens
+        self.max_tokens = max_tokens or (512 if self.style == "compact" else 1024)
         self.max_statements = max_statements
         self.temperature = temperature
         self.repair_temperature = repair_temperature

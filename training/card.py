@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -34,13 +35,12 @@ def machine() -> str:
     name, flags = platform.machine(), ""
     info = Path("/proc/cpuinfo")
     if info.is_file():
-        fields = dict(
-            (part.strip() for part in line.split(":", 1))
-            for line in info.read_text(encoding="utf-8").splitlines()
-            if ":" in line
-        )
-        name = fields.get("model name", name)
-        flags = ", AMX" if "amx_bf16" in fields.get("flags", "") else ""
+        for line in info.read_text(encoding="utf-8").splitlines():
+            field, _, value = line.partition(":")
+            if field.strip() == "model name":
+                name = value.strip()
+            elif field.strip() == "flags":
+                flags = ", AMX" if "amx_bf16" in value.split() else ""
     return f"{name}{flags}"
 
 
@@ -85,70 +85,110 @@ _LIMITS = """\
 
 
 def _making(training: Mapping[str, Any]) -> str:
-    recipe, progress, shape = training["recipe"], training["progress"], training["recipe"]["shape"]
-    mixture = recipe["mixture"]
-    return f"""\
-## How it was made
-
-    braid train mini --minutes {recipe["minutes"] or 60:g} --seed {recipe["seed"]} --out DIR
-
-**Data.** Nothing but generated text. Questions and plans come from the families and wordings of `evals/planning_set`
-(training wordings only). {100 * (1 - mixture["atlas"] - mixture["errands"]):.0f} % of the questions are about things with invented names,
-drawn afresh for every question; {100 * mixture["atlas"]:.0f} % are about the training part of the built-in atlas (four fifths of the titles);
-{100 * mixture["errands"]:.0f} % ask for calls of unfamiliar tools. The tools of each prompt are drawn at random: the built-in ones, others with
-sensible names, or ones whose names, parameters and fields are invented; with others beside them that are not needed. A ranking tool is missing in
-{100 * mixture["no_ranker"]:.0f} % of the prompts. No question of ParallelQA, nor any other data set, was used.
-
-**Tokenizer.** Byte-level BPE of {recipe["vocab_size"]} tokens, trained on {recipe["tokenizer_examples"]:,} of these examples. Words, single digits and runs of punctuation are
-split before merging, and a space never sticks to a word, so a name has the same tokens in the question and inside a quoted string.
-
-**Model.** {shape["layers"]} layers of width {shape["hidden"]}, {shape["heads"]} query and {shape["key_value_heads"]} key-value heads of size {shape["head_size"]}, feed-forward {shape["feed_forward"]},
-tied embeddings: {training["parameters"]:,} parameters.
-
-**Recipe.** Loss on plan tokens only; Muon (learning rate {recipe["matrix_rate"]:g}) for the matrices and AdamW ({recipe["vector_rate"]:g}) for embeddings and norms; bfloat16
-autocast; {recipe["batch_tokens"]:,} tokens a step; {100 * recipe["warmup"]:.0f} % warm-up, linear decay to zero over the last {100 * recipe["decay"]:.0f} % of the run; the first
-{recipe["easy_pools"]} pools of 1,024 examples are filtered for short prompts. Seed {recipe["seed"]}. A run with a time limit sees as many tokens as the
-machine manages, so another machine gives another model of the same kind; `--steps` makes a run repeatable.
-
-**Cost.** {progress["step"]:,} steps, {progress["tokens"] / 1e6:.1f} million tokens ({progress["learned_tokens"] / 1e6:.1f} million of them plan tokens), {training["flops"]:.2g} FLOPs, {progress["seconds"] / 60:.0f} minutes
-of wall clock with {training["threads"]} threads on {training["machine"]}.
-"""
+    recipe, cost = training["recipe"], training["progress"]
+    mixture, shape = recipe["mixture"], recipe["shape"]
+    limit = f"--minutes {recipe['minutes']:g}" if recipe["minutes"] else f"--steps {recipe['steps']}"
+    invented = 1 - mixture["atlas"] - mixture["errands"]
+    return "\n".join(
+        [
+            "## How it was made",
+            "",
+            f"    braid train mini {limit} --seed {recipe['seed']} --out DIR",
+            "",
+            _paragraph(
+                "**Data.** Nothing but generated text. Questions and plans come from the families and wordings of",
+                "`evals/planning_set` (training wordings only).",
+                f"{_percent(invented)} of the questions are about things with invented names, drawn afresh for every",
+                f"question; {_percent(mixture['atlas'])} are about the training part of the built-in atlas (four fifths",
+                f"of its titles); {_percent(mixture['errands'])} ask for calls of unfamiliar tools. The tools of each",
+                "prompt are drawn at random: the built-in ones, others with sensible names, or ones whose names,",
+                "parameters and fields are invented; others that are not needed stand beside them, and a ranking tool",
+                f"is missing in {_percent(mixture['no_ranker'])} of the prompts. No question of ParallelQA, nor any",
+                "other data set, was used.",
+            ),
+            _paragraph(
+                f"**Tokenizer.** Byte-level BPE of {recipe['vocab_size']} tokens, trained on",
+                f"{recipe['tokenizer_examples']:,} of these examples. Words, single digits and runs of punctuation are",
+                "split before merging, and a space never sticks to a word, so a name has the same tokens in the",
+                "question and inside a quoted string.",
+            ),
+            _paragraph(
+                f"**Model.** {shape['layers']} layers of width {shape['hidden']}, {shape['heads']} query and",
+                f"{shape['key_value_heads']} key-value heads of size {shape['head_size']}, feed-forward",
+                f"{shape['feed_forward']}, tied embeddings: {training['parameters']:,} parameters.",
+            ),
+            _paragraph(
+                f"**Recipe.** Loss on plan tokens only; Muon (learning rate {recipe['matrix_rate']:g}) for the matrices,",
+                f"AdamW ({recipe['vector_rate']:g}) for embeddings and norms; bfloat16 autocast;",
+                f"{recipe['batch_tokens']:,} tokens a step; {_percent(recipe['warmup'])} warm-up, then linear decay to",
+                f"zero over the last {_percent(recipe['decay'])} of the run; the first {recipe['easy_pools']} pools of",
+                f"1,024 examples keep short prompts only. Seed {recipe['seed']}. A run with a time limit sees as many",
+                "tokens as the machine manages, so another machine gives another model of the same kind; with",
+                "`--steps` in place of `--minutes` a run can be repeated exactly.",
+            ),
+            _paragraph(
+                f"**Cost.** {cost['step']:,} steps, {cost['tokens'] / 1e6:.1f} million tokens",
+                f"({cost['learned_tokens'] / 1e6:.1f} million of them plan tokens), {training['flops']:.2g} FLOPs,",
+                f"{cost['seconds'] / 60:.0f} minutes of wall clock with {training['threads']} threads",
+                f"({training['machine']}), {cost['tokens'] / cost['seconds']:,.0f} tokens a second.",
+            ),
+        ]
+    )
 
 
 def _copying(sets: Mapping[str, Mapping[str, float]], measured: Mapping[str, Any]) -> str:
-    rows = "\n".join(
+    rows = [
         f"| {name} | {_share(r['names'])} | {_share(r['tools'])} | {_share(r['plans'])} ± {100 * r['errors']:.1f} |"
         for name, r in sets.items()
+    ]
+    return "\n".join(
+        [
+            "## Copying, and exact plans",
+            "",
+            _paragraph(
+                f"Greedy decoding, {measured['samples']} questions in each row (seed {measured['seed']}); a name counts",
+                "as copied if all its tokens are right. The names of the first two rows and most of their tools were",
+                'invented for the question; "held-out" wording and entities are those that no training question has.',
+            ),
+            "| questions | names copied | tool names copied | plan exactly the reference |",
+            "|---|---|---|---|",
+            *rows,
+            "",
+        ]
     )
-    return f"""\
-## Copying, and exact plans
-
-Greedy decoding, {measured["samples"]} questions in each row (seed {measured["seed"]}); a name counts as copied if all its tokens are right. The names of the first two rows
-and most of their tools were invented for the question; "held-out" wording and entities are those that no training question has.
-
-| questions | names copied | tool names copied | plan exactly the reference |
-|---|---|---|---|
-{rows}
-"""
 
 
 def _runs(runs: Mapping[str, Mapping[str, float]], measured: Mapping[str, Any]) -> str:
-    rows = "\n".join(
-        f"| {name} | {r['n']:.0f} | {_share(r.get('accuracy', 0.0))} ± {100 * r.get('stderr', 0.0):.1f} | {_share(r.get('valid at once', 0.0))} |"
+    rows = [
+        f"| {name} | {r['n']:.0f} | {_share(r.get('accuracy', 0.0))} ± {100 * r.get('stderr', 0.0):.1f} "
+        f"| {_share(r.get('valid at once', 0.0))} |"
         for name, r in runs.items()
+    ]
+    return "\n".join(
+        [
+            "## Whole runs",
+            "",
+            _paragraph(
+                "Planned by this model, executed with the built-in tools, and the answer compared with the true one",
+                f"(`braid train measure FOLDER --runs {measured['runs']} --seed {measured['seed']} --data-dir DIR`).",
+                "`planning, heldout` has wording and entities that training never saw. `parallelqa` is the sample of",
+                "LLMCompiler's ParallelQA in the data folder: development data, whose kinds of phrasing informed the",
+                "question families, and whose rows were never trained on.",
+            ),
+            "| task | questions | answer right | plan valid at once |",
+            "|---|---|---|---|",
+            *rows,
+            "",
+        ]
     )
-    return f"""\
-## Whole runs
 
-Planned by this model, executed with the built-in tools, and the answer compared with the true one
-(`braid train measure FOLDER --runs {measured["runs"]} --seed {measured["seed"]} --data-dir DIR`). `planning, heldout` has wording and entities that training never
-saw. `parallelqa` is the sample of LLMCompiler's ParallelQA in the data folder: development data, whose kinds of phrasing informed the question families and whose
-rows were never trained on; its reference answers rest on somewhat different figures for some entities.
 
-| task | questions | answer right | plan valid at once |
-|---|---|---|---|
-{rows}
-"""
+def _paragraph(*sentences: str) -> str:
+    return textwrap.fill(" ".join(sentences), 110, break_long_words=False, break_on_hyphens=False) + "\n"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
 
 
 def _share(value: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -26,8 +27,10 @@ def train_mini(
     """Train, export to `out/model`, measure and write the card."""
     if threads:
         torch.set_num_threads(threads)
-    limits = {"minutes": minutes} if steps is None else {"minutes": None, "steps": steps}
-    trainer = Trainer(Recipe(seed=seed, compile=compiled, **limits), out)
+    recipe = Recipe(seed=seed, compile=compiled, minutes=minutes)
+    if steps is not None:
+        recipe = replace(recipe, minutes=None, steps=steps)
+    trainer = Trainer(recipe, out)
     console = Console(stderr=True)
     with Bar(
         TextColumn("[bold]training"),

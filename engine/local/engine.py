@@ -12,14 +12,15 @@ from engine.base import Context, Engine
 from engine.budget import Budget, ambient_budget
 from engine.errors import ContextLengthError, ContextReleasedError, EngineError, InvalidParamsError
 from engine.local.context import LocalContext
+from engine.local.grammar import TokenMasks
 from engine.local.jobs import Branch, Progress, generate_job, read_prompt_job, score_job
 from engine.local.kv import PrefixCache, Segment, cut_segment
 from engine.local.locate import locate_model
 from engine.local.model import Dtype, Model
-from engine.local.threads import usable_threads
 from engine.local.worker import Worker
+from engine.machine import processors
 from engine.prompts import read_prompt
-from engine.types import Capability, Completion, EngineInfo, Prompt, SamplingParams, Token, Usage
+from engine.types import Capability, Completion, EngineInfo, Grammar, Prompt, SamplingParams, Token, Usage
 
 _CAPABILITIES: frozenset[Capability] = frozenset(
     {"token_ids", "logprobs", "prompt_logprobs", "cut", "text_join", "native_n", "seed"}
@@ -42,14 +43,17 @@ class LocalEngine(Engine):
         self._lock = threading.Lock()
         self._open = 0
         self._closed = False
-        capabilities = _CAPABILITIES | (
-            frozenset[Capability]({"chat"}) if model.codec.has_template else frozenset()
-        )
+        further: set[Capability] = set()
+        if model.codec.has_template:
+            further.add("chat")
+        if model.grammars is not None:
+            further.add("grammar")
         details = {
             "threads": str(threads),
             "dtype": model.dtype,
             "device": "cpu",
             "parameters": str(model.parameters),
+            "grammar": model.grammars.version if model.grammars else f"none: {model.no_grammars}",
         }
         if model.prompt_style is not None:
             details["prompt_style"] = model.prompt_style
@@ -57,7 +61,7 @@ class LocalEngine(Engine):
             uri=f"local:{name}",
             model=Path(name).name,
             max_context=model.max_context,
-            capabilities=capabilities,
+            capabilities=_CAPABILITIES | further,
             details=details,
         )
 
@@ -87,7 +91,7 @@ class LocalEngine(Engine):
         folder = await asyncio.to_thread(locate_model, name_or_path)
         model = await asyncio.to_thread(Model.load, folder, dtype=dtype)
         return cls(
-            model, name=str(name_or_path), threads=threads or usable_threads(), cache_bytes=cache_bytes
+            model, name=str(name_or_path), threads=threads or processors().usable, cache_bytes=cache_bytes
         )
 
     @property
@@ -158,11 +162,20 @@ class LocalEngine(Engine):
         """
         own = self._own(context)
         self._check_params(own, params)
+        masks = await self._masks(params)
         scope = ambient_budget() if budget is None else budget
         with scope.reserve(tokens=params.n * params.max_tokens, calls=1) as held:
             progress = Progress()
             job = generate_job(
-                self._model, self._prefixes, own.ids, own.segment, params, scope, progress, lambda _: None
+                self._model,
+                self._prefixes,
+                own.ids,
+                own.segment,
+                params,
+                scope,
+                progress,
+                lambda _: None,
+                masks,
             )
             try:
                 branches = await self._worker.submit(job).result()
@@ -176,6 +189,7 @@ class LocalEngine(Engine):
         """One `Token` for each sampled token; its text may be empty while a character or a stop string is open."""
         own = self._own(context)
         self._check_params(own, params)
+        masks = await self._masks(params)
         scope = ambient_budget() if budget is None else budget
         loop = asyncio.get_running_loop()
         steps: asyncio.Queue[list[Token] | None] = asyncio.Queue()
@@ -186,7 +200,7 @@ class LocalEngine(Engine):
                 loop.call_soon_threadsafe(steps.put_nowait, tokens)
 
             job = generate_job(
-                self._model, self._prefixes, own.ids, own.segment, params, scope, progress, show
+                self._model, self._prefixes, own.ids, own.segment, params, scope, progress, show, masks
             )
             work = self._worker.submit(job)
             work.done.add_done_callback(lambda _: steps.put_nowait(None))
@@ -267,6 +281,13 @@ class LocalEngine(Engine):
         self._check_length(
             len(own.ids) + params.max_tokens, f"{len(own.ids)} tokens plus max_tokens={params.max_tokens}"
         )
+
+    async def _masks(self, params: SamplingParams) -> TokenMasks | None:
+        """The grammar of `params`, ready for its branches. Compiling may take a while, so it gets a thread."""
+        if params.grammar is None:
+            return None
+        assert self._model.grammars is not None
+        return await asyncio.to_thread(self._model.grammars.start, Grammar.of(params.grammar), params.n)
 
     def _check_length(self, length: int, what: str) -> None:
         limit = self._info.max_context

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import torch
 
 from engine.budget import Budget
+from engine.local.grammar import TokenMasks
 from engine.local.kv import PrefixCache, Segment, cut_segment
 from engine.local.model import Model
 from engine.local.sampler import branch_generators, draw, top_logprobs
@@ -131,8 +132,12 @@ def generate_job(
     scope: Budget,
     progress: Progress,
     show: Callable[[list[Token]], None],
+    masks: TokenMasks | None = None,
 ) -> Generator[None, None, list[Branch]]:
-    """Sample `params.n` branches in one batch over the shared KV of `ids`; `show` gets each step's tokens."""
+    """Sample `params.n` branches in one batch over the shared KV of `ids`; `show` gets each step's tokens.
+
+    `masks` say what the grammar of `params` allows.
+    """
     segment, _ = yield from read_prompt_job(model, prefixes, ids, known, scope)
     start = len(segment.ids) if segment else 0
     cache = model.cache(segment, params.n)
@@ -142,7 +147,11 @@ def generate_job(
     while live:
         scope.check_time()
         logits = model.logits([[token] for token in last], cache)[:, -1]
-        last = draw(logits, params, [generators[branch.index] for branch in live])
+        places = [branch.index for branch in live]
+        allowed = logits if masks is None else masks.apply(logits, places)
+        last = draw(allowed, params, [generators[place] for place in places])
+        if masks is not None:
+            masks.advance(last, places)
         progress.generated += len(live)
         if params.logprobs is not None:
             _note_logprobs(model, live, last, logits, params.logprobs)

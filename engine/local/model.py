@@ -14,6 +14,7 @@ from transformers.cache_utils import DynamicCache, DynamicLayer
 from transformers.utils import logging as transformers_logging
 
 from engine.errors import EngineError
+from engine.local.grammar import Grammars
 from engine.local.kv import LayerKV, Segment
 from engine.local.text import TextCodec
 
@@ -35,6 +36,9 @@ class Model:
         self.max_context: int | None = getattr(config, "max_position_embeddings", None)
         self.parameters: int = sum(p.numel() for p in network.parameters())
         self.dtype = str(network.dtype).removeprefix("torch.")
+        self.grammars: Grammars | None = None
+        self.no_grammars = ""
+        """Why there are no grammars."""
 
     @classmethod
     def load(cls, folder: Path, *, dtype: Dtype) -> Model:
@@ -57,6 +61,10 @@ class Model:
             network, codec, end_ids=frozenset(end_ids), prompt_style=_prompt_style(folder, network.config)
         )
         model._probe()
+        try:
+            model.grammars = Grammars(tokenizer, vocabulary=model.vocabulary, end_ids=sorted(end_ids))
+        except EngineError as error:
+            model.no_grammars = str(error)
         return model
 
     def cache(self, segment: Segment | None, rows: int = 1) -> DynamicCache:

@@ -174,7 +174,7 @@ class KeyCheck:
     def _fits(self, headers: Headers) -> bool:
         scheme, _, given = headers.get("authorization", "").partition(" ")
         known = self._key.get_secret_value().encode()
-        return hmac.compare_digest(given.strip().encode(), known) and scheme.lower() == "bearer"
+        return hmac.compare_digest(given.strip().encode("latin-1"), known) and scheme.lower() == "bearer"
 
 
 def build_app(service: Service, key: SecretStr | None) -> Starlette:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Self, cast
 
 from engine.base import Context, Engine
@@ -19,25 +19,27 @@ from engine.types import Prompt, SamplingParams, Token, Usage
 _UNKNOWN_ROOM = 2048
 
 
-@dataclass
 class Generation:
-    """One request's work. Inside `async with` the prompts are read and held; leaving it gives everything back."""
+    """One request's work. Inside `async with` the prompts are read and held; leaving it gives everything back.
 
-    engine: Engine
-    job: Job
-    limits: Limits
-    contexts: dict[int, Context] = field(default_factory=dict[int, Context])
-    generated: int = 0
-    """Tokens that came so far; once all branches have ended, as many as the engine says they had."""
-    _read: list[Usage] = field(default_factory=list[Usage])
-    _ended: list[Usage] = field(default_factory=list[Usage])
+    Raises `ApiError` for what the engine cannot do, before anything is read, and otherwise what the engine raises.
+    """
+
+    def __init__(self, engine: Engine, job: Job, limits: Limits) -> None:
+        self._engine = engine
+        self._job = job
+        self._limits = limits
+        self._contexts: dict[int, Context] = {}
+        self._generated = 0
+        self._read: list[Usage] = []
+        self._ended: list[Usage] = []
 
     async def __aenter__(self) -> Self:
-        for capability, param in self.job.needs:
-            if capability not in self.engine.capabilities:
+        for capability, param in self._job.needs:
+            if capability not in self._engine.capabilities:
                 raise unsupported(param, f"{param!r}: this model's engine cannot do that ({capability})")
         try:
-            prompts = enumerate(self.job.prompts)
+            prompts = enumerate(self._job.prompts)
             await side_by_side([self._read_prompt(place, prompt) for place, prompt in prompts])
         except BaseException:
             self._release()
@@ -49,64 +51,64 @@ class Generation:
 
     def echo(self, choice: int) -> str:
         """The prompt of a choice as text."""
-        place = choice // self.job.sampling.n
-        prompt = self.job.prompts[place]
-        return prompt if isinstance(prompt, str) else self.contexts[place].text
+        place = choice // self._job.sampling.n
+        prompt = self._job.prompts[place]
+        return prompt if isinstance(prompt, str) else self._contexts[place].text
 
     async def tokens(self) -> AsyncGenerator[Token]:
         """The tokens of all choices as they come; `index` is the choice. Closing it cancels the work."""
         counts: dict[int, int] = {}
-        sources = [self._branches(place, context) for place, context in sorted(self.contexts.items())]
+        sources = [self._branches(place, context) for place, context in sorted(self._contexts.items())]
         async with aclosing(merged(sources)) as tokens:
             async for token in tokens:
                 if token.finish_reason == "cancelled":
                     raise server_error(503, "the engine gave the completion up", "cancelled")
                 counts[token.index] = counts.get(token.index, 0) + is_sampled(token)
-                self.generated += is_sampled(token)
+                self._generated += is_sampled(token)
                 if token.finish_reason is not None:
                     count = counts[token.index]
                     self._ended.append(token.usage or Usage(generated_tokens=count))
-                    self.generated += self._ended[-1].generated_tokens - count
+                    self._generated += self._ended[-1].generated_tokens - count
                 yield token
 
     def usage(self) -> Usage:
         """What the request cost so far: its prompts, each read once for its `n` branches, and what was generated."""
         total = Usage.parallel([*self._read, *self._ended])
-        prompt = total.prompt_tokens or sum(context.token_count for context in self.contexts.values())
-        return replace(total, prompt_tokens=prompt, generated_tokens=self.generated)
+        prompt = total.prompt_tokens or sum(context.token_count for context in self._contexts.values())
+        return replace(total, prompt_tokens=prompt, generated_tokens=self._generated)
 
     async def _read_prompt(self, place: int, prompt: Prompt) -> None:
-        context = await self.engine.prefill(prompt)
-        self.contexts[place] = context
+        context = await self._engine.prefill(prompt)
+        self._contexts[place] = context
         self._read.append(context.usage)
-        if self.job.begun:
-            longer = await self.engine.extend(context, self.job.begun)
+        if self._job.begun:
+            longer = await self._engine.extend(context, self._job.begun)
             context.release()
-            self.contexts[place] = longer
+            self._contexts[place] = longer
             self._read.append(longer.usage)
 
     async def _branches(self, place: int, context: Context) -> AsyncGenerator[Token]:
-        first = place * self.job.sampling.n
+        first = place * self._job.sampling.n
         # The engine's face: closing the iterator cancels the work.
-        source = cast("AsyncGenerator[Token]", self.engine.stream(context, self._sampling(context)))
+        source = cast("AsyncGenerator[Token]", self._engine.stream(context, self._sampling(context)))
         async with aclosing(source) as tokens:
             async for token in tokens:
                 yield replace(token, index=first + token.index) if first else token
 
     def _sampling(self, context: Context) -> SamplingParams:
-        if self.job.max_tokens is not None:
-            return self.job.sampling
-        longest = self.engine.info.max_context
+        if self._job.max_tokens is not None:
+            return self._job.sampling
+        longest = self._engine.info.max_context
         room = _UNKNOWN_ROOM if longest is None else longest - context.token_count
         if room < 1:
             raise ContextLengthError(
                 f"the prompt has {context.token_count} tokens and fills the model's context of {longest}; "
                 "there is no room for an answer"
             )
-        return replace(self.job.sampling, max_tokens=min(room, self.limits.max_tokens))
+        return replace(self._job.sampling, max_tokens=min(room, self._limits.max_tokens))
 
     def _release(self) -> None:
-        for context in self.contexts.values():
+        for context in self._contexts.values():
             context.release()
 
 

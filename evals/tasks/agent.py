@@ -5,41 +5,41 @@ from __future__ import annotations
 from engine import Engine
 from evals.task import Options, Output, Sample, Score
 from orchestrator import Agent
-from planner import PlannerRejected, PlanningError
+from planner import PlannerFinished, PlannerRejected
 
 
 async def solve_with_agent(engine: Engine, sample: Sample, options: Options, *, seed: int) -> Output:
-    """One `Agent.run` with the built-in tools. `detail` says whether the plan was valid, and valid at once.
+    """One `Agent.run` with the built-in tools. `detail` says whether the first plan was valid, and how many statements were refused.
 
     A model that writes no valid plan gave a wrong answer; only what is not the model's doing is an error.
     """
     events = Agent(engine, seed=seed).stream(sample.question, sequential=options.sequential)
+    first: PlannerFinished | None = None
     rejected = 0
-    try:
-        async with events:
-            async for envelope in events:
+    async with events:
+        async for envelope in events:
+            if first is None:
                 rejected += isinstance(envelope.event, PlannerRejected)
+            if first is None and isinstance(envelope.event, PlannerFinished):
+                first = envelope.event
         result = events.result
-    except PlanningError as error:
-        return Output(
-            answer="", seconds=0.0, detail={"valid": False, "rejected": rejected, "why": str(error)}
-        )
     return Output(
         answer=result.answer if result.complete else "",
         seconds=result.seconds,
         usage=result.usage,
         detail={
-            "valid": result.complete,
+            "valid": first is not None
+            and (first.valid or first.stopped),  # stopped: answered before it was written out
             "rejected": rejected,
+            "rounds": result.rounds,
             "plan": result.plan,
             "why": result.reason,
-            "speedup": result.report().speedup,
         },
     )
 
 
 def planning_metrics(output: Output, correct: bool) -> Score:
-    """The score of a plan: right or wrong, and whether the plan was valid, at once or after repairs."""
+    """The score of a plan: right or wrong, and whether the first plan was valid, at once or after repairs."""
     valid = bool(output.detail["valid"])
     return Score(
         correct=float(correct),

@@ -245,6 +245,71 @@ def repl(
 
 
 @app.command()
+def serve(
+    engine: EngineOption = None,
+    host: Annotated[
+        str, typer.Option("--host", metavar="ADDRESS", help="Where to listen; 0.0.0.0 is everywhere.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option("--port", "-p", min=0, max=65535, metavar="N", help="0 takes a free one.")
+    ] = 8000,
+    served_model_name: Annotated[
+        str | None,
+        typer.Option(
+            "--served-model-name",
+            metavar="NAME",
+            help="What clients call the model. Default: the engine's name.",
+            show_default=False,
+        ),
+    ] = None,
+    api_key_env: Annotated[
+        str | None,
+        typer.Option(
+            "--api-key-env",
+            metavar="NAME",
+            help="The environment variable with the key that clients must send. Default: BRAID_API_KEY, if it is set.",
+            show_default=False,
+        ),
+    ] = None,
+    max_concurrency: Annotated[
+        int, typer.Option("--max-concurrency", min=1, metavar="N", help="Requests that run side by side.")
+    ] = 32,
+    max_queue: Annotated[
+        int, typer.Option("--max-queue", min=0, metavar="N", help="Requests that wait; more are turned away.")
+    ] = 128,
+    grace: Annotated[
+        float, typer.Option("--grace", min=0, metavar="S", help="Seconds to finish in when told to stop.")
+    ] = 30.0,
+    threads: ThreadsOption = None,
+) -> None:
+    """Put an engine behind the OpenAI API, for any OpenAI client.
+
+    Prints its address on stdout once it listens. SIGTERM or Ctrl-C: finishes what is under way, then exits 0.
+
+    [bold]Examples[/bold]
+
+      braid serve
+
+      BRAID_API_KEY=... braid serve --host 0.0.0.0 --port 9000 --engine local:./my-model
+    """
+    from orchestrator.cli.serve import ServeOptions, serve_command
+
+    serve_command(
+        ServeOptions(
+            engine=engine,
+            host=host,
+            port=port,
+            served_model_name=served_model_name,
+            api_key_env=api_key_env,
+            max_concurrency=max_concurrency,
+            max_queue=max_queue,
+            grace=grace,
+            threads=threads,
+        )
+    )
+
+
+@app.command()
 def tools(as_json: JsonOption = False) -> None:
     """List the tools that a plan may call: built in, and from installed plugins.
 

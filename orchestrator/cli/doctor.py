@@ -13,7 +13,8 @@ from typing import Literal
 import typer
 from pydantic import BaseModel
 
-from orchestrator.cli import group, installed, machine
+from engine import machine
+from orchestrator.cli import group, installed
 from orchestrator.cli.output import console, print_json
 from orchestrator.errors import ConfigurationError
 from orchestrator.settings import config_file, load_settings

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from contextlib import closing
 from dataclasses import dataclass
 from ipaddress import ip_address
 
 import typer
 
-from engine import connect
+from engine import Engine, connect
 from engine.server import Limits, ServerOptions, bind, read_api_key, serve
 from orchestrator.cli.options import run_async
 from orchestrator.settings import load_settings
@@ -51,21 +52,22 @@ async def _serve(options: ServeOptions, server: ServerOptions) -> None:
     address = settings.engine if options.engine is None else options.engine
     threads = settings.threads if options.threads is None else options.threads
     local = {"threads": threads} if address.startswith("local:") and threads is not None else {}
-    listener = bind(server.host, server.port)  # an address that is taken is told before the model is loaded
-    async with await connect(address, **local) as engine:
-
-        def announce(url: str) -> None:
-            model = server.served_model_name or engine.info.model
-            key = "with an API key" if server.api_key else "without an API key"
-            # On stdout: what starts this command waits for this line.
-            typer.echo(f"braid: serving {model!r} ({engine.info.uri}) at {url} {key}")
-            if server.api_key is None and not _is_loopback(server.host):
-                typer.echo(
-                    "braid: warning: anyone who reaches this machine can use it; set BRAID_API_KEY", err=True
-                )
-
-        await serve(engine, server, listener=listener, on_ready=announce)
+    # The address comes first: that it is taken should be told before a model is loaded.
+    with closing(bind(server.host, server.port)) as listener:
+        async with await connect(address, **local) as engine:
+            await serve(
+                engine, server, listener=listener, on_ready=lambda url: _announce(url, engine, server)
+            )
     typer.echo("braid: stopped", err=True)
+
+
+def _announce(url: str, engine: Engine, server: ServerOptions) -> None:
+    model = server.served_model_name or engine.info.model
+    key = "with an API key" if server.api_key else "without an API key"
+    # On stdout: what starts this command waits for this line.
+    typer.echo(f"braid: serving {model!r} ({engine.info.uri}) at {url} {key}")
+    if server.api_key is None and not _is_loopback(server.host):
+        typer.echo("braid: warning: anyone who reaches this machine can use it; set BRAID_API_KEY", err=True)
 
 
 def _is_loopback(host: str) -> bool:

@@ -149,7 +149,7 @@ def test_repl_session(env: dict[str, str], tmp_path: Path) -> None:
     with Terminal([BRAID, "repl"], env=env) as terminal:
         terminal.wait_for("braid>")
         terminal.type("How tall is K2?\r")
-        terminal.wait_for("speed-up")
+        terminal.wait_for("prompt tokens")
         assert "8611 m" in terminal.text
         terminal.wait_for("braid>")
         terminal.type("something slow\r")
@@ -160,7 +160,7 @@ def test_repl_session(env: dict[str, str], tmp_path: Path) -> None:
         assert time.monotonic() - began < 20
         terminal.wait_for("braid>")
         terminal.type("recall\r")  # the session is kept, and with it what was said before
-        terminal.wait_for("speed-up")
+        terminal.wait_for("prompt tokens")
         terminal.wait_for("braid>")
         for command, expected in (
             ("/plan How tall?", "2 statements"),

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import openai
 import pytest
+from waiting import metric, until
 
 from engine import InvalidParamsError
 from engine.server import ServerOptions, serving
@@ -34,10 +35,9 @@ asyncio.run(main())
 """
 COMMAND = """
 import sys
-from orchestrator.cli.serve import ServeOptions, serve_command
-serve_command(
-    ServeOptions(engine=sys.argv[1], port=0, served_model_name="tiny", api_key_env="MY_KEY")
-)
+from orchestrator.cli import main
+sys.argv[0] = "braid"
+main()
 """
 
 
@@ -77,6 +77,13 @@ async def _started(code: str, *arguments: str, **environment: str) -> AsyncItera
             await process.wait()
 
 
+async def _in_flight(server: Server, count: int) -> None:
+    async def is_so() -> bool:
+        return await metric(server.url, "braid_requests_in_flight") == count
+
+    await until(is_so)
+
+
 async def _read(stream: openai.AsyncStream, after_first: asyncio.Event) -> str:
     text = ""
     async for chunk in stream:
@@ -87,7 +94,7 @@ async def _read(stream: openai.AsyncStream, after_first: asyncio.Event) -> str:
 
 async def test_sigterm_finishes_what_is_under_way() -> None:
     async with (
-        _started(SCRIPT, "0.15", "20") as server,
+        _started(SCRIPT, "0.4", "20") as server,
         openai.AsyncOpenAI(base_url=server.url, api_key="none", max_retries=0) as client,
     ):
         settings = {"model": "scripted", "prompt": "x"}
@@ -96,8 +103,7 @@ async def test_sigterm_finishes_what_is_under_way() -> None:
             stream = await client.completions.create(stream=True, **settings)
             streamed = group.create_task(_read(stream, begun))
             whole = group.create_task(client.completions.create(**settings))
-            await begun.wait()
-            await asyncio.sleep(0.1)
+            await _in_flight(server, 2)
             server.process.send_signal(signal.SIGTERM)
             await asyncio.sleep(0.3)
             with pytest.raises(openai.APIConnectionError):
@@ -116,7 +122,7 @@ async def test_grace_is_limited() -> None:
     ):
         async with asyncio.TaskGroup() as group:
             whole = group.create_task(_outcome(client))
-            await asyncio.sleep(0.5)
+            await _in_flight(server, 1)
             server.process.send_signal(signal.SIGTERM)
         error = whole.result()
         assert isinstance(error, openai.InternalServerError) and error.status_code == 503
@@ -154,7 +160,12 @@ async def test_the_command_serves_an_engine_by_its_address() -> None:
     async with (
         ScriptedEngine("one two three") as engine,
         serving(engine, ServerOptions(port=0)) as behind,
-        _started(COMMAND, f"openai:{behind}#scripted", MY_KEY="sesame") as server,
+        _started(
+            COMMAND,
+            *("serve", "--engine", f"openai:{behind}#scripted", "--port", "0"),
+            *("--served-model-name", "tiny", "--api-key-env", "MY_KEY"),
+            MY_KEY="sesame",
+        ) as server,
         openai.AsyncOpenAI(base_url=server.url, api_key="sesame", max_retries=0) as client,
     ):
         reply = await client.chat.completions.create(

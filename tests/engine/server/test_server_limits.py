@@ -12,12 +12,15 @@ from typing import Any
 import httpx
 import openai
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydantic import SecretStr
 from waiting import metric, until
 
 from engine import EngineConnectionError, EngineError, InvalidParamsError
 from engine.server import Limits, ServerOptions, read_api_key, serving
-from engine.server.requests import read_job
+from engine.server.errors import ApiError
+from engine.server.requests import ChatRequest, CompletionRequest, read_job
 from orchestrator.testing import ScriptedEngine
 
 CHAT = {"model": "scripted", "messages": [{"role": "user", "content": "hello"}]}
@@ -28,9 +31,9 @@ TEXT = {"model": "scripted", "prompt": "hello"}
 async def _server(response: Any = "one two three four five", *, options: Any = None, **engine: Any):
     """A client of a server over a scripted engine, and the engine. Nothing may be open afterwards."""
     async with ScriptedEngine(response, **engine) as scripted:
-        settings = {"port": 0, **(options or {})}
+        chosen = {"port": 0, **(options or {})}
         async with (
-            serving(scripted, ServerOptions(**settings)) as url,
+            serving(scripted, ServerOptions(**chosen)) as url,
             httpx.AsyncClient(base_url=url, trust_env=False, timeout=20) as client,
         ):
             yield client, scripted
@@ -126,6 +129,36 @@ async def test_bad_requests_name_the_parameter() -> None:
             assert (reply.status_code, reply.json()["error"]["type"]) == (400, "invalid_request_error")
         reply = await client.post("completions", content=b"{}", headers={"content-type": "text/plain"})
         assert reply.status_code == 415 and "application/json" in reply.json()["error"]["message"]
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+FIELDS = sorted(
+    {*CompletionRequest.model_fields, *ChatRequest.model_fields, "tools", "user", "best_of", "nonsense"}
+    - {"model"}
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    kind=st.sampled_from(["chat", "completions"]),
+    given_fields=st.dictionaries(st.sampled_from(FIELDS), JSON, max_size=4),
+)
+def test_any_json_is_a_job_or_a_refusal(kind: Any, given_fields: dict[str, Any]) -> None:
+    body = json.dumps((CHAT if kind == "chat" else TEXT) | given_fields).encode()
+    try:
+        job = read_job(kind, body, model="scripted", limits=Limits())
+    except ApiError as error:
+        assert error.status == 400 and error.message and error.code
+    else:
+        assert 1 <= job.choices <= Limits().max_choices
 
 
 async def test_unknown_models_paths_and_methods() -> None:

@@ -1,0 +1,132 @@
+"""Completions that a grammar allows: token masks by llguidance, one matcher for each branch.
+
+Nothing here is needed to load a model; without llguidance the engine does not declare the capability `grammar`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from importlib.metadata import version
+from importlib.util import find_spec
+from typing import Any
+
+import torch
+
+from engine.errors import EngineError, InvalidParamsError
+from engine.types import Grammar
+
+_KEPT = 64
+"""Compiled grammars kept for the next request."""
+
+
+class Grammars:
+    """Compiles grammars for one tokenizer and keeps those used last. May be called from any thread.
+
+    Special tokens are no text: a grammar meets them only where it names them, and an end-of-sequence token exactly
+    where its match is complete.
+    """
+
+    def __init__(self, tokenizer: Any, *, vocabulary: int, end_ids: Sequence[int]) -> None:
+        """Make the token index, which takes up to a second for a large vocabulary.
+
+        Raises:
+            EngineError: llguidance is not installed, cannot read this tokenizer, or no token ends a completion. The
+                message says which.
+        """
+        if find_spec("llguidance") is None:
+            raise EngineError("llguidance is not installed; the extra `grammar` brings it")
+        if not end_ids:
+            raise EngineError(
+                "the model has no end-of-sequence token, which a grammar needs to end a completion"
+            )
+        from llguidance import LLMatcher
+        from llguidance.hf import from_tokenizer
+
+        self._matcher = LLMatcher
+        try:
+            self._tokens = from_tokenizer(
+                tokenizer, n_vocab=max(vocabulary, len(tokenizer)), eos_token=sorted(end_ids)
+            )
+        except Exception as error:  # whatever its Rust side raises: the model itself runs without grammars
+            raise EngineError(f"llguidance cannot read this tokenizer: {error}") from error
+        self._vocabulary = vocabulary
+        self._lock = threading.Lock()
+        self._compiled: OrderedDict[Grammar, Any] = OrderedDict()
+        self.version = f"llguidance {version('llguidance')}"
+
+    def start(self, grammar: Grammar, branches: int) -> TokenMasks:
+        """The masks of `branches` completions that begin now.
+
+        Raises:
+            InvalidParamsError: the grammar is not valid, or too complex. The message says where.
+        """
+        with self._lock:
+            matcher = self._compiled.pop(grammar, None)
+        if matcher is None:
+            matcher = self._compile(grammar)
+        matchers = [matcher.deep_copy() for _ in range(branches)]
+        with self._lock:
+            self._compiled[grammar] = matcher
+            while len(self._compiled) > _KEPT:
+                self._compiled.popitem(last=False)
+        return TokenMasks(matchers, self._vocabulary)
+
+    def _compile(self, grammar: Grammar) -> Any:
+        match grammar.kind:
+            case "regex":
+                source = self._matcher.grammar_from_regex(grammar.source)
+            case "lark":
+                source = self._matcher.grammar_from_lark(grammar.source)
+            case "json_schema":
+                try:
+                    source = self._matcher.grammar_from_json_schema(
+                        grammar.source, overrides={"whitespace_flexible": False}
+                    )
+                except ValueError as error:
+                    raise InvalidParamsError(
+                        f"the JSON schema {grammar.source!r} is no JSON: {error}"
+                    ) from error
+        matcher = self._matcher(self._tokens, source, log_level=0)
+        if matcher.is_error():
+            raise InvalidParamsError(
+                f"the {_KINDS[grammar.kind]} given as grammar is not valid: {matcher.get_error().strip()}"
+            )
+        return matcher
+
+
+class TokenMasks:
+    """What each branch of one request may say next. Used by the model's thread alone."""
+
+    def __init__(self, matchers: Sequence[Any], vocabulary: int) -> None:
+        self._matchers = matchers
+        self._vocabulary = vocabulary
+
+    def apply(self, logits: torch.Tensor, branches: Sequence[int]) -> torch.Tensor:
+        """`logits` [rows, vocabulary] with -inf for every token that the branch of that row may not say.
+
+        Raises:
+            EngineError: the grammar became too complex to go on with.
+        """
+        rows: list[torch.Tensor] = []
+        for branch in branches:
+            matcher = self._matchers[branch]
+            bias = bytearray(matcher.compute_logit_bias())
+            self._check(matcher)
+            rows.append(torch.frombuffer(bias, dtype=torch.uint8)[: self._vocabulary])
+        return logits.masked_fill(torch.stack(rows) == 0, -torch.inf)
+
+    def advance(self, tokens: Sequence[int], branches: Sequence[int]) -> None:
+        """Take note of what the branches said."""
+        for token, branch in zip(tokens, branches, strict=True):
+            matcher = self._matchers[branch]
+            if not matcher.consume_token(token):
+                self._check(matcher)
+
+    def _check(self, matcher: Any) -> None:
+        if matcher.is_error():
+            raise EngineError(f"the grammar cannot be followed any further: {matcher.get_error().strip()}")
+
+
+_KINDS = {"regex": "regular expression", "json_schema": "JSON schema", "lark": "Lark grammar"}

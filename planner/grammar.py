@@ -1,0 +1,199 @@
+"""The plan language as a grammar for one question and its tools, so that a small model cannot write an invalid plan.
+
+It covers what the embedded model writes: statements that call a tool, then an answer, or a condition with an answer
+in each branch. Tools, the kinds of their arguments, the fields of results and the order of variables are those at
+hand; names of things are spans of the question, word for word. What a variable's result holds is left to the checker.
+
+The notation is llguidance's Lark. Its lexer takes the longest match and never goes back, so whatever could begin
+alike at one place is a single terminal here, or begins with one that all of them share.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from string import ascii_lowercase
+from typing import Any
+
+from engine import Grammar
+from executors.tools import ToolSpec
+from planner.compact import plain_line
+
+Schema = Mapping[str, Any]
+
+MAX_STATEMENTS = len(ascii_lowercase)
+"""Statements of a plan that bind a variable: a to z."""
+
+_TEXT = r"""
+ATTRIBUTE: /[a-z][a-z'\-]*( [a-z][a-z'\-]*){0,5}/
+PHRASE: ATTRIBUTE | SPAN
+NAME: "\"" SPAN "\""
+WORDS: "\"" PHRASE "\""
+QUERY: "\"" (PHRASE " of ")? SPAN "\""
+LITERAL: QUERY | "\"" ARITHMETIC "\""
+ARITHMETIC: /[0-9(][0-9 .()+*\/%\-]*/
+VERDICT: "\"" ("yes" | "no" | SPAN) "\""
+OPENING: "f\""
+SUBJECT: (ATTRIBUTE | SPAN & /[^0-9({}][^{}]*/) " of {"
+BETWEEN: /[a-z0-9 ;,:.%()'\/\-]+/
+NUMBER: /-?[0-9]+(\.[0-9]+)?/
+OPERATOR: / (\+|-|\*|\/|%|\*\*|\/\/) /
+FUNCTION: /(abs|round|min|max|sum|sqrt|mean|median|floor|ceil|log|exp)\(/
+COMPARISON: / (<|>|<=|>=|==|!=) /
+"""
+
+_CHUNK = re.compile(r"[^\W_]+|.", re.DOTALL)
+_BOUND = re.compile(r"^\s*([a-z]) *=[^=]", re.MULTILINE)
+
+
+def plan_grammar(tools: Sequence[ToolSpec], *, names_from: str, plan_so_far: str = "") -> Grammar:
+    """The plans that the embedded model may write for a question, in Lark's notation.
+
+    Args:
+        tools: what a plan may call.
+        names_from: the question; names in the plan are runs of its words.
+        plan_so_far: statements that the model goes on from, by whole lines; the grammar begins behind them.
+    """
+    first = max((ascii_lowercase.index(letter) + 1 for letter in _BOUND.findall(plan_so_far)), default=0)
+    rules = [f"start: {_place(plan_so_far)}_{first}", _spans(names_from), _TEXT.strip()]
+    for bound in range(first, MAX_STATEMENTS + 1):
+        rules += _statements(tools, bound)
+    return Grammar("lark", "\n".join(rules) + "\n")
+
+
+def _place(plan_so_far: str) -> str:
+    """Where the text goes on: at the `top`, in the `first` branch or behind it (`between`), or in the `second`."""
+    place = "top"
+    for line in plan_so_far.splitlines():
+        inside = line[:1].isspace()
+        if line.startswith("if "):
+            place = "first"
+        elif line.startswith("else") and place in ("first", "between"):
+            place = "second"
+        elif place == "first" and inside and line.strip().startswith("answer("):
+            place = "between"
+        elif not inside:
+            place = "top"
+    return place
+
+
+def _spans(question: str) -> str:
+    """SPAN: any run of whole words of the question, as it stands between quotation marks.
+
+    A word that begins the question may be written with a small letter, too.
+    """
+    chunks = _CHUNK.findall(plain_line(question))
+    runs = [chunks]
+    if chunks and chunks[0] != (lower := chunks[0][:1].lower() + chunks[0][1:]):
+        runs.append([lower, *chunks[1:]])
+    texts = [json.dumps([_escaped(chunk) for chunk in run], ensure_ascii=False) for run in runs]
+    spans = " | ".join(f"RUN_{index}" for index in range(len(runs)))
+    rules = [f'RUN_{index}: %regex {{"substring_chunks": {text}}}' for index, text in enumerate(texts)]
+    # It neither begins nor ends with what stands between names.
+    edges = r"/[^ ,.;:!?)\]}%]|[^ ,.;:!?)\]}%](?s:.*)[^ ,;:?(\[{]/"
+    return "\n".join([*rules, f"SPAN: ({spans}) & {edges}"])
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"')
+
+
+def _statements(tools: Sequence[ToolSpec], bound: int) -> list[str]:
+    """The rules of what may follow where `bound` variables have a value."""
+    more = bound < MAX_STATEMENTS and bool(tools)
+    rules = _values(tools, bound)
+    if more:
+        rules.append(f"call_{bound}: " + "\n    | ".join(_call(spec, bound) for spec in tools))
+    for place, indent, end in (
+        ("top", "", ""),
+        ("first", "    ", f" between_{bound}"),
+        ("second", "    ", ""),
+    ):
+        options = [f'"{indent}answer(" answer_{bound} ")\\n"{end}']
+        if more:
+            variable = ascii_lowercase[bound]
+            options.append(f'"{indent}{variable} = " call_{bound} "\\n" {place}_{bound + 1}')
+        if place == "top" and bound:
+            options.append(f'"if " REF_{bound} COMPARISON (REF_{bound} | NUMBER) ":\\n" first_{bound}')
+        rules.append(f"{place}_{bound}: " + "\n    | ".join(options))
+    rules.append(f'between_{bound}: "else:\\n" second_{bound}')
+    return rules
+
+
+def _values(tools: Sequence[ToolSpec], bound: int) -> list[str]:
+    """References to `bound` variables and the texts that they stand in."""
+    if not bound:
+        return ["answer_0: VERDICT"]
+    paths = [rf"\.{re.escape(name)}" for name in _all_fields(tools)]
+    if any(_returns(spec, "array") for spec in tools):
+        paths.append(r"\[[0-9]\]")
+    path = f"({'|'.join(paths)})?" if paths else ""
+    return [
+        f"REF_{bound}: /[a-{ascii_lowercase[bound - 1]}]{path}/",
+        f'hole_{bound}: "{{" REF_{bound} "}}"',
+        f"sum_{bound}: term_{bound} (OPERATOR term_{bound})*",
+        f'term_{bound}: hole_{bound} | NUMBER | "(" sum_{bound} ")" | FUNCTION sum_{bound} (", " sum_{bound})* ")"',
+        f'answer_{bound}: REF_{bound} | VERDICT | OPENING (BETWEEN? hole_{bound})+ BETWEEN? "\\""',
+    ]
+
+
+def _call(spec: ToolSpec, bound: int) -> str:
+    """A call of `spec`; arguments go by position, and optional ones may be left out from the end."""
+    definitions: Schema = spec.parameters.get("$defs", {})
+    properties: Schema = spec.parameters.get("properties", {})
+    required = set(spec.parameters.get("required", ()))
+    kinds = [_kind(schema, definitions) for schema in properties.values()]
+    if kinds == ["string", "string"] and len(required) == 2:
+        return f'"{spec.name}(" {_pair(bound)} ")"'
+    body = ""
+    last = True
+    for position, (name, schema) in reversed(list(enumerate(properties.items()))):
+        if kinds[position] == "string" and kinds.count("string") == 1:
+            argument = _query(bound, arithmetic=not _fields(spec.returns or {}, _definitions(spec)))
+        else:
+            argument = _argument(schema, definitions, bound)
+        comma = '", " ' if position else ""
+        body = f"{comma}({argument}) {body}"
+        last = last and name not in required
+        if last:
+            body = f"({body})?"
+    return f'"{spec.name}(" {body} ")"'
+
+
+def _query(bound: int, *, arithmetic: bool) -> str:
+    """The only text argument of a tool: what is looked up, or, where the tool may be a calculator, a formula."""
+    text = "LITERAL" if arithmetic else "QUERY"
+    if not bound:
+        return text
+    formula = f" | sum_{bound}" if arithmetic else ""
+    return f'{text} | REF_{bound} | OPENING (SUBJECT REF_{bound} "}}"{formula}) "\\""'
+
+
+def _pair(bound: int) -> str:
+    """Two text arguments, such as a thing and its attribute, of which at least one is a name or a result."""
+    if not bound:
+        return "PAIR"
+    return f"PAIR_{bound}"
+
+
+def _argument(schema: Schema, definitions: Schema, bound: int) -> str:
+    reference = f"REF_{bound}" if bound else ""
+    match _kind(schema, definitions):
+        case "choice":
+            return " | ".join(json.dumps(_python(value), ensure_ascii=False) for value in _choices(schema, definitions))
+        case "boolean":
+            own = '"True" | "False"'
+        case "number":
+            own = "NUMBER"
+        case "string":
+            own = "WORDS"
+        case "array":
+            items = _resolved(schema, definitions).get("items") or {}
+            one = "NAME" if _kind(items, definitions) == "string" else _argument(items, definitions, 0)
+            if reference:
+                one += f" | {reference}"
+            own = f'"[" ({one}) (", " ({one}))* "]"'
+        case _:
+            own = "NUMBER | WORDS"
+    return f"{own} | {reference}" if reference else own

@@ -1,0 +1,96 @@
+"""The planning set: its splits, and that its reference plans give its true answers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from typing import get_args
+
+import pytest
+
+from evals.planning_set import Sample, Split, generate, matches
+from evals.planning_set.families import FAMILIES
+from evals.planning_set.world import held_out
+from executors import GraphPatch, TaskGraph, ToolRegistry, run_graph
+from executors.registry import builtin_tools
+from executors.values import short_form
+from planner import compile_plan
+
+SPLITS: tuple[Split, ...] = get_args(Split)
+
+
+async def run(plan: str) -> str:
+    """The answer of a plan, executed with the built-in tools."""
+    registry = ToolRegistry(builtin_tools())
+    graph = TaskGraph()
+    nodes, errors = compile_plan(plan, registry.specs())
+    assert not errors, errors
+
+    async def patches() -> AsyncIterator[GraphPatch]:
+        yield GraphPatch(graph.version, tuple(nodes))
+
+    outcome = await run_graph(graph, patches(), tools=registry)
+    assert outcome.answer is not None, outcome.failures
+    return ", ".join(short_form(value) for value in outcome.answer)
+
+
+@pytest.mark.parametrize("split", SPLITS)
+async def test_reference_plans_give_the_true_answers(split: Split) -> None:
+    for sample in generate(split, 40, seed=11):
+        answer = await run(sample.plan)
+        assert matches(sample, answer), f"{sample.question}\n{sample.plan}{answer!r}, not {sample.answer!r}"
+
+
+def test_a_sample_depends_on_seed_and_number_alone() -> None:
+    short, long = list(generate("heldout", 5, seed=3)), list(generate("heldout", 20, seed=3))
+    assert long[:5] == short
+    assert list(generate("heldout", 5, seed=4)) != short
+
+
+def test_entities_of_the_splits_are_apart() -> None:
+    for split in SPLITS:
+        wanted = split in ("heldout-entities", "heldout")
+        for sample in generate(split, 200, seed=1):
+            for title in sample.entities:
+                assert held_out(title) is wanted, (split, title)
+
+
+def test_held_out_wording_is_marked_and_never_in_training() -> None:
+    for split in SPLITS:
+        marked = [bool(re.search(r"[/.]h\d", sample.template)) for sample in generate(split, 200, seed=2)]
+        assert all(marked) if split in ("heldout-templates", "heldout") else not any(marked)
+
+
+def test_questions_name_their_entities_and_plans_copy_them() -> None:
+    for sample in generate("train", 300, seed=5):
+        for title in sample.entities:
+            assert title.casefold() in sample.question.casefold()
+            assert title in sample.plan
+
+
+def test_every_family_is_drawn() -> None:
+    drawn = {sample.template.split("/")[0] for sample in generate("train", 1500, seed=6)}
+    assert drawn == set(FAMILIES)
+
+
+def sample(answer: str) -> Sample:
+    return Sample(id="x", question="?", plan="", answer=answer, template="", entities=())
+
+
+@pytest.mark.parametrize(
+    ("true", "given", "right"),
+    [
+        ("3803 m", "3803 m", True),
+        ("3803 m", "3,803.2 m", True),
+        ("3803 m", "3903 m", False),
+        ("3803 m", "3803 km", False),
+        ("K2", "k2", True),
+        ("K2", "K3", False),
+        ("3803 m; yes", "3803 m; no", False),
+        ("France; 9 people", "France, 9 people", True),
+        ("yes", "", False),
+        ("12.5%", "12.5 %", True),
+    ],
+)
+def test_matching(true: str, given: str, right: bool) -> None:
+    assert matches(sample(true), given) is right

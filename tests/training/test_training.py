@@ -1,0 +1,119 @@
+"""The training run: it learns, it survives a kill, and what it exports loads unmodified."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from planner.compact import STOP, compact_prompt
+from training.export import ExportError, check, export
+from training.measure import Miss, invented_examples, measure
+from training.model import Shape
+from training.toolbox import builtin_toolbox
+from training.train import Progress, Recipe, Trainer, rate
+
+TINY = Recipe(
+    minutes=None,
+    steps=24,
+    batch_tokens=2048,
+    vocab_size=640,
+    tokenizer_examples=400,
+    shape=Shape(
+        hidden=32, layers=2, feed_forward=64, heads=2, key_value_heads=1, head_size=16, positions=1024
+    ),
+    matrix_rate=0.02,
+    vector_rate=1e-2,
+    warmup=0.05,
+    easy_pools=0,
+    compile=False,
+)
+
+
+class KilledError(Exception):
+    pass
+
+
+def test_loss_falls(tmp_path: Path) -> None:
+    losses: list[float] = []
+    Trainer(TINY, tmp_path).run(report=lambda progress, _: losses.append(progress.loss))
+    assert len(losses) == TINY.steps
+    assert sum(losses[-3:]) < 0.8 * sum(losses[:3]), losses
+
+
+def test_a_killed_run_ends_as_one_that_was_not(tmp_path: Path) -> None:
+    recipe = replace(TINY, steps=6)
+    whole = Trainer(recipe, tmp_path / "whole")
+    whole.run()
+
+    def kill(progress: Progress, _: float) -> None:
+        if progress.step == 4:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        # A checkpoint after every step; the kill comes before the fourth is written.
+        Trainer(recipe, tmp_path / "killed").run(report=kill, save_every=0.0)
+    resumed = Trainer(recipe, tmp_path / "killed")
+    assert resumed.progress.step == 3
+    resumed.run()
+    assert resumed.progress.step == whole.progress.step == 6
+    assert resumed.progress.tokens == whole.progress.tokens
+    theirs = whole.model.state_dict()
+    for name, weight in resumed.model.state_dict().items():
+        assert torch.equal(weight, theirs[name]), name
+
+
+def test_a_run_is_not_resumed_with_another_recipe(tmp_path: Path) -> None:
+    Trainer(replace(TINY, steps=1), tmp_path).run()
+    with pytest.raises(ValueError, match="another recipe"):
+        Trainer(replace(TINY, steps=2), tmp_path)
+
+
+def test_the_rate_ends_at_zero() -> None:
+    assert rate(0.5, warmup=0.01, decay=0.5) == 1.0
+    assert rate(0.75, warmup=0.01, decay=0.5) == 0.5
+    assert rate(1.0, warmup=0.01, decay=0.5) == 0.0
+    assert 0.0 < rate(0.0, warmup=0.01, decay=0.5) < 0.1
+
+
+def test_export_loads_unmodified_and_says_the_same(tmp_path: Path) -> None:
+    trainer = Trainer(replace(TINY, steps=1), tmp_path / "run")
+    trainer.run()
+    folder = tmp_path / "model"
+    export(trainer.model, trainer.tokenizer, folder)
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    assert model.dtype == torch.bfloat16
+    assert model.config.prompt_style == "compact"
+    assert tokenizer.eos_token == STOP
+    prompt = compact_prompt("Größe von 'Mont Blanc' – K2?", builtin_toolbox())
+    ids = tokenizer.encode(prompt)
+    assert ids == trainer.tokenizer.encode(prompt)
+    assert tokenizer.decode(ids) == prompt
+    rounded = trainer.model.bfloat16()
+    with torch.inference_mode():
+        mine = rounded(input_ids=torch.tensor([ids])).logits
+        theirs = model(input_ids=torch.tensor([ids])).logits
+    assert torch.equal(mine, theirs)
+
+
+def test_a_damaged_export_is_noticed(tmp_path: Path) -> None:
+    trainer = Trainer(replace(TINY, steps=1), tmp_path / "run")
+    export(trainer.model, trainer.tokenizer, tmp_path / "model")
+    with torch.no_grad():
+        trainer.model.model.norm.weight.add_(1.0)
+    with pytest.raises(ExportError, match="not the same"):
+        check(tmp_path / "model", trainer.model.bfloat16())
+
+
+def test_measuring_an_untrained_model_finds_nothing_copied(tmp_path: Path) -> None:
+    trainer = Trainer(replace(TINY, steps=1), tmp_path)
+    examples = invented_examples(6, seed=0, held_out=True)
+    misses: list[Miss] = []
+    rates = measure(trainer.model, trainer.tokenizer, examples, on_miss=misses.append)
+    assert (rates.n, rates.plans, rates.names) == (6, 0.0, 0.0)
+    assert len(misses) == 6
+    assert misses[0].reference == examples[0].plan
