@@ -287,7 +287,7 @@ def machine() -> dict[str, str | int | float]:
         "cpus": os.cpu_count() or 0,
         "threads": threading.active_count(),
         "load": round(os.getloadavg()[0], 2),
-            }
+    }
 
 
 def show(rows: Sequence[Row]) -> None:

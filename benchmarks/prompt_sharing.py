@@ -19,13 +19,12 @@ import argparse
 import asyncio
 import json
 import random
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import transformers
 from sharing_plans import PLANS
+from tokenizers import Tokenizer
 
 from engine import Message
 from executors import TaskGraph, ToolRegistry, builtin_tools, run_graph
@@ -33,12 +32,15 @@ from orchestrator.testing import ScriptedEngine
 from planner import LLMPlanner, PlanTask, run_root
 
 _NODE_SYSTEM: list[Message] = [
-    {"role": "system", "content": "You work out one step of a larger task. Reply with the result only, in one or two sentences."}
+    {
+        "role": "system",
+        "content": "You work out one step of a larger task. Reply with the result only, in one or two sentences.",
+    }
 ]
-_WORDS = (
-    "the of and a to in is that it for on with as this by from its which more than deep high wide long river mountain people "
-    "because however most risk cost far near water sun wind cold warm city country speed short large small about nearly one two"
-).split()
+_WORDS = """
+    the of and a to in is that it for on with as this by from its which more than deep high wide long river mountain people
+    because however most risk cost far near water sun wind cold warm city country speed short large small about nearly
+""".split()  # noqa: SIM905
 
 
 @dataclass
@@ -55,20 +57,18 @@ class Count:
 
 
 class PrefixTree:
-    """Which prefixes were seen."""
+    """Which prefixes were seen: a prefix is known by the number of its last token's node."""
 
     def __init__(self) -> None:
-        self._root: dict[int, dict] = {}  # pyright: ignore[reportMissingTypeArgument]
+        self._next: dict[tuple[int, int], int] = {}
 
     def add(self, ids: Sequence[int]) -> int:
         """Insert `ids`; returns how many leading tokens were there already."""
-        node, shared, new = self._root, 0, False
+        node, shared = 0, 0
         for token in ids:
-            if token not in node:
-                new = True
-                node[token] = {}
-            shared += not new
-            node = node[token]
+            known = self._next.get((node, token))
+            shared += known is not None
+            node = self._next.setdefault((node, token), len(self._next) + 1)
         return shared
 
 
@@ -123,13 +123,8 @@ def main() -> None:
     parser.add_argument("--tokenizer", type=Path, help="folder of a tokenizer (default: braid-mini's)")
     options = parser.parse_args()
     folder: Path = options.tokenizer or Path(__file__).parents[1] / "engine/local/models/braid-mini"
-    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
-
-    def encode(text: str) -> list[int]:
-        # In chunks of words, so that no tokenizer warns of a length that nobody will run.
-        return [i for piece in re.findall(r"\s*\S+|\s+$", text) for i in tokenizer.encode(piece, add_special_tokens=False)]
-
-    counts = asyncio.run(measure(encode))
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    counts = asyncio.run(measure(lambda text: tokenizer.encode(text, add_special_tokens=False).ids))
     if options.json:
         document = {
             layout: {scope: {**vars(c), "computed": c.computed} for scope, c in scopes.items()}
@@ -138,11 +133,15 @@ def main() -> None:
         print(json.dumps(document, indent=2))
         return
     print(f"{len(PLANS)} plans, tokens of {folder.name}")
-    print(f"{'layout':<8}{'scope':<14}{'prompts':>8}{'tokens':>10}{'shareable':>11}{'share':>8}{'computed':>10}")
+    print(
+        f"{'layout':<8}{'scope':<14}{'prompts':>8}{'tokens':>10}{'shareable':>11}{'share':>8}{'computed':>10}"
+    )
     for layout, scopes in counts.items():
         for scope, c in scopes.items():
             share = c.shared / c.tokens
-            print(f"{layout:<8}{scope:<14}{c.prompts:>8}{c.tokens:>10}{c.shared:>11}{share:>8.1%}{c.computed:>10}")
+            print(
+                f"{layout:<8}{scope:<14}{c.prompts:>8}{c.tokens:>10}{c.shared:>11}{share:>8.1%}{c.computed:>10}"
+            )
 
 
 if __name__ == "__main__":

@@ -30,13 +30,15 @@ ATTRIBUTE: /[a-z][a-z'\-]*( [a-z][a-z'\-]*){0,5}/
 PHRASE: ATTRIBUTE | SPAN
 NAME: "\"" SPAN "\""
 WORDS: "\"" PHRASE "\""
+PAIR: NAME ", " WORDS | WORDS ", " NAME
 QUERY: "\"" (PHRASE " of ")? SPAN "\""
 LITERAL: QUERY | "\"" ARITHMETIC "\""
 ARITHMETIC: /[0-9(][0-9 .()+*\/%\-]*/
 VERDICT: "\"" ("yes" | "no" | SPAN) "\""
 OPENING: "f\""
 SUBJECT: (ATTRIBUTE | SPAN & /[^0-9({}][^{}]*/) " of {"
-BETWEEN: /[a-z0-9 ;,:.%()'\/\-]+/
+BETWEEN: REMARK? (SPAN & /[^{}]*/) REMARK? | REMARK
+REMARK: /[a-z0-9 ;,:.%()'\/\-]+/
 NUMBER: /-?[0-9]+(\.[0-9]+)?/
 OPERATOR: / (\+|-|\*|\/|%|\*\*|\/\/) /
 FUNCTION: /(abs|round|min|max|sum|sqrt|mean|median|floor|ceil|log|exp)\(/
@@ -131,6 +133,7 @@ def _values(tools: Sequence[ToolSpec], bound: int) -> list[str]:
     path = f"({'|'.join(paths)})?" if paths else ""
     return [
         f"REF_{bound}: /[a-{ascii_lowercase[bound - 1]}]{path}/",
+        f'PAIR_{bound}: PAIR | WORDS ", " REF_{bound} | REF_{bound} ", " (WORDS | REF_{bound})',
         f'hole_{bound}: "{{" REF_{bound} "}}"',
         f"sum_{bound}: term_{bound} (OPERATOR term_{bound})*",
         f'term_{bound}: hole_{bound} | NUMBER | "(" sum_{bound} ")" | FUNCTION sum_{bound} (", " sum_{bound})* ")"',
@@ -145,12 +148,13 @@ def _call(spec: ToolSpec, bound: int) -> str:
     required = set(spec.parameters.get("required", ()))
     kinds = [_kind(schema, definitions) for schema in properties.values()]
     if kinds == ["string", "string"] and len(required) == 2:
-        return f'"{spec.name}(" {_pair(bound)} ")"'
+        # Of a thing and its attribute, say, at least one is a name or a result.
+        return f'"{spec.name}(" {f"PAIR_{bound}" if bound else "PAIR"} ")"'
     body = ""
     last = True
     for position, (name, schema) in reversed(list(enumerate(properties.items()))):
         if kinds[position] == "string" and kinds.count("string") == 1:
-            argument = _query(bound, arithmetic=not _fields(spec.returns or {}, _definitions(spec)))
+            argument = _query(bound, arithmetic=not _fields(spec.returns or {}))
         else:
             argument = _argument(schema, definitions, bound)
         comma = '", " ' if position else ""
@@ -170,18 +174,11 @@ def _query(bound: int, *, arithmetic: bool) -> str:
     return f'{text} | REF_{bound} | OPENING (SUBJECT REF_{bound} "}}"{formula}) "\\""'
 
 
-def _pair(bound: int) -> str:
-    """Two text arguments, such as a thing and its attribute, of which at least one is a name or a result."""
-    if not bound:
-        return "PAIR"
-    return f"PAIR_{bound}"
-
-
 def _argument(schema: Schema, definitions: Schema, bound: int) -> str:
     reference = f"REF_{bound}" if bound else ""
     match _kind(schema, definitions):
         case "choice":
-            return " | ".join(json.dumps(_python(value), ensure_ascii=False) for value in _choices(schema, definitions))
+            return " | ".join(_quoted(_written(value)) for value in _choices(_resolved(schema, definitions)))
         case "boolean":
             own = '"True" | "False"'
         case "number":
@@ -197,3 +194,63 @@ def _argument(schema: Schema, definitions: Schema, bound: int) -> str:
         case _:
             own = "NUMBER | WORDS"
     return f"{own} | {reference}" if reference else own
+
+
+def _quoted(text: str) -> str:
+    """`text` as a terminal of the grammar."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _written(value: object) -> str:
+    """A constant as a plan writes it."""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
+
+
+def _kind(schema: Schema | bool, definitions: Schema) -> str:
+    """`choice`, one of JSON's kinds (whole numbers are numbers), or `any`."""
+    if isinstance(schema, bool):
+        return "any"
+    schema = _resolved(schema, definitions)
+    if _choices(schema):
+        return "choice"
+    for key in ("anyOf", "oneOf"):
+        kinds = {_kind(option, definitions) for option in schema.get(key, ())} - {"null"}
+        if kinds:
+            return kinds.pop() if len(kinds) == 1 and kinds != {"choice"} else "any"
+    kind = schema.get("type", "any")
+    if isinstance(kind, list):
+        return "any"
+    return "number" if kind == "integer" else str(kind)
+
+
+def _choices(schema: Schema) -> Sequence[object]:
+    return [schema["const"]] if "const" in schema else schema.get("enum", ())
+
+
+def _resolved(schema: Schema, definitions: Schema) -> Schema:
+    """`schema`, or the definition that it refers to; of alternatives to null, the other one."""
+    seen: set[str] = set()
+    while (reference := schema.get("$ref")) and reference not in seen:
+        seen.add(reference)
+        schema = definitions.get(str(reference).rsplit("/", 1)[-1], {})
+    options = [option for option in schema.get("anyOf", ()) if option.get("type") != "null"]
+    return _resolved(options[0], definitions) if len(options) == 1 else schema
+
+
+def _returned(schema: Schema) -> list[Schema]:
+    """What a tool may return: the schema itself, or each of its alternatives."""
+    definitions: Schema = schema.get("$defs", {})
+    resolved = _resolved(schema, definitions)
+    return [_resolved(option, definitions) for option in resolved.get("anyOf", ())] or [resolved]
+
+
+def _fields(returns: Schema) -> list[str]:
+    return [name for schema in _returned(returns) for name in schema.get("properties", ())]
+
+
+def _all_fields(tools: Sequence[ToolSpec]) -> list[str]:
+    return list(dict.fromkeys(name for spec in tools for name in _fields(spec.returns or {})))
+
+
+def _returns(spec: ToolSpec, kind: str) -> bool:
+    return any(schema.get("type") == kind for schema in _returned(spec.returns or {}))

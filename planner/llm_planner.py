@@ -9,7 +9,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Literal
 
-from engine import Engine, InvalidParamsError, Message, Prompt, SamplingParams, Usage
+from engine import Engine, Grammar, InvalidParamsError, Message, Prompt, SamplingParams, Usage
 from engine.prompts import plain_chat
 from executors.graph import GraphPatch
 from executors.nodes import Node
@@ -23,6 +23,7 @@ from planner.events import (
     PlannerStatement,
     PlannerText,
 )
+from planner.grammar import plan_grammar
 from planner.prompts import STOP_TURNS, plan_request, repair_request, run_root
 from planner.reader import Accepted, PlanReader
 from planner.render import render_plan
@@ -44,6 +45,8 @@ class _Round:
     errors: list[PlanError] = field(default_factory=lambda: list[PlanError]())
     usage: Usage = field(default_factory=Usage)
     cut_off: bool = False
+    plan_so_far: str = ""
+    """In compact style, the statements that the attempt goes on from."""
 
 
 class LLMPlanner:
@@ -58,6 +61,8 @@ class LLMPlanner:
         max_statements: a plan of more statements is given up, as babble.
         temperature: of the first attempt; 0 is greedy.
         repair_temperature: of the repairs, so that the same mistake is not made again.
+        grammar: in compact style, where the engine can, let the model write nothing but plans for the tools at hand, about
+            names of the question (`planner.grammar`).
     """
 
     def __init__(
@@ -70,6 +75,7 @@ class LLMPlanner:
         max_statements: int = 1000,
         temperature: float = 0.0,
         repair_temperature: float = 0.7,
+        grammar: bool = True,
     ) -> None:
         for name, value, least in (
             ("max_repairs", max_repairs, 0),
@@ -85,6 +91,7 @@ class LLMPlanner:
         self.max_statements = max_statements
         self.temperature = temperature
         self.repair_temperature = repair_temperature
+        self.grammar = grammar
 
     async def patches(
         self, task: PlanTask, *, emit: Callable[[PlanEvent], None] | None = None
@@ -165,7 +172,7 @@ class LLMPlanner:
     async def _stream(self, prompt: Prompt, state: _Round) -> AsyncGenerator[str]:
         """The model's text in pieces. Whatever ends it, the context is given back and the usage booked."""
         budget = state.task.budget
-        params = self._params(state.task, attempt=len(state.errors))
+        params = self._params(state)
         state.cut_off = False
         generated = 0
         told: Usage | None = None
@@ -192,26 +199,32 @@ class LLMPlanner:
         if self.style == "compact":
             prefix = reader.sound_text if state.errors else ""
             before = finished_statements(task.graph, before=task.round)
-            return compact_prompt(task.question, task.tools, plan_so_far=before + prefix), prefix
+            state.plan_so_far = before + prefix
+            return compact_prompt(task.question, task.tools, plan_so_far=state.plan_so_far), prefix
         messages = [*run_root(task), plan_request(task, earlier_statements(task.graph, before=task.round))]
         for text, error in zip(state.texts, state.errors, strict=True):
             messages.append(Message(role="assistant", content=text.strip() or "(nothing)"))
             messages.append(repair_request(error, len(reader.accepted)))
         return (messages if self.style == "chat" else plain_chat(messages)), ""
 
-    def _params(self, task: PlanTask, *, attempt: int) -> SamplingParams:
+    def _params(self, state: _Round) -> SamplingParams:
+        task, attempt = state.task, len(state.errors)
         # The embedded model reads no feedback: in a later round, too, only chance keeps it from repeating itself.
         again = attempt > 0 or (task.round > 0 and self.style == "compact")
         seed = None
         if "seed" in self.engine.capabilities:
             digest = hashlib.blake2b(repr((task.seed, task.round, attempt)).encode(), digest_size=4).digest()
             seed = int.from_bytes(digest, "big") >> 1
+        grammar: Grammar | None = None
+        if self.grammar and self.style == "compact" and "grammar" in self.engine.capabilities:
+            grammar = plan_grammar(task.tools, names_from=task.question, plan_so_far=state.plan_so_far)
         stops: dict[Style, tuple[str, ...]] = {"compact": (STOP,), "chat": (), "text": STOP_TURNS}
         return SamplingParams(
             max_tokens=self.max_tokens,
             temperature=self.repair_temperature if again else self.temperature,
             stop=stops[self.style],
             seed=seed,
+            grammar=grammar,
         )
 
 

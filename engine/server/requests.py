@@ -24,6 +24,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError, from_json
 
+from engine.errors import InvalidParamsError
 from engine.remote.wire import Endpoint
 from engine.server.errors import ApiError, from_validation, unsupported
 from engine.server.options import Limits
@@ -315,6 +316,8 @@ class Job:
             "grammar": "response_format",
             "seed": "seed",
             "detokenize": "echo",
+            # An engine that compiles a grammar finds its faults, and does not say where the fault lies.
+            "value": "response_format" if self.sampling.grammar is not None else prompt,
         }
 
 
@@ -324,7 +327,10 @@ def read_job(kind: Endpoint, body: bytes, *, model: str, limits: Limits) -> Job:
     request = _validated(ChatRequest if kind == "chat" else CompletionRequest, fields)
     if request.model != model:
         raise unknown_model(request.model, model)
-    job = request.to_job()
+    try:
+        job = request.to_job()
+    except InvalidParamsError as error:
+        raise ApiError(400, str(error), code="invalid_value") from None
     if job.choices > limits.max_choices:
         raise ApiError(
             400,

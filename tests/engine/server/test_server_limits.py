@@ -317,8 +317,6 @@ async def test_an_error_in_the_middle_of_a_stream() -> None:
 
 
 def test_response_format_becomes_a_grammar() -> None:
-    """No engine here has grammars yet: what is asked of one is seen in the job."""
-
     def grammar(form: dict[str, Any]) -> Any:
         body = json.dumps(CHAT | {"response_format": form}).encode()
         return read_job("chat", body, model="scripted", limits=Limits()).sampling.grammar

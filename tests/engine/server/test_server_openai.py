@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 
 import openai
@@ -248,3 +249,23 @@ async def test_text_parts_and_fields_that_ask_for_nothing() -> None:
         {"role": "user", "content": "What is 2 + 2?"},
     )
     assert engine.open_contexts() == 0
+
+
+async def test_response_format_binds_the_answer(client: openai.AsyncOpenAI, local: LocalEngine) -> None:
+    if "grammar" not in local.capabilities:
+        pytest.skip("the local engine has no grammars without the extra 'grammar'")
+    word = {"type": "string", "enum": ["kzq"]}
+    schema = {
+        "type": "object",
+        "properties": {"word": word},
+        "required": ["word"],
+        "additionalProperties": False,
+    }
+    settings = {"model": "tiny", "messages": CHAT, "max_tokens": 60, "temperature": 1.0}
+    form = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema, "strict": True}}
+    reply = await client.chat.completions.create(response_format=form, n=2, seed=1, **settings)
+    assert [json.loads(choice.message.content) for choice in reply.choices] == [{"word": "kzq"}] * 2
+    bad = {"type": "json_schema", "json_schema": {"name": "answer", "schema": {"type": "no such type"}}}
+    with pytest.raises(openai.BadRequestError) as refused:
+        await client.chat.completions.create(response_format=bad, **settings)
+    assert refused.value.param == "response_format"
