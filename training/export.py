@@ -49,7 +49,7 @@ def export(model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: 
 
 
 def check(folder: Path, model: Qwen3ForCausalLM) -> None:
-    """Compare what `folder` holds with `model`, weight by weight, and look at its size."""
+    """Compare what `folder` holds with `model` rounded to bfloat16, weight by weight, and look at its size."""
     size = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
     if size > MAX_BYTES:
         raise ExportError(
@@ -62,7 +62,7 @@ def check(folder: Path, model: Qwen3ForCausalLM) -> None:
     loaded = AutoModelForCausalLM.from_pretrained(folder)
     theirs = loaded.state_dict()
     for name, weight in model.state_dict().items():
-        if not torch.equal(weight, theirs[name]):
+        if not torch.equal(weight.to(torch.bfloat16), theirs[name]):
             raise ExportError(f"{name} is not the same after loading {folder}")
     tokenizer = AutoTokenizer.from_pretrained(folder)
     if tokenizer.eos_token_id != model.config.eos_token_id:

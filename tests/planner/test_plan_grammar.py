@@ -12,7 +12,7 @@ from engine import Grammar, SamplingParams
 from engine.local import LocalEngine
 from evals.planning_set import generate
 from executors import ToolSpec
-from planner import LLMPlanner, PlanParser, PlannerText, PlanningError, PlanTask, Statement
+from planner import LLMPlanner, PlannerText, PlanningError, PlanParser, PlanTask, Statement
 from planner.compact import STOP, compact_prompt
 from planner.grammar import plan_grammar
 from tests.engine.tiny_models import build_model, build_tokenizer
@@ -103,7 +103,7 @@ LOOKUPS = 'a = search("height of K2")\nb = search("height of Mont Blanc")\n'
         ('a = find("height of K2")\n', "find"),
         ('b = search("height of K2")\n', "b"),
         (LOOKUPS + 'c = calculate(f"{a.value} - {c.value}")\n', "c.value"),
-        (LOOKUPS + 'c = calculate(f"{a.value} - {b.size}")\n', "size"),
+        (LOOKUPS + 'c = calculate(f"{a.value} - {b.size}")\n', "ize"),
         (LOOKUPS + 'c = calculate(f"({a.value} - {b.value}")\n', '"'),
         (LOOKUPS + 'c = rank(["K2", "Mont Blanc"], [a.value, b.value], "up")\n', "up"),
         (LOOKUPS + 'c = rank(["K2", "Mont Blank"], [a.value, b.value], "descending")\n', "k"),

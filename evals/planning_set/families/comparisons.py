@@ -139,6 +139,8 @@ def compare(c: Choice, w: World, rank: bool) -> Draft:
 
 def threshold(rng: random.Random, value: float) -> str:
     """A round number in the neighbourhood of `value`, never equal to it."""
+    if abs(value) >= 1e12:
+        raise LookupError(f"nobody writes a threshold near {value} in digits")
     guess = value * rng.uniform(0.6, 1.5)
     digits = max(0, len(str(int(abs(guess)))) - rng.choice((1, 2, 2)))
     text = str(int(round(guess, -digits))) if abs(guess) >= 5 else f"{guess:.1f}"
