@@ -177,7 +177,8 @@ def _query(bound: int, *, arithmetic: bool) -> str:
     return f'{text} | REF_{bound} | OPENING (SUBJECT REF_{bound} "}}"{formula}) "\\""'
 
 
-def _argument(schema: Schema, definitions: Schema, bound: int) -> str:
+def _argument(schema: Schema | bool, definitions: Schema, bound: int) -> str:
+    schema = {} if isinstance(schema, bool) else schema
     reference = f"REF_{bound}" if bound else ""
     match _kind(schema, definitions):
         case "choice":
@@ -189,7 +190,7 @@ def _argument(schema: Schema, definitions: Schema, bound: int) -> str:
         case "string":
             own = "WORDS"
         case "array":
-            items = _resolved(schema, definitions).get("items") or {}
+            items: Schema | bool = _resolved(schema, definitions).get("items", True)
             one = "NAME" if _kind(items, definitions) == "string" else _argument(items, definitions, 0)
             if reference:
                 one += f" | {reference}"

@@ -16,7 +16,8 @@ from transformers import AutoModelForCausalLM, Qwen3ForCausalLM
 from engine import connect
 from training.card import FACTS, write_card
 from training.export import ExportError, export
-from training.measure import CopyReport, measure_copying, measure_runs
+from training.measure import CopyReport, invented_examples, measure_copying, measure_runs
+from training.spelling import measure_spelling
 from training.tokenizer import load_tokenizer
 from training.train import Progress, Recipe, Trainer
 
@@ -83,7 +84,16 @@ def measure_model(
     facts = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
     assert isinstance(model, Qwen3ForCausalLM)
-    copying: CopyReport = measure_copying(model.eval(), load_tokenizer(folder), n=samples, seed=seed)
+    tokenizer = load_tokenizer(folder)
+    copying: CopyReport = measure_copying(model.eval(), tokenizer, n=samples, seed=seed)
+    facts["spelling"] = {
+        wording: measure_spelling(
+            model,
+            tokenizer,
+            invented_examples(min(96, samples), seed=seed, held_out=wording == "held-out wording"),
+        ).facts()
+        for wording in ("known wording", "held-out wording")
+    }
     facts["copying"] = {name: rates.facts() for name, rates in copying.items()}
     if runs:
         reports = asyncio.run(_runs(folder, runs=runs, seed=seed, data_dir=data_dir))
@@ -93,7 +103,9 @@ def measure_model(
     write_card(folder, facts)
     console = Console()
     if as_json:
-        console.print_json(data={key: facts[key] for key in ("copying", "runs", "measured") if key in facts})
+        console.print_json(
+            data={key: facts[key] for key in ("spelling", "copying", "runs", "measured") if key in facts}
+        )
     else:
         console.print((folder / "README.md").read_text(encoding="utf-8"), markup=False, highlight=False)
 

@@ -6,14 +6,19 @@ import asyncio
 import json
 import re
 import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from engine import Budget, EngineError, Grammar, InvalidParamsError, SamplingParams
+from engine import Budget, Completion, EngineError, Grammar, InvalidParamsError, SamplingParams
 from engine.conformance.base import released, stream_all
 from engine.local import LocalEngine
 from engine.local.grammar import Grammars
-from tests.engine.tiny_models import build_tokenizer
+from tests.engine.tiny_models import Family, build_tokenizer
+
+TinyModel = Callable[[Family], Path]
 
 PROMPT = "The height of K2 is"
 LIST = Grammar("lark", 'start: "[" ITEM (", " ITEM)* "]"\nITEM: "K2" | "Mont Blanc" | /[0-9]{1,3}/')
@@ -21,24 +26,25 @@ SENTENCE = "(yes|no), [0-9]{2} (metres|東京é)"
 
 
 @pytest.fixture
-async def engine(tiny_model):
+async def engine(tiny_model: TinyModel) -> AsyncIterator[LocalEngine]:
     pytest.importorskip("llguidance")
     async with await LocalEngine.load(tiny_model("llama"), threads=1) as engine:
         yield engine
         assert engine.open_contexts() == 0
 
 
-def params(grammar, **changes) -> SamplingParams:
-    return SamplingParams(**{"temperature": 1.0, "max_tokens": 60, "seed": 3, "grammar": grammar, **changes})
+def params(grammar: Grammar | str | dict[str, Any] | None, **changes: Any) -> SamplingParams:
+    given: dict[str, Any] = {"temperature": 1.0, "max_tokens": 60, "seed": 3, "grammar": grammar}
+    return SamplingParams(**(given | changes))
 
 
-async def texts(engine, given: SamplingParams) -> list[str]:
+async def texts(engine: LocalEngine, given: SamplingParams) -> list[str]:
     async with await engine.prefill(PROMPT) as context:
         return [completion.text for completion in released(await engine.generate(context, given))]
 
 
 @pytest.mark.parametrize("family", ["llama", "qwen3", "gpt2"])
-async def test_every_kind_binds_every_branch(tiny_model, family):
+async def test_every_kind_binds_every_branch(tiny_model: TinyModel, family: Family) -> None:
     pytest.importorskip("llguidance")
     async with await LocalEngine.load(tiny_model(family), threads=1) as engine:
         assert "grammar" in engine.capabilities and "llguidance" in engine.info.details["grammar"]
@@ -57,12 +63,12 @@ async def test_every_kind_binds_every_branch(tiny_model, family):
                 assert re.fullmatch(rf"\[{item}(, {item})*\]", completion.text)
 
 
-async def _complete(engine, given):
+async def _complete(engine: LocalEngine, given: SamplingParams) -> list[Completion]:
     async with await engine.prefill(PROMPT) as context:
         return released(await engine.generate(context, given))
 
 
-async def test_a_completion_ends_with_its_grammar_and_goes_on_from_there(engine):
+async def test_a_completion_ends_with_its_grammar_and_goes_on_from_there(engine: LocalEngine) -> None:
     async with await engine.prefill(PROMPT) as context:
         [completion] = await engine.generate(context, params("8611 metres"))
         async with completion.context as longer:
@@ -72,17 +78,17 @@ async def test_a_completion_ends_with_its_grammar_and_goes_on_from_there(engine)
             assert more.text == ", which is high"
 
 
-async def test_max_tokens_leaves_the_beginning_of_a_match(engine):
+async def test_max_tokens_leaves_the_beginning_of_a_match(engine: LocalEngine) -> None:
     [completion] = await _complete(engine, params("x{500}", max_tokens=5))
     assert completion.finish_reason == "length" and set(completion.text) == {"x"}
 
 
-async def test_special_tokens_are_no_text(engine):
+async def test_special_tokens_are_no_text(engine: LocalEngine) -> None:
     for completion in await _complete(engine, params(r"(?s:.*)", n=4, temperature=3.0, max_tokens=120)):
         assert "<|plan|>" not in completion.text and "<|end|>" not in completion.text
 
 
-async def test_branches_do_not_depend_on_what_is_beside_them(engine):
+async def test_branches_do_not_depend_on_what_is_beside_them(engine: LocalEngine) -> None:
     four = await texts(engine, params(LIST, n=4))
     assert await texts(engine, params(LIST, n=4)) == four
     assert await texts(engine, params(LIST, n=2)) == four[:2]
@@ -94,7 +100,7 @@ async def test_branches_do_not_depend_on_what_is_beside_them(engine):
     assert [task.result() for task in tasks] == alone
 
 
-async def test_a_stream_says_what_generate_says(engine):
+async def test_a_stream_says_what_generate_says(engine: LocalEngine) -> None:
     async with await engine.prefill(PROMPT) as context:
         tokens = await stream_all(engine, context, params(SENTENCE, temperature=0.0))
     assert (
@@ -102,11 +108,12 @@ async def test_a_stream_says_what_generate_says(engine):
     )
 
 
-async def test_log_probabilities_are_the_models_own(engine):
+async def test_log_probabilities_are_the_models_own(engine: LocalEngine) -> None:
     async with await engine.prefill(PROMPT) as context:
         [completion] = released(await engine.generate(context, params("yes", logprobs=0)))
         scores = await engine.score(context, "<|end|>")
         [ended] = released(await engine.generate(context, params("", logprobs=0)))
+    assert completion.logprobs and completion.token_ids and ended.logprobs
     assert len(completion.logprobs) == len(completion.token_ids)
     assert ended.text == "" and ended.logprobs[0] == pytest.approx(scores[0], abs=1e-4)
 
@@ -121,7 +128,7 @@ async def test_log_probabilities_are_the_models_own(engine):
         {"type": {1, 2}},
     ],
 )
-async def test_an_invalid_grammar_is_refused_and_costs_nothing(engine, grammar):
+async def test_an_invalid_grammar_is_refused_and_costs_nothing(engine: LocalEngine, grammar: Any) -> None:
     scope = Budget()
     async with await engine.prefill(PROMPT) as context:
         for _ in range(2):
@@ -133,12 +140,12 @@ async def test_an_invalid_grammar_is_refused_and_costs_nothing(engine, grammar):
     assert await texts(engine, params("yes")) == ["yes"]
 
 
-def test_ignore_eos_and_grammar_exclude_each_other():
+def test_ignore_eos_and_grammar_exclude_each_other() -> None:
     with pytest.raises(InvalidParamsError, match="ignore_eos"):
         SamplingParams(grammar="a", ignore_eos=True)
 
 
-async def test_a_cancelled_stream_leaves_the_grammar_as_it_was(engine):
+async def test_a_cancelled_stream_leaves_the_grammar_as_it_was(engine: LocalEngine) -> None:
     async with await engine.prefill(PROMPT) as context:
         stream = engine.stream(context, params("(abc){1,300}", max_tokens=200))
         assert (await anext(stream)).text
@@ -146,7 +153,9 @@ async def test_a_cancelled_stream_leaves_the_grammar_as_it_was(engine):
     assert await texts(engine, params("(abc){1,300}", max_tokens=1)) != [""]
 
 
-async def test_without_llguidance_the_capability_is_not_declared(tiny_model, monkeypatch):
+async def test_without_llguidance_the_capability_is_not_declared(
+    tiny_model: TinyModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "llguidance", None)
     async with await LocalEngine.load(tiny_model("llama"), threads=1) as engine:
         assert "grammar" not in engine.capabilities
@@ -154,7 +163,7 @@ async def test_without_llguidance_the_capability_is_not_declared(tiny_model, mon
         assert len(await texts(engine, params(None))) == 1
 
 
-def test_a_tokenizer_without_an_end_has_no_grammars():
+def test_a_tokenizer_without_an_end_has_no_grammars() -> None:
     pytest.importorskip("llguidance")
     with pytest.raises(EngineError, match="end-of-sequence"):
         Grammars(build_tokenizer(), vocabulary=384, end_ids=())

@@ -31,7 +31,7 @@ class Judge:
         from llguidance import LLMatcher
         from llguidance.hf import from_tokenizer
 
-        self._tokenizer = build_tokenizer()
+        self._tokenizer: Any = build_tokenizer()
         self._tokens = from_tokenizer(self._tokenizer)
         self._matcher: Any = LLMatcher
 
