@@ -22,7 +22,9 @@ def why_again(graph: TaskGraph, outcome: RunOutcome, gave_up: Sequence[PlanningE
     elif not answers and not gave_up:
         parts.append("the plan ended without answer(...)")
     else:
-        parts += [_fate(graph, id) for id in answers if graph.state(id) != "failed"][:_SHOWN]
+        latest = max((graph.nodes[id].round for id in answers), default=0)
+        fates = [id for id in answers if graph.nodes[id].round == latest and graph.state(id) != "failed"]
+        parts += [_fate(graph, id, why=not failures) for id in fates[:_SHOWN]]
     if outcome.stopped is not None:
         parts.append(outcome.reason)
     return "; ".join(parts)
@@ -44,8 +46,8 @@ def partial_answer(graph: TaskGraph, outcome: RunOutcome) -> str:
     return "\n".join(f"{statement} -> {result}" for statement, result in known_results(graph))
 
 
-def _fate(graph: TaskGraph, id: str) -> str:
-    reason = graph.error(id)
+def _fate(graph: TaskGraph, id: str, *, why: bool) -> str:
+    reason = graph.error(id) if why else None
     return f"{_statement(graph, id)} was {graph.state(id)}" + (f" ({reason})" if reason else "")
 
 

@@ -112,7 +112,8 @@ def _making(training: Mapping[str, Any]) -> str:
                 f"**Tokenizer.** Byte-level BPE of {recipe['vocab_size']} tokens, trained on",
                 f"{recipe['tokenizer_examples']:,} of these examples. Words, single digits and runs of punctuation are",
                 "split before merging, and a space never sticks to a word, so a name has the same tokens in the",
-                "question and inside a quoted string.",
+                "question and inside a quoted string. A held-out name that descriptions of tools had made one token is spelled",
+                "with smaller ones (in the shipped model this was done after the training run, for `France`).",
             ),
             _paragraph(
                 f"**Model.** {shape['layers']} layers of width {shape['hidden']}, {shape['heads']} query and",

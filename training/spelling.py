@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 from transformers import PreTrainedTokenizerFast, Qwen3ForCausalLM
@@ -39,6 +40,7 @@ def measure_spelling(
     examples: Sequence[Example],
     *,
     batch_size: int = 32,
+    max_tokens: int = 400,
 ) -> Spelling:
     """Write a plan for each example by greedy decoding, and look up its names and tools in the prompt.
 
@@ -48,7 +50,7 @@ def measure_spelling(
     parsed = names = names_found = tools = tools_found = 0
     for start in range(0, len(examples), batch_size):
         part = examples[start : start + batch_size]
-        for example, plan in zip(part, _write(model, tokenizer, part), strict=True):
+        for example, plan in zip(part, _write(model, tokenizer, part, max_tokens), strict=True):
             try:
                 tree = ast.parse(plan)
             except SyntaxError:
@@ -77,15 +79,16 @@ def measure_spelling(
 
 
 def _write(
-    model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerFast, examples: Sequence[Example]
+    model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerFast, examples: Sequence[Example], limit: int
 ) -> Iterator[str]:
     prompts = [tokenizer.encode(example.prompt, add_special_tokens=False) for example in examples]
     pad, width = token_id(tokenizer, PAD), max(map(len, prompts))
     ids = torch.tensor([[pad] * (width - len(prompt)) + prompt for prompt in prompts])
     with torch.inference_mode():
-        # transformers types `generate` as a method of an untyped mixin.
-        written: torch.Tensor = model.generate(  # pyright: ignore[reportAssignmentType]
-            input_ids=ids, attention_mask=(ids != pad).long(), max_new_tokens=400, do_sample=False
+        # The protocol that transformers asks of `self` here does not fit its own classes.
+        generate: Any = model.generate  # pyright: ignore[reportAttributeAccessIssue]
+        written: torch.Tensor = generate(
+            input_ids=ids, attention_mask=(ids != pad).long(), max_new_tokens=limit, do_sample=False
         )
     for row in written[:, width:].tolist():
         yield str(tokenizer.decode(row, skip_special_tokens=False)).split(STOP)[0]

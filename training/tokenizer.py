@@ -7,13 +7,15 @@ from each other before any merge, and a space never sticks to the word behind it
 
 from __future__ import annotations
 
+import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
+from evals.planning_set.world import load_atlas
 from planner.compact import PLAN, QUESTION, STOP, TOOLS
 from training.data import draw_example
 
@@ -43,7 +45,29 @@ def train_tokenizer(
         show_progress=False,
     )
     tokenizer.train_from_iterator(_texts(examples, seed), trainer=trainer)
-    return wrap(tokenizer)
+    return wrap(without_merges(tokenizer, unwritten_names(tokenizer)))
+
+
+def unwritten_names(tokenizer: Tokenizer) -> list[str]:
+    """Held-out names that are one token.
+
+    Such a name came from descriptions of tools ("France" as an example), which plans never write: its embedding is only ever
+    pushed away as an output, and the model could not copy the name from a question.
+    """
+    names = [thing.name for thing in load_atlas("heldout").things]
+    return [name for name in names if len(tokenizer.encode(name, add_special_tokens=False).ids) == 1]
+
+
+def without_merges(tokenizer: Tokenizer, tokens: Sequence[str]) -> Tokenizer:
+    """The tokenizer without the merges that make `tokens`, which it then spells with smaller ones. All ids stay.
+
+    A token that other merges build on is kept.
+    """
+    state = json.loads(tokenizer.to_str())
+    merges: list[list[str]] = state["model"]["merges"]
+    parts = {part for merge in merges for part in merge}
+    state["model"]["merges"] = [m for m in merges if "".join(m) not in tokens or "".join(m) in parts]
+    return Tokenizer.from_str(json.dumps(state))
 
 
 def wrap(tokenizer: Tokenizer) -> PreTrainedTokenizerFast:

@@ -36,7 +36,7 @@ class Grammars:
                 message says which.
         """
         if find_spec("llguidance") is None:
-            raise EngineError("llguidance is not installed; the extra `grammar` brings it")
+            raise EngineError("llguidance is not installed; `pip install llguidance` brings it")
         if not end_ids:
             raise EngineError(
                 "the model has no end-of-sequence token, which a grammar needs to end a completion"

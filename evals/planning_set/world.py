@@ -95,10 +95,10 @@ class Atlas:
     """The world of the built-in atlas, or the part of it that a split may see."""
 
     def __init__(self, things: Iterable[Thing], everything: Mapping[str, Thing]) -> None:
-        self._things = [*things]
+        self.things = [*things]
         self._everything = everything
         self._by_kind: dict[tuple[str, str], list[Thing]] = {}
-        for thing in self._things:
+        for thing in self.things:
             for noun in thing.facts:
                 self._by_kind.setdefault((noun, thing.kind), []).append(thing)
 
@@ -140,7 +140,7 @@ class Atlas:
 
     def having(self, rng: random.Random, attributes: Sequence[str], count: int) -> list[Thing]:
         return _sample(
-            rng, [thing for thing in self._things if all(a in thing.facts for a in attributes)], count
+            rng, [thing for thing in self.things if all(a in thing.facts for a in attributes)], count
         )
 
     def _attribute(self, rng: random.Random, attributes: Sequence[Attribute]) -> tuple[Attribute, str]:

@@ -14,6 +14,7 @@ from planner.compact import STOP, compact_prompt
 from training.export import ExportError, check, export
 from training.measure import Miss, invented_examples, measure
 from training.model import Shape
+from training.spelling import measure_spelling
 from training.toolbox import builtin_toolbox
 from training.train import Progress, Recipe, Trainer, rate
 
@@ -126,3 +127,12 @@ def test_measuring_an_untrained_model_finds_nothing_copied(tmp_path: Path) -> No
     assert (rates.n, rates.plans, rates.names) == (6, 0.0, 0.0)
     assert len(misses) == 6
     assert misses[0].reference == examples[0].plan
+
+
+def test_spelling_counts_only_plans_that_parse(tmp_path: Path) -> None:
+    trainer = Trainer(replace(TINY, steps=1), tmp_path)
+    examples = invented_examples(3, seed=0, held_out=False)
+    spelling = measure_spelling(trainer.model.eval(), trainer.tokenizer, examples, max_tokens=8)
+    assert spelling.plans == 3
+    assert spelling.parsed <= 3
+    assert 0.0 <= spelling.names_exact <= 1.0
