@@ -9,7 +9,7 @@ from planner import PlannerFinished, PlannerRejected
 
 
 async def solve_with_agent(engine: Engine, sample: Sample, options: Options, *, seed: int) -> Output:
-    """One `Agent.run` with the built-in tools. `detail` says whether the first plan was valid, and how many statements were refused.
+    """One `Agent.run` with the built-in tools. `detail` says whether the first plan was valid, and what it refused.
 
     A model that writes no valid plan gave a wrong answer; only what is not the model's doing is an error.
     """

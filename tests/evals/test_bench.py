@@ -33,7 +33,9 @@ from orchestrator.testing import ScriptedEngine
 PLANS = {sample.question: sample.plan for sample in generate("heldout", 12, seed=0)}
 
 
-def planning_engine(*, wrong: frozenset[int] = frozenset(), babble: frozenset[int] = frozenset()) -> ScriptedEngine:
+def planning_engine(
+    *, wrong: frozenset[int] = frozenset(), babble: frozenset[int] = frozenset()
+) -> ScriptedEngine:
     """Writes the reference plan of the question in the prompt; some plans answer wrongly, some are no plans."""
 
     def respond(prompt: str) -> str:
@@ -52,7 +54,10 @@ async def test_reference_plans_reach_the_true_answers_through_the_whole_house() 
     report = await run_task(get_task("planning"), engine, Options(limit=12), at_once=4)
     assert (report.samples, report.errors) == (12, 0)
     assert report.accuracy is not None and report.accuracy.mean == 1.0
-    assert {name: figure.mean for name, figure in report.metrics.items()} == {"valid at once": 1.0, "valid plan": 1.0}
+    assert {name: figure.mean for name, figure in report.metrics.items()} == {
+        "valid at once": 1.0,
+        "valid plan": 1.0,
+    }
     assert engine.open_contexts() == 0
 
 
