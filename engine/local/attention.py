@@ -8,6 +8,7 @@ so unmodified module trees run on it; the lean decoder calls the same `Step.atte
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -292,13 +293,16 @@ _Partial = tuple[torch.Tensor, torch.Tensor]
 
 def _group(rows: Sequence[Row]) -> tuple[list[_Group], int]:
     """Which rows see which view; and how many partial results a row has at most. Rows that share views should be neighbours."""
-    seen: dict[View, list[int]] = {}
+    # A join may hold one view several times (two branches that begin alike); each time is a group of its own.
+    seen: dict[tuple[View, int], list[int]] = {}
     for place, row in enumerate(rows):
+        times: Counter[View] = Counter()
         for view in row.views:
-            seen.setdefault(view, []).append(place)
+            seen.setdefault((view, times[view]), []).append(place)
+            times[view] += 1
     depth = [0] * len(rows)
     groups: list[_Group] = []
-    for view, places in seen.items():
+    for (view, _), places in seen.items():
         level = max(depth[place] for place in places)
         for place in places:
             depth[place] = level + 1

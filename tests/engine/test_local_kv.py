@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from engine import EngineError, SamplingParams
@@ -370,6 +370,7 @@ def shared(architecture):
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@example(program=[("generate", 0, 1, 1), ("generate", 0, 1, 3), ("join", 0, 2, 2, "kv")])
 @given(program=st.lists(STEP, min_size=3, max_size=12))
 def test_any_program_keeps_the_books_and_gives_what_no_sharing_gives(shared, program):
     runner, engine, model = shared
