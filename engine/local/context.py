@@ -9,31 +9,18 @@ from engine.types import Usage
 
 if TYPE_CHECKING:
     from engine.local.engine import LocalEngine
-    from engine.local.kv import Pins, Tip
+    from engine.local.kv import Segment
 
 
 class LocalContext(Context):
-    """Token ids, and a pinned end in the prefix tree that has the KV of the first `covered` of them.
-
-    The KV of an idle context may be given up when memory runs out, and is computed again from the ids when it is needed; that of
-    a KV join cannot be, and stays.
-    """
+    """Token ids, and the KV of a beginning of them: usually of all but the last, which the next step reads."""
 
     def __init__(
-        self,
-        engine: LocalEngine,
-        ids: tuple[int, ...],
-        tip: Tip,
-        covered: int,
-        pins: Pins,
-        critical: int,
-        usage: Usage,
+        self, engine: LocalEngine, ids: tuple[int, ...], segment: Segment | None, critical: int, usage: Usage
     ) -> None:
         self.engine = engine
         self.ids = ids
-        self.tip = tip
-        self.covered = covered
-        self.pins = pins
+        self.segment = segment
         self._critical = critical
         self._usage = usage
         self._released = False
@@ -69,6 +56,7 @@ class LocalContext(Context):
     def release(self) -> None:
         if not self._released:
             self._released = True
+            self.segment = None
             self.engine._closed_context(self)
 
     def __repr__(self) -> str:
