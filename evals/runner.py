@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 from engine import Engine
@@ -59,7 +60,7 @@ async def run_task(
     total, done = len(work) + len(finished), len(finished)
     slots = asyncio.Semaphore(at_once)
 
-    async def one(sample: Sample, epoch: int, keep: Callable[[Row], None]) -> None:
+    async def one(sample: Sample, epoch: int) -> None:
         async with slots:
             keep(await _solve(task, engine, sample, epoch, options))
 
@@ -72,14 +73,10 @@ async def run_task(
         if progress is not None:
             progress(row, done, total)
 
-    writer = LogWriter(log, None if resume else header) if log is not None else None
-    try:
+    with nullcontext() if log is None else LogWriter(log, None if resume else header) as writer:
         async with asyncio.TaskGroup() as group:
             for sample, epoch in work:
-                group.create_task(one(sample, epoch, keep))
-    finally:
-        if writer is not None:
-            writer.__exit__(None, None, None)
+                group.create_task(one(sample, epoch))
     return report_on(header, rows, log=str(log) if log is not None else None)
 
 
@@ -89,9 +86,8 @@ async def _solve(task: Task, engine: Engine, sample: Sample, epoch: int, options
     try:
         output = await task.solve(engine, sample, options, seed=int.from_bytes(digest, "big") >> 1)
         score = await task.score(sample, output)
-    except (
-        Exception
-    ) as error:  # one sample's failure must not cost the others their results; the row says what happened
+    except Exception as error:
+        # One sample's failure must not cost the others their results; the row says what happened.
         return row.model_copy(update={"error": f"{type(error).__name__}: {error}"})
     return row.model_copy(update={"output": output, "score": score})
 

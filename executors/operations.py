@@ -12,7 +12,7 @@ from executors.nodes import Scalar, Think
 from executors.registry import ToolRegistry
 from executors.tools import Effect, OnAbandoned, OnRetry, ToolContext
 from executors.values import short_form
-from reasoning.core import Run, Solution, get_method
+from reasoning import Run, Solution, derived_seed, get_method
 
 
 class ApprovalError(BraidError):
@@ -124,8 +124,7 @@ async def think(around: Surroundings, entry: Entry, op: Think) -> Solution:
     name = op.method or ("self_consistency" if "n" in options else "direct")
     solve = get_method(name)
     question, known = entry.args
-    run = Run(engine=around.engine, budget=around.budget)
-    run.seed = Run(engine=around.engine, seed=around.seed).seed_for(*entry.order)
+    run = Run(engine=around.engine, budget=around.budget, seed=derived_seed(around.seed, *entry.order))
     prompt = think_prompt(around.engine, around.root, short_form(question), known)
     async with await around.engine.prefill(prompt, budget=around.budget) as problem:
         return await solve(run, problem, **options)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
@@ -29,6 +28,7 @@ from planner.reader import Accepted, PlanReader
 from planner.render import render_plan
 from planner.replanner import earlier_statements, finished_statements, is_anonymous
 from planner.task import PlanTask
+from reasoning import derived_seed
 
 Style = Literal["compact", "chat", "text"]
 """`compact` is the embedded model's prompt, `chat` a list of messages, `text` the same messages as plain text."""
@@ -211,10 +211,8 @@ class LLMPlanner:
         task, attempt = state.task, len(state.errors)
         # The embedded model reads no feedback: in a later round, too, only chance keeps it from repeating itself.
         again = attempt > 0 or (task.round > 0 and self.style == "compact")
-        seed = None
-        if "seed" in self.engine.capabilities:
-            digest = hashlib.blake2b(repr((task.seed, task.round, attempt)).encode(), digest_size=4).digest()
-            seed = int.from_bytes(digest, "big") >> 1
+        seeded = "seed" in self.engine.capabilities
+        seed = derived_seed(task.seed, task.round, attempt) if seeded else None
         grammar: Grammar | None = None
         if self.grammar and self.style == "compact" and "grammar" in self.engine.capabilities:
             grammar = plan_grammar(task.tools, names_from=task.question, plan_so_far=state.plan_so_far)

@@ -18,6 +18,12 @@ class UnknownMethodError(BraidError, ValueError):
     """No reasoning method of that name is registered."""
 
 
+def derived_seed(seed: int, *index: int) -> int:
+    """A seed (31 bits) that depends on `seed` and a place alone, so that the order of completion never changes a result."""
+    digest = hashlib.blake2b(repr((seed, *index)).encode(), digest_size=4).digest()
+    return int.from_bytes(digest, "big") >> 1
+
+
 class Verifier(Protocol):
     """Scores candidate answers, higher is better. Handed in from above: reasoning imports no executor."""
 
@@ -62,8 +68,7 @@ class Run:
 
     def seed_for(self, *index: int) -> int:
         """A seed for one branch that depends on the run's seed and the branch's place only (31 bits)."""
-        digest = hashlib.blake2b(repr((self.seed, *index)).encode(), digest_size=4).digest()
-        return int.from_bytes(digest, "big") >> 1
+        return derived_seed(self.seed, *index)
 
     def rng(self, *index: int) -> random.Random:
         return random.Random(self.seed_for(*index))
