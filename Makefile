@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 # Drawn by `python examples/transcript.py --questions --seed 0`: the third.
 QUESTION ?= In a world where Hispaniola dips 55%, Sumatra was dropped by 83% in number of inhabitants, while Easter Island's population was to dwindle by 45 per cent, which among them can then call itself the most populous?
 
-.PHONY: help setup demo test test-long lint format bench train-mini clean
+.PHONY: help setup demo test test-long lint format bench bench-engine train-mini clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -38,6 +38,11 @@ lint: $(READY) ## ruff, import floors, pyright
 format: $(READY) ## rewrite the code the way ruff likes it
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+bench-engine: $(READY) ## the local engine against transformers, and a plan on shared KV
+	$(BIN)/python benchmarks/local_engine.py
+	$(BIN)/python benchmarks/local_engine.py --size 298M --repeats 2 fanout chain
+	$(BIN)/python benchmarks/graph_kv.py
 
 bench: $(READY) ## every speed claim, as scripts that print both sides and the ratio
 	$(BIN)/python benchmarks/dispatch.py

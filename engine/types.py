@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict
 
@@ -37,6 +37,7 @@ Capability = Literal[
     "grammar",
     "hidden_states",
     "native_n",
+    "penalties",
     "seed",
 ]
 
@@ -81,6 +82,9 @@ class SamplingParams:
     alternatives (`logprobs=0`: the sampled token only). `grammar` is a regular expression, a JSON schema or a
     `Grammar` that the whole completion must match (capability `grammar`); one that reaches `max_tokens` or a stop string is
     the beginning of a match. `stop` strings end the completion and are not part of it.
+    `repetition_penalty` divides what speaks for tokens that were read or written; `presence_penalty` and
+    `frequency_penalty` are subtracted for tokens that were written, once and per occurrence; `logit_bias` is added
+    (capability `penalties`).
     """
 
     n: int = 1
@@ -95,6 +99,10 @@ class SamplingParams:
     seed: int | None = None
     logprobs: int | None = None
     grammar: Grammar | str | dict[str, object] | None = None
+    repetition_penalty: float = 1.0
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    logit_bias: Mapping[int, float] = field(default_factory=lambda: dict[int, float](), hash=False)
 
     def __post_init__(self) -> None:
         def check(ok: bool, what: str) -> None:
@@ -121,6 +129,24 @@ class SamplingParams:
         check(
             self.grammar is None or not self.ignore_eos,
             "ignore_eos and grammar exclude each other: a completion ends where its grammar ends",
+        )
+        check(self.repetition_penalty > 0, f"repetition_penalty must be > 0, got {self.repetition_penalty!r}")
+        for name in ("presence_penalty", "frequency_penalty"):
+            value: float = getattr(self, name)
+            check(-2 <= value <= 2, f"{name} must lie in -2..2, got {value!r}")
+        check(
+            all(
+                isinstance(token, int) and token >= 0 and -100 <= bias <= 100
+                for token, bias in self.logit_bias.items()
+            ),
+            f"logit_bias must map token ids to values in -100..100, got {self.logit_bias!r}",
+        )
+
+    @property
+    def penalized(self) -> bool:
+        """Whether any penalty or bias is asked for."""
+        return bool(
+            self.repetition_penalty != 1 or self.presence_penalty or self.frequency_penalty or self.logit_bias
         )
 
 

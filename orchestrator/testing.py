@@ -219,6 +219,8 @@ class ScriptedEngine(Engine):
     ) -> AsyncGenerator[Token]:
         if params.grammar is not None:
             self.require("grammar")
+        if params.penalized:
+            self.require("penalties")
         if params.logprobs is not None:
             self.require("logprobs")
         if params.stop_token_ids:

@@ -232,6 +232,9 @@ class CoreConformance(ConformanceBase):
                 await self._raises(CapabilityError, engine.generate(context, self.greedy(logprobs=1)))
             if "grammar" in missing:
                 await self._raises(CapabilityError, engine.generate(context, self.greedy(grammar="yes|no")))
+            if "penalties" in missing:
+                given = self.greedy(presence_penalty=1.0)
+                await self._raises(CapabilityError, engine.generate(context, given))
             if "token_ids" in missing:
                 await self._raises(CapabilityError, engine.prefill([1, 2, 3]))
 

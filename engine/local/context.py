@@ -9,18 +9,31 @@ from engine.types import Usage
 
 if TYPE_CHECKING:
     from engine.local.engine import LocalEngine
-    from engine.local.kv import Segment
+    from engine.local.kv import Pins, Tip
 
 
 class LocalContext(Context):
-    """Token ids, and the KV of a beginning of them: usually of all but the last, which the next step reads."""
+    """Token ids, and a pinned end in the prefix tree that has the KV of the first `covered` of them.
+
+    The KV of an idle context may be given up when memory runs out, and is computed again from the ids when it is needed; that of
+    a KV join cannot be, and stays.
+    """
 
     def __init__(
-        self, engine: LocalEngine, ids: tuple[int, ...], segment: Segment | None, critical: int, usage: Usage
+        self,
+        engine: LocalEngine,
+        ids: tuple[int, ...],
+        tip: Tip,
+        covered: int,
+        pins: Pins,
+        critical: int,
+        usage: Usage,
     ) -> None:
         self.engine = engine
         self.ids = ids
-        self.segment = segment
+        self.tip = tip
+        self.covered = covered
+        self.pins = pins
         self._critical = critical
         self._usage = usage
         self._released = False
@@ -56,7 +69,6 @@ class LocalContext(Context):
     def release(self) -> None:
         if not self._released:
             self._released = True
-            self.segment = None
             self.engine._closed_context(self)
 
     def __repr__(self) -> str:

@@ -3,45 +3,63 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from pathlib import Path
 from typing import Literal
+
+import torch
 
 from engine.base import Context, Engine
 from engine.budget import Budget, ambient_budget
 from engine.errors import ContextLengthError, ContextReleasedError, EngineError, InvalidParamsError
+from engine.local.branch import Branch
 from engine.local.context import LocalContext
+from engine.local.contexts import OpenContexts
 from engine.local.grammar import TokenMasks
-from engine.local.jobs import Branch, Progress, generate_job, read_prompt_job, score_job
-from engine.local.kv import PrefixCache, Segment, cut_segment
+from engine.local.joining import Positions, joined_views
+from engine.local.kv import Pins, Pool, Tip
 from engine.local.locate import locate_model
 from engine.local.model import Dtype, Model
+from engine.local.scheduler import Scheduler, Stats
+from engine.local.sequence import Generate, Read, Score
 from engine.local.worker import Worker
-from engine.machine import processors
+from engine.machine import memory, processors
+from engine.priority import ambient_priority
 from engine.prompts import read_prompt
 from engine.types import Capability, Completion, EngineInfo, Grammar, Prompt, SamplingParams, Token, Usage
 
 _CAPABILITIES: frozenset[Capability] = frozenset(
-    {"token_ids", "logprobs", "prompt_logprobs", "cut", "text_join", "native_n", "seed"}
+    {
+        "token_ids",
+        "logprobs",
+        "prompt_logprobs",
+        "cut",
+        "text_join",
+        "kv_join",
+        "native_n",
+        "penalties",
+        "seed",
+    }
 )
 
 
 class LocalEngine(Engine):
-    """Any Hugging Face causal LM with a plain key-value cache, on the CPU of this machine. Make one with `load`.
+    """Any Hugging Face causal LM that takes its attention from transformers' interface, in this process. Make one with `load`.
 
-    Concurrent calls take turns, one decoding step each; the `n` branches of a call run as one batch. KV is shared
-    between contexts that begin alike, and kept for a while after the last of them is released.
+    All calls run as one continuous batch. KV is shared between whatever begins alike, also while it is still being computed, and
+    kept for a while after the last context is released. Requests take their urgency from `engine.priority`.
     A prompt given as messages goes through the tokenizer's chat template (capability `chat`), or, where there is none,
     through `engine.prompts.plain_chat`. Special tokens that occur in text are read as special tokens.
     """
 
-    def __init__(self, model: Model, *, name: str, threads: int, cache_bytes: int) -> None:
+    def __init__(
+        self, model: Model, *, name: str, threads: int, cache_bytes: int, memory_bytes: int, chunk_tokens: int
+    ) -> None:
         self._model = model
-        self._prefixes = PrefixCache(cache_bytes)
-        self._worker = Worker(threads)
-        self._lock = threading.Lock()
-        self._open = 0
+        self._pool = Pool(model.geometry, limit=memory_bytes, keep=cache_bytes)
+        self._contexts = OpenContexts(self._pool)
+        self._scheduler = Scheduler(model, self._pool, self._contexts.spill, chunk=chunk_tokens)
+        self._worker = Worker(self._scheduler, self._pool, threads)
         self._closed = False
         further: set[Capability] = set()
         if model.codec.has_template:
@@ -51,8 +69,10 @@ class LocalEngine(Engine):
         details = {
             "threads": str(threads),
             "dtype": model.dtype,
-            "device": "cpu",
+            "device": model.device.type,
             "parameters": str(model.parameters),
+            "path": model.path,
+            "kv_limit_bytes": str(memory_bytes),
             "grammar": model.grammars.version if model.grammars else f"none: {model.no_grammars}",
         }
         if model.prompt_style is not None:
@@ -72,7 +92,11 @@ class LocalEngine(Engine):
         *,
         threads: int | None = None,
         dtype: Dtype = "auto",
+        device: str = "cpu",
         cache_bytes: int = 256 * 2**20,
+        memory_bytes: int | None = None,
+        chunk_tokens: int = 1024,
+        fast: bool = True,
     ) -> LocalEngine:
         """Load a model from a folder, by the name of one of Braid's own models, or from the hub's cache.
 
@@ -80,18 +104,31 @@ class LocalEngine(Engine):
             threads: CPU threads for the model; None takes what affinity and container quota allow.
             dtype: precision of weights and KV; sampling is always float32. `auto` is float32 for small models,
                 bfloat16 for those with more than 500 MiB of weights.
+            device: where the model runs, as torch names it.
             cache_bytes: KV kept for reuse beyond what live contexts hold.
+            memory_bytes: limit of all KV; None takes half of the memory that is free.
+            chunk_tokens: tokens of prompts read in one step at most; fewer while others wait for their next token.
+            fast: False runs transformers' own modules throughout, without packed weights and the lean path.
 
         Raises `EngineURIError` when there is no such model, `EngineError` when it cannot be run.
         """
         if threads is not None and threads < 1:
             raise InvalidParamsError(f"threads must be at least 1, got {threads!r}")
-        if dtype not in ("auto", "float32", "bfloat16"):
-            raise InvalidParamsError(f"dtype must be 'auto', 'float32' or 'bfloat16', got {dtype!r}")
+        if dtype not in ("auto", "float32", "bfloat16", "float16"):
+            raise InvalidParamsError(
+                f"dtype must be 'auto', 'float32', 'bfloat16' or 'float16', got {dtype!r}"
+            )
+        if chunk_tokens < 1:
+            raise InvalidParamsError(f"chunk_tokens must be at least 1, got {chunk_tokens!r}")
         folder = await asyncio.to_thread(locate_model, name_or_path)
-        model = await asyncio.to_thread(Model.load, folder, dtype=dtype)
+        model = await asyncio.to_thread(Model.load, folder, dtype=dtype, device=device, fast=fast)
         return cls(
-            model, name=str(name_or_path), threads=threads or processors().usable, cache_bytes=cache_bytes
+            model,
+            name=str(name_or_path),
+            threads=threads or processors().usable,
+            cache_bytes=cache_bytes,
+            memory_bytes=_default_memory(model.device) if memory_bytes is None else memory_bytes,
+            chunk_tokens=chunk_tokens,
         )
 
     @property
@@ -109,12 +146,20 @@ class LocalEngine(Engine):
         return await self._read(own.ids + self._model.codec.encode(text), own, budget)
 
     async def cut(self, context: Context, length: int, *, budget: Budget | None = None) -> LocalContext:
-        """The first `length` tokens of `context`; costs nothing."""
+        """The first `length` tokens of `context`; costs nothing.
+
+        Cut in the middle of a KV join, what is left is a join of what is left of the parts.
+        """
         own = self._own(context)
         if not 1 <= length <= len(own.ids):
             raise InvalidParamsError(f"cut length must lie in 1..{len(own.ids)} tokens, got {length!r}")
-        segment = cut_segment(own.segment, length)
-        return LocalContext(self, own.ids[:length], segment, own.critical_path_tokens, Usage())
+        with self._pool.lock:
+            # The last token is left to whoever goes on, as everywhere; in the middle of a join that is where it counts.
+            covered = min(own.covered, length - 1)
+            tip = self._pool.back(own.tip, own.covered - covered)
+            pins = tip.pins()
+            self._pool.pin(pins)
+        return LocalContext(self, own.ids[:length], tip, covered, pins, own.critical_path_tokens, Usage())
 
     async def join(
         self,
@@ -124,19 +169,88 @@ class LocalEngine(Engine):
         how: Literal["text", "kv"] = "text",
         separator: str = "",
         budget: Budget | None = None,
+        positions: Positions = "longest",
+        temperature: float = 1.0,
+        scale: float = 1.0,
     ) -> LocalContext:
-        """`context`, then what each of `parts` added to it, with `separator` between them; read again as one text."""
-        self.require("kv_join" if how == "kv" else "text_join")
+        """`context`, then what each of `parts` added to it, with `separator` between them.
+
+        As text it is read again. As KV nothing is: what follows sees every part, and the parts do not see one another. The last
+        token of the last part is read after the join.
+
+        Args:
+            positions: where the join goes on. `longest` after the longest part (Multiverse, ParaThinker); `sequence` as if the
+                parts had been written one after the other (Hogwild), for models with rotary positions. KV joins only.
+            temperature: of attention to the parts, and
+            scale: factor of how much they get together (adaptive parallel encoding). KV joins only.
+        """
         own = self._own(context)
         between = self._model.codec.encode(separator) if separator else ()
         ids = own.ids
+        wanted: list[tuple[LocalContext, tuple[int, ...]]] = []
         for place, part in enumerate(parts):
-            part_ids = self._own(part).ids
-            if part_ids[: len(own.ids)] != own.ids:
+            mine = self._own(part)
+            if mine.ids[: len(own.ids)] != own.ids:
                 raise InvalidParamsError(f"part {place} does not descend from the context that is joined")
-            ids += (between if place else ()) + part_ids[len(own.ids) :]
+            ids += (between if place else ()) + mine.ids[len(own.ids) :]
+            whole = mine.ids + (between if place < len(parts) - 1 else ())
+            if len(whole) > len(own.ids):
+                wanted.append((mine, whole))
         critical = max((part.critical_path_tokens for part in parts), default=own.critical_path_tokens)
-        return await self._read(ids, own, budget, critical)
+        if how == "text":
+            return await self._read(ids, own, budget, critical)
+        if temperature <= 0 or scale <= 0:
+            raise InvalidParamsError(f"temperature and scale must be > 0, got {temperature!r} and {scale!r}")
+        if positions == "sequence" and self._model.rotate is None:
+            raise InvalidParamsError(f"{self._model.name} has no rotary positions that could be shifted")
+        if len(ids) - len(own.ids) < 2:
+            return await self._read(ids, own, budget, critical)
+        self._check_length(len(ids), "the join")
+        last, whole = wanted.pop()
+        reads = [*wanted, (last, whole[:-1])]
+        return await self._join_kv(own, ids, reads, budget, critical, positions, temperature, scale)
+
+    async def _join_kv(
+        self,
+        own: LocalContext,
+        ids: tuple[int, ...],
+        reads: Sequence[tuple[LocalContext, tuple[int, ...]]],
+        budget: Budget | None,
+        critical: int,
+        positions: Positions,
+        temperature: float,
+        scale: float,
+    ) -> LocalContext:
+        """Complete the parts' KV, then put their views one behind the other."""
+        scope = ambient_budget() if budget is None else budget
+        added = len(ids) - len(own.ids)
+        done: list[tuple[Tip, Pins, int]] = []
+        try:
+            with scope.reserve(tokens=added) as held:
+                works = [self._worker.submit(self._read_request(each, part, scope)) for part, each in reads]
+                try:
+                    for work in works:
+                        done.append(await work.result())
+                except BaseException:
+                    for work in works[len(done) :]:
+                        await work.drop()
+                    raise
+                held.settle(tokens=added)
+            with self._pool.lock:
+                views, position = joined_views(
+                    [tip.views() for tip, _, _ in done], len(own.ids), positions, temperature, scale
+                )
+                tip = self._pool.join(views, position)
+                pins = tip.pins()
+                self._pool.pin(pins)
+        finally:
+            for _, held_pins, _ in done:
+                self._pool.unpin(held_pins)
+        computed = sum(
+            len(part_ids) - reused for (_, part_ids), (_, _, reused) in zip(reads, done, strict=True)
+        )
+        usage = Usage(prompt_tokens=added, cached_tokens=max(0, added - computed))
+        return LocalContext(self, ids, tip, len(ids) - 1, pins, critical, usage)
 
     async def score(self, context: Context, text: str, *, budget: Budget | None = None) -> list[float]:
         """The model's log-probability of each token of `text` after `context`, at temperature 1."""
@@ -147,15 +261,24 @@ class LocalEngine(Engine):
         self._check_length(len(own.ids) + len(added), "the scored text")
         scope = ambient_budget() if budget is None else budget
         with scope.reserve(tokens=len(added), calls=1) as held:
-            job = score_job(self._model, self._prefixes, own.ids, own.segment, added, scope)
-            scores = await self._worker.submit(job).result()
+            tip, covered, pins = self._contexts.use(own)
+            request = Score(
+                own.ids + added,
+                tip,
+                covered,
+                pins,
+                scope=scope,
+                priority=ambient_priority(),
+                count=len(added),
+            )
+            scores = await self._worker.submit(request).result()
             held.settle(tokens=len(added), calls=1)
         return scores
 
     async def generate(
         self, context: Context, params: SamplingParams, *, budget: Budget | None = None
     ) -> list[Completion]:
-        """`params.n` completions, sampled as one batch that shares the KV of `context`.
+        """`params.n` completions, sampled side by side on the shared KV of `context`.
 
         `token_ids` and `logprobs` cover every sampled token, the ending one included; `text` and `context` stop before
         an end-of-sequence token or stop string. Log-probabilities are the model's own, before temperature and truncation.
@@ -165,22 +288,11 @@ class LocalEngine(Engine):
         masks = await self._masks(params)
         scope = ambient_budget() if budget is None else budget
         with scope.reserve(tokens=params.n * params.max_tokens, calls=1) as held:
-            progress = Progress()
-            job = generate_job(
-                self._model,
-                self._prefixes,
-                own.ids,
-                own.segment,
-                params,
-                scope,
-                progress,
-                lambda _: None,
-                masks,
-            )
+            request = self._generate_request(own, params, scope, masks)
             try:
-                branches = await self._worker.submit(job).result()
+                branches: list[Branch] = await self._worker.submit(request).result()
             finally:
-                held.settle(tokens=progress.generated, calls=1)
+                held.settle(tokens=request.generated, calls=1)
         return [self._completion(own, branch) for branch in branches]
 
     async def stream(
@@ -194,15 +306,12 @@ class LocalEngine(Engine):
         loop = asyncio.get_running_loop()
         steps: asyncio.Queue[list[Token] | None] = asyncio.Queue()
         with scope.reserve(tokens=params.n * params.max_tokens, calls=1) as held:
-            progress = Progress()
 
             def show(tokens: list[Token]) -> None:
                 loop.call_soon_threadsafe(steps.put_nowait, tokens)
 
-            job = generate_job(
-                self._model, self._prefixes, own.ids, own.segment, params, scope, progress, show, masks
-            )
-            work = self._worker.submit(job)
+            request = self._generate_request(own, params, scope, masks, show)
+            work = self._worker.submit(request)
             work.done.add_done_callback(lambda _: steps.put_nowait(None))
             try:
                 while (tokens := await steps.get()) is not None:
@@ -211,14 +320,34 @@ class LocalEngine(Engine):
                 work.done.result()
             finally:
                 await work.drop()
-                held.settle(tokens=progress.generated, calls=1)
+                held.settle(tokens=request.generated, calls=1)
 
     def open_contexts(self) -> int:
-        return self._open
+        return len(self._contexts)
 
     def kv_bytes(self) -> int:
-        """Bytes of KV held now, by contexts and for reuse."""
-        return self._prefixes.nbytes()
+        """Bytes of KV held now, by contexts, by running requests and for reuse."""
+        return self._pool.total
+
+    def kv_peak_bytes(self, *, reset: bool = False) -> int:
+        """Highest `kv_bytes` so far; `reset` begins anew from now."""
+        with self._pool.lock:
+            peak = self._pool.peak
+            if reset:
+                self._pool.peak = self._pool.total
+        return peak
+
+    def forget(self) -> None:
+        """Drop all KV that no context holds."""
+        self._pool.clear()
+
+    def check_integrity(self) -> None:
+        """Recount the KV's books; raises AssertionError where they are wrong. For tests."""
+        self._pool.check()
+
+    def stats(self) -> Stats:
+        """Counts since the engine was opened."""
+        return self._scheduler.stats
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of token ids, special tokens included."""
@@ -231,7 +360,7 @@ class LocalEngine(Engine):
     async def close(self) -> None:
         self._closed = True
         await asyncio.to_thread(self._worker.close)
-        self._prefixes.clear()
+        self._pool.clear()
 
     async def _read(
         self,
@@ -240,29 +369,60 @@ class LocalEngine(Engine):
         budget: Budget | None,
         critical: int | None = None,
     ) -> LocalContext:
-        """The context of `ids`, which continue `base`; what lies behind `base` is read and charged."""
+        """The context of `ids`, which continue `base`; what lies behind `base` is read and charged.
+
+        The last token is left to whoever goes on: it is read for its logits then.
+        """
         self._check_length(len(ids), "the prompt")
         known = len(base.ids) if base else 0
         scope = ambient_budget() if budget is None else budget
         with scope.reserve(tokens=len(ids) - known) as held:
-            segment = base.segment if base else None
-            job = read_prompt_job(self._model, self._prefixes, ids, segment, scope)
-            segment, reused = await self._worker.submit(job).result()
+            work = self._worker.submit(self._read_request(ids[:-1], base, scope))
+            tip, pins, reused = await work.result()
             held.settle(tokens=len(ids) - known)
         usage = Usage(prompt_tokens=len(ids) - known, cached_tokens=max(0, reused - known))
         if critical is None:
             critical = base.critical_path_tokens if base else 0
-        return LocalContext(self, ids, segment, critical, usage)
+        return LocalContext(self, ids, tip, len(ids) - 1, pins, critical, usage)
+
+    def _read_request(self, ids: tuple[int, ...], base: LocalContext | None, scope: Budget) -> Read:
+        if base is None:
+            tip = Tip(self._pool.root, 0)
+            return Read(ids, tip, 0, (), scope=scope, priority=ambient_priority())
+        tip, covered, pins = self._contexts.use(base)
+        return Read(ids, tip, covered, pins, scope=scope, priority=ambient_priority())
+
+    def _generate_request(
+        self,
+        own: LocalContext,
+        params: SamplingParams,
+        scope: Budget,
+        masks: TokenMasks | None,
+        show: Callable[[list[Token]], None] | None = None,
+    ) -> Generate:
+        tip, covered, pins = self._contexts.use(own)
+        codec = self._model.codec
+        return Generate(
+            own.ids,
+            tip,
+            covered,
+            pins,
+            scope=scope,
+            priority=ambient_priority(),
+            params=params,
+            codec=codec,
+            masks=masks,
+            show=show,
+        )
 
     def _completion(self, own: LocalContext, branch: Branch) -> Completion:
         kept, rest = branch.kept()
         ids = own.ids + tuple(branch.ids[:kept]) + (self._model.codec.encode(rest) if rest else ())
-        segment: Segment | None = branch.segment
         critical = own.critical_path_tokens + len(branch.ids)
-        assert branch.reason is not None
+        assert branch.reason is not None and branch.tip is not None
         return Completion(
             text=branch.text,
-            context=LocalContext(self, ids, segment, critical, Usage()),
+            context=LocalContext(self, ids, branch.tip, branch.covered, branch.pins, critical, Usage()),
             finish_reason=branch.reason,
             usage=branch.usage(),
             index=branch.index,
@@ -275,9 +435,10 @@ class LocalEngine(Engine):
     def _check_params(self, own: LocalContext, params: SamplingParams) -> None:
         if params.grammar is not None:
             self.require("grammar")
-        bad = [token for token in params.stop_token_ids if not 0 <= token < self._model.vocabulary]
-        if bad:
-            raise InvalidParamsError(f"stop_token_ids must lie in 0..{self._model.vocabulary - 1}, got {bad}")
+        for name, tokens in (("stop_token_ids", params.stop_token_ids), ("logit_bias", params.logit_bias)):
+            bad = [token for token in tokens if not 0 <= token < self._model.vocabulary]
+            if bad:
+                raise InvalidParamsError(f"{name} must lie in 0..{self._model.vocabulary - 1}, got {bad}")
         self._check_length(
             len(own.ids) + params.max_tokens, f"{len(own.ids)} tokens plus max_tokens={params.max_tokens}"
         )
@@ -307,9 +468,17 @@ class LocalEngine(Engine):
             raise EngineError(f"the engine {self._info.uri} is closed")
 
     def _opened(self, context: LocalContext) -> None:
-        with self._lock:
-            self._open += 1
+        self._contexts.add(context)
 
     def _closed_context(self, context: LocalContext) -> None:
-        with self._lock:
-            self._open -= 1
+        self._contexts.remove(context)
+
+
+def _default_memory(device: torch.device) -> int:
+    """Half of the bytes that are free now, on the device or within the container's limit; at least 256 MiB."""
+    if device.type == "cuda":
+        free = torch.cuda.mem_get_info(device)[0]
+    else:
+        here = memory()
+        free = min((size for size in (here.available, here.limit) if size is not None), default=2**30)
+    return max(256 * 2**20, free // 2)

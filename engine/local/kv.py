@@ -1,61 +1,144 @@
-"""KV segments: what the model computed for a stretch of tokens, shared by every context that begins with it."""
+"""KV segments, the prefix tree that they form, and the memory that they live in.
+
+A sequence is a list of views of segments plus a growing end. Forking shares views, joining concatenates them, cutting shortens
+the last one; none of them copies. Segments hang in a tree by the tokens they hold, so what was computed once is found again,
+even while it is still being computed. Memory is counted in bytes and never exceeds the limit.
+"""
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
+import heapq
+import itertools
+import threading
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from weakref import WeakSet
+from dataclasses import dataclass, field
 
 import torch
 
-LayerKV = tuple[torch.Tensor, torch.Tensor]
-"""Keys and values of one layer, each [1, kv heads, tokens, head dim]."""
+from engine.errors import EngineError
+
+WHOLE = 1 << 60
+"""Length in a pin that holds all of a segment, however long it grows."""
+_ROUND = 16
 
 
-@dataclass(eq=False, weakref_slot=True, slots=True)
-class Segment:
-    """The KV of `ids[start:]`, continuing `parent`, which holds the KV of `ids[:start]`.
+class OutOfKV(EngineError):
+    """No room: all that could be evicted is gone."""
 
-    Immutable. It lives as long as a context, a child or the cache refers to it, and is freed with the last of them.
+
+@dataclass(frozen=True)
+class Geometry:
+    """Shape of the KV of one token: keys and values of `heads` heads in each of `layers` layers."""
+
+    layers: int
+    heads: int
+    key_dim: int
+    value_dim: int
+    dtype: torch.dtype
+    device: torch.device
+
+    @property
+    def token_bytes(self) -> int:
+        return self.layers * self.heads * (self.key_dim + self.value_dim) * self.dtype.itemsize
+
+    def allocate(self, *shape: int) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+        """Keys and values, one tensor [*shape[:-1], tokens, dim] per layer; the last of `shape` is tokens."""
+        keys = torch.empty(self.layers, *shape, self.key_dim, dtype=self.dtype, device=self.device)
+        values = torch.empty(self.layers, *shape, self.value_dim, dtype=self.dtype, device=self.device)
+        return list(keys.unbind(0)), list(values.unbind(0))
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Tokens `start` to `stop` of a segment, as a sequence sees them.
+
+    `shift` moves their positions; the query is rotated instead of the keys (Hogwild). `temperature` divides and `scale`
+    multiplies the attention that goes to all views of a sequence with the same two values together (APE).
     """
 
+    segment: Segment
+    start: int
+    stop: int
+    shift: int = 0
+    temperature: float = 1.0
+    scale: float = 1.0
+
+    @property
+    def length(self) -> int:
+        return self.stop - self.start
+
+    @property
+    def position(self) -> int:
+        """Position of the first token."""
+        return self.segment.position + self.start + self.shift
+
+    @property
+    def plain(self) -> bool:
+        return self.shift == 0 and self.temperature == 1.0 and self.scale == 1.0
+
+
+@dataclass(eq=False, slots=True)
+class Segment:
+    """KV of consecutive tokens at consecutive positions. Its first token sees `prefix`.
+
+    `ids` are the tokens that it holds or will hold, of which the KV of the first `ready` is there. Only `grower` may append;
+    views of what is there stay valid. One without tokens is an anchor: the root of the tree, or a join.
+    """
+
+    serial: int
     parent: Segment | None
-    ids: tuple[int, ...]
-    layers: tuple[LayerKV, ...]
+    offset: int
+    prefix: tuple[View, ...]
+    position: int
+    ids: list[int] = field(default_factory=list[int])
+    ready: int = 0
+    capacity: int = 0
+    keys: list[torch.Tensor] = field(default_factory=list[torch.Tensor])
+    values: list[torch.Tensor] = field(default_factory=list[torch.Tensor])
+    children: dict[tuple[int, int], Segment] = field(default_factory=dict[tuple[int, int], "Segment"])
+    pins: Counter[int] = field(default_factory=Counter[int])
+    """Lengths that contexts and running sequences hold."""
+    uses: Counter[int] = field(default_factory=Counter[int])
+    """Lengths that other segments continue."""
+    grower: object | None = None
+    stamp: int = 0
+
+    def needed(self) -> int:
+        """How many of its tokens somebody holds."""
+        return max((*self.pins, *self.uses), default=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Tip:
+    """An end in the tree: the first `length` tokens of `segment`, and all that they see."""
+
+    segment: Segment
+    length: int
 
     @property
-    def start(self) -> int:
-        return len(self.parent.ids) if self.parent else 0
+    def position(self) -> int:
+        """Position of the token that comes next."""
+        return self.segment.position + self.length
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes of this segment alone."""
-        return sum(k.nbytes + v.nbytes for k, v in self.layers)
+    def views(self) -> tuple[View, ...]:
+        prefix = self.segment.prefix
+        return (*prefix, View(self.segment, 0, self.length)) if self.length else prefix
 
-    def chain(self) -> list[Segment]:
-        """This segment and those it continues, the first first."""
-        found: list[Segment] = []
-        segment: Segment | None = self
-        while segment is not None:
-            found.append(segment)
-            segment = segment.parent
-        return found[::-1]
+    def pins(self) -> tuple[tuple[Segment, int], ...]:
+        """What must stay for this tip: its views, and the anchor itself."""
+        held = tuple((view.segment, view.stop) for view in self.segment.prefix)
+        return (*held, (self.segment, self.length))
 
-    def dense(self) -> list[LayerKV]:
-        """The KV of all of `ids`, one tensor pair per layer."""
-        chain = self.chain()
-        if len(chain) == 1:
-            return list(self.layers)
-        return [
-            (torch.cat([part[0] for part in parts], dim=2), torch.cat([part[1] for part in parts], dim=2))
-            for parts in zip(*(segment.layers for segment in chain), strict=True)
-        ]
+
+Pins = tuple[tuple[Segment, int], ...]
 
 
 def shared_length(a: Sequence[int], b: Sequence[int]) -> int:
     """How many tokens `a` and `b` begin with in common."""
     low, high = 0, min(len(a), len(b))
+    if a[:high] == b[:high]:
+        return high
     while low < high:  # compares slices, which is C speed, instead of tokens
         middle = (low + high + 1) // 2
         if a[low:middle] == b[low:middle]:
@@ -65,76 +148,330 @@ def shared_length(a: Sequence[int], b: Sequence[int]) -> int:
     return low
 
 
-def cut_segment(segment: Segment | None, length: int) -> Segment | None:
-    """The segment of the first `length` tokens. Whole segments are shared, the last one is copied as far as needed."""
-    while segment is not None and segment.start >= length:
-        segment = segment.parent
-    if segment is None or len(segment.ids) <= length:
-        return segment
-    own = length - segment.start
-    # A copy, because a view would keep the whole segment's memory.
-    layers = tuple((k[:, :, :own].clone(), v[:, :, :own].clone()) for k, v in segment.layers)
-    return Segment(segment.parent, segment.ids[:length], layers)
+class Pool:
+    """All segments of an engine. `limit` bounds the bytes in use, `keep` those of them that nobody holds.
 
-
-class PrefixCache:
-    """Finds the longest known beginning of a prompt, and keeps recent segments for a while. Worker thread only.
-
-    Segments that live contexts hold are always found. Those that nobody holds any more stay until `capacity` bytes
-    are full; the least recently used go first.
+    Contexts pin and unpin from the caller's thread, the model's thread does the rest; `lock` guards both.
     """
 
-    def __init__(self, capacity: int) -> None:
-        self.capacity = capacity
-        self._living: WeakSet[Segment] = WeakSet()
-        self._recent: OrderedDict[Segment, None] = OrderedDict()
-        self._holders: Counter[Segment] = Counter()  # how many recent segments each segment is part of
-        self._kept = 0  # bytes of those
+    def __init__(self, geometry: Geometry, *, limit: int, keep: int) -> None:
+        self.geometry = geometry
+        self.limit = limit
+        self.keep = keep
+        self.lock = threading.RLock()
+        self._serial = itertools.count()
+        self._clock = itertools.count(1)
+        self.root = Segment(next(self._serial), None, 0, (), 0)
+        self.segments: set[Segment] = set()
+        self._joins: dict[tuple[tuple[View, ...], int], Segment] = {}
+        self._idle: list[tuple[int, int, Segment]] = []
+        self.used = 0
+        self.pinned = 0
+        self.charged = 0
+        self.peak = 0
+        """Highest number of bytes in use so far, kept-for-reuse ones included."""
 
-    def longest(self, ids: Sequence[int], known: Segment | None = None) -> Segment | None:
-        """The segment with the longest beginning of `ids`, at least `known`."""
-        best, length = known, len(known.ids) if known else 0
-        for segment in list(self._living):
-            shared = shared_length(segment.ids, ids)
-            # Of equals the shorter, because a whole segment is shared where a longer one must be copied.
-            if shared > length or (shared == length > 0 and best and len(segment.ids) < len(best.ids)):
-                best, length = segment, shared
-        if best is None or best is known:
-            return known
-        if best in self._recent:
-            self._recent.move_to_end(best)
-        cut = cut_segment(best, length)
-        if cut is not None:
-            self._living.add(cut)
-        return cut
+    @property
+    def total(self) -> int:
+        """Bytes in use: segments, and what others were charged with."""
+        return self.used + self.charged
 
-    def add(self, segment: Segment) -> None:
-        """Take note of a new segment, and keep it as the most recent one."""
-        self._living.add(segment)
-        if self.capacity <= 0:
+    def bytes_of(self, tokens: int) -> int:
+        return tokens * self.geometry.token_bytes
+
+    # finding and holding
+
+    def match(self, tip: Tip, ids: Sequence[int]) -> tuple[Tip, int]:
+        """Follow `ids` from `tip` as far as they are known, in flight or ready; where that ends, and how far it went."""
+        segment, length, at = tip.segment, tip.length, 0
+        while at < len(ids):
+            run = shared_length(segment.ids[length : length + len(ids) - at], ids[at:] if at else ids)
+            length += run
+            at += run
+            if at == len(ids):
+                break
+            child = segment.children.get((length, ids[at]))
+            if child is None:
+                break
+            segment, length = child, 0
+        return Tip(segment, length), at
+
+    def rebuildable(self, tip: Tip) -> bool:
+        """Whether the KV behind `tip` could be computed again from token ids alone: not behind a join."""
+        segment = tip.segment
+        while segment.parent is not None:
+            segment = segment.parent
+        return segment is self.root
+
+    def pin(self, pins: Pins) -> None:
+        with self.lock:
+            for segment, length in pins:
+                if not segment.pins:
+                    self.pinned += self.bytes_of(segment.capacity)
+                segment.pins[length] += 1
+
+    def unpin(self, pins: Pins, *, evict: bool = True) -> None:
+        with self.lock:
+            stamp = next(self._clock)
+            for segment, length in pins:
+                _take(segment.pins, length)
+                segment.stamp = stamp
+                if not segment.pins:
+                    self.pinned -= self.bytes_of(segment.capacity)
+                    self._note_idle(segment)
+            while evict and self.used - self.pinned > self.keep and self._evict_one():
+                pass
+
+    # making
+
+    def join(self, views: tuple[View, ...], position: int) -> Tip:
+        """An end that sees `views` and goes on at `position`."""
+        anchor = self._joins.get((views, position))
+        if anchor is None:
+            anchor = Segment(next(self._serial), None, 0, views, position)
+            self._joins[views, position] = anchor
+            self.segments.add(anchor)
+            for view in views:
+                view.segment.uses[view.stop] += 1
+            self._note_idle(anchor)
+        return Tip(anchor, 0)
+
+    def back(self, tip: Tip, count: int) -> Tip:
+        """The end `count` tokens before `tip`."""
+        segment, length = tip.segment, tip.length
+        while count > length:
+            count -= length
+            if segment.parent is None:
+                return self._back_in_join(segment, count)
+            segment, length = segment.parent, segment.offset
+        return Tip(segment, length - count)
+
+    def _back_in_join(self, anchor: Segment, count: int) -> Tip:
+        views = list(anchor.prefix)
+        while views and views[-1].length <= count:
+            count -= views.pop().length
+        if count:
+            last = views.pop()
+            views.append(
+                View(last.segment, last.start, last.stop - count, last.shift, last.temperature, last.scale)
+            )
+        kept = tuple(views)
+        if kept and all(view.plain for view in kept) and kept == Tip(kept[-1].segment, kept[-1].stop).views():
+            return Tip(kept[-1].segment, kept[-1].stop)  # back on an ordinary path
+        return self.join(kept, max((view.position + view.length for view in kept), default=0))
+
+    def extend(self, tip: Tip, ids: Sequence[int], grower: object, *, room: int = 0) -> Tip:
+        """Make room for `ids` behind `tip`, to be computed by `grower`: in the same segment if it ends there and has room, or
+        in a new one with room for `room` more. Returns where the first of them goes. Raises `OutOfKV`."""
+        segment, length = tip.segment, tip.length
+        whole = length == len(segment.ids) == segment.ready and segment.grower is None
+        if whole and segment.capacity >= length + len(ids) and (length, ids[0]) not in segment.children:
+            segment.ids.extend(ids)
+            segment.grower = grower
+            return tip
+        child = self._child(tip, len(ids) + room)
+        child.ids = list(ids)
+        child.grower = grower
+        segment.children.setdefault((length, ids[0]), child)
+        return Tip(child, 0)
+
+    def can_grow(self, tip: Tip) -> bool:
+        """Whether the next token may go into the segment where `tip` ends."""
+        segment, length = tip.segment, tip.length
+        return segment.capacity > 0 and length == len(segment.ids) == segment.ready and segment.grower is None
+
+    def reserve(self, segment: Segment, tokens: int) -> None:
+        """Room for `tokens` in all; grows by half at least, so that appending costs a constant amount of copying."""
+        if tokens <= segment.capacity:
             return
-        self._recent[segment] = None
-        for part in segment.chain():
-            self._holders[part] += 1
-            if self._holders[part] == 1:
-                self._kept += part.nbytes
-        while self._kept > self.capacity:
-            self._drop(self._recent.popitem(last=False)[0])
+        capacity = _rounded(max(tokens, segment.capacity + max(64, segment.capacity // 2)))
+        try:
+            self._resize(segment, capacity)
+        except OutOfKV:
+            self._resize(segment, _rounded(tokens))
+
+    def adopt(
+        self, tip: Tip, ids: Sequence[int], keys: list[torch.Tensor], values: list[torch.Tensor]
+    ) -> Tip:
+        """Put computed KV [heads, tokens, dim] per layer into the tree behind `tip`; what is there already is shared instead."""
+        found, known = self.match(tip, ids)
+        if found.length > found.segment.ready:
+            known -= found.length - found.segment.ready
+            found = Tip(found.segment, found.segment.ready)
+        if known == len(ids):
+            return found
+        self.pin(found.pins())  # making room must not evict it
+        try:
+            child = self._child(found, len(ids) - known)
+        finally:
+            self.unpin(found.pins(), evict=False)
+        child.ids = list(ids[known:])
+        child.ready = len(child.ids)
+        for layer in range(self.geometry.layers):
+            child.keys[layer][:, : child.ready] = keys[layer][:, known : len(ids)]
+            child.values[layer][:, : child.ready] = values[layer][:, known : len(ids)]
+        found.segment.children.setdefault((found.length, child.ids[0]), child)
+        return Tip(child, child.ready)
+
+    def settle(self, segment: Segment, grower: object) -> None:
+        """`grower` appends no more. What it did not compute is forgotten."""
+        if segment.grower is grower:
+            segment.grower = None
+            del segment.ids[segment.ready :]
+            if not segment.ids and segment.parent is not None:
+                self._unhang(segment)
+            self._note_idle(segment)
+
+    def charge(self, change: int) -> None:
+        """Count `change` bytes that live outside of segments. Raises `OutOfKV`."""
+        if change > 0:
+            self._make_room(change)
+        self.charged += change
+        self.peak = max(self.peak, self.total)
 
     def clear(self) -> None:
-        self._recent.clear()
-        self._holders.clear()
-        self._kept = 0
+        """Evict all that nobody holds."""
+        with self.lock:
+            while self._evict_one():
+                pass
 
-    def nbytes(self) -> int:
-        """Bytes of all segments that are alive, each counted once."""
-        return sum(
-            part.nbytes for part in {part for segment in list(self._living) for part in segment.chain()}
-        )
+    # inside
 
-    def _drop(self, segment: Segment) -> None:
-        for part in segment.chain():
-            self._holders[part] -= 1
-            if not self._holders[part]:
-                del self._holders[part]
-                self._kept -= part.nbytes
+    def _child(self, tip: Tip, tokens: int) -> Segment:
+        capacity = _rounded(tokens)
+        self._make_room(self.bytes_of(capacity))
+        child = Segment(next(self._serial), tip.segment, tip.length, tip.views(), tip.position)
+        child.capacity = capacity
+        child.keys, child.values = self.geometry.allocate(self.geometry.heads, capacity)
+        self.used += self.bytes_of(capacity)
+        self.peak = max(self.peak, self.total)
+        self.segments.add(child)
+        tip.segment.uses[tip.length] += 1
+        self._note_idle(child)
+        return child
+
+    def _resize(self, segment: Segment, capacity: int) -> None:
+        change = self.bytes_of(capacity - segment.capacity)
+        self._make_room(self.bytes_of(capacity) if change > 0 else 0)  # both copies exist for a moment
+        keys, values = self.geometry.allocate(self.geometry.heads, capacity)
+        kept = min(capacity, segment.ready)
+        for layer in range(self.geometry.layers):
+            keys[layer][:, :kept] = segment.keys[layer][:, :kept]
+            values[layer][:, :kept] = segment.values[layer][:, :kept]
+        segment.keys, segment.values, segment.capacity = keys, values, capacity
+        self.used += change
+        self.pinned += change if segment.pins else 0
+        self.peak = max(self.peak, self.total)
+
+    def _make_room(self, size: int) -> None:
+        while self.total + size > self.limit:
+            if not self._evict_one() and not self._trim_one():
+                raise OutOfKV(
+                    f"no room for {size} more bytes of KV: {self.total} of {self.limit} are held "
+                    f"by open contexts and running requests; release contexts or give more memory_bytes"
+                )
+
+    def _note_idle(self, segment: Segment) -> None:
+        if segment is not self.root and self._evictable(segment):
+            heapq.heappush(self._idle, (segment.stamp, segment.serial, segment))
+
+    def _evictable(self, segment: Segment) -> bool:
+        return not segment.pins and not segment.uses and segment.grower is None
+
+    def _evict_one(self) -> bool:
+        """Evict the leaf that was held last the longest ago."""
+        while self._idle:
+            stamp, _, segment = heapq.heappop(self._idle)
+            if segment in self.segments and stamp == segment.stamp and self._evictable(segment):
+                self._remove(segment)
+                return True
+        return False
+
+    def _remove(self, segment: Segment) -> None:
+        self.segments.discard(segment)
+        self.used -= self.bytes_of(segment.capacity)
+        segment.keys, segment.values = [], []
+        if segment.parent is None:
+            del self._joins[segment.prefix, segment.position]
+            held = [(view.segment, view.stop) for view in segment.prefix]
+        else:
+            self._unhang(segment)
+            held = [(segment.parent, segment.offset)]
+        for other, length in held:
+            _take(other.uses, length)
+            self._note_idle(other)
+
+    @staticmethod
+    def _unhang(segment: Segment) -> None:
+        assert segment.parent is not None
+        for key, child in segment.parent.children.items():
+            if child is segment:
+                del segment.parent.children[key]
+                return
+
+    def _trim_one(self) -> bool:
+        """Give back the end of a segment of which only the beginning is held."""
+        for segment in self.segments:
+            needed = segment.needed()
+            if segment.grower is None and needed < WHOLE and _rounded(needed) < segment.capacity:
+                del segment.ids[needed:]
+                segment.ready = min(segment.ready, needed)
+                clean = {key: child for key, child in segment.children.items() if key[0] <= needed}
+                segment.children = clean
+                keep = _rounded(needed)
+                self._shrink(segment, keep)
+                return True
+        return False
+
+    def _shrink(self, segment: Segment, capacity: int) -> None:
+        change = self.bytes_of(capacity - segment.capacity)
+        segment.keys = [tensor[:, :capacity].clone() for tensor in segment.keys]
+        segment.values = [tensor[:, :capacity].clone() for tensor in segment.values]
+        segment.capacity = capacity
+        self.used += change
+        self.pinned += change if segment.pins else 0
+
+    def check(self) -> None:
+        """Recount everything; raises AssertionError where the books are wrong."""
+        with self.lock:
+            size = {segment: self.bytes_of(segment.capacity) for segment in self.segments}
+            pinned = sum(size[segment] for segment in self.segments if segment.pins)
+            cached = sum(size[segment] for segment in self.segments if not segment.pins)
+            free = self.limit - pinned - cached - self.charged
+            assert free >= 0, "more memory in use than the limit allows"
+            assert self.used == pinned + cached and self.pinned == pinned, "the counts of bytes are wrong"
+            uses: dict[Segment, Counter[int]] = {}
+            for segment in self.segments:
+                below = (
+                    [(segment.parent, segment.offset)]
+                    if segment.parent is not None
+                    else [(view.segment, view.stop) for view in segment.prefix]
+                )
+                for other, length in below:
+                    assert other is self.root or other in self.segments, (
+                        "a segment continues one that is gone"
+                    )
+                    assert length <= other.ready, "a segment continues what was not computed"
+                    uses.setdefault(other, Counter())[length] += 1
+                assert len(segment.ids) <= segment.capacity and segment.ready <= len(segment.ids)
+                assert segment.grower is not None or segment.ready == len(segment.ids)
+                assert all(tensor.shape[1] == segment.capacity for tensor in segment.keys)
+                for (offset, token), child in segment.children.items():
+                    assert child.parent is segment and child.offset == offset and child.ids[0] == token
+            for segment in (self.root, *self.segments):
+                assert segment.uses == uses.get(segment, Counter()), "the counts of uses are wrong"
+                assert (
+                    not self._evictable(segment)
+                    or segment is self.root
+                    or any(entry[2] is segment and entry[0] == segment.stamp for entry in self._idle)
+                ), "an idle segment can never be evicted"
+
+
+def _take(counter: Counter[int], length: int) -> None:
+    counter[length] -= 1
+    if counter[length] <= 0:
+        del counter[length]
+
+
+def _rounded(tokens: int) -> int:
+    return -(-tokens // _ROUND) * _ROUND

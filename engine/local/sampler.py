@@ -1,8 +1,10 @@
-"""Logits to tokens: the sampling distribution, seeded draws, and the log-probabilities reported with them."""
+"""Logits to tokens: penalties, the sampling distribution, seeded draws, and the log-probabilities reported with them."""
 
 from __future__ import annotations
 
+import random
 import secrets
+from collections import Counter
 from collections.abc import Sequence
 
 import torch
@@ -12,49 +14,113 @@ from engine.types import SamplingParams, branch_seed
 _GREEDY_BELOW = 1e-5
 
 
-def branch_generators(params: SamplingParams) -> list[torch.Generator]:
-    """One random source per branch, so that a branch draws the same whatever is beside it."""
-    seed = secrets.randbits(63) if params.seed is None else params.seed
-    made: list[torch.Generator] = []
-    for index in range(params.n):
-        generator = torch.Generator()
-        generator.manual_seed(branch_seed(seed, index) % 2**63)
-        made.append(generator)
-    return made
+class Draws:
+    """One branch's random source, and what its penalties go by. What it draws depends on nothing else in the batch."""
+
+    def __init__(self, params: SamplingParams, seed: int, prompt: Sequence[int]) -> None:
+        self.params = params
+        self.greedy = params.temperature < _GREEDY_BELOW
+        self.truncation = (params.top_k, params.top_p, params.min_p)
+        self._random = random.Random(seed)
+        self._written: Counter[int] = Counter()
+        self._read = frozenset(prompt) if params.repetition_penalty != 1 else frozenset[int]()
+        self.adjusts = bool(
+            params.repetition_penalty != 1
+            or params.presence_penalty
+            or params.frequency_penalty
+            or params.logit_bias
+        )
+
+    @classmethod
+    def of_branches(cls, params: SamplingParams, prompt: Sequence[int]) -> list[Draws]:
+        """One for each of `params.n` branches."""
+        seed = secrets.randbits(63) if params.seed is None else params.seed
+        return [cls(params, branch_seed(seed, index), prompt) for index in range(params.n)]
+
+    def uniform(self) -> float:
+        return self._random.random()
+
+    def note(self, token: int) -> None:
+        """Take note of a token that was drawn."""
+        if self.adjusts:
+            self._written[token] += 1
+
+    def adjust(self, logits: torch.Tensor) -> None:
+        """Apply penalties and bias to one row of logits, in place.
+
+        The repetition penalty (CTRL) is for tokens of the prompt, too; presence and frequency penalties are for those that this
+        branch wrote.
+        """
+        params = self.params
+        if params.repetition_penalty != 1 and (seen := list(self._read | self._written.keys())):
+            at = torch.tensor(seen, device=logits.device)
+            values = logits[at]
+            logits[at] = torch.where(
+                values > 0, values / params.repetition_penalty, values * params.repetition_penalty
+            )
+        if self._written and (params.presence_penalty or params.frequency_penalty):
+            at = torch.tensor(list(self._written), device=logits.device)
+            counts = torch.tensor(list(self._written.values()), device=logits.device, dtype=logits.dtype)
+            logits[at] -= params.presence_penalty + params.frequency_penalty * counts
+        for token, bias in params.logit_bias.items():
+            logits[token] += bias
 
 
-def sampling_probabilities(logits: torch.Tensor, params: SamplingParams) -> torch.Tensor:
-    """The distribution that `params` draws from, float32 [rows, vocabulary], for logits of that shape.
+def sampling_probabilities(
+    logits: torch.Tensor, temperature: torch.Tensor, top_k: int = 0, top_p: float = 1.0, min_p: float = 0.0
+) -> torch.Tensor:
+    """The distribution to draw from, float32 [rows, vocabulary], for logits of that shape and `temperature` [rows].
 
     Temperature first, then top-k, top-p over what is left, then min-p relative to the best token.
     """
-    scaled = logits.float() / params.temperature
-    if 0 < params.top_k < scaled.shape[-1]:
-        kth = torch.topk(scaled, params.top_k, dim=-1).values[:, -1:]
+    scaled = logits.float() / temperature[:, None]
+    if 0 < top_k < scaled.shape[-1]:
+        kth = torch.topk(scaled, top_k, dim=-1).values[:, -1:]
         scaled = scaled.masked_fill(scaled < kth, -torch.inf)
-    if params.top_p < 1:
+    if top_p < 1:
         ordered, places = torch.sort(scaled, dim=-1, descending=True)
         before = torch.softmax(ordered, dim=-1).cumsum(dim=-1).roll(1, dims=-1)
         before[:, 0] = 0  # the best token always stays
-        ordered = ordered.masked_fill(before >= params.top_p, -torch.inf)
+        ordered = ordered.masked_fill(before >= top_p, -torch.inf)
         scaled = torch.empty_like(scaled).scatter_(-1, places, ordered)
     probabilities = torch.softmax(scaled, dim=-1)
-    if params.min_p > 0:
-        floor = params.min_p * probabilities.amax(dim=-1, keepdim=True)
+    if min_p > 0:
+        floor = min_p * probabilities.amax(dim=-1, keepdim=True)
         probabilities = probabilities.masked_fill(probabilities < floor, 0)
-        probabilities /= probabilities.sum(dim=-1, keepdim=True)
     return probabilities
 
 
-def draw(logits: torch.Tensor, params: SamplingParams, generators: Sequence[torch.Generator]) -> list[int]:
-    """One token for each row of `logits` [rows, vocabulary]; row `i` draws from `generators[i]`."""
-    if params.temperature < _GREEDY_BELOW:
-        return torch.argmax(logits, dim=-1).tolist()
-    probabilities = sampling_probabilities(logits, params)
-    return [
-        int(torch.multinomial(row, 1, generator=generator))
-        for row, generator in zip(probabilities, generators, strict=True)
-    ]
+def draw(logits: torch.Tensor, draws: Sequence[Draws]) -> list[int]:
+    """One token for each row of `logits` [rows, vocabulary], which is not changed."""
+    if any(each.adjusts for each in draws):
+        logits = logits.clone()
+        for row, each in enumerate(draws):
+            if each.adjusts:
+                each.adjust(logits[row])
+    tokens = [0] * len(draws)
+    alike: dict[tuple[int, float, float] | None, list[int]] = {}
+    for row, each in enumerate(draws):
+        alike.setdefault(None if each.greedy else each.truncation, []).append(row)
+    for truncation, rows in alike.items():
+        part = logits if len(rows) == len(draws) else logits[rows]
+        if truncation is None:
+            found = torch.argmax(part, dim=-1).tolist()
+        else:
+            found = _sample(part, [draws[row] for row in rows], truncation)
+        for row, token in zip(rows, found, strict=True):
+            tokens[row] = token
+    for each, token in zip(draws, tokens, strict=True):
+        each.note(token)
+    return tokens
+
+
+def _sample(logits: torch.Tensor, draws: list[Draws], truncation: tuple[int, float, float]) -> list[int]:
+    """By inversion: one uniform number a row, so that rows need no generators of their own."""
+    temperature = torch.tensor([each.params.temperature for each in draws], device=logits.device)
+    mass = sampling_probabilities(logits, temperature, *truncation).double().cumsum(dim=-1)
+    uniform = torch.tensor([each.uniform() for each in draws], dtype=torch.float64, device=logits.device)
+    target = uniform[:, None] * mass[:, -1:] * (1 - 1e-15)
+    return torch.searchsorted(mass, target, right=True)[:, 0].clamp_(max=logits.shape[-1] - 1).tolist()
 
 
 def top_logprobs(logprobs: torch.Tensor, count: int) -> list[tuple[int, float]]:

@@ -87,6 +87,12 @@ class GrowingText:
         self.torn = text.endswith(_TORN)
         return "" if self.torn else self._show(text)
 
+    def push_all(self, tokens: Sequence[int]) -> str:
+        """The text of `tokens` at once, torn as it is at the end."""
+        self._window += tokens
+        self._fresh += len(tokens)
+        return self.flush()
+
     def flush(self) -> str:
         """What is still held back, torn as it is."""
         if not self._fresh:

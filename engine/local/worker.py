@@ -1,32 +1,33 @@
-"""The one thread that runs the model. Jobs are generators that yield after each step and take turns."""
+"""The one thread that runs the model, and how requests get there and back."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Generator
 from contextlib import suppress
 from queue import SimpleQueue
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import torch
 
 from engine.errors import EngineError
+from engine.local.kv import Pool
+from engine.local.scheduler import Scheduler
+from engine.local.sequence import Request
 
-T = TypeVar("T")
 
+class Work:
+    """A request under way, as the asyncio side sees it. `done` is a future of the loop that made it."""
 
-class Work(Generic[T]):
-    """A job under way, as the asyncio side sees it. `done` is a future of the loop that made it."""
+    def __init__(self, request: Request, pool: Pool) -> None:
+        self._request = request
+        self._pool = pool
+        self._loop = asyncio.get_running_loop()
+        self.done: asyncio.Future[Any] = self._loop.create_future()
+        request.deliver = self._deliver
 
-    def __init__(self, job: Generator[None, None, T]) -> None:
-        self.job = job
-        self.loop = asyncio.get_running_loop()
-        self.done: asyncio.Future[T] = self.loop.create_future()
-        self.cancelled = False
-
-    async def result(self) -> T:
-        """Wait for the job. When the waiting task is cancelled, the job is dropped before its next step."""
+    async def result(self) -> Any:
+        """Wait for the outcome. When the waiting task is cancelled, the request is dropped before the next step."""
         try:
             return await asyncio.shield(self.done)
         except asyncio.CancelledError:
@@ -34,14 +35,15 @@ class Work(Generic[T]):
             raise
 
     async def drop(self) -> None:
-        """Cancel the job and wait until the worker has let go of it."""
-        self.cancelled = True
+        """Cancel the request, wait until the worker has let go of it, and give back what it made."""
+        self._request.cancelled = True
         if not self.done.done():
             await asyncio.wait([self.done])
         if not self.done.cancelled():
             self.done.exception()  # taken note of: nobody waits for it any more
+        self._request.discard(self._pool)
 
-    def finish(self, value: T | None, error: BaseException | None) -> None:
+    def _deliver(self, value: Any, error: BaseException | None) -> None:
         """Hand over the outcome, from the worker thread."""
 
         def deliver() -> None:
@@ -50,29 +52,32 @@ class Work(Generic[T]):
             if error is not None:
                 self.done.set_exception(error)
             else:
-                self.done.set_result(value)  # type: ignore[arg-type]
+                self.done.set_result(value)
 
         with suppress(RuntimeError):  # the loop is closed: nobody is left to tell
-            self.loop.call_soon_threadsafe(deliver)
+            self._loop.call_soon_threadsafe(deliver)
 
 
 class Worker:
-    """Runs the jobs round-robin, one step of each in turn, on a thread of its own with `threads` CPU threads."""
+    """Steps the scheduler for as long as there are requests, on a thread of its own with `threads` CPU threads."""
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, scheduler: Scheduler, pool: Pool, threads: int) -> None:
+        self._scheduler = scheduler
+        self._pool = pool
         self._threads = threads
-        self._inbox: SimpleQueue[Work[Any] | None] = SimpleQueue()
+        self._inbox: SimpleQueue[Request | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._closed = False
         self._thread = threading.Thread(target=self._main, name="braid-local-engine", daemon=True)
         self._thread.start()
 
-    def submit(self, job: Generator[None, None, T]) -> Work[T]:
-        work = Work(job)
+    def submit(self, request: Request) -> Work:
+        work = Work(request, self._pool)
         with self._lock:
             if self._closed:
+                self._pool.unpin(request.pins)
                 raise EngineError("the engine is closed")
-            self._inbox.put(work)
+            self._inbox.put(request)
         return work
 
     def close(self) -> None:
@@ -86,34 +91,16 @@ class Worker:
     @torch.inference_mode()
     def _main(self) -> None:
         torch.set_num_threads(self._threads)  # holds for this thread
-        active: list[Work[Any]] = []
         while True:
-            while not active or not self._inbox.empty():
-                work = self._inbox.get()
-                if work is None:
-                    self._abandon(active)
+            while not self._scheduler.busy or not self._inbox.empty():
+                request = self._inbox.get()
+                if request is None:
+                    self._scheduler.abandon(EngineError("the engine was closed while this request ran"))
                     return
-                active.append(work)
-                del work  # an idle worker must not hold the last result, and with it its KV
-            active = [work for work in active if self._step(work)]
-
-    def _step(self, work: Work[Any]) -> bool:
-        """One step of one job; says whether there is more."""
-        try:
-            if work.cancelled:
-                work.job.close()
-                work.finish(None, EngineError("the request was cancelled"))
-                return False
-            next(work.job)
-        except StopIteration as end:
-            work.finish(end.value, None)
-            return False
-        except Exception as error:
-            work.finish(None, error)
-            return False
-        return True
-
-    def _abandon(self, active: list[Work[Any]]) -> None:
-        for work in active:
-            work.job.close()
-            work.finish(None, EngineError("the engine was closed while this request ran"))
+                self._scheduler.add(request)
+            try:
+                self._scheduler.step()
+            except (
+                Exception
+            ) as error:  # a fault of ours: those who wait are told, and later requests may still be served
+                self._scheduler.abandon(error)

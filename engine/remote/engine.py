@@ -395,6 +395,8 @@ class RemoteEngine(Engine):
             self.require("logprobs", "the server does not give log-probabilities")
         if params.seed is not None:
             self.require("seed", "the server does not keep to a seed")
+        if params.penalized:
+            self.require("penalties", "this client does not send them")
         if params.grammar is not None:
             self.require("grammar", "declare it (capabilities=) or open the engine with probe=True")
             if not isinstance(params.grammar, dict):

@@ -1,0 +1,121 @@
+"""What it is worth that the graph and the KV cache are one thing: one plan, one engine, two ways of reaching it.
+
+    python benchmarks/graph_kv.py [--size 31M|298M] [--context 2048] [--repeats 3] [--threads N] [--json]
+
+The plan has eight `think` nodes over one long shared context, of which the last two read what others said; each samples four
+completions of 64 tokens. The executor runs it
+
+    shared   on the engine in this process: nodes fork the run's root context, siblings attach to what is being read
+    server   on the same engine behind its own HTTP server, as any OpenAI-compatible client would
+
+with an empty cache (cold) and again (warm), in turns. Printed: prompt tokens computed, tokens reused, peak KV, wall time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import random
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+from local_engine import VOCABULARY, build
+
+from engine import Engine, Message, connect
+from engine.local import LocalEngine
+from engine.machine import processors
+from engine.server import ServerOptions, serving
+from executors import GraphPatch, TaskGraph, ToolRegistry, run_graph
+from executors.nodes import Answer, Const, Node, Ref, Think
+
+
+def words(rng: random.Random, count: int) -> str:
+    return " ".join(str(rng.randrange(VOCABULARY)) for _ in range(count))
+
+
+def plan(rng: random.Random) -> GraphPatch:
+    """Six thoughts side by side, then one on each half of them, and the answer."""
+    options = (("n", 4), ("max_tokens", 64))
+    nodes = [
+        Node(id=f"t{i}", name=f"t{i}", op=Think(Const(words(rng, 24)), (), "self_consistency", options))
+        for i in range(6)
+    ]
+    for i, given in ((6, ("t0", "t1", "t2")), (7, ("t3", "t4", "t5"))):
+        op = Think(Const(words(rng, 24)), tuple(Ref(name) for name in given), "self_consistency", options)
+        nodes.append(Node(id=f"t{i}", name=f"t{i}", op=op))
+    nodes.append(Node(id="end", op=Answer((Ref("t6"), Ref("t7")))))
+    return GraphPatch(base_version=0, add=tuple(nodes))
+
+
+async def run_plan(engine: Engine, root: list[Message], patch: GraphPatch) -> float:
+    graph = TaskGraph()
+    graph.apply(patch)
+    start = time.perf_counter()
+    outcome = await run_graph(graph, None, tools=ToolRegistry(), engine=engine, root=root)
+    seconds = time.perf_counter() - start
+    if outcome.failures:
+        raise SystemExit(f"the plan did not run: {outcome.failures}")
+    return seconds
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--size", choices=["31M", "298M"], default="31M")
+    parser.add_argument("--context", type=int, default=2048, help="tokens of the shared context")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=processors().usable)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    rng = random.Random(1)
+    with tempfile.TemporaryDirectory() as name:
+        engine = await LocalEngine.load(
+            build(options.size, Path(name)), dtype="bfloat16", threads=options.threads
+        )
+        found: dict[str, dict[str, list[float]]] = {}
+        async with (
+            engine,
+            serving(engine, ServerOptions(port=0, served_model_name="model")) as url,
+            await connect(f"openai:{url}#model") as remote,
+        ):
+            for repeat in range(options.repeats + 1):
+                for way, through in (("shared", engine), ("server", remote)):
+                    root: list[Message] = [{"role": "system", "content": words(rng, options.context)}]
+                    patch = plan(rng)
+                    engine.forget()
+                    for state in ("cold", "warm"):
+                        stats = engine.stats()
+                        before, reused = stats.prefilled, stats.reused
+                        engine.kv_peak_bytes(reset=True)
+                        seconds = await run_plan(through, root, patch)
+                        if repeat:
+                            values = found.setdefault(f"{way} {state}", {})
+                            values.setdefault("prefilled", []).append(engine.stats().prefilled - before)
+                            values.setdefault("reused", []).append(engine.stats().reused - reused)
+                            values.setdefault("peak_mib", []).append(engine.kv_peak_bytes() / 2**20)
+                            values.setdefault("seconds", []).append(seconds)
+        middle = {
+            way: {key: statistics.median(v) for key, v in values.items()} for way, values in found.items()
+        }
+        print(
+            f"random Llama {options.size}, bfloat16, {options.threads} threads, {options.context} tokens of shared context, "
+            f"8 thoughts of 4 x 64 tokens; medians of {options.repeats}"
+        )
+        print(f"{'':<14}{'prefilled':>10}{'reused':>9}{'peak KV MiB':>13}{'seconds':>9}")
+        for way in ("shared cold", "server cold", "shared warm", "server warm"):
+            row = middle[way]
+            print(
+                f"{way:<14}{row['prefilled']:>10.0f}{row['reused']:>9.0f}{row['peak_mib']:>13.1f}{row['seconds']:>9.2f}"
+            )
+        for state in ("cold", "warm"):
+            print(
+                f"ratio {state}: {middle[f'server {state}']['seconds'] / middle[f'shared {state}']['seconds']:.2f} in time"
+            )
+        if options.json:
+            print(json.dumps(middle, indent=2))
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

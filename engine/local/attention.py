@@ -1,0 +1,446 @@
+"""Attention of one packed step over segments and tails.
+
+Each distinct view is attended once for all rows that see it (one operator per group, as in cascade attention), tails in one
+operator over the arena; the partial results are merged by their log-sum-exp. Registered with transformers' attention interface,
+so unmodified module trees run on it; the lean decoder calls the same `Step.attend`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from transformers import AttentionInterface
+
+from engine.local.kv import Segment, View
+from engine.local.tails import Tails
+
+NAME = "braid_segments"
+Rotate = Callable[[torch.Tensor, int], torch.Tensor]
+"""Turns queries [..., dim] back by so many positions."""
+_current = threading.local()
+_flash_cpu = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Consecutive tokens of one sequence, written to `segment` from `at` on. They see its prefix and what lies before."""
+
+    ids: Sequence[int]
+    segment: Segment
+    at: int
+
+    @property
+    def position(self) -> int:
+        return self.segment.position + self.at
+
+
+@dataclass(frozen=True)
+class Row:
+    """One token of a sequence, written to `segment` at `at` (in place) or to the arena's `slot`; it sees `views` and itself.
+
+    In place, the last of `views` includes the token itself.
+    """
+
+    token: int
+    position: int
+    views: tuple[View, ...]
+    segment: Segment | None
+    at: int
+    slot: int = -1
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Rows that see one view, and which of their partial results it gives."""
+
+    view: View
+    rows: list[int] | slice
+    positions: list[int]
+    level: int
+
+    @property
+    def size(self) -> int:
+        return len(self.positions)
+
+
+@dataclass(frozen=True)
+class _Traits:
+    """How one layer attends."""
+
+    scale: float
+    window: int | None
+    softcap: float | None
+
+
+class Step:
+    """The packed tokens of one forward: chunks first, then rows. Built once, used by every layer."""
+
+    def __init__(
+        self, chunks: Sequence[Chunk], rows: Sequence[Row], tails: Tails, rotate: Rotate | None
+    ) -> None:
+        self.chunks = chunks
+        self.rows = rows
+        self.tails = tails
+        self._rotate = rotate
+        self.ids = [token for chunk in chunks for token in chunk.ids] + [row.token for row in rows]
+        self.positions = [
+            position
+            for chunk in chunks
+            for position in range(chunk.position, chunk.position + len(chunk.ids))
+        ] + [row.position for row in rows]
+        self._first_row = len(self.ids) - len(rows)
+        in_tails = [place for place, row in enumerate(rows) if row.slot >= 0]
+        self._written = [
+            (place, row.segment, row.at) for place, row in enumerate(rows) if row.segment is not None
+        ]
+        self._groups, levels = _group(rows)
+        self._levels = levels + bool(in_tails)
+        self._with_tails = bool(in_tails)
+        if in_tails:
+            self._lay_tails(in_tails)
+
+    def _lay_tails(self, in_tails: list[int]) -> None:
+        tails, rows = self.tails, self.rows
+        device = tails.keys[0].device
+        slots = [rows[place].slot for place in in_tails]
+        self._tail_rows = torch.tensor(in_tails, device=device)
+        self._tail_slots = torch.tensor(slots, device=device)
+        self._tail_at = torch.tensor([rows[place].at for place in in_tails], device=device)
+        self._all_in_tails = len(in_tails) == len(rows)
+        # Slots that do not run in this step are attended with row 0, and the result is dropped.
+        row_of_slot = [0] * tails.count
+        for place, slot in zip(in_tails, slots, strict=True):
+            row_of_slot[slot] = place
+        self._in_order = row_of_slot == list(range(len(rows)))
+        self._row_of_slot = torch.tensor(row_of_slot, device=device)
+        self._tail_lengths = torch.tensor(tails.lengths, device=device)
+        self._tail_lengths[self._tail_slots] = self._tail_at + 1
+        self._masks: dict[int | None, torch.Tensor] = {}
+
+    def attend(
+        self,
+        layer: int,
+        q: torch.Tensor,
+        k: torch.Tensor,
+        v: torch.Tensor,
+        scale: float,
+        window: int | None = None,
+        softcap: float | None = None,
+        sinks: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Write `k` and `v` [kv heads, tokens, dim], attend `q` [heads, tokens, dim]; [tokens, heads, value dim]."""
+        traits = _Traits(scale, window, softcap)
+        start = 0
+        parts: list[torch.Tensor] = []
+        for chunk in self.chunks:
+            end = start + len(chunk.ids)
+            parts.append(
+                self._attend_chunk(
+                    layer, chunk, q[:, start:end], k[:, start:end], v[:, start:end], traits, sinks
+                )
+            )
+            start = end
+        if self.rows:
+            first = self._first_row
+            if first:
+                q, k, v = q[:, first:], k[:, first:], v[:, first:]
+            parts.append(self._attend_rows(layer, q, k, v, traits, sinks))
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    # chunks
+
+    def _attend_chunk(
+        self,
+        layer: int,
+        chunk: Chunk,
+        q: torch.Tensor,
+        k: torch.Tensor,
+        v: torch.Tensor,
+        traits: _Traits,
+        sinks: torch.Tensor | None,
+    ) -> torch.Tensor:
+        segment, at, count = chunk.segment, chunk.at, q.shape[1]
+        segment.keys[layer][:, at : at + count] = k
+        segment.values[layer][:, at : at + count] = v
+        heads = k.shape[0]
+        grouped = q.unflatten(0, (heads, -1))  # [kv heads, group, tokens, dim]
+        merged: list[_Partial] = []
+        tempered: dict[tuple[float, float], list[_Partial]] = {}
+        views = (*segment.prefix, View(segment, 0, at)) if at else segment.prefix
+        positions = range(chunk.position, chunk.position + count)
+        for view in views:
+            turned = grouped
+            if view.shift:
+                assert self._rotate is not None, "checked when the join was made"
+                turned = self._rotate(grouped, view.shift)
+            if view.temperature != 1.0:
+                turned = turned / view.temperature
+            partial = _attend_view(layer, view, turned, positions, traits)
+            if partial is None:
+                continue
+            if view.temperature == view.scale == 1.0:
+                merged.append(partial)
+            else:
+                tempered.setdefault((view.temperature, view.scale), []).append(partial)
+        for (temperature, scale), partials in tempered.items():
+            out, lse = _merge(partials)
+            merged.append((out, lse * (scale * temperature)))
+        merged.append(_attend_self(grouped, k, v, traits))
+        out, lse = _merge(merged)
+        out, lse = out.flatten(0, 1), lse.flatten(0, 1)
+        return _with_sinks(out, lse, sinks).transpose(0, 1)
+
+    # rows
+
+    def _attend_rows(
+        self,
+        layer: int,
+        q: torch.Tensor,
+        k: torch.Tensor,
+        v: torch.Tensor,
+        traits: _Traits,
+        sinks: torch.Tensor | None,
+    ) -> torch.Tensor:
+        for place, segment, at in self._written:
+            segment.keys[layer][:, at] = k[:, place]
+            segment.values[layer][:, at] = v[:, place]
+        heads, count = k.shape[0], q.shape[1]
+        grouped = q.unflatten(0, (heads, -1))  # [kv heads, group, rows, dim]
+        found: list[tuple[_Partial, list[int] | slice, int]] = []
+        for group in self._groups:
+            whole = group.size == count and isinstance(group.rows, slice)
+            part = grouped if whole else grouped[:, :, group.rows]
+            partial = _attend_view(layer, group.view, part, group.positions, traits)
+            if partial is not None:
+                found.append((partial, group.rows, group.level))
+        if self._with_tails:
+            rows = slice(0, count) if self._all_in_tails else self._tail_rows.tolist()
+            found.append((self._attend_tails(layer, grouped, k, v, traits), rows, self._levels - 1))
+        return self._combine(found, grouped, v.shape[-1], sinks)
+
+    def _combine(
+        self,
+        found: list[tuple[_Partial, list[int] | slice, int]],
+        grouped: torch.Tensor,
+        dim: int,
+        sinks: torch.Tensor | None,
+    ) -> torch.Tensor:
+        """Merge partial results that cover some of the rows each; [rows, heads, value dim]."""
+        heads, group, count, _ = grouped.shape
+        if all(isinstance(rows, slice) and partial[1].shape[2] == count for partial, rows, _ in found):
+            out, lse = _merge([partial for partial, _, _ in found])
+        else:
+            outs = grouped.new_zeros(self._levels, heads, group, count, dim)
+            lses = torch.full((self._levels, heads, group, count), -torch.inf, device=grouped.device)
+            for (part, part_lse), rows, level in found:
+                outs[level][:, :, rows] = part
+                lses[level][:, :, rows] = part_lse
+            if self._levels == 1:
+                out, lse = outs[0], lses[0]
+            else:
+                out = (outs * torch.softmax(lses, 0)[..., None]).sum(0).to(grouped.dtype)
+                lse = torch.logsumexp(lses, 0) if sinks is not None else lses[0]
+        return _with_sinks(out.flatten(0, 1), lse.flatten(0, 1), sinks).transpose(0, 1)
+
+    def _attend_tails(
+        self, layer: int, grouped: torch.Tensor, k: torch.Tensor, v: torch.Tensor, traits: _Traits
+    ) -> _Partial:
+        """Partial results of the rows in the arena, in row order: [kv heads, group, rows, dim]."""
+        tails = self.tails
+        used = tails.count
+        k, v = k.transpose(0, 1), v.transpose(0, 1)
+        if not self._all_in_tails:
+            k, v = k[self._tail_rows], v[self._tail_rows]
+        tails.keys[layer][self._tail_slots, :, self._tail_at] = k
+        tails.values[layer][self._tail_slots, :, self._tail_at] = v
+        by_slot = grouped.permute(2, 0, 1, 3)
+        if not self._in_order:
+            by_slot = by_slot.index_select(0, self._row_of_slot)
+        out, lse = _attend(
+            by_slot,
+            tails.keys[layer][:used],
+            tails.values[layer][:used],
+            self._tail_mask(traits.window, grouped.dtype),
+            traits,
+        )
+        out, lse = out.permute(1, 2, 0, 3), lse.permute(1, 2, 0)
+        if self._in_order:
+            return out, lse
+        return out.index_select(2, self._tail_slots), lse.index_select(2, self._tail_slots)
+
+    def _tail_mask(self, window: int | None, dtype: torch.dtype) -> torch.Tensor:
+        mask = self._masks.get(window)
+        if mask is None:
+            place = torch.arange(self.tails.width, device=self._tail_lengths.device)
+            hidden = place >= self._tail_lengths[:, None]
+            if window is not None:
+                hidden |= place < self._tail_lengths[:, None] - window
+            mask = torch.zeros(hidden.shape, dtype=dtype, device=hidden.device).masked_fill_(
+                hidden, -torch.inf
+            )
+            mask = self._masks[window] = mask[:, None, None, :]
+        return mask
+
+
+_Partial = tuple[torch.Tensor, torch.Tensor]
+"""Attention over some of the keys, and its log-sum-exp: [kv heads, group, tokens, dim] and [kv heads, group, tokens] float32."""
+
+
+def _group(rows: Sequence[Row]) -> tuple[list[_Group], int]:
+    """Which rows see which view; and how many partial results a row has at most. Rows that share views should be neighbours."""
+    # A join may hold one view several times (two branches that begin alike); each time is a group of its own.
+    seen: dict[tuple[View, int], list[int]] = {}
+    for place, row in enumerate(rows):
+        times: Counter[View] = Counter()
+        for view in row.views:
+            seen.setdefault((view, times[view]), []).append(place)
+            times[view] += 1
+    depth = [0] * len(rows)
+    groups: list[_Group] = []
+    for (view, _), places in seen.items():
+        level = max(depth[place] for place in places)
+        for place in places:
+            depth[place] = level + 1
+        first, last = places[0], places[-1]
+        run = slice(first, last + 1) if last - first + 1 == len(places) else places
+        groups.append(_Group(view, run, [rows[place].position for place in places], level))
+    return groups, max((group.level + 1 for group in groups), default=0)
+
+
+def _attend_view(
+    layer: int, view: View, q: torch.Tensor, positions: Sequence[int], traits: _Traits
+) -> _Partial | None:
+    """`q` [kv heads, group, tokens, dim] at `positions` over a view that lies before them; None when a window hides all of it."""
+    start, stop, mask = view.start, view.stop, None
+    if traits.window is not None:
+        first = view.position
+        nearest, farthest = min(positions), max(positions)
+        hidden = max(0, nearest - traits.window + 1 - first)  # keys that no query sees any more
+        if hidden >= stop - start:
+            return None
+        start += hidden
+        if farthest - (first + hidden) >= traits.window:
+            keys = torch.arange(first + hidden, first + view.length, device=q.device)
+            queries = torch.tensor(list(positions), device=q.device)
+            far = queries[:, None] - keys >= traits.window
+            mask = torch.zeros(far.shape, dtype=torch.float32, device=q.device).masked_fill_(far, -torch.inf)
+    keys = view.segment.keys[layer][:, start:stop]
+    values = view.segment.values[layer][:, start:stop]
+    heads, group, tokens, dim = q.shape
+    if mask is not None:
+        return _attend_plainly(q, keys[:, None], values[:, None], mask, traits)
+    # All queries of a group of heads in one: [1, kv heads, group * tokens, dim].
+    out, lse = _attend(q.reshape(1, heads, group * tokens, dim), keys[None], values[None], None, traits)
+    return out.reshape(heads, group, tokens, -1), lse.reshape(heads, group, tokens)
+
+
+def _attend_self(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, traits: _Traits) -> _Partial:
+    """Tokens of a chunk over one another, causally."""
+    heads, group, count, _ = q.shape
+    if (traits.window is not None and count > traits.window) or not _flash_fits(q, v, traits):
+        place = torch.arange(count, device=q.device)
+        hidden = place[:, None] < place
+        if traits.window is not None:
+            hidden |= place[:, None] - place >= traits.window
+        mask = torch.zeros(hidden.shape, dtype=torch.float32, device=q.device).masked_fill_(
+            hidden, -torch.inf
+        )
+        return _attend_plainly(q, k[:, None], v[:, None], mask, traits)
+    k = k[:, None].expand(heads, group, *k.shape[1:])
+    v = v[:, None].expand(heads, group, *v.shape[1:])
+    return _flash_cpu(q, k, v, 0.0, True, scale=traits.scale)
+
+
+def _flash_fits(q: torch.Tensor, v: torch.Tensor, traits: _Traits) -> bool:
+    return q.device.type == "cpu" and traits.softcap is None and q.shape[-1] == v.shape[-1]
+
+
+def _attend(
+    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor | None, traits: _Traits
+) -> _Partial:
+    """Plain attention [batch, heads, tokens, dim] with its log-sum-exp [batch, heads, tokens]."""
+    if _flash_fits(q, v, traits):
+        return _flash_cpu(q, k, v, 0.0, False, attn_mask=mask, scale=traits.scale)
+    return _attend_plainly(q, k, v, mask, traits)
+
+
+def _attend_plainly(
+    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor | None, traits: _Traits
+) -> _Partial:
+    """The same by its definition, in float32: for soft caps, windows' edges, other devices. Queries that see nothing get 0."""
+    scores = torch.matmul(q.float(), k.float().transpose(-1, -2)) * traits.scale
+    if traits.softcap is not None:
+        scores = torch.tanh(scores / traits.softcap) * traits.softcap
+    if mask is not None:
+        scores = scores + mask
+    lse = torch.logsumexp(scores, -1)
+    weights = torch.exp(scores - lse.nan_to_num(neginf=0.0)[..., None])
+    return torch.matmul(weights, v.float()).to(v.dtype), lse
+
+
+def _merge(partials: Sequence[_Partial]) -> _Partial:
+    """One attention from attentions over disjoint keys (the merge of cascade and ring attention)."""
+    out, lse = partials[0]
+    if len(partials) == 1:
+        return out, lse
+    if len(partials) == 2:
+        other, other_lse = partials[1]
+        weight = torch.sigmoid(other_lse - lse).nan_to_num(0.5)[..., None].to(out.dtype)
+        return torch.lerp(out, other, weight), torch.logaddexp(lse, other_lse)
+    lses = torch.stack([lse for _, lse in partials])
+    weights = torch.softmax(lses, 0)[..., None].nan_to_num(0.0)
+    merged = (torch.stack([out for out, _ in partials]) * weights).sum(0)
+    return merged.to(out.dtype), torch.logsumexp(lses, 0)
+
+
+def _with_sinks(out: torch.Tensor, lse: torch.Tensor, sinks: torch.Tensor | None) -> torch.Tensor:
+    """Attention sinks take their share of the weight and give nothing."""
+    if sinks is None:
+        return out
+    share = torch.sigmoid(lse - sinks.float()[:, None])[..., None]
+    return (out * share).to(out.dtype)
+
+
+class running:
+    """`with running(step): network(...)`: the step that the registered attention function works on, in this thread."""
+
+    def __init__(self, step: Step) -> None:
+        self._step = step
+
+    def __enter__(self) -> None:
+        _current.step = self._step
+
+    def __exit__(self, *exc: object) -> None:
+        _current.step = None
+
+
+def _segments_attention(
+    module: Any,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    sliding_window: int | None = None,
+    softcap: float | None = None,
+    s_aux: torch.Tensor | None = None,
+    **other: Any,
+) -> tuple[torch.Tensor, None]:
+    """transformers' attention interface: query [1, heads, tokens, dim] to [1, tokens, heads, dim]."""
+    odd = [name for name, given in other.items() if given is not None and name in _REFUSED]
+    if odd or attention_mask is not None:
+        raise NotImplementedError(f"attention over segments does not know {odd or 'masks'}")
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    step: Step = _current.step
+    out = step.attend(module.layer_idx, query[0], key[0], value[0], scale, sliding_window, softcap, s_aux)
+    return out[None], None
+
+
+_REFUSED = {"position_bias", "head_mask", "alibi", "chunk_size", "cache", "block_table"}
+AttentionInterface.register(NAME, _segments_attention)

@@ -1,0 +1,114 @@
+"""A decoder without modules for plain Llama-like models: fewer, larger operators, which is what small models are bound by.
+
+One linear layer makes queries, keys and values, one makes gate and up; rotation is three operators for queries and keys together.
+It is built from a loaded network's weights and used only after its logits were compared with that network's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from transformers import MistralForCausalLM
+
+from engine.local.attention import Step
+from engine.local.surgery import linear
+
+_FAMILIES = ("LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM")
+_Linear = Callable[[torch.Tensor], torch.Tensor]
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """The weights of one layer; the norms of queries and keys are Qwen3's."""
+
+    input_norm: torch.Tensor
+    qkv: _Linear
+    head_norm: torch.Tensor | None
+    output: _Linear
+    post_norm: torch.Tensor
+    gate_up: _Linear
+    down: _Linear
+    window: int | None
+
+
+class LeanDecoder:
+    """Runs packed steps as `Model.forward` does."""
+
+    def __init__(self, network: Any) -> None:
+        base = network.model
+        config = network.config
+        first = base.layers[0].self_attn
+        self._dim: int = first.head_dim
+        self._heads: int = config.num_attention_heads
+        self._kv_heads: int = config.num_key_value_heads
+        self._epsilon: float = config.rms_norm_eps
+        self._scale: float = first.scaling
+        # Mistral's layers have it from the model's configuration, the others know for themselves.
+        self._window: int | None = config.sliding_window if isinstance(network, MistralForCausalLM) else None
+        self._rotary = base.rotary_emb
+        self._embedding: torch.Tensor = base.embed_tokens.weight
+        self._norm: torch.Tensor = base.norm.weight
+        self._head = linear([network.lm_head])
+        self._layers = [self._layer(layer) for layer in base.layers]
+
+    def _layer(self, layer: Any) -> _Layer:
+        attention, mlp = layer.self_attn, layer.mlp
+        norms = None
+        if hasattr(attention, "q_norm"):
+            norms = torch.cat(
+                [
+                    attention.q_norm.weight.expand(self._heads, -1),
+                    attention.k_norm.weight.expand(self._kv_heads, -1),
+                ]
+            )
+        return _Layer(
+            input_norm=layer.input_layernorm.weight,
+            qkv=linear([attention.q_proj, attention.k_proj, attention.v_proj]),
+            head_norm=norms,
+            output=linear([attention.o_proj]),
+            post_norm=layer.post_attention_layernorm.weight,
+            gate_up=linear([mlp.gate_proj, mlp.up_proj]),
+            down=linear([mlp.down_proj]),
+            window=getattr(attention, "sliding_window", self._window),
+        )
+
+    def forward(
+        self, step: Step, ids: torch.Tensor, positions: torch.Tensor, wanted: torch.Tensor
+    ) -> torch.Tensor | None:
+        """float32 logits [wanted, vocabulary]; None when none are wanted."""
+        x = F.embedding(ids, self._embedding)
+        cos, sin = self._rotary(x[None], positions[None])
+        half = self._dim // 2
+        cos = cos[0][:, None]
+        sin = torch.cat([-sin[0][:, None, :half], sin[0][:, None, half:]], -1)
+        width, count = (x.shape[-1],), x.shape[0]
+        rotated = self._heads + self._kv_heads
+        for number, layer in enumerate(self._layers):
+            qkv = layer.qkv(F.rms_norm(x, width, layer.input_norm, self._epsilon))
+            qkv = qkv.view(count, rotated + self._kv_heads, self._dim)
+            qk, v = qkv[:, :rotated], qkv[:, rotated:]
+            if layer.head_norm is not None:
+                qk = F.rms_norm(qk, (self._dim,), None, self._epsilon) * layer.head_norm
+            qk = torch.addcmul(qk * cos, qk.roll(half, -1), sin).transpose(0, 1)
+            out = step.attend(
+                number, qk[: self._heads], qk[self._heads :], v.transpose(0, 1), self._scale, layer.window
+            )
+            x = x + layer.output(out.reshape(count, -1))
+            gate, up = layer.gate_up(F.rms_norm(x, width, layer.post_norm, self._epsilon)).chunk(2, -1)
+            x = x + layer.down(F.silu(gate) * up)
+        if not len(wanted):
+            return None
+        if len(wanted) != count:
+            x = x[wanted]
+        return self._head(F.rms_norm(x, width, self._norm, self._epsilon)).float()
+
+
+def build(network: Any) -> LeanDecoder | None:
+    """The lean decoder of a network, or None for models that are not of the family."""
+    if type(network).__name__ not in _FAMILIES or network.config.hidden_act != "silu":
+        return None
+    return LeanDecoder(network)
