@@ -319,9 +319,17 @@ def join_layout(base: list[Placed], parts: list[list[Placed]]) -> list[Placed]:
     if sum(len(part) - len(base) for part in added) < 2:
         return chain(base, [token.id for part in added for token in part[len(base) :]])
     seen = list(base)
-    for part in added[:-1]:
-        seen += part[len(base) :]
-    return chain([*seen, *added[-1][len(base) : -1]], [added[-1][-1].id])
+    for part in [*added[:-1], added[-1][:-1]]:
+        seen += copies(part[len(base) :])
+    return chain(seen, [added[-1][-1].id])
+
+
+def copies(tokens: list[Placed]) -> list[Placed]:
+    """The same tokens once more: what is joined twice is attended twice."""
+    made: dict[Placed, Placed] = {}
+    for token in tokens:
+        made[token] = Placed(token.id, token.position, tuple(made.get(other, other) for other in token.sees))
+    return list(made.values())
 
 
 def cut_layout(layout: list[Placed], length: int) -> list[Placed]:
