@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 # Drawn by `python examples/transcript.py --questions --seed 0`: the third.
 QUESTION ?= In a world where Hispaniola dips 55%, Sumatra was dropped by 83% in number of inhabitants, while Easter Island's population was to dwindle by 45 per cent, which among them can then call itself the most populous?
 
-.PHONY: help setup demo test test-long lint format bench bench-engine train-mini clean
+.PHONY: help setup demo test test-long lint format bench bench-engine bench-executors bench-peers train-mini train-countdown clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -44,12 +44,25 @@ bench-engine: $(READY) ## the local engine against transformers, and a plan on s
 	$(BIN)/python benchmarks/local_engine.py --size 298M --repeats 2 fanout chain
 	$(BIN)/python benchmarks/graph_kv.py
 
+bench-peers: $(READY) ## other engines' servers on the same weights: PEERS="--folder DIR --peer NAME=URL"
+	$(BIN)/python benchmarks/peers.py $(or $(PEERS),--help)
+
+bench-executors: $(READY) ## what a node of a graph costs, against other frameworks
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]' || true
+	$(BIN)/python benchmarks/node_overhead.py
+	$(BIN)/python benchmarks/node_overhead.py --scale
+
 bench: $(READY) ## every speed claim, as scripts that print both sides and the ratio
 	$(BIN)/python benchmarks/dispatch.py
+	$(BIN)/python benchmarks/node_overhead.py
+	$(BIN)/python benchmarks/node_overhead.py --scale
 	$(BIN)/python benchmarks/prompt_sharing.py
 
 train-mini: $(READY) ## train braid-mini again from nothing (about an hour on 2 cores)
-	$(BIN)/braid train mini
+	$(BIN)/braid train mini --out build/braid-mini
+
+train-countdown: $(READY) ## train braid-countdown again from nothing (about an hour on one core)
+	$(BIN)/braid train countdown --out build/braid-countdown
 
 clean: ## remove .venv and caches
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis build *.egg-info

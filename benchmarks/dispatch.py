@@ -4,9 +4,6 @@ python benchmarks/dispatch.py [--repeats 5] [--json]
     A scripted planner writes statements at fixed times; tools take fixed times. For each shape: our makespan, the bound
     (no schedule can end earlier, statement arrival times included), and the same stream run one node at a time. Arms
     alternate; medians over the repeats.
-python benchmarks/dispatch.py --overhead [--repeats 9] [--json]
-    Microseconds for each no-op node, 1,000 nodes in 10 layers of 100, against bare asyncio: a task per node, ready
-    counters, and nothing else.
 """
 
 from __future__ import annotations
@@ -20,7 +17,7 @@ import statistics
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -31,7 +28,6 @@ from executors import (
     Answer,
     Const,
     GraphPatch,
-    Limits,
     ListOf,
     Node,
     Ref,
@@ -181,104 +177,6 @@ def dispatch(repeats: int, unit: float) -> list[Row]:
     return rows
 
 
-# What a node costs.
-
-LAYERS, WIDTH, FAN_IN = 10, 100, 2
-
-
-def layered() -> list[tuple[str, tuple[str, ...]]]:
-    """Names and inputs: each node reads two of the layer above."""
-    found: list[tuple[str, tuple[str, ...]]] = []
-    for layer in range(LAYERS):
-        for i in range(WIDTH):
-            reads = tuple(f"n{layer - 1}_{(i + k) % WIDTH}" for k in range(FAN_IN)) if layer else ()
-            found.append((f"n{layer}_{i}", reads))
-    return found
-
-
-async def bare() -> float:
-    """Ready counters and a task per node in a TaskGroup: the least that a dynamic graph on asyncio can cost."""
-    plan = layered()
-    began = time.process_time()
-    waiting = {name: len(reads) for name, reads in plan}
-    readers: dict[str, list[str]] = {name: [] for name, _ in plan}
-    for name, reads in plan:
-        for source in reads:
-            readers[source].append(name)
-    results: dict[str, int] = {}
-
-    async def no_op() -> int:
-        return 1
-
-    async def run(name: str) -> None:
-        results[name] = await no_op()
-        for reader in readers[name]:
-            waiting[reader] -= 1
-            if waiting[reader] == 0:
-                group.create_task(run(reader))
-
-    async with asyncio.TaskGroup() as group:
-        for name, reads in plan:
-            if not reads:
-                group.create_task(run(name))
-    seconds = time.process_time() - began
-    assert len(results) == len(plan)
-    return seconds
-
-
-@tool
-async def no_op(a: int = 0, b: int = 0) -> int:
-    """Nothing."""
-    return 1
-
-
-def ours(*, events: bool) -> Callable[[], Awaitable[float]]:
-    async def go() -> float:
-        nodes = tuple(
-            Node(
-                id=name,
-                name=name,
-                op=ToolCall("no_op", tuple(zip("ab", (Ref(source) for source in reads), strict=False))),
-            )
-            for name, reads in layered()
-        )
-        heard: list[Event] = []
-        graph = TaskGraph()
-        tools = ToolRegistry([no_op])
-        began = time.process_time()
-        graph.apply(GraphPatch(0, nodes))
-        await run_graph(
-            graph,
-            None,
-            tools=tools,
-            emit=heard.append if events else None,
-            limits=Limits(max_concurrency=1000),
-        )
-        seconds = time.process_time() - began
-        assert all(graph.state(node.id) == "done" for node in nodes)
-        return seconds
-
-    return go
-
-
-def overhead(repeats: int) -> dict[str, float]:
-    """Microseconds of CPU time per node, medians; arms alternate."""
-    arms: dict[str, Callable[[], Awaitable[float]]] = {
-        "bare asyncio": bare,
-        "braid, events off": ours(events=False),
-        "braid, events on": ours(events=True),
-    }
-    times: dict[str, list[float]] = {name: [] for name in arms}
-
-    async def one(arm: Callable[[], Awaitable[float]]) -> float:
-        return await arm()
-
-    for _ in range(repeats):
-        for name, arm in arms.items():
-            times[name].append(asyncio.run(one(arm)))
-    return {name: statistics.median(seen) / (LAYERS * WIDTH) * 1e6 for name, seen in times.items()}
-
-
 def machine() -> dict[str, str | int | float]:
     """What the numbers were measured on."""
     return {
@@ -305,36 +203,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--overhead", action="store_true", help="microseconds per no-op node instead of makespans"
-    )
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--unit", type=float, default=0.05, help="seconds of the shortest tool")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     about = machine()
-    if options.overhead:
-        costs = overhead(options.repeats)
-        ratios = {name: cost / costs["bare asyncio"] for name, cost in costs.items()}
-        if options.json:
-            print(json.dumps({"machine": about, "us_per_node": costs, "ratio_to_bare": ratios}))
-            return
-        print(
-            f"{LAYERS * WIDTH} no-op nodes, {LAYERS} layers of {WIDTH}, {FAN_IN} inputs each; medians of {options.repeats}"
-        )
-        for name, cost in costs.items():
-            print(f"{name:<20}{cost:>8.1f} us CPU per node{ratios[name]:>8.2f}x bare")
-    else:
-        rows = dispatch(options.repeats, options.unit)
-        if options.json:
-            print(
-                json.dumps(
-                    {"machine": about, "unit_s": options.unit, "shapes": [asdict(row) for row in rows]}
-                )
-            )
-            return
-        print(f"tools of {options.unit:g} s and more; medians of {options.repeats}, arms alternating")
-        show(rows)
+    rows = dispatch(options.repeats, options.unit)
+    if options.json:
+        print(json.dumps({"machine": about, "unit_s": options.unit, "shapes": [asdict(row) for row in rows]}))
+        return
+    print(f"tools of {options.unit:g} s and more; medians of {options.repeats}, arms alternating")
+    show(rows)
     print(", ".join(f"{key} {value}" for key, value in about.items()))
 
 

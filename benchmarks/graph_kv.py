@@ -5,8 +5,10 @@
 The plan has eight `think` nodes over one long shared context, of which the last two read what others said; each samples four
 completions of 64 tokens. The executor runs it
 
-    shared   on the engine in this process: nodes fork the run's root context, siblings attach to what is being read
-    server   on the same engine behind its own HTTP server, as any OpenAI-compatible client would
+    shared     on the engine in this process: nodes fork the run's root context, siblings attach to what is being read
+    server     on the same engine behind its own HTTP server, as any OpenAI-compatible client would; it shares prefixes, too
+    separate   behind the same server, but every request's prompt is made unique: a server without a prefix cache (it still reads
+               a prompt once for the completions of one request)
 
 with an empty cache (cold) and again (warm), in turns. Printed: prompt tokens computed, tokens reused, peak KV, wall time.
 """
@@ -21,11 +23,13 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
+from typing import cast
 
 from local_engine import VOCABULARY, build
 
-from engine import Engine, Message, connect
+from engine import Budget, Engine, Message, Prompt, connect
 from engine.local import LocalEngine
+from engine.local.context import LocalContext
 from engine.machine import processors
 from engine.server import ServerOptions, serving
 from executors import GraphPatch, TaskGraph, ToolRegistry, run_graph
@@ -50,6 +54,18 @@ def plan(rng: random.Random) -> GraphPatch:
     return GraphPatch(base_version=0, add=tuple(nodes))
 
 
+class Separate(LocalEngine):
+    """Puts a number of its own before every prompt, so that no two have a beginning in common."""
+
+    _number = 0
+
+    async def prefill(self, prompt: Prompt, *, budget: Budget | None = None) -> LocalContext:
+        first, *rest = cast("list[Message]", list(prompt))
+        Separate._number += 1
+        unique = Message(role=first["role"], content=f"{self._number} {first['content']}")
+        return await super().prefill([unique, *rest], budget=budget)
+
+
 async def run_plan(engine: Engine, root: list[Message], patch: GraphPatch) -> float:
     graph = TaskGraph()
     graph.apply(patch)
@@ -71,31 +87,38 @@ async def main() -> None:
     options = parser.parse_args()
     rng = random.Random(1)
     with tempfile.TemporaryDirectory() as name:
-        engine = await LocalEngine.load(
-            build(options.size, Path(name)), dtype="bfloat16", threads=options.threads
-        )
+        folder = build(options.size, Path(name))
+        engine = await LocalEngine.load(folder, dtype="bfloat16", threads=options.threads)
+        alone = await Separate.load(folder, dtype="bfloat16", threads=options.threads, cache_bytes=0)
+        serve = ServerOptions(port=0, served_model_name="model")
         found: dict[str, dict[str, list[float]]] = {}
         async with (
             engine,
-            serving(engine, ServerOptions(port=0, served_model_name="model")) as url,
+            alone,
+            serving(engine, serve) as url,
+            serving(alone, serve) as other,
             await connect(f"openai:{url}#model") as remote,
+            await connect(f"openai:{other}#model") as opaque,
         ):
+            ways = (("shared", engine, engine), ("server", engine, remote), ("separate", alone, opaque))
             for repeat in range(options.repeats + 1):
-                for way, through in (("shared", engine), ("server", remote)):
+                for way, local, through in ways:
                     root: list[Message] = [{"role": "system", "content": words(rng, options.context)}]
                     patch = plan(rng)
-                    engine.forget()
+                    local.forget()
                     for state in ("cold", "warm"):
-                        stats = engine.stats()
+                        stats = local.stats()
                         before, reused = stats.prefilled, stats.reused
-                        engine.kv_peak_bytes(reset=True)
+                        local.kv_peak_bytes(reset=True)
                         seconds = await run_plan(through, root, patch)
                         if repeat:
                             values = found.setdefault(f"{way} {state}", {})
-                            values.setdefault("prefilled", []).append(engine.stats().prefilled - before)
-                            values.setdefault("reused", []).append(engine.stats().reused - reused)
-                            values.setdefault("peak_mib", []).append(engine.kv_peak_bytes() / 2**20)
+                            values.setdefault("prefilled", []).append(local.stats().prefilled - before)
+                            values.setdefault("reused", []).append(local.stats().reused - reused)
+                            values.setdefault("peak_mib", []).append(local.kv_peak_bytes() / 2**20)
                             values.setdefault("seconds", []).append(seconds)
+            engine.check_integrity()
+            alone.check_integrity()
         middle = {
             way: {key: statistics.median(v) for key, v in values.items()} for way, values in found.items()
         }
@@ -103,16 +126,18 @@ async def main() -> None:
             f"random Llama {options.size}, bfloat16, {options.threads} threads, {options.context} tokens of shared context, "
             f"8 thoughts of 4 x 64 tokens; medians of {options.repeats}"
         )
-        print(f"{'':<14}{'prefilled':>10}{'reused':>9}{'peak KV MiB':>13}{'seconds':>9}")
-        for way in ("shared cold", "server cold", "shared warm", "server warm"):
-            row = middle[way]
-            print(
-                f"{way:<14}{row['prefilled']:>10.0f}{row['reused']:>9.0f}{row['peak_mib']:>13.1f}{row['seconds']:>9.2f}"
-            )
+        print(
+            f"{'':<16}{'prefilled':>10}{'reused':>9}{'peak KV MiB':>13}{'seconds':>9}  against shared: prefilled, KV, time"
+        )
         for state in ("cold", "warm"):
-            print(
-                f"ratio {state}: {middle[f'server {state}']['seconds'] / middle[f'shared {state}']['seconds']:.2f} in time"
-            )
+            base = middle[f"shared {state}"]
+            for way, _, _ in ways:
+                row = middle[f"{way} {state}"]
+                ratios = [row[key] / max(base[key], 1e-9) for key in ("prefilled", "peak_mib", "seconds")]
+                print(
+                    f"{way + ' ' + state:<16}{row['prefilled']:>10.0f}{row['reused']:>9.0f}{row['peak_mib']:>13.1f}"
+                    f"{row['seconds']:>9.2f}  " + ", ".join(f"{ratio:.2f}" for ratio in ratios)
+                )
         if options.json:
             print(json.dumps(middle, indent=2))
 

@@ -10,9 +10,10 @@ Cases (default: all):
     join      8 branches of 256 tokens: time to the next token after a KV join, against reading the joined text again
     mix       16 sequences decode while prompts of 4,096 tokens arrive: gaps between tokens, with and without arrivals
     overhead  share of a step outside of the model's forward at batch 1, 16 and 64
-    bound     memory bandwidth and GEMM rate of this machine, and what they would allow
+    operators torch operators of one decoding step at batch 1 and 16: calls and time of each class (the profiler slows them down)
+    bound     memory bandwidth and GEMM rate of this machine, what they allow in FANOUT and CHAIN, and how near those came
 
-Both sides run in this process, with the same threads and precision, in turns, on a fresh prompt each time; tokens/s are output
+Both sides have the same threads and precision and run in turns, on a fresh prompt each time; tokens/s are output
 tokens over the whole time, reading the prompt included. Median and best of the repeats are printed.
 """
 
@@ -28,11 +29,15 @@ import random
 import statistics
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import torch
+from reference import Reference, continuous_batching, generate, generate_levels, machine_rates
+from torch._C._profiler import _ExperimentalConfig
+from torch.profiler import ProfilerActivity, profile
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from engine import Context, SamplingParams
@@ -56,7 +61,32 @@ SHAPES: dict[str, dict[str, Any]] = {
     },
 }
 VOCABULARY = 16_384
-CASES = ("fanout", "chain", "forest", "join", "mix", "overhead", "bound")
+OPERATORS = {
+    "linear": ("linear", "mm"),
+    "attention": ("flash_attention",),
+    "norm": ("vector_norm", "hypot", "rms_norm"),
+    "softmax": ("softmax", "sigmoid", "logsumexp", "logaddexp", "cumsum"),
+    "copy": ("copy", "cat", "index", "clone", "contiguous", "gather", "roll"),
+    "view": (
+        "view",
+        "slice",
+        "select",
+        "reshape",
+        "transpose",
+        "permute",
+        "as_strided",
+        "narrow",
+        "expand",
+        "chunk",
+        "split",
+        "flatten",
+        "squeeze",
+    ),
+    "allocate": ("empty", "resize"),
+    "arithmetic": ("add", "mul", "div", "sub", "silu", "lerp", "sum"),
+}
+"""Classes of operators by parts of their names, the first that fits."""
+CASES = ("fanout", "chain", "forest", "join", "mix", "overhead", "operators", "bound")
 
 
 def build(size: str, folder: Path) -> Path:
@@ -83,11 +113,20 @@ def build(size: str, folder: Path) -> Path:
 
 
 class Bench:
-    """Both sides, loaded from one folder."""
+    """Both sides, loaded from one folder; the reference and its continuous batching each in a process of their own."""
 
-    def __init__(self, engine: LocalEngine, network: Any, options: argparse.Namespace) -> None:
+    def __init__(
+        self,
+        engine: LocalEngine,
+        config: Any,
+        reference: Reference,
+        batching: Reference,
+        options: argparse.Namespace,
+    ) -> None:
         self.engine = engine
-        self.network = network
+        self.config = config
+        self.reference = reference
+        self.batching = batching
         self.options = options
         self._random = random.Random(1)
         self.results: dict[str, dict[str, Any]] = {}
@@ -121,19 +160,6 @@ class Bench:
             )
         self.results[case] = found
 
-    def generate(self, ids: list[list[int]], copies: int, tokens: int) -> list[list[int]]:
-        with torch.inference_mode():
-            given = torch.tensor(ids)
-            return self.network.generate(  # pyright: ignore
-                given,
-                attention_mask=torch.ones_like(given),
-                do_sample=True,
-                num_return_sequences=copies,
-                max_new_tokens=tokens,
-                min_new_tokens=tokens,
-                pad_token_id=0,
-            ).tolist()
-
 
 def sampled(tokens: int, n: int = 1) -> SamplingParams:
     return SamplingParams(n=n, max_tokens=tokens, temperature=1.0, ignore_eos=True, seed=1)
@@ -149,7 +175,7 @@ async def fan_out(bench: Bench, copies: int, tokens: int = 128) -> int:
 
 async def run_fanout(bench: Bench) -> None:
     async def reference() -> int:
-        await asyncio.to_thread(in_threads(bench, lambda: bench.generate([bench.prompt()], 16, 128)))
+        await bench.reference(generate, [bench.prompt()], 16, 128)
         return 16 * 128
 
     sides: dict[str, Callable[[], Awaitable[int]]] = {
@@ -157,44 +183,18 @@ async def run_fanout(bench: Bench) -> None:
         "transformers generate": reference,
     }
     if not bench.options.no_batching:
-        sides["transformers continuous batching"] = lambda: continuous(bench, 16, 128)
+        sides["transformers continuous batching"] = lambda: bench.batching(
+            continuous_batching, bench.prompt(), 16, 128
+        )
     await bench.compare("FANOUT", sides)
 
 
 async def run_chain(bench: Bench) -> None:
     async def reference() -> int:
-        await asyncio.to_thread(in_threads(bench, lambda: bench.generate([bench.prompt()], 1, 128)))
+        await bench.reference(generate, [bench.prompt()], 1, 128)
         return 128
 
     await bench.compare("CHAIN", {"braid": lambda: fan_out(bench, 1), "transformers generate": reference})
-
-
-def in_threads(bench: Bench, work: Callable[[], Any]) -> Callable[[], Any]:
-    def run() -> Any:
-        torch.set_num_threads(bench.options.threads)
-        return work()
-
-    return run
-
-
-async def continuous(bench: Bench, copies: int, tokens: int) -> int:
-    """transformers' own continuous batching over the same prompt, once per copy."""
-    from transformers import GenerationConfig
-    from transformers.generation.configuration_utils import ContinuousBatchingConfig
-
-    def run() -> int:
-        ids = bench.prompt()
-        settings = GenerationConfig(max_new_tokens=tokens, do_sample=True, eos_token_id=-1, pad_token_id=0)
-        batching = ContinuousBatchingConfig(page_size=256, num_blocks=160, max_batch_tokens=2048)
-        outputs = bench.network.generate_batch(  # pyright: ignore
-            inputs=[ids] * copies,
-            generation_config=settings,
-            continuous_batching_config=batching,
-            progress_bar=False,
-        )
-        return sum(len(output.generated_tokens) for output in outputs.values())
-
-    return await asyncio.to_thread(in_threads(bench, run))
 
 
 async def run_forest(bench: Bench) -> None:
@@ -223,18 +223,11 @@ async def run_forest(bench: Bench) -> None:
         return total
 
     async def reference() -> int:
-        def run() -> int:
-            sequences, total = [bench.prompt() for _ in range(4)], 0
-            for copies in (16, 2, 2):
-                sequences = bench.generate(sequences, copies, 64)
-                total += 64 * len(sequences)
-            return total
-
-        return await asyncio.to_thread(in_threads(bench, run))
+        return await bench.reference(generate_levels, [bench.prompt() for _ in range(4)], (16, 2, 2), 64)
 
     # The reference takes minutes; a warm-up would change nothing.
     await bench.compare("FOREST", {"braid": ours, "transformers generate": reference}, repeats=1)
-    config = bench.network.config
+    config = bench.config
     token = config.num_hidden_layers * config.num_key_value_heads * 64 * 2 * 2
     dense = 256 * (1024 + 3 * 64) * token
     print(f"  KV at its peak {peak / 2**20:.0f} MiB, dense cache {dense / 2**20:.0f} MiB: {peak / dense:.1%}")
@@ -269,6 +262,7 @@ async def run_mix(bench: Bench) -> None:
     print("MIX")
     for arrivals in (False, True):
         gaps: list[float] = []
+        reading: list[float] = []
 
         async def watch(context: Context, gaps: list[float] = gaps) -> None:
             last = None
@@ -278,10 +272,12 @@ async def run_mix(bench: Bench) -> None:
                     gaps.append(now - last)
                 last = now
 
-        async def arrive() -> None:
+        async def arrive(reading: list[float] = reading) -> None:
             for _ in range(3):
                 await asyncio.sleep(0.1)
+                start = time.perf_counter()
                 (await bench.engine.prefill(bench.prompt(4096))).release()
+                reading.append(time.perf_counter() - start)
 
         contexts = [await bench.engine.prefill(bench.prompt(256)) for _ in range(16)]
         async with asyncio.TaskGroup() as group:
@@ -297,8 +293,9 @@ async def run_mix(bench: Bench) -> None:
         print(
             f"  {name:<15}gap between tokens: median {middle * 1e3:.1f} ms, 99th percentile {late * 1e3:.1f} ms, "
             f"ratio {late / middle:.2f}"
+            + (f"; prompts read at {4096 / statistics.median(reading):.0f} tokens/s" if reading else "")
         )
-        bench.results.setdefault("MIX", {})[name] = {"median": middle, "p99": late}
+        bench.results.setdefault("MIX", {})[name] = {"median": middle, "p99": late, "reading": reading}
 
 
 async def run_overhead(bench: Bench) -> None:
@@ -322,38 +319,60 @@ async def run_overhead(bench: Bench) -> None:
         bench.results.setdefault("OVERHEAD", {})[str(rows)] = {"step": whole / steps, "share": share}
 
 
+async def run_operators(bench: Bench) -> None:
+    print("OPERATORS of a decoding step behind 1,024 tokens")
+    for rows in (1, 16):
+        await fan_out(bench, rows, 8)
+        async with await bench.engine.prefill(bench.prompt()) as context:
+            before = bench.engine.stats().steps
+            with profile(
+                activities=[ProfilerActivity.CPU],
+                experimental_config=_ExperimentalConfig(profile_all_threads=True),
+            ) as profiler:
+                for completion in await bench.engine.generate(context, sampled(64, rows)):
+                    completion.context.release()
+            steps = bench.engine.stats().steps - before
+        calls, spent = Counter[str](), Counter[str]()
+        for event in profiler.key_averages():
+            name = next(
+                (kind for kind, parts in OPERATORS.items() if any(p in event.key for p in parts)), "other"
+            )
+            calls[name] += event.count
+            spent[name] += event.self_cpu_time_total
+        print(f"  batch {rows}: {calls.total() / steps:.0f} calls, {spent.total() / steps / 1e3:.2f} ms")
+        for name, time_spent in spent.most_common():
+            share = time_spent / spent.total()
+            print(
+                f"    {name:<12}{calls[name] / steps:>7.1f} calls{time_spent / steps:>9.0f} µs{share:>8.1%}"
+            )
+        bench.results.setdefault("OPERATORS", {})[str(rows)] = {
+            name: {"calls": calls[name] / steps, "microseconds": spent[name] / steps} for name in spent
+        }
+
+
 async def run_bound(bench: Bench) -> None:
-    """Bandwidth from reading a large tensor, rate from a large GEMM; what one step must move and compute."""
+    """Bandwidth from reading a large tensor, rate from a large GEMM; what the cases must at least move and compute."""
 
-    def measure() -> tuple[float, float]:
-        big = torch.ones(64 * 2**20, dtype=torch.float32)
-        dtype = getattr(torch, bench.options.dtype)
-        a, b = torch.randn(2048, 2048).to(dtype), torch.randn(2048, 2048).to(dtype)
-        best = [float("inf")] * 2
-        for _ in range(5):
-            for place, work in enumerate((lambda: big.sum(), lambda: a @ b)):
-                start = time.perf_counter()
-                work()
-                best[place] = min(best[place], time.perf_counter() - start)
-        return big.nbytes / best[0], 2 * 2048**3 / best[1]
-
-    bandwidth, rate = await asyncio.to_thread(in_threads(bench, measure))
-    weights = (
-        sum(p.numel() for p in bench.network.parameters()) - VOCABULARY * bench.network.config.hidden_size
-    )
+    bandwidth, rate = await bench.reference(machine_rates, bench.options.dtype)
+    config = bench.config
     size = getattr(torch, bench.options.dtype).itemsize
-    step1 = weights * size / bandwidth
-    step16 = max(step1, 2 * weights * 16 / rate)
-    print(
-        f"BOUND\n  {bandwidth / 1e9:.0f} GB/s, {rate / 1e9:.0f} GFLOP/s; weights alone allow {1 / step1:.0f} tokens/s at "
-        f"batch 1, {16 / step16:.0f} at batch 16"
-    )
-    bench.results["BOUND"] = {
-        "bandwidth": bandwidth,
-        "flops": rate,
-        "batch1": 1 / step1,
-        "batch16": 16 / step16,
-    }
+    weights = int(bench.engine.info.details["parameters"]) - VOCABULARY * config.hidden_size
+    layers, heads, kv_heads = config.num_hidden_layers, config.num_attention_heads, config.num_key_value_heads
+    print(f"BOUND\n  {bandwidth / 1e9:.0f} GB/s, {rate / 1e9:.0f} GFLOP/s")
+    bench.results["BOUND"] = {"bandwidth": bandwidth, "flops": rate}
+    for case, rows in (("CHAIN", 1), ("FANOUT", 16)):
+        tokens, prompt = 128, 1024
+        # The shared prompt's KV is read once a step, the tails' (half as long as at their end, on average) for each row.
+        read = size * (weights + 2 * layers * kv_heads * 64 * (prompt + rows * tokens / 2))
+        attended = 4 * layers * heads * 64
+        computed = rows * (2 * weights + attended * (prompt + tokens / 2))
+        reading = prompt * (2 * (weights - VOCABULARY * config.hidden_size) + attended * prompt / 2) / rate
+        seconds = reading + tokens * max(read / bandwidth, computed / rate)
+        allowed = rows * tokens / seconds
+        given = bench.results.get(case, {}).get("braid", {}).get("median")
+        near = f"; measured {given:.0f}: {given / allowed:.0%}" if given else ""
+        print(f"  {case}: the bound is {allowed:.0f} tokens/s{near}")
+        bench.results["BOUND"][case] = {"bound": allowed, "share": given and given / allowed}
 
 
 async def main() -> None:
@@ -368,10 +387,11 @@ async def main() -> None:
     )
     parser.add_argument("--json", action="store_true", help="print the results as one JSON document, too")
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+    torch.set_num_threads(1)  # of this thread, which has nothing to compute
     with tempfile.TemporaryDirectory() as name:
         folder = build(options.size, Path(name))
-        network = LlamaForCausalLM.from_pretrained(folder, dtype=getattr(torch, options.dtype)).eval()
+        config = LlamaConfig.from_pretrained(folder)
+        reference, batching = (Reference(folder, options.dtype, options.threads) for _ in range(2))
         engine = await LocalEngine.load(folder, dtype=options.dtype, threads=options.threads)
         details = engine.info.details
         print(
@@ -379,12 +399,14 @@ async def main() -> None:
             f"path {details['path']}, torch {torch.__version__}"
         )
         async with engine:
-            bench = Bench(engine, network, options)
+            bench = Bench(engine, config, reference, batching, options)
             for case in options.cases or CASES:
                 await globals()[f"run_{case}"](bench)
             engine.check_integrity()
             if options.json:
                 print(json.dumps(bench.results, indent=2))
+        reference.close()
+        batching.close()
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """engine: context in, tokens out. The ground floor of Braid; it imports no other room."""
 
 from engine.base import Context, Engine
-from engine.budget import Budget, Reservation, ambient_budget, budget, use_budget
+from engine.budget import Budget, Price, Reservation, Spending, ambient_budget, budget, use_budget
 from engine.connect import connect
 from engine.errors import (
     BraidError,
@@ -16,6 +16,7 @@ from engine.errors import (
     InvalidParamsError,
 )
 from engine.events import Envelope, Event, UnknownEventError
+from engine.priority import ambient_priority, use_priority
 from engine.types import (
     Capability,
     Completion,
@@ -52,15 +53,19 @@ __all__ = [
     "Grammar",
     "InvalidParamsError",
     "Message",
+    "Price",
     "Prompt",
     "Reservation",
     "SamplingParams",
+    "Spending",
     "Token",
     "UnknownEventError",
     "Usage",
     "ambient_budget",
+    "ambient_priority",
     "branch_seed",
     "budget",
     "connect",
     "use_budget",
+    "use_priority",
 ]

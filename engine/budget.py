@@ -1,7 +1,8 @@
-"""Budgets: a tree of limits on tokens, calls and seconds, reserved and settled atomically.
+"""Budgets: a tree of limits on tokens, calls, money and seconds, reserved and settled atomically.
 
 A scope's spending counts against every scope above it. Work reserves its upper bound before it starts and settles what it
 really used, so a hard limit is never crossed by concurrent branches; what a remote server overshoots is booked and reported.
+A soft limit stops nothing: whoever can do with less asks `pressure` and `tight`, and says what it left out.
 The ambient budget is a context variable: tasks inherit it, and engines capture it before work enters their thread.
 """
 
@@ -9,30 +10,71 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Final, Literal, overload
 
 from engine.errors import BudgetExceededError, InvalidParamsError
 
 _ambient: ContextVar[Budget | None] = ContextVar("braid_budget", default=None)
-_COUNTED = ("tokens", "calls")
+
+_lock: Final = threading.Lock()
+"""One for all scopes: a reservation is atomic over every tree that it counts in, and is held for a microsecond."""
+
+Counted = Literal["tokens", "calls", "cost"]
+_LIMITS: Final[tuple[Counted, ...]] = ("tokens", "calls", "cost")
+_MILLION: Final = 1_000_000
+_DIGITS: Final = 9
+"""Money is rounded to billionths after each addition, so that sums come out the same in any order."""
 
 
-@dataclass
+@dataclass(frozen=True, kw_only=True)
+class Price:
+    """What a model costs, in any currency: for a million tokens read, cached (read again), and generated; and for a call.
+
+    `cached` is the price of `prompt` unless given.
+    """
+
+    prompt: float = 0.0
+    generated: float = 0.0
+    cached: float | None = None
+    call: float = 0.0
+
+    def of(self, *, prompt: int = 0, cached: int = 0, generated: int = 0, calls: int = 0) -> float:
+        """The cost of so many tokens; `cached` of the `prompt` tokens came from the cache."""
+        again = self.prompt if self.cached is None else self.cached
+        tokens = (prompt - cached) * self.prompt + cached * again + generated * self.generated
+        return round(tokens / _MILLION + calls * self.call, _DIGITS)
+
+
+_FREE: Final = Price()
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """How much of one limit was spent; `limit` is the tightest one, `overshoot` how far a server went beyond it."""
+
+    spent: float
+    limit: float | None
+    overshoot: float
+
+
+@dataclass(slots=True)
 class Reservation:
     """A held amount. `settle` books what was used and returns the rest; leaving `with` unsettled refunds it all."""
 
     budget: Budget
-    held: dict[str, int]
+    held: dict[Counted, float]
     open: bool = True
 
-    def settle(self, **used: int) -> None:
-        """Book `used` (tokens=, calls=) in place of what was held. More than was held is booked too, as overshoot."""
+    def settle(self, *, tokens: int = 0, calls: int = 0, cost: float = 0.0) -> None:
+        """Book what was used in place of what was held. More than was held is booked too, as overshoot."""
         if self.open:
             self.open = False
-            self.budget._close(self.held, used)  # pyright: ignore[reportPrivateUsage]
+            self.budget._close(self.held, {"tokens": tokens, "calls": calls, "cost": cost})  # pyright: ignore[reportPrivateUsage]
 
     def refund(self) -> None:
         """Return everything that was held."""
@@ -45,80 +87,130 @@ class Reservation:
         self.refund()
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Budget:
-    """One scope. None is no limit. `seconds` runs from the moment the scope is made."""
+    """One scope. None is no limit. `seconds` runs from the moment the scope is made.
+
+    Args:
+        cost: money, in the currency of `prices`.
+        soft: share of each limit (0 to 1) from which on the scope is `tight`; None: never.
+        prices: by engine address or model name, `*` as in file names; scopes below use them too. What has no price is free.
+        parent: the scope above. `within` is one more scope that this one's spending counts in, for a budget that is handed to
+            work which already has an ambient one.
+    """
 
     tokens: int | None = None
     calls: int | None = None
     seconds: float | None = None
     name: str = "run"
     parent: Budget | None = None
+    cost: float | None = None
+    soft: float | None = None
+    prices: Mapping[str, Price] | None = None
+    within: Budget | None = None
     started: float = field(default_factory=time.monotonic)
-    spent: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_COUNTED, 0))
-    reserved: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_COUNTED, 0))
-    overshoot: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_COUNTED, 0))
-    _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
+    spent: dict[str, float] = field(default_factory=lambda: {"tokens": 0, "calls": 0})
+    reserved: dict[str, float] = field(default_factory=lambda: {"tokens": 0, "calls": 0})
+    overshoot: dict[str, float] = field(default_factory=lambda: {"tokens": 0, "calls": 0})
+    _chain: tuple[Budget, ...] = field(default=(), init=False, repr=False)
+    _timed: tuple[Budget, ...] = field(default=(), init=False, repr=False)
+    _limited: dict[Counted, tuple[Budget, ...]] = field(default_factory=lambda: {}, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        for key in ("tokens", "calls", "seconds"):
+        for key in (*_LIMITS, "seconds"):
             limit = getattr(self, key)
-            if limit is not None and limit < 0:
+            if limit is not None and not limit >= 0:
                 raise InvalidParamsError(f"budget {key} must be >= 0, got {limit!r}")
-        if self.parent is not None:
-            self._lock = self.parent._lock  # one lock per tree: a reservation is atomic over all its scopes
+        if self.soft is not None and not 0 <= self.soft <= 1:
+            raise InvalidParamsError(f"budget soft is a share of the limits, 0 to 1, got {self.soft!r}")
+        above: dict[Budget, None] = {self: None}
+        for outer in (self.parent, self.within):
+            if outer is not None:
+                above.update(dict.fromkeys(outer._chain))
+        self._chain = tuple(above)
+        self._timed = tuple([scope for scope in self._chain if scope.seconds is not None])
+        for key in _LIMITS:
+            limited = tuple([scope for scope in self._chain if getattr(scope, key) is not None])
+            if limited:
+                self._limited[key] = limited
 
     def child(
-        self, name: str, *, tokens: int | None = None, calls: int | None = None, seconds: float | None = None
+        self,
+        name: str,
+        *,
+        tokens: int | None = None,
+        calls: int | None = None,
+        seconds: float | None = None,
+        cost: float | None = None,
+        soft: float | None = None,
     ) -> Budget:
         """A scope below this one; it can only be tighter in effect, whatever limits it is given."""
-        return Budget(tokens=tokens, calls=calls, seconds=seconds, name=name, parent=self)
+        return Budget(
+            tokens=tokens, calls=calls, seconds=seconds, cost=cost, soft=soft, name=name, parent=self
+        )
 
     def scopes(self) -> Iterator[Budget]:
         """This scope and every one above it."""
-        scope: Budget | None = self
-        while scope is not None:
-            yield scope
-            scope = scope.parent
+        return iter(self._chain)
 
-    def reserve(self, *, tokens: int = 0, calls: int = 0) -> Reservation:
+    def reserve(self, *, tokens: int = 0, calls: int = 0, cost: float = 0.0) -> Reservation:
         """Hold an upper bound in this scope and all above it, or raise `BudgetExceededError` and hold nothing."""
-        asked = {"tokens": tokens, "calls": calls}
-        with self._lock:
+        asked: dict[Counted, float] = {"tokens": tokens, "calls": calls}
+        if cost:
+            asked["cost"] = cost
+        if self._timed:
             self.check_time()
-            for scope in self.scopes():
+        with _lock:
+            if self._limited:
+                self._check(asked)
+            for scope in self._chain:
                 for key, amount in asked.items():
-                    limit: int | None = getattr(scope, key)
-                    used = scope.spent[key] + scope.reserved[key]
-                    if limit is not None and amount > 0 and used + amount > limit:
-                        raise BudgetExceededError(
-                            limit=key, scope=scope.name, allowed=limit, spent=used, asked=amount
-                        )
-            for scope in self.scopes():
-                for key, amount in asked.items():
-                    scope.reserved[key] += amount
+                    scope.reserved[key] = _sum(scope.reserved.get(key, 0), amount)
         return Reservation(self, asked)
 
-    def remaining(self, key: str) -> int | None:
-        """What this scope and those above it still allow of `tokens` or `calls`; None is no limit."""
-        with self._lock:
+    def spend(self, *, tokens: int = 0, calls: int = 0, cost: float = 0.0) -> None:
+        """Reserve and settle in one: for what costs exactly this, whatever comes of it. Raises `BudgetExceededError`."""
+        if self._timed:
+            self.check_time()
+        with _lock:
+            if self._limited:
+                self._check({"tokens": tokens, "calls": calls, "cost": cost})
+            for scope in self._chain:
+                spent = scope.spent
+                spent["calls"] += calls
+                if tokens:
+                    spent["tokens"] += tokens
+                if cost:
+                    spent["cost"] = _sum(spent.get("cost", 0), cost)
+
+    def book(self, *, tokens: int = 0, calls: int = 0, cost: float = 0.0) -> None:
+        """Book what was used without a reservation: for what no scope limits, and so cannot be refused."""
+        self._close({}, {"tokens": tokens, "calls": calls, "cost": cost})
+
+    @overload
+    def remaining(self, key: Literal["tokens", "calls"]) -> int | None: ...
+
+    @overload
+    def remaining(self, key: Literal["cost"]) -> float | None: ...
+
+    def remaining(self, key: Counted) -> float | None:
+        """What this scope and those above it still allow of `tokens`, `calls` or `cost`; None is no limit."""
+        with _lock:
             rest = [
-                max(0, limit - scope.spent[key] - scope.reserved[key])
-                for scope in self.scopes()
-                if (limit := getattr(scope, key)) is not None
+                max(0, _sum(getattr(scope, key), -scope._used(key))) for scope in self._limited.get(key, ())
             ]
         return min(rest) if rest else None
 
     def remaining_seconds(self) -> float | None:
         """Seconds until the first deadline of this scope and those above it; None is no deadline."""
         now = time.monotonic()
-        rest = [s.seconds - (now - s.started) for s in self.scopes() if s.seconds is not None]
+        rest = [s.seconds - (now - s.started) for s in self._timed if s.seconds is not None]
         return min(rest) if rest else None
 
     def check_time(self) -> None:
         """Raise `BudgetExceededError` when a deadline has passed."""
         now = time.monotonic()
-        for scope in self.scopes():
+        for scope in self._timed:
             if scope.seconds is not None and now - scope.started > scope.seconds:
                 raise BudgetExceededError(
                     limit="seconds",
@@ -126,18 +218,94 @@ class Budget:
                     allowed=scope.seconds,
                     spent=now - scope.started,
                     asked=0,
+                    budget=scope,
                 )
 
-    def _close(self, held: dict[str, int], used: dict[str, int]) -> None:
-        with self._lock:
-            for scope in self.scopes():
-                for key in _COUNTED:
-                    amount = used.get(key, 0)
-                    scope.reserved[key] -= held[key]
-                    scope.spent[key] += amount
-                    limit: int | None = getattr(scope, key)
-                    if limit is not None and amount > held[key]:
-                        scope.overshoot[key] = max(scope.overshoot[key], scope.spent[key] - limit, 0)
+    def statement(self) -> dict[str, Spending]:
+        """What was spent here of each limit that there is, here or above, and of what was spent without one."""
+        found: dict[str, Spending] = {}
+        with _lock:
+            for key in _LIMITS:
+                limits: list[float] = [getattr(scope, key) for scope in self._limited.get(key, ())]
+                over = max((scope.overshoot.get(key, 0) for scope in self._chain), default=0)
+                if limits or self.spent.get(key, 0):
+                    found[key] = Spending(self.spent.get(key, 0), min(limits, default=None), over)
+        now = time.monotonic()
+        allowed = [scope.seconds for scope in self._timed if scope.seconds is not None]
+        found["seconds"] = Spending(now - self.started, min(allowed, default=None), 0)
+        return found
+
+    @property
+    def pressure(self) -> float:
+        """The largest share of any limit, here or above, that is spent or reserved: 0 to 1, more after an overshoot."""
+        return max((scope._share() for scope in self._chain), default=0.0)
+
+    @property
+    def tight(self) -> bool:
+        """Whether a soft limit, here or above, is reached: those who can do with less should."""
+        return any(scope.soft is not None and scope._share() >= scope.soft for scope in self._chain)
+
+    @property
+    def slack(self) -> float:
+        """What is left between the soft limit and the hard one: 1 until a soft limit is reached, 0 at the hard limit."""
+        rest = [
+            max(0.0, 1 - share) / (1 - scope.soft) if scope.soft < 1 else 0.0
+            for scope in self._chain
+            if scope.soft is not None and (share := scope._share()) >= scope.soft
+        ]
+        return min(rest, default=1.0)
+
+    def price_of(self, *names: str) -> Price:
+        """The price of an engine that goes by these names (address, model); free where nobody says otherwise."""
+        for scope in self._chain:
+            for pattern, price in (scope.prices or {}).items():
+                if any(fnmatchcase(name, pattern) for name in names):
+                    return price
+        return _FREE
+
+    def _share(self) -> float:
+        shares = [0.0]
+        for key in _LIMITS:
+            limit: float | None = getattr(self, key)
+            if limit is not None:
+                shares.append(self._used(key) / limit if limit else 1.0)
+        if self.seconds is not None:
+            shares.append((time.monotonic() - self.started) / self.seconds if self.seconds else 1.0)
+        return max(shares)
+
+    def _used(self, key: Counted) -> float:
+        return self.spent.get(key, 0) + self.reserved.get(key, 0)
+
+    def _check(self, asked: Mapping[Counted, float]) -> None:
+        for key, scopes in self._limited.items():
+            amount = asked.get(key, 0)
+            if amount <= 0:
+                continue
+            for scope in scopes:
+                limit, used = getattr(scope, key), scope._used(key)
+                if _sum(used, amount) > limit:
+                    raise BudgetExceededError(
+                        limit=key, scope=scope.name, allowed=limit, spent=used, asked=amount, budget=scope
+                    )
+
+    def _close(self, held: Mapping[Counted, float], used: Mapping[Counted, float]) -> None:
+        with _lock:
+            for scope in self._chain:
+                for key in _LIMITS:
+                    amount, was_held = used.get(key, 0), held.get(key, 0)
+                    if was_held:
+                        scope.reserved[key] = _sum(scope.reserved[key], -was_held)
+                    if amount:
+                        scope.spent[key] = _sum(scope.spent.get(key, 0), amount)
+                    limit: float | None = getattr(scope, key)
+                    if limit is not None and amount > was_held:
+                        over = max(_sum(scope.spent.get(key, 0), -limit), 0)
+                        scope.overshoot[key] = max(scope.overshoot.get(key, 0), over)
+
+
+def _sum(a: float, b: float) -> float:
+    total = a + b
+    return round(total, _DIGITS) if type(total) is float else total
 
 
 def ambient_budget() -> Budget:
@@ -157,9 +325,25 @@ def use_budget(scope: Budget) -> Iterator[Budget]:
 
 @contextmanager
 def budget(
-    *, tokens: int | None = None, calls: int | None = None, seconds: float | None = None, name: str = "scope"
+    *,
+    tokens: int | None = None,
+    calls: int | None = None,
+    seconds: float | None = None,
+    cost: float | None = None,
+    soft: float | None = None,
+    prices: Mapping[str, Price] | None = None,
+    name: str = "scope",
 ) -> Iterator[Budget]:
     """Limit everything inside the block: `with budget(tokens=5_000): ...`. Nests."""
-    outer = _ambient.get()
-    with use_budget(Budget(tokens=tokens, calls=calls, seconds=seconds, name=name, parent=outer)) as scope:
+    scope = Budget(
+        tokens=tokens,
+        calls=calls,
+        seconds=seconds,
+        cost=cost,
+        soft=soft,
+        prices=prices,
+        name=name,
+        parent=_ambient.get(),
+    )
+    with use_budget(scope):
         yield scope

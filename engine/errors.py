@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from engine.budget import Budget
+
 
 class BraidError(Exception):
     """Base class: `except BraidError` catches what Braid raises on purpose, and no programming error."""
@@ -48,9 +53,18 @@ class InvalidParamsError(EngineError, ValueError):
 
 
 class BudgetExceededError(BraidError):
-    """A hard limit was hit. Says which limit of which scope, and by how much."""
+    """A hard limit was hit. Says which limit of which scope (`budget` is the scope itself), and by how much."""
 
-    def __init__(self, *, limit: str, scope: str, allowed: float, spent: float, asked: float) -> None:
+    def __init__(
+        self,
+        *,
+        limit: str,
+        scope: str,
+        allowed: float,
+        spent: float,
+        asked: float,
+        budget: Budget | None = None,
+    ) -> None:
         super().__init__(
             f"budget {scope!r}: {limit} limit {allowed:g} reached ({spent:g} spent or reserved, {asked:g} more asked)"
         )
@@ -59,3 +73,4 @@ class BudgetExceededError(BraidError):
         self.allowed = allowed
         self.spent = spent
         self.asked = asked
+        self.budget = budget

@@ -16,14 +16,16 @@ from typing import Any
 import torch
 from transformers import AttentionInterface
 
-from engine.local.kv import Segment, View
+from engine.local.kernels import Partial, Traits, attend, attend_self, attend_view, merge, with_sinks
+from engine.local.segments import Segment, View
 from engine.local.tails import Tails
 
 NAME = "braid_segments"
 Rotate = Callable[[torch.Tensor, int], torch.Tensor]
 """Turns queries [..., dim] back by so many positions."""
+Places = torch.Tensor | slice
+"""Which of a step's rows: indices on the model's device, or a run of neighbours."""
 _current = threading.local()
-_flash_cpu = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
 
 
 @dataclass(frozen=True)
@@ -59,22 +61,13 @@ class _Group:
     """Rows that see one view, and which of their partial results it gives."""
 
     view: View
-    rows: list[int] | slice
+    rows: Places
     positions: list[int]
     level: int
 
     @property
     def size(self) -> int:
         return len(self.positions)
-
-
-@dataclass(frozen=True)
-class _Traits:
-    """How one layer attends."""
-
-    scale: float
-    window: int | None
-    softcap: float | None
 
 
 class Step:
@@ -118,6 +111,11 @@ class Step:
             row_of_slot[slot] = place
         self._in_order = row_of_slot == list(range(len(rows)))
         self._row_of_slot = torch.tensor(row_of_slot, device=device)
+        # Branches that forked together stay level: then neither a mask nor indices are needed.
+        places = {rows[place].at for place in in_tails}
+        self._level_at = places.pop() if self._in_order and self._all_in_tails and len(places) == 1 else None
+        if self._level_at is not None:
+            return
         self._tail_lengths = torch.tensor(tails.lengths, device=device)
         self._tail_lengths[self._tail_slots] = self._tail_at + 1
         self._masks: dict[int | None, torch.Tensor] = {}
@@ -134,7 +132,7 @@ class Step:
         sinks: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Write `k` and `v` [kv heads, tokens, dim], attend `q` [heads, tokens, dim]; [tokens, heads, value dim]."""
-        traits = _Traits(scale, window, softcap)
+        traits = Traits(scale, window, softcap)
         start = 0
         parts: list[torch.Tensor] = []
         for chunk in self.chunks:
@@ -161,7 +159,7 @@ class Step:
         q: torch.Tensor,
         k: torch.Tensor,
         v: torch.Tensor,
-        traits: _Traits,
+        traits: Traits,
         sinks: torch.Tensor | None,
     ) -> torch.Tensor:
         segment, at, count = chunk.segment, chunk.at, q.shape[1]
@@ -169,8 +167,8 @@ class Step:
         segment.values[layer][:, at : at + count] = v
         heads = k.shape[0]
         grouped = q.unflatten(0, (heads, -1))  # [kv heads, group, tokens, dim]
-        merged: list[_Partial] = []
-        tempered: dict[tuple[float, float], list[_Partial]] = {}
+        merged: list[Partial] = []
+        tempered: dict[tuple[float, float], list[Partial]] = {}
         views = (*segment.prefix, View(segment, 0, at)) if at else segment.prefix
         positions = range(chunk.position, chunk.position + count)
         for view in views:
@@ -180,7 +178,7 @@ class Step:
                 turned = self._rotate(grouped, view.shift)
             if view.temperature != 1.0:
                 turned = turned / view.temperature
-            partial = _attend_view(layer, view, turned, positions, traits)
+            partial = attend_view(layer, view, turned, positions, traits)
             if partial is None:
                 continue
             if view.temperature == view.scale == 1.0:
@@ -188,12 +186,12 @@ class Step:
             else:
                 tempered.setdefault((view.temperature, view.scale), []).append(partial)
         for (temperature, scale), partials in tempered.items():
-            out, lse = _merge(partials)
+            out, lse = merge(partials)
             merged.append((out, lse * (scale * temperature)))
-        merged.append(_attend_self(grouped, k, v, traits))
-        out, lse = _merge(merged)
+        merged.append(attend_self(grouped, k, v, traits))
+        out, lse = merge(merged, last=sinks is None)
         out, lse = out.flatten(0, 1), lse.flatten(0, 1)
-        return _with_sinks(out, lse, sinks).transpose(0, 1)
+        return with_sinks(out, lse, sinks).transpose(0, 1)
 
     # rows
 
@@ -203,29 +201,29 @@ class Step:
         q: torch.Tensor,
         k: torch.Tensor,
         v: torch.Tensor,
-        traits: _Traits,
+        traits: Traits,
         sinks: torch.Tensor | None,
     ) -> torch.Tensor:
         for place, segment, at in self._written:
-            segment.keys[layer][:, at] = k[:, place]
-            segment.values[layer][:, at] = v[:, place]
+            segment.keys[layer].select(1, at).copy_(k.select(1, place))
+            segment.values[layer].select(1, at).copy_(v.select(1, place))
         heads, count = k.shape[0], q.shape[1]
         grouped = q.unflatten(0, (heads, -1))  # [kv heads, group, rows, dim]
-        found: list[tuple[_Partial, list[int] | slice, int]] = []
+        found: list[tuple[Partial, Places, int]] = []
         for group in self._groups:
             whole = group.size == count and isinstance(group.rows, slice)
             part = grouped if whole else grouped[:, :, group.rows]
-            partial = _attend_view(layer, group.view, part, group.positions, traits)
+            partial = attend_view(layer, group.view, part, group.positions, traits)
             if partial is not None:
                 found.append((partial, group.rows, group.level))
         if self._with_tails:
-            rows = slice(0, count) if self._all_in_tails else self._tail_rows.tolist()
+            rows = slice(0, count) if self._all_in_tails else self._tail_rows
             found.append((self._attend_tails(layer, grouped, k, v, traits), rows, self._levels - 1))
         return self._combine(found, grouped, v.shape[-1], sinks)
 
     def _combine(
         self,
-        found: list[tuple[_Partial, list[int] | slice, int]],
+        found: list[tuple[Partial, Places, int]],
         grouped: torch.Tensor,
         dim: int,
         sinks: torch.Tensor | None,
@@ -233,7 +231,7 @@ class Step:
         """Merge partial results that cover some of the rows each; [rows, heads, value dim]."""
         heads, group, count, _ = grouped.shape
         if all(isinstance(rows, slice) and partial[1].shape[2] == count for partial, rows, _ in found):
-            out, lse = _merge([partial for partial, _, _ in found])
+            out, lse = merge([partial for partial, _, _ in found], last=sinks is None)
         else:
             outs = grouped.new_zeros(self._levels, heads, group, count, dim)
             lses = torch.full((self._levels, heads, group, count), -torch.inf, device=grouped.device)
@@ -245,15 +243,17 @@ class Step:
             else:
                 out = (outs * torch.softmax(lses, 0)[..., None]).sum(0).to(grouped.dtype)
                 lse = torch.logsumexp(lses, 0) if sinks is not None else lses[0]
-        return _with_sinks(out.flatten(0, 1), lse.flatten(0, 1), sinks).transpose(0, 1)
+        return with_sinks(out.flatten(0, 1), lse.flatten(0, 1), sinks).transpose(0, 1)
 
     def _attend_tails(
-        self, layer: int, grouped: torch.Tensor, k: torch.Tensor, v: torch.Tensor, traits: _Traits
-    ) -> _Partial:
+        self, layer: int, grouped: torch.Tensor, k: torch.Tensor, v: torch.Tensor, traits: Traits
+    ) -> Partial:
         """Partial results of the rows in the arena, in row order: [kv heads, group, rows, dim]."""
         tails = self.tails
         used = tails.count
         k, v = k.transpose(0, 1), v.transpose(0, 1)
+        if self._level_at is not None:
+            return self._attend_level_tails(self._level_at, layer, grouped, k, v, traits)
         if not self._all_in_tails:
             k, v = k[self._tail_rows], v[self._tail_rows]
         tails.keys[layer][self._tail_slots, :, self._tail_at] = k
@@ -261,7 +261,7 @@ class Step:
         by_slot = grouped.permute(2, 0, 1, 3)
         if not self._in_order:
             by_slot = by_slot.index_select(0, self._row_of_slot)
-        out, lse = _attend(
+        out, lse = attend(
             by_slot,
             tails.keys[layer][:used],
             tails.values[layer][:used],
@@ -272,6 +272,19 @@ class Step:
         if self._in_order:
             return out, lse
         return out.index_select(2, self._tail_slots), lse.index_select(2, self._tail_slots)
+
+    def _attend_level_tails(
+        self, at: int, layer: int, grouped: torch.Tensor, k: torch.Tensor, v: torch.Tensor, traits: Traits
+    ) -> Partial:
+        """The same where each row is in the slot of its number, and all are at the same place."""
+        used = self.tails.count
+        keys, values = self.tails.keys[layer][:used], self.tails.values[layer][:used]
+        keys.select(2, at).copy_(k)
+        values.select(2, at).copy_(v)
+        start = 0 if traits.window is None else max(0, at + 1 - traits.window)
+        seen = slice(start, at + 1)
+        out, lse = attend(grouped.permute(2, 0, 1, 3), keys[:, :, seen], values[:, :, seen], None, traits)
+        return out.permute(1, 2, 0, 3), lse.permute(1, 2, 0)
 
     def _tail_mask(self, window: int | None, dtype: torch.dtype) -> torch.Tensor:
         mask = self._masks.get(window)
@@ -285,10 +298,6 @@ class Step:
             )
             mask = self._masks[window] = mask[:, None, None, :]
         return mask
-
-
-_Partial = tuple[torch.Tensor, torch.Tensor]
-"""Attention over some of the keys, and its log-sum-exp: [kv heads, group, tokens, dim] and [kv heads, group, tokens] float32."""
 
 
 def _group(rows: Sequence[Row]) -> tuple[list[_Group], int]:
@@ -307,103 +316,12 @@ def _group(rows: Sequence[Row]) -> tuple[list[_Group], int]:
         for place in places:
             depth[place] = level + 1
         first, last = places[0], places[-1]
-        run = slice(first, last + 1) if last - first + 1 == len(places) else places
+        if last - first + 1 == len(places):
+            run = slice(first, last + 1)
+        else:
+            run = torch.tensor(places, device=view.segment.keys[0].device)
         groups.append(_Group(view, run, [rows[place].position for place in places], level))
     return groups, max((group.level + 1 for group in groups), default=0)
-
-
-def _attend_view(
-    layer: int, view: View, q: torch.Tensor, positions: Sequence[int], traits: _Traits
-) -> _Partial | None:
-    """`q` [kv heads, group, tokens, dim] at `positions` over a view that lies before them; None when a window hides all of it."""
-    start, stop, mask = view.start, view.stop, None
-    if traits.window is not None:
-        first = view.position
-        nearest, farthest = min(positions), max(positions)
-        hidden = max(0, nearest - traits.window + 1 - first)  # keys that no query sees any more
-        if hidden >= stop - start:
-            return None
-        start += hidden
-        if farthest - (first + hidden) >= traits.window:
-            keys = torch.arange(first + hidden, first + view.length, device=q.device)
-            queries = torch.tensor(list(positions), device=q.device)
-            far = queries[:, None] - keys >= traits.window
-            mask = torch.zeros(far.shape, dtype=torch.float32, device=q.device).masked_fill_(far, -torch.inf)
-    keys = view.segment.keys[layer][:, start:stop]
-    values = view.segment.values[layer][:, start:stop]
-    heads, group, tokens, dim = q.shape
-    if mask is not None:
-        return _attend_plainly(q, keys[:, None], values[:, None], mask, traits)
-    # All queries of a group of heads in one: [1, kv heads, group * tokens, dim].
-    out, lse = _attend(q.reshape(1, heads, group * tokens, dim), keys[None], values[None], None, traits)
-    return out.reshape(heads, group, tokens, -1), lse.reshape(heads, group, tokens)
-
-
-def _attend_self(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, traits: _Traits) -> _Partial:
-    """Tokens of a chunk over one another, causally."""
-    heads, group, count, _ = q.shape
-    if (traits.window is not None and count > traits.window) or not _flash_fits(q, v, traits):
-        place = torch.arange(count, device=q.device)
-        hidden = place[:, None] < place
-        if traits.window is not None:
-            hidden |= place[:, None] - place >= traits.window
-        mask = torch.zeros(hidden.shape, dtype=torch.float32, device=q.device).masked_fill_(
-            hidden, -torch.inf
-        )
-        return _attend_plainly(q, k[:, None], v[:, None], mask, traits)
-    k = k[:, None].expand(heads, group, *k.shape[1:])
-    v = v[:, None].expand(heads, group, *v.shape[1:])
-    return _flash_cpu(q, k, v, 0.0, True, scale=traits.scale)
-
-
-def _flash_fits(q: torch.Tensor, v: torch.Tensor, traits: _Traits) -> bool:
-    return q.device.type == "cpu" and traits.softcap is None and q.shape[-1] == v.shape[-1]
-
-
-def _attend(
-    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor | None, traits: _Traits
-) -> _Partial:
-    """Plain attention [batch, heads, tokens, dim] with its log-sum-exp [batch, heads, tokens]."""
-    if _flash_fits(q, v, traits):
-        return _flash_cpu(q, k, v, 0.0, False, attn_mask=mask, scale=traits.scale)
-    return _attend_plainly(q, k, v, mask, traits)
-
-
-def _attend_plainly(
-    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor | None, traits: _Traits
-) -> _Partial:
-    """The same by its definition, in float32: for soft caps, windows' edges, other devices. Queries that see nothing get 0."""
-    scores = torch.matmul(q.float(), k.float().transpose(-1, -2)) * traits.scale
-    if traits.softcap is not None:
-        scores = torch.tanh(scores / traits.softcap) * traits.softcap
-    if mask is not None:
-        scores = scores + mask
-    lse = torch.logsumexp(scores, -1)
-    weights = torch.exp(scores - lse.nan_to_num(neginf=0.0)[..., None])
-    return torch.matmul(weights, v.float()).to(v.dtype), lse
-
-
-def _merge(partials: Sequence[_Partial]) -> _Partial:
-    """One attention from attentions over disjoint keys (the merge of cascade and ring attention)."""
-    out, lse = partials[0]
-    if len(partials) == 1:
-        return out, lse
-    if len(partials) == 2:
-        other, other_lse = partials[1]
-        weight = torch.sigmoid(other_lse - lse).nan_to_num(0.5)[..., None].to(out.dtype)
-        return torch.lerp(out, other, weight), torch.logaddexp(lse, other_lse)
-    lses = torch.stack([lse for _, lse in partials])
-    weights = torch.softmax(lses, 0)[..., None].nan_to_num(0.0)
-    merged = (torch.stack([out for out, _ in partials]) * weights).sum(0)
-    return merged.to(out.dtype), torch.logsumexp(lses, 0)
-
-
-def _with_sinks(out: torch.Tensor, lse: torch.Tensor, sinks: torch.Tensor | None) -> torch.Tensor:
-    """Attention sinks take their share of the weight and give nothing."""
-    if sinks is None:
-        return out
-    share = torch.sigmoid(lse - sinks.float()[:, None])[..., None]
-    return (out * share).to(out.dtype)
 
 
 class running:

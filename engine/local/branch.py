@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from engine.local.kv import Pins, Tip
+from engine.local.segments import Pins, Tip
 from engine.local.text import GrowingText
 from engine.stopping import find_stop, held_back
 from engine.types import FinishReason, SamplingParams, Token, Usage

@@ -9,7 +9,7 @@ from engine.types import Usage
 
 if TYPE_CHECKING:
     from engine.local.engine import LocalEngine
-    from engine.local.kv import Pins, Tip
+    from engine.local.segments import Pins, Tip
 
 
 class LocalContext(Context):

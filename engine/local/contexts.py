@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import OrderedDict
 
 from engine.local.context import LocalContext
-from engine.local.kv import Pins, Pool, Tip
+from engine.local.kv import Pool
+from engine.local.segments import Pins, Tip
 
 
 class OpenContexts:

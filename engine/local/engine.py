@@ -4,43 +4,31 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
-import torch
-
 from engine.base import Context, Engine
-from engine.budget import Budget, ambient_budget
+from engine.budget import Budget, Price, ambient_budget
 from engine.errors import ContextLengthError, ContextReleasedError, EngineError, InvalidParamsError
 from engine.local.branch import Branch
 from engine.local.context import LocalContext
 from engine.local.contexts import OpenContexts
+from engine.local.describe import default_memory, describe
 from engine.local.grammar import TokenMasks
-from engine.local.joining import Positions, joined_views
-from engine.local.kv import Pins, Pool, Tip
+from engine.local.joining import Layout, Positions, join_kv, joined_ids
+from engine.local.kv import Pool
 from engine.local.locate import locate_model
 from engine.local.model import Dtype, Model
 from engine.local.scheduler import Scheduler, Stats
+from engine.local.segments import Tip
 from engine.local.sequence import Generate, Read, Score
-from engine.local.worker import Worker
-from engine.machine import memory, processors
+from engine.local.text import off_loop, prompt_size
+from engine.local.worker import Worker, in_own_thread
+from engine.machine import processors
 from engine.priority import ambient_priority
 from engine.prompts import read_prompt
-from engine.types import Capability, Completion, EngineInfo, Grammar, Prompt, SamplingParams, Token, Usage
-
-_CAPABILITIES: frozenset[Capability] = frozenset(
-    {
-        "token_ids",
-        "logprobs",
-        "prompt_logprobs",
-        "cut",
-        "text_join",
-        "kv_join",
-        "native_n",
-        "penalties",
-        "seed",
-    }
-)
+from engine.types import Completion, EngineInfo, Grammar, Prompt, SamplingParams, Token, Usage
 
 
 class LocalEngine(Engine):
@@ -61,29 +49,7 @@ class LocalEngine(Engine):
         self._scheduler = Scheduler(model, self._pool, self._contexts.spill, chunk=chunk_tokens)
         self._worker = Worker(self._scheduler, self._pool, threads)
         self._closed = False
-        further: set[Capability] = set()
-        if model.codec.has_template:
-            further.add("chat")
-        if model.grammars is not None:
-            further.add("grammar")
-        details = {
-            "threads": str(threads),
-            "dtype": model.dtype,
-            "device": model.device.type,
-            "parameters": str(model.parameters),
-            "path": model.path,
-            "kv_limit_bytes": str(memory_bytes),
-            "grammar": model.grammars.version if model.grammars else f"none: {model.no_grammars}",
-        }
-        if model.prompt_style is not None:
-            details["prompt_style"] = model.prompt_style
-        self._info = EngineInfo(
-            uri=f"local:{name}",
-            model=Path(name).name,
-            max_context=model.max_context,
-            capabilities=_CAPABILITIES | further,
-            details=details,
-        )
+        self._info = describe(model, name=name, threads=threads, memory_bytes=memory_bytes)
 
     @classmethod
     async def load(
@@ -121,13 +87,13 @@ class LocalEngine(Engine):
         if chunk_tokens < 1:
             raise InvalidParamsError(f"chunk_tokens must be at least 1, got {chunk_tokens!r}")
         folder = await asyncio.to_thread(locate_model, name_or_path)
-        model = await asyncio.to_thread(Model.load, folder, dtype=dtype, device=device, fast=fast)
+        model = await in_own_thread(partial(Model.load, folder, dtype=dtype, device=device, fast=fast))
         return cls(
             model,
             name=str(name_or_path),
             threads=threads or processors().usable,
             cache_bytes=cache_bytes,
-            memory_bytes=_default_memory(model.device) if memory_bytes is None else memory_bytes,
+            memory_bytes=default_memory(model.device) if memory_bytes is None else memory_bytes,
             chunk_tokens=chunk_tokens,
         )
 
@@ -138,12 +104,17 @@ class LocalEngine(Engine):
     async def prefill(self, prompt: Prompt, *, budget: Budget | None = None) -> LocalContext:
         """Read a prompt: text, messages, or token ids."""
         self._check_open()
-        return await self._read(self._model.codec.read(read_prompt(prompt)), None, budget)
+
+        def read() -> tuple[int, ...]:
+            return self._model.codec.read(read_prompt(prompt))
+
+        return await self._read(await off_loop(read, prompt_size(prompt)), None, budget)
 
     async def extend(self, context: Context, text: str, *, budget: Budget | None = None) -> LocalContext:
         """`context` with `text` behind it, tokenized on its own."""
+        added = await off_loop(lambda: self._model.codec.encode(text), len(text))
         own = self._own(context)
-        return await self._read(own.ids + self._model.codec.encode(text), own, budget)
+        return await self._read(own.ids + added, own, budget)
 
     async def cut(self, context: Context, length: int, *, budget: Budget | None = None) -> LocalContext:
         """The first `length` tokens of `context`; costs nothing.
@@ -186,16 +157,7 @@ class LocalEngine(Engine):
         """
         own = self._own(context)
         between = self._model.codec.encode(separator) if separator else ()
-        ids = own.ids
-        wanted: list[tuple[LocalContext, tuple[int, ...]]] = []
-        for place, part in enumerate(parts):
-            mine = self._own(part)
-            if mine.ids[: len(own.ids)] != own.ids:
-                raise InvalidParamsError(f"part {place} does not descend from the context that is joined")
-            ids += (between if place else ()) + mine.ids[len(own.ids) :]
-            whole = mine.ids + (between if place < len(parts) - 1 else ())
-            if len(whole) > len(own.ids):
-                wanted.append((mine, whole))
+        ids, pieces = joined_ids(own, [self._own(part) for part in parts], between)
         critical = max((part.critical_path_tokens for part in parts), default=own.critical_path_tokens)
         if how == "text":
             return await self._read(ids, own, budget, critical)
@@ -206,61 +168,27 @@ class LocalEngine(Engine):
         if len(ids) - len(own.ids) < 2:
             return await self._read(ids, own, budget, critical)
         self._check_length(len(ids), "the join")
-        last, whole = wanted.pop()
-        reads = [*wanted, (last, whole[:-1])]
-        return await self._join_kv(own, ids, reads, budget, critical, positions, temperature, scale)
-
-    async def _join_kv(
-        self,
-        own: LocalContext,
-        ids: tuple[int, ...],
-        reads: Sequence[tuple[LocalContext, tuple[int, ...]]],
-        budget: Budget | None,
-        critical: int,
-        positions: Positions,
-        temperature: float,
-        scale: float,
-    ) -> LocalContext:
-        """Complete the parts' KV, then put their views one behind the other."""
-        scope = ambient_budget() if budget is None else budget
         added = len(ids) - len(own.ids)
-        done: list[tuple[Tip, Pins, int]] = []
-        try:
-            with scope.reserve(tokens=added) as held:
-                works = [self._worker.submit(self._read_request(each, part, scope)) for part, each in reads]
-                try:
-                    for work in works:
-                        done.append(await work.result())
-                except BaseException:
-                    for work in works[len(done) :]:
-                        await work.drop()
-                    raise
-                held.settle(tokens=added)
-            with self._pool.lock:
-                views, position = joined_views(
-                    [tip.views() for tip, _, _ in done], len(own.ids), positions, temperature, scale
-                )
-                tip = self._pool.join(views, position)
-                pins = tip.pins()
-                self._pool.pin(pins)
-        finally:
-            for _, held_pins, _ in done:
-                self._pool.unpin(held_pins)
-        computed = sum(
-            len(part_ids) - reused for (_, part_ids), (_, _, reused) in zip(reads, done, strict=True)
-        )
+        scope = ambient_budget() if budget is None else budget
+        last, whole = pieces.pop()
+        with scope.reserve(tokens=added) as held:
+            reads = [self._read_request(piece, part, scope) for part, piece in [*pieces, (last, whole[:-1])]]
+            layout = Layout(len(own.ids), positions, temperature, scale)
+            tip, pins, computed = await join_kv(self._worker, self._pool, reads, layout)
+            held.settle(tokens=added)
         usage = Usage(prompt_tokens=added, cached_tokens=max(0, added - computed))
         return LocalContext(self, ids, tip, len(ids) - 1, pins, critical, usage)
 
     async def score(self, context: Context, text: str, *, budget: Budget | None = None) -> list[float]:
         """The model's log-probability of each token of `text` after `context`, at temperature 1."""
+        added = await off_loop(lambda: self._model.codec.encode(text), len(text))
         own = self._own(context)
-        added = self._model.codec.encode(text)
         if not added:
             return []
         self._check_length(len(own.ids) + len(added), "the scored text")
         scope = ambient_budget() if budget is None else budget
-        with scope.reserve(tokens=len(added), calls=1) as held:
+        cost = self._price(scope).of(prompt=len(added), calls=1)
+        with scope.reserve(tokens=len(added), calls=1, cost=cost) as held:
             tip, covered, pins = self._contexts.use(own)
             request = Score(
                 own.ids + added,
@@ -272,7 +200,7 @@ class LocalEngine(Engine):
                 count=len(added),
             )
             scores = await self._worker.submit(request).result()
-            held.settle(tokens=len(added), calls=1)
+            held.settle(tokens=len(added), calls=1, cost=cost)
         return scores
 
     async def generate(
@@ -287,12 +215,15 @@ class LocalEngine(Engine):
         self._check_params(own, params)
         masks = await self._masks(params)
         scope = ambient_budget() if budget is None else budget
-        with scope.reserve(tokens=params.n * params.max_tokens, calls=1) as held:
+        most, price = params.n * params.max_tokens, self._price(scope)
+        with scope.reserve(tokens=most, calls=1, cost=price.of(generated=most, calls=1)) as held:
             request = self._generate_request(own, params, scope, masks)
             try:
                 branches: list[Branch] = await self._worker.submit(request).result()
             finally:
-                held.settle(tokens=request.generated, calls=1)
+                held.settle(
+                    tokens=request.generated, calls=1, cost=price.of(generated=request.generated, calls=1)
+                )
         return [self._completion(own, branch) for branch in branches]
 
     async def stream(
@@ -305,7 +236,8 @@ class LocalEngine(Engine):
         scope = ambient_budget() if budget is None else budget
         loop = asyncio.get_running_loop()
         steps: asyncio.Queue[list[Token] | None] = asyncio.Queue()
-        with scope.reserve(tokens=params.n * params.max_tokens, calls=1) as held:
+        most, price = params.n * params.max_tokens, self._price(scope)
+        with scope.reserve(tokens=most, calls=1, cost=price.of(generated=most, calls=1)) as held:
 
             def show(tokens: list[Token]) -> None:
                 loop.call_soon_threadsafe(steps.put_nowait, tokens)
@@ -320,7 +252,9 @@ class LocalEngine(Engine):
                 work.done.result()
             finally:
                 await work.drop()
-                held.settle(tokens=request.generated, calls=1)
+                held.settle(
+                    tokens=request.generated, calls=1, cost=price.of(generated=request.generated, calls=1)
+                )
 
     def open_contexts(self) -> int:
         return len(self._contexts)
@@ -376,14 +310,18 @@ class LocalEngine(Engine):
         self._check_length(len(ids), "the prompt")
         known = len(base.ids) if base else 0
         scope = ambient_budget() if budget is None else budget
-        with scope.reserve(tokens=len(ids) - known) as held:
+        cost = self._price(scope).of(prompt=len(ids) - known)
+        with scope.reserve(tokens=len(ids) - known, cost=cost) as held:
             work = self._worker.submit(self._read_request(ids[:-1], base, scope))
             tip, pins, reused = await work.result()
-            held.settle(tokens=len(ids) - known)
+            held.settle(tokens=len(ids) - known, cost=cost)
         usage = Usage(prompt_tokens=len(ids) - known, cached_tokens=max(0, reused - known))
         if critical is None:
             critical = base.critical_path_tokens if base else 0
         return LocalContext(self, ids, tip, len(ids) - 1, pins, critical, usage)
+
+    def _price(self, scope: Budget) -> Price:
+        return scope.price_of(self.info.uri, self.info.model)
 
     def _read_request(self, ids: tuple[int, ...], base: LocalContext | None, scope: Budget) -> Read:
         if base is None:
@@ -400,7 +338,7 @@ class LocalEngine(Engine):
         masks: TokenMasks | None,
         show: Callable[[list[Token]], None] | None = None,
     ) -> Generate:
-        tip, covered, pins = self._contexts.use(own)
+        tip, covered, pins = self._contexts.use(self._own(own))  # a grammar took its time: still open?
         codec = self._model.codec
         return Generate(
             own.ids,
@@ -472,13 +410,3 @@ class LocalEngine(Engine):
 
     def _closed_context(self, context: LocalContext) -> None:
         self._contexts.remove(context)
-
-
-def _default_memory(device: torch.device) -> int:
-    """Half of the bytes that are free now, on the device or within the container's limit; at least 256 MiB."""
-    if device.type == "cuda":
-        free = torch.cuda.mem_get_info(device)[0]
-    else:
-        here = memory()
-        free = min((size for size in (here.available, here.limit) if size is not None), default=2**30)
-    return max(256 * 2**20, free // 2)

@@ -93,6 +93,10 @@ class Grammars:
             raise InvalidParamsError(
                 f"the {_KINDS[grammar.kind]} given as grammar is not valid: {matcher.get_error().strip()}"
             )
+        probe = matcher.deep_copy()
+        probe.compute_logit_bias()
+        if probe.is_error():
+            raise InvalidParamsError(f"the {_KINDS[grammar.kind]} given as grammar matches no text at all")
         return matcher
 
 
@@ -126,7 +130,8 @@ class TokenMasks:
 
     def _check(self, matcher: Any) -> None:
         if matcher.is_error():
-            raise EngineError(f"the grammar cannot be followed any further: {matcher.get_error().strip()}")
+            said = matcher.get_error().strip().partition("\n")[0]  # the rest is the parser's state
+            raise EngineError(f"the grammar cannot be followed any further: {said}")
 
 
 _KINDS = {"regex": "regular expression", "json_schema": "JSON schema", "lark": "Lark grammar"}

@@ -1,4 +1,4 @@
-"""KV segments, the prefix tree that they form, and the memory that they live in.
+"""The prefix tree of KV segments, and the memory that they live in.
 
 A sequence is a list of views of segments plus a growing end. Forking shares views, joining concatenates them, cutting shortens
 the last one; none of them copies. Segments hang in a tree by the tokens they hold, so what was computed once is found again,
@@ -12,140 +12,15 @@ import itertools
 import threading
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-
-import torch
 
 from engine.errors import EngineError
+from engine.local.segments import WHOLE, Geometry, Pins, Segment, Tip, View, shared_length
 
-WHOLE = 1 << 60
-"""Length in a pin that holds all of a segment, however long it grows."""
 _ROUND = 16
 
 
 class OutOfKV(EngineError):
     """No room: all that could be evicted is gone."""
-
-
-@dataclass(frozen=True)
-class Geometry:
-    """Shape of the KV of one token: keys and values of `heads` heads in each of `layers` layers."""
-
-    layers: int
-    heads: int
-    key_dim: int
-    value_dim: int
-    dtype: torch.dtype
-    device: torch.device
-
-    @property
-    def token_bytes(self) -> int:
-        return self.layers * self.heads * (self.key_dim + self.value_dim) * self.dtype.itemsize
-
-    def allocate(self, *shape: int) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-        """Keys and values, one tensor [*shape[:-1], tokens, dim] per layer; the last of `shape` is tokens."""
-        keys = torch.empty(self.layers, *shape, self.key_dim, dtype=self.dtype, device=self.device)
-        values = torch.empty(self.layers, *shape, self.value_dim, dtype=self.dtype, device=self.device)
-        return list(keys.unbind(0)), list(values.unbind(0))
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """Tokens `start` to `stop` of a segment, as a sequence sees them.
-
-    `shift` moves their positions; the query is rotated instead of the keys (Hogwild). `temperature` divides and `scale`
-    multiplies the attention that goes to all views of a sequence with the same two values together (APE).
-    """
-
-    segment: Segment
-    start: int
-    stop: int
-    shift: int = 0
-    temperature: float = 1.0
-    scale: float = 1.0
-
-    @property
-    def length(self) -> int:
-        return self.stop - self.start
-
-    @property
-    def position(self) -> int:
-        """Position of the first token."""
-        return self.segment.position + self.start + self.shift
-
-    @property
-    def plain(self) -> bool:
-        return self.shift == 0 and self.temperature == 1.0 and self.scale == 1.0
-
-
-@dataclass(eq=False, slots=True)
-class Segment:
-    """KV of consecutive tokens at consecutive positions. Its first token sees `prefix`.
-
-    `ids` are the tokens that it holds or will hold, of which the KV of the first `ready` is there. Only `grower` may append;
-    views of what is there stay valid. One without tokens is an anchor: the root of the tree, or a join.
-    """
-
-    serial: int
-    parent: Segment | None
-    offset: int
-    prefix: tuple[View, ...]
-    position: int
-    ids: list[int] = field(default_factory=list[int])
-    ready: int = 0
-    capacity: int = 0
-    keys: list[torch.Tensor] = field(default_factory=list[torch.Tensor])
-    values: list[torch.Tensor] = field(default_factory=list[torch.Tensor])
-    children: dict[tuple[int, int], Segment] = field(default_factory=dict[tuple[int, int], "Segment"])
-    pins: Counter[int] = field(default_factory=Counter[int])
-    """Lengths that contexts and running sequences hold."""
-    uses: Counter[int] = field(default_factory=Counter[int])
-    """Lengths that other segments continue."""
-    grower: object | None = None
-    stamp: int = 0
-
-    def needed(self) -> int:
-        """How many of its tokens somebody holds."""
-        return max((*self.pins, *self.uses), default=0)
-
-
-@dataclass(frozen=True, slots=True)
-class Tip:
-    """An end in the tree: the first `length` tokens of `segment`, and all that they see."""
-
-    segment: Segment
-    length: int
-
-    @property
-    def position(self) -> int:
-        """Position of the token that comes next."""
-        return self.segment.position + self.length
-
-    def views(self) -> tuple[View, ...]:
-        prefix = self.segment.prefix
-        return (*prefix, View(self.segment, 0, self.length)) if self.length else prefix
-
-    def pins(self) -> tuple[tuple[Segment, int], ...]:
-        """What must stay for this tip: its views, and the anchor itself."""
-        held = tuple((view.segment, view.stop) for view in self.segment.prefix)
-        return (*held, (self.segment, self.length))
-
-
-Pins = tuple[tuple[Segment, int], ...]
-
-
-def shared_length(a: Sequence[int], b: Sequence[int]) -> int:
-    """How many tokens `a` and `b` begin with in common."""
-    low, high = 0, min(len(a), len(b))
-    if a[:high] == b[:high]:
-        return high
-    while low < high:  # compares slices, which is C speed, instead of tokens
-        middle = (low + high + 1) // 2
-        if a[low:middle] == b[low:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return low
 
 
 class Pool:
@@ -270,6 +145,10 @@ class Pool:
             segment.grower = grower
             return tip
         child = self._child(tip, len(ids) + room)
+        for _ in range(self.geometry.layers):
+            keys, values = self.geometry.allocate(self.geometry.heads, child.capacity)
+            child.keys.append(keys)
+            child.values.append(values)
         child.ids = list(ids)
         child.grower = grower
         segment.children.setdefault((length, ids[0]), child)
@@ -290,28 +169,29 @@ class Pool:
         except OutOfKV:
             self._resize(segment, _rounded(tokens))
 
-    def adopt(
-        self, tip: Tip, ids: Sequence[int], keys: list[torch.Tensor], values: list[torch.Tensor]
-    ) -> Tip:
-        """Put computed KV [heads, tokens, dim] per layer into the tree behind `tip`; what is there already is shared instead."""
+    def adopt(self, tip: Tip, ids: Sequence[int]) -> tuple[Tip, int]:
+        """A place behind `tip` for computed KV of `ids`, pinned for the caller; and how many of them are there already.
+
+        When those are not all, the segment is new and has no tensors: the caller fills them in before anything else happens.
+        Raises `OutOfKV`.
+        """
         found, known = self.match(tip, ids)
         if found.length > found.segment.ready:
             known -= found.length - found.segment.ready
             found = Tip(found.segment, found.segment.ready)
-        if known == len(ids):
-            return found
         self.pin(found.pins())  # making room must not evict it
+        if known == len(ids):
+            return found, known
         try:
             child = self._child(found, len(ids) - known)
         finally:
             self.unpin(found.pins(), evict=False)
         child.ids = list(ids[known:])
         child.ready = len(child.ids)
-        for layer in range(self.geometry.layers):
-            child.keys[layer][:, : child.ready] = keys[layer][:, known : len(ids)]
-            child.values[layer][:, : child.ready] = values[layer][:, known : len(ids)]
         found.segment.children.setdefault((found.length, child.ids[0]), child)
-        return Tip(child, child.ready)
+        end = Tip(child, child.ready)
+        self.pin(end.pins())
+        return end, known
 
     def settle(self, segment: Segment, grower: object) -> None:
         """`grower` appends no more. What it did not compute is forgotten."""
@@ -342,7 +222,6 @@ class Pool:
         self._make_room(self.bytes_of(capacity))
         child = Segment(next(self._serial), tip.segment, tip.length, tip.views(), tip.position)
         child.capacity = capacity
-        child.keys, child.values = self.geometry.allocate(self.geometry.heads, capacity)
         self.used += self.bytes_of(capacity)
         self.peak = max(self.peak, self.total)
         self.segments.add(child)
@@ -351,17 +230,21 @@ class Pool:
         return child
 
     def _resize(self, segment: Segment, capacity: int) -> None:
+        """Move a segment into tensors of another size, layer by layer."""
         change = self.bytes_of(capacity - segment.capacity)
-        self._make_room(self.bytes_of(capacity) if change > 0 else 0)  # both copies exist for a moment
-        keys, values = self.geometry.allocate(self.geometry.heads, capacity)
+        twice = self.bytes_of(max(capacity, segment.capacity)) // self.geometry.layers
+        if change > 0:
+            self._make_room(change + twice)
+        self.peak = max(self.peak, self.total + max(change, 0) + twice)
         kept = min(capacity, segment.ready)
         for layer in range(self.geometry.layers):
-            keys[layer][:, :kept] = segment.keys[layer][:, :kept]
-            values[layer][:, :kept] = segment.values[layer][:, :kept]
-        segment.keys, segment.values, segment.capacity = keys, values, capacity
+            keys, values = self.geometry.allocate(self.geometry.heads, capacity)
+            keys[:, :kept] = segment.keys[layer][:, :kept]
+            values[:, :kept] = segment.values[layer][:, :kept]
+            segment.keys[layer], segment.values[layer] = keys, values
+        segment.capacity = capacity
         self.used += change
         self.pinned += change if segment.pins else 0
-        self.peak = max(self.peak, self.total)
 
     def _make_room(self, size: int) -> None:
         while self.total + size > self.limit:
@@ -418,18 +301,9 @@ class Pool:
                 segment.ready = min(segment.ready, needed)
                 clean = {key: child for key, child in segment.children.items() if key[0] <= needed}
                 segment.children = clean
-                keep = _rounded(needed)
-                self._shrink(segment, keep)
+                self._resize(segment, _rounded(needed))
                 return True
         return False
-
-    def _shrink(self, segment: Segment, capacity: int) -> None:
-        change = self.bytes_of(capacity - segment.capacity)
-        segment.keys = [tensor[:, :capacity].clone() for tensor in segment.keys]
-        segment.values = [tensor[:, :capacity].clone() for tensor in segment.values]
-        segment.capacity = capacity
-        self.used += change
-        self.pinned += change if segment.pins else 0
 
     def check(self) -> None:
         """Recount everything; raises AssertionError where the books are wrong."""
@@ -455,6 +329,11 @@ class Pool:
                     uses.setdefault(other, Counter())[length] += 1
                 assert len(segment.ids) <= segment.capacity and segment.ready <= len(segment.ids)
                 assert segment.grower is not None or segment.ready == len(segment.ids)
+                assert (
+                    len(segment.keys)
+                    == len(segment.values)
+                    == (self.geometry.layers if segment.capacity else 0)
+                )
                 assert all(tensor.shape[1] == segment.capacity for tensor in segment.keys)
                 for (offset, token), child in segment.children.items():
                     assert child.parent is segment and child.offset == offset and child.ids[0] == token

@@ -1,6 +1,7 @@
 """A decoder without modules for plain Llama-like models: fewer, larger operators, which is what small models are bound by.
 
 One linear layer makes queries, keys and values, one makes gate and up; rotation is three operators for queries and keys together.
+The weights of norms go into the linear layer behind them, and what is left of a norm is three operators: torch's own runs as ten.
 It is built from a loaded network's weights and used only after its logits were compared with that network's.
 """
 
@@ -25,11 +26,9 @@ _Linear = Callable[[torch.Tensor], torch.Tensor]
 class _Layer:
     """The weights of one layer; the norms of queries and keys are Qwen3's."""
 
-    input_norm: torch.Tensor
     qkv: _Linear
     head_norm: torch.Tensor | None
     output: _Linear
-    post_norm: torch.Tensor
     gate_up: _Linear
     down: _Linear
     window: int | None
@@ -47,6 +46,8 @@ class LeanDecoder:
         self._kv_heads: int = config.num_key_value_heads
         self._epsilon: float = config.rms_norm_eps
         self._scale: float = first.scaling
+        # x / sqrt(mean(x²) + epsilon) is x / hypot(|x|, sqrt(width · epsilon)), times sqrt(width), which `linear` multiplies in.
+        self._floor = torch.tensor((config.hidden_size * self._epsilon) ** 0.5)
         # Mistral's layers have it from the model's configuration, the others know for themselves.
         self._window: int | None = config.sliding_window if isinstance(network, MistralForCausalLM) else None
         self._rotary = base.rotary_emb
@@ -66,12 +67,12 @@ class LeanDecoder:
                 ]
             )
         return _Layer(
-            input_norm=layer.input_layernorm.weight,
-            qkv=linear([attention.q_proj, attention.k_proj, attention.v_proj]),
+            qkv=linear(
+                [attention.q_proj, attention.k_proj, attention.v_proj], norm=layer.input_layernorm.weight
+            ),
             head_norm=norms,
             output=linear([attention.o_proj]),
-            post_norm=layer.post_attention_layernorm.weight,
-            gate_up=linear([mlp.gate_proj, mlp.up_proj]),
+            gate_up=linear([mlp.gate_proj, mlp.up_proj], norm=layer.post_attention_layernorm.weight),
             down=linear([mlp.down_proj]),
             window=getattr(attention, "sliding_window", self._window),
         )
@@ -85,10 +86,11 @@ class LeanDecoder:
         half = self._dim // 2
         cos = cos[0][:, None]
         sin = torch.cat([-sin[0][:, None, :half], sin[0][:, None, half:]], -1)
-        width, count = (x.shape[-1],), x.shape[0]
+        width, count = x.shape[-1:], x.shape[0]
+        normed = torch.empty_like(x)
         rotated = self._heads + self._kv_heads
         for number, layer in enumerate(self._layers):
-            qkv = layer.qkv(F.rms_norm(x, width, layer.input_norm, self._epsilon))
+            qkv = layer.qkv(self._normalise(x, normed))
             qkv = qkv.view(count, rotated + self._kv_heads, self._dim)
             qk, v = qkv[:, :rotated], qkv[:, rotated:]
             if layer.head_norm is not None:
@@ -97,14 +99,19 @@ class LeanDecoder:
             out = step.attend(
                 number, qk[: self._heads], qk[self._heads :], v.transpose(0, 1), self._scale, layer.window
             )
-            x = x + layer.output(out.reshape(count, -1))
-            gate, up = layer.gate_up(F.rms_norm(x, width, layer.post_norm, self._epsilon)).chunk(2, -1)
-            x = x + layer.down(F.silu(gate) * up)
+            x += layer.output(out.reshape(count, -1))
+            gate, up = layer.gate_up(self._normalise(x, normed)).chunk(2, -1)
+            x += layer.down(F.silu(gate).mul_(up))
         if not len(wanted):
             return None
         if len(wanted) != count:
             x = x[wanted]
         return self._head(F.rms_norm(x, width, self._norm, self._epsilon)).float()
+
+    def _normalise(self, x: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
+        """`x` [tokens, hidden] over its length, into `out`; the length is computed in float32."""
+        length = torch.linalg.vector_norm(x, 2, -1, keepdim=True, dtype=torch.float32)
+        return torch.div(x, length.hypot_(self._floor), out=out)
 
 
 def build(network: Any) -> LeanDecoder | None:

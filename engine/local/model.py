@@ -16,7 +16,8 @@ from engine.errors import EngineError
 from engine.local import lean
 from engine.local.attention import NAME, Chunk, Rotate, Row, Step, running
 from engine.local.grammar import Grammars
-from engine.local.kv import Geometry, Pool, Tip, View
+from engine.local.kv import Pool
+from engine.local.segments import Geometry, Tip, View
 from engine.local.tails import Tails
 from engine.local.text import TextCodec
 

@@ -8,22 +8,24 @@ from collections import Counter
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 
 from engine.types import SamplingParams, branch_seed
 
 _GREEDY_BELOW = 1e-5
+_BLOCK = 128
 
 
 class Draws:
     """One branch's random source, and what its penalties go by. What it draws depends on nothing else in the batch."""
 
-    def __init__(self, params: SamplingParams, seed: int, prompt: Sequence[int]) -> None:
+    def __init__(self, params: SamplingParams, seed: int, prompt: frozenset[int]) -> None:
         self.params = params
         self.greedy = params.temperature < _GREEDY_BELOW
         self.truncation = (params.top_k, params.top_p, params.min_p)
         self._random = random.Random(seed)
         self._written: Counter[int] = Counter()
-        self._read = frozenset(prompt) if params.repetition_penalty != 1 else frozenset[int]()
+        self._read = prompt
         self.adjusts = bool(
             params.repetition_penalty != 1
             or params.presence_penalty
@@ -35,7 +37,8 @@ class Draws:
     def of_branches(cls, params: SamplingParams, prompt: Sequence[int]) -> list[Draws]:
         """One for each of `params.n` branches."""
         seed = secrets.randbits(63) if params.seed is None else params.seed
-        return [cls(params, branch_seed(seed, index), prompt) for index in range(params.n)]
+        read = frozenset(prompt) if params.repetition_penalty != 1 else frozenset[int]()
+        return [cls(params, branch_seed(seed, index), read) for index in range(params.n)]
 
     def uniform(self) -> float:
         return self._random.random()
@@ -67,13 +70,19 @@ class Draws:
 
 
 def sampling_probabilities(
-    logits: torch.Tensor, temperature: torch.Tensor, top_k: int = 0, top_p: float = 1.0, min_p: float = 0.0
+    logits: torch.Tensor,
+    temperature: torch.Tensor | None,
+    top_k: int = 0,
+    top_p: float = 1.0,
+    min_p: float = 0.0,
 ) -> torch.Tensor:
-    """The distribution to draw from, float32 [rows, vocabulary], for logits of that shape and `temperature` [rows].
+    """The distribution to draw from, float32 [rows, vocabulary], for logits of that shape and `temperature` [rows] (None: 1).
 
     Temperature first, then top-k, top-p over what is left, then min-p relative to the best token.
     """
-    scaled = logits.float() / temperature[:, None]
+    scaled = logits.float()
+    if temperature is not None:
+        scaled = scaled / temperature[:, None]
     if 0 < top_k < scaled.shape[-1]:
         kth = torch.topk(scaled, top_k, dim=-1).values[:, -1:]
         scaled = scaled.masked_fill(scaled < kth, -torch.inf)
@@ -103,10 +112,9 @@ def draw(logits: torch.Tensor, draws: Sequence[Draws]) -> list[int]:
         alike.setdefault(None if each.greedy else each.truncation, []).append(row)
     for truncation, rows in alike.items():
         part = logits if len(rows) == len(draws) else logits[rows]
-        if truncation is None:
-            found = torch.argmax(part, dim=-1).tolist()
-        else:
-            found = _sample(part, [draws[row] for row in rows], truncation)
+        found = (
+            _greedy(part) if truncation is None else _sample(part, [draws[row] for row in rows], truncation)
+        )
         for row, token in zip(rows, found, strict=True):
             tokens[row] = token
     for each, token in zip(draws, tokens, strict=True):
@@ -114,13 +122,41 @@ def draw(logits: torch.Tensor, draws: Sequence[Draws]) -> list[int]:
     return tokens
 
 
-def _sample(logits: torch.Tensor, draws: list[Draws], truncation: tuple[int, float, float]) -> list[int]:
-    """By inversion: one uniform number a row, so that rows need no generators of their own."""
-    temperature = torch.tensor([each.params.temperature for each in draws], device=logits.device)
-    mass = sampling_probabilities(logits, temperature, *truncation).double().cumsum(dim=-1)
+def _sample(logits: torch.Tensor, draws: Sequence[Draws], truncation: tuple[int, float, float]) -> list[int]:
+    """By inversion: one uniform number a row, so that rows need no generators of their own. First a block of tokens is found,
+    then the token in it: running sums in float64 over the whole vocabulary would cost more than the softmax."""
+    temperatures = [each.params.temperature for each in draws]
+    temperature = None
+    if any(each != 1 for each in temperatures):
+        temperature = torch.tensor(temperatures, device=logits.device)
+    blocks = _blocks(sampling_probabilities(logits, temperature, *truncation), 0.0)
+    mass = blocks.sum(-1).double().cumsum(-1)
     uniform = torch.tensor([each.uniform() for each in draws], dtype=torch.float64, device=logits.device)
     target = uniform[:, None] * mass[:, -1:] * (1 - 1e-15)
-    return torch.searchsorted(mass, target, right=True)[:, 0].clamp_(max=logits.shape[-1] - 1).tolist()
+    block = torch.searchsorted(mass, target, right=True).clamp_(max=mass.shape[1] - 1)
+    inside = _pick(blocks, block).double().cumsum(-1)
+    target -= mass.gather(1, block) - inside[:, -1:]
+    # Rounding may put the target just outside of the block; no token without probability must be drawn then.
+    target = torch.minimum(target.clamp_(min=0), inside[:, -1:] * (1 - 1e-15))
+    place = torch.searchsorted(inside, target, right=True)
+    return (block * _BLOCK + place)[:, 0].tolist()
+
+
+def _greedy(logits: torch.Tensor) -> list[int]:
+    """The first of the best tokens of each row; torch.argmax over long rows takes many times as long."""
+    blocks = _blocks(logits, -torch.inf)
+    block = blocks.amax(-1).argmax(-1, keepdim=True)
+    return (block[:, 0] * _BLOCK + _pick(blocks, block).argmax(-1)).tolist()
+
+
+def _blocks(rows: torch.Tensor, filling: float) -> torch.Tensor:
+    """[rows, vocabulary] as [rows, blocks, _BLOCK]."""
+    return F.pad(rows, (0, -rows.shape[-1] % _BLOCK), value=filling).unflatten(-1, (-1, _BLOCK))
+
+
+def _pick(blocks: torch.Tensor, block: torch.Tensor) -> torch.Tensor:
+    """One block [rows, 1] of each row; [rows, _BLOCK]."""
+    return blocks.gather(1, block[:, :, None].expand(-1, -1, _BLOCK))[:, 0]
 
 
 def top_logprobs(logprobs: torch.Tensor, count: int) -> list[tuple[int, float]]:

@@ -13,8 +13,9 @@ import torch
 from engine.budget import Budget
 from engine.local.branch import Branch
 from engine.local.grammar import TokenMasks
-from engine.local.kv import Pins, Pool, Segment, Tip, View
+from engine.local.kv import Pool
 from engine.local.sampler import Draws
+from engine.local.segments import Pins, Segment, Tip, View
 from engine.local.text import GrowingText, TextCodec
 from engine.types import SamplingParams, Token
 
@@ -149,8 +150,9 @@ class Sequence:
         self.request = request
         self.ids = list(ids)
         self.branch = branch
-        self.draws: Draws | None = None
         self.covered = 0
+        self.settled = 0
+        """How many tokens have their KV in the tree, up to `tip`; those of the tail come on top."""
         self.reused = 0
         self.tip: Tip | None = None
         self.grows = False
@@ -168,6 +170,13 @@ class Sequence:
     def segment(self) -> Segment:
         assert self.tip is not None
         return self.tip.segment
+
+    def needed(self, branch: Branch | None = None) -> int:
+        """How many tokens of KV the context of `branch`, by default its own, covers."""
+        branch = branch or self.branch
+        assert branch is not None
+        kept, _ = branch.kept()
+        return min(len(self.request.ids) + kept, self.covered)
 
     def see(self, tip: Tip) -> None:
         """Take note of where the KV ends, for grouping with others that see the same."""

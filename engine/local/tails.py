@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 
 import torch
 
 from engine.local.kv import OutOfKV, Pool
+from engine.local.segments import Segment, Tip
 
 LONGEST = 256
 """Tokens that a tail holds before it becomes a segment of its own."""
 _SHORTEST = 16
+End = tuple[int, Tip, Sequence[int]]
+"""A slot that is left, the tip that its tail continues, and the ids at its beginning whose KV is to stay."""
 
 
 class Tails:
     """Slots for the tails of running sequences: keys [slots, heads, tokens, dim] per layer, values alike.
 
     Occupied slots are always the first `count`, so one operator attends all of them. The width follows the longest tail. The
-    pool is charged for the memory.
+    pool is charged for the memory. Whatever moves does so layer by layer, so that at most one layer exists twice.
     """
 
     def __init__(self, pool: Pool) -> None:
@@ -36,61 +40,112 @@ class Tails:
     def expect(self, count: int) -> None:
         """Make room for `count` more slots at once, if there is any."""
         with suppress(OutOfKV):
-            self._fit(self.count + count, max(self.width, _SHORTEST))
+            self._more_slots(self.count + count)
 
     def open(self) -> int:
         """A new empty slot. Raises `OutOfKV`."""
-        self._fit(self.count + 1, max(self.width, _SHORTEST))
+        self._more_slots(self.count + 1)
         self.lengths.append(0)
         return self.count - 1
 
     def reserve(self, slot: int) -> None:
         """Room for one more token in `slot`. Raises `OutOfKV`."""
         if self.lengths[slot] + 1 > self.width:
-            self._fit(self.count, self.width * 2)
+            self._resize(self.count, self.width * 2)
 
-    def close(self, slot: int) -> int | None:
-        """Free a slot. The last one moves into the gap; returns its old number if it did."""
-        last = self.count - 1
-        moved = None
-        if slot != last:
-            for tensor in (*self.keys, *self.values):
-                tensor[slot] = tensor[last]
-            self.lengths[slot] = self.lengths[last]
-            moved = last
-        self.lengths.pop()
-        if not self.lengths:
-            self._pool.charge(-self._bytes(self.slots, self.width))
-            self.keys, self.values, self.slots, self.width = [], [], 0, 0
-        elif self.slots >= 16 and self.count * 2 <= self.slots:
-            with suppress(OutOfKV):
-                self._move(self.count, self.width)
-        return moved
+    def take_out(self, ends: Sequence[End], *, drop: bool = True) -> tuple[list[Tip | None], list[int]]:
+        """Free slots; what is to stay of their tails becomes segments.
 
-    def content(self, slot: int, tokens: int) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-        """Keys and values [heads, tokens, dim] per layer of the first `tokens` of a slot; views."""
-        return [k[slot, :, :tokens] for k in self.keys], [v[slot, :, :tokens] for v in self.values]
+        Returns a pinned tip for each end, None where nothing is to stay or there is no room for it (with `drop=False` such a slot
+        stays occupied); and for each slot that is occupied now, the number that it had before.
+        """
+        left = self._slots_for(self.count - len(ends) if drop else self.count)
+        twice = 0
+        if 0 < left < self.slots or any(ids for _, _, ids in ends):
+            twice = self._bytes(self.slots, self.width) // self._pool.geometry.layers
+            try:
+                self._pool.charge(twice)
+            except OutOfKV:
+                twice, left = 0, self.slots if left else 0
+        self._pool.charge(-self._bytes(self.slots - left, self.width))
+        tips: list[Tip | None] = []
+        fill: list[tuple[Segment, int, int]] = []
+        for slot, tip, ids in ends:
+            end = None
+            if ids and twice:
+                with suppress(OutOfKV):
+                    end, known = self._pool.adopt(tip, ids)
+                    if known < len(ids):
+                        fill.append((end.segment, slot, known))
+            tips.append(end)
+        gone = {slot for (slot, _, _), tip in zip(ends, tips, strict=True) if drop or tip is not None}
+        order = self._close(gone, fill, left)
+        self._pool.charge(-twice)
+        return tips, order
 
-    def _fit(self, count: int, width: int) -> None:
-        if count <= self.slots and width <= self.width:
-            return
-        slots = self.slots if count <= self.slots else max(count, self.slots + self.slots // 4, 4)
-        self._move(slots, width)
-
-    def _move(self, slots: int, width: int) -> None:
-        size = self._bytes(slots, width)
-        self._pool.charge(size)  # both copies exist for a moment
-        keys, values = self._pool.geometry.allocate(slots, self._pool.geometry.heads, width)
-        used, old = self.count, self.width
+    def _close(self, gone: set[int], fill: Sequence[tuple[Segment, int, int]], left: int) -> list[int]:
+        """Empty the slots in `gone`, of which some fill segments from a place on, and keep room for `left`."""
+        order = [slot for slot in range(self.count) if slot not in gone]
+        if left == self.slots:  # in place: the last ones move into the gaps
+            count = len(order)
+            late = [slot for slot in order if slot >= count]
+            order = [late.pop() if slot in gone else slot for slot in range(count)]
+        moved = [(new, old) for new, old in enumerate(order) if new != old]
+        device = self._pool.geometry.device
+        kept = torch.tensor(order, dtype=torch.long, device=device)
+        targets = torch.tensor([new for new, _ in moved], dtype=torch.long, device=device)
+        sources = torch.tensor([old for _, old in moved], dtype=torch.long, device=device)
         for layer in range(len(self.keys)):
-            keys[layer][:used, :, :old] = self.keys[layer][:used]
-            values[layer][:used, :, :old] = self.values[layer][:used]
-        # Masked places are multiplied by weight zero, which must not meet a leftover NaN.
-        for tensor in (*keys, *values):
-            tensor[used:].zero_()
-            tensor[:used, :, old:].zero_()
-        self._pool.charge(-self._bytes(self.slots, self.width))
-        self.keys, self.values, self.slots, self.width = keys, values, slots, width
+            keys, values = self.keys[layer], self.values[layer]
+            for segment, slot, start in fill:
+                tokens = segment.ready
+                new_keys, new_values = self._pool.geometry.allocate(keys.shape[1], segment.capacity)
+                new_keys[:, :tokens] = keys[slot, :, start : start + tokens]
+                new_values[:, :tokens] = values[slot, :, start : start + tokens]
+                segment.keys.append(new_keys)
+                segment.values.append(new_values)
+            if left == self.slots:
+                for tensor in (keys, values) if moved else ():
+                    tensor[targets] = tensor[sources]
+            elif left:
+                self.keys[layer], self.values[layer] = keys[kept], values[kept]
+        self.lengths = [self.lengths[slot] for slot in order]
+        self.slots = left
+        if not left:
+            self.keys, self.values, self.width = [], [], 0
+        return order
+
+    def _slots_for(self, count: int) -> int:
+        """How many slots to keep when `count` stay occupied."""
+        return count if not count or (self.slots >= 16 and count * 4 <= self.slots * 3) else self.slots
+
+    def _more_slots(self, count: int) -> None:
+        if count > self.slots:
+            self._resize(max(count, self.slots + self.slots // 4, 4), max(self.width, _SHORTEST))
+
+    def _resize(self, slots: int, width: int) -> None:
+        """Move into larger tensors. Raises `OutOfKV` before anything has moved."""
+        geometry, before = self._pool.geometry, self._bytes(self.slots, self.width)
+        change = self._bytes(slots, width) - before
+        twice = before // geometry.layers
+        self._pool.charge(max(change, 0) + twice)
+        used, old = self.count, self.width
+        for layer in range(geometry.layers):
+            keys, values = geometry.allocate(slots, geometry.heads, width)
+            if used:
+                keys[:used, :, :old] = self.keys[layer][:used]
+                values[:used, :, :old] = self.values[layer][:used]
+            # Masked places are multiplied by weight zero, which must not meet a leftover NaN.
+            for tensor in (keys, values):
+                tensor[used:].zero_()
+                tensor[:used, :, old:].zero_()
+            if layer < len(self.keys):
+                self.keys[layer], self.values[layer] = keys, values
+            else:
+                self.keys.append(keys)
+                self.values.append(values)
+        self._pool.charge(min(change, 0) - twice)
+        self.slots, self.width = slots, width
 
     def _bytes(self, slots: int, width: int) -> int:
         return self._pool.bytes_of(slots * width)

@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
 
 from engine.errors import InvalidParamsError
 from engine.prompts import ChatPrompt, TextPrompt, TokenPrompt, plain_chat
 
 _TORN = "\ufffd"
 _LOOK_BACK = 6
+
+
+_LONG = 4_000
+"""Characters (or token ids) that are read in about a millisecond."""
+
+
+def prompt_size(prompt: object) -> int:
+    """Characters of text and messages, or the number of token ids. What is no prompt has no size."""
+    if not isinstance(prompt, Sequence):
+        return 0
+    items = cast("Sequence[object]", prompt)
+    if isinstance(prompt, str) or len(items) > _LONG:
+        return len(items)
+    messages = [cast("Mapping[str, object]", item) for item in items if isinstance(item, Mapping)]
+    return sum(len(str(message.get("content"))) for message in messages)
+
+
+async def off_loop(read: Callable[[], tuple[int, ...]], size: int) -> tuple[int, ...]:
+    """The ids of a text of that size; long ones are read on a thread, so that the event loop goes on."""
+    return read() if size <= _LONG else await asyncio.to_thread(read)
 
 
 class TextCodec:
@@ -49,7 +70,7 @@ class TextCodec:
 
     def encode(self, text: str) -> tuple[int, ...]:
         """The ids of text that continues something: nothing is put before or after it."""
-        return tuple(self._tokenizer.encode(text, add_special_tokens=False))
+        return tuple(self._tokenizer.encode(text, add_special_tokens=False, verbose=False))
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids, special tokens included. Torn characters come out as U+FFFD."""
@@ -61,7 +82,7 @@ class TextCodec:
         bos = self._tokenizer.bos_token
         if bos and text.startswith(bos):  # already marked up by the caller; a second one would be wrong
             return self.encode(text)
-        return tuple(self._tokenizer.encode(text, add_special_tokens=True))
+        return tuple(self._tokenizer.encode(text, add_special_tokens=True, verbose=False))
 
 
 class GrowingText:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from engine.budget import Price
 from engine.errors import CapabilityError, EngineResponseError
 from engine.remote.client import Failure
 from engine.remote.wire import Endpoint, Part, Piece, WireUsage, read_reply
@@ -202,6 +203,13 @@ class BranchReader:
         """Tokens to book for this response, and for the attempts that were thrown away, even if it was cut short."""
         prompt = self.usage.prompt_tokens if self.usage else self._prompt_tokens
         return prompt + sum(self.generated().values()) + self.discarded
+
+    def cost(self, price: Price) -> float:
+        """What `spent` costs. What was thrown away is counted as generated: a server does not say what it charges for that."""
+        prompt = self.usage.prompt_tokens if self.usage else self._prompt_tokens
+        cached = self.usage.cached_tokens if self.usage else 0
+        generated = sum(self.generated().values()) + self.discarded
+        return price.of(prompt=prompt, cached=cached, generated=generated, calls=1)
 
     def shares(self) -> dict[int, Usage]:
         """Usage of each branch. The first one carries the prompt, which the server reads once for all of them."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal, assert_never
 
 from engine.errors import BraidError, CapabilityError, ContextLengthError, EngineResponseError
@@ -22,9 +22,18 @@ _CANNOT_CONTINUE = "the server cannot go on with an assistant message that is al
 _TOO_LONG = ("context length", "context_length", "context window", "maximum context")
 
 
-def assumed(api: Api) -> set[Capability]:
-    """What the API promises; servers that do not keep it are found out."""
+_UNKNOWN = ("support", "unknown", "unrecognized", "not permitted", "extra", "cannot")
+_PENALTIES = ("presence_penalty", "frequency_penalty", "repetition_penalty", "logit_bias")
+
+
+def assumed(api: Api, *, listed: Collection[str] = ()) -> set[Capability]:
+    """What the API promises; servers that do not keep it are found out. `listed` is what the server itself says of its model.
+
+    Penalties are not assumed: the API does not have all of them, and many servers read over what they do not know.
+    """
     promised: set[Capability] = {"logprobs", "native_n", "seed", "text_join"}
+    if "penalties" in listed:
+        promised.add("penalties")
     if api != "completions":
         promised.add("chat")
     return promised
@@ -138,12 +147,15 @@ class Dialect:
         ):
             self._continuation = "none"
             return CapabilityError("chat_continuation", self.uri, f"{_CANNOT_CONTINUE}: {error}")
+        # Any other refusal of a penalty is about its value.
+        unknown = any(words in said for words in _UNKNOWN)
         refused: list[tuple[Capability, bool, tuple[str, ...]]] = [
             ("token_ids", "return_token_ids" in body, ("return_token_ids",)),
             ("token_ids", isinstance(form, IdsForm), ("prompt",)),
             ("logprobs", "logprobs" in body, ("logprobs",)),
             ("grammar", "response_format" in body, ("response_format", "schema")),
             ("seed", "seed" in body, ("seed",)),
+            *(("penalties", name in body and unknown, (name,)) for name in _PENALTIES),
         ]
         for capability, used, words in refused:
             if used and any(word in said for word in words):

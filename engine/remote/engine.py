@@ -104,7 +104,8 @@ class RemoteEngine(Engine):
         if key and where.in_the_clear:
             details["warning"] = "the key goes over plain http to another machine"
         try:
-            model, max_context = await find_model(client, where.model, api_key_env)
+            found_model = await find_model(client, where.model, api_key_env)
+            model = found_model.id
             if probe:
                 found = await probe_server(
                     client, model, chat=api != "completions", completions=api != "chat"
@@ -119,10 +120,12 @@ class RemoteEngine(Engine):
             server=where.shown,
             model=model,
             continuation=continuation,
-            capabilities=assumed(api) if capabilities is None else capabilities,
+            capabilities=assumed(api, listed=found_model.capabilities)
+            if capabilities is None
+            else capabilities,
             details=details,
         )
-        return cls(client, dialect, model=model, api=api, max_context=max_context)
+        return cls(client, dialect, model=model, api=api, max_context=found_model.max_model_len)
 
     @property
     def info(self) -> EngineInfo:
@@ -283,7 +286,9 @@ class RemoteEngine(Engine):
                 tokens_per_byte=self._dialect.tokens_per_byte,
                 server=self._dialect.uri,
             )
-            with scope.reserve(tokens=mine.token_count + len(indexes) * params.max_tokens, calls=1) as held:
+            price, most = scope.price_of(self.info.uri, self.info.model), len(indexes) * params.max_tokens
+            cost = price.of(prompt=mine.token_count, generated=most, calls=1)
+            with scope.reserve(tokens=mine.token_count + most, calls=1, cost=cost) as held:
                 try:
                     async with aclosing(
                         self._client.stream(PATHS[endpoint], body, reader, budget=scope)
@@ -305,7 +310,7 @@ class RemoteEngine(Engine):
                     raise
                 finally:
                     if reader.branches or reader.discarded:
-                        held.settle(tokens=reader.spent(), calls=1)
+                        held.settle(tokens=reader.spent(), calls=1, cost=reader.cost(price))
 
     def _completion(
         self, mine: RemoteContext, params: SamplingParams, index: int, outcome: _Outcome
@@ -348,7 +353,9 @@ class RemoteEngine(Engine):
         before = mine.form.content
         body = echo_body(self._model, before + text)
         estimate = mine.token_count + self._dialect.estimate(text) + 1
-        with scope.reserve(tokens=estimate, calls=1) as held:
+        price = scope.price_of(self.info.uri, self.info.model)
+        most = price.of(prompt=estimate, calls=1)
+        with scope.reserve(tokens=estimate, calls=1, cost=most) as held:
             try:
                 payload = await self._client.post(PATHS["completions"], body, budget=scope)
                 scores, usage = read_echo(payload, before, text, self._dialect.uri)
@@ -356,9 +363,10 @@ class RemoteEngine(Engine):
                 raise self._dialect.explained(error, mine.form, body) from None
             except CapabilityError:
                 self._dialect.capabilities.discard("prompt_logprobs")
-                held.settle(tokens=estimate, calls=1)
+                held.settle(tokens=estimate, calls=1, cost=most)
                 raise
-            held.settle(tokens=usage.prompt_tokens + 1 if usage else estimate, calls=1)
+            used = usage.prompt_tokens + 1 if usage else estimate
+            held.settle(tokens=used, calls=1, cost=price.of(prompt=used, calls=1))
         return scores
 
     def open_contexts(self) -> int:
@@ -396,7 +404,7 @@ class RemoteEngine(Engine):
         if params.seed is not None:
             self.require("seed", "the server does not keep to a seed")
         if params.penalized:
-            self.require("penalties", "this client does not send them")
+            self.require("penalties", "declare it (capabilities=) or open the engine with probe=True")
         if params.grammar is not None:
             self.require("grammar", "declare it (capabilities=) or open the engine with probe=True")
             if not isinstance(params.grammar, dict):

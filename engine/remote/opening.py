@@ -22,8 +22,8 @@ def read_key(name: str | None) -> SecretStr | None:
     return SecretStr(value) if value else None
 
 
-async def find_model(client: Client, named: str | None, key_env: str | None) -> tuple[str, int | None]:
-    """The model to use and its longest context, where the server tells. Also the first sign of life from the server.
+async def find_model(client: Client, named: str | None, key_env: str | None) -> Model:
+    """The model to use, with what the server tells of it. Also the first sign of life from the server.
 
     A server need not list its models when one is named. Raises `EngineConnectionError`, `EngineResponseError` (key refused)
     and `EngineURIError` (no single model).
@@ -46,9 +46,9 @@ async def find_model(client: Client, named: str | None, key_env: str | None) -> 
         if named is None:
             raise
     if named is not None:
-        return named, next((model.max_model_len for model in models if model.id == named), None)
+        return next((model for model in models if model.id == named), Model(id=named))
     if len(models) == 1:
-        return models[0].id, models[0].max_model_len
+        return models[0]
     listed = ", ".join(sorted(model.id for model in models)[:50]) or "none"
     raise EngineURIError(
         f"name a model after '#' in the address {client.shown!r}; the server lists: {listed}"

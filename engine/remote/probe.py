@@ -30,6 +30,18 @@ _SCHEMA = {
     "required": ["word"],
     "additionalProperties": False,
 }
+_PENALTIES = {
+    "presence_penalty": 0.5,
+    "frequency_penalty": 0.5,
+    "repetition_penalty": 1.1,
+    "logit_bias": {"1": 1},
+}
+_NO_PENALTIES = {
+    "presence_penalty": "x",
+    "frequency_penalty": "x",
+    "repetition_penalty": "x",
+    "logit_bias": "x",
+}
 
 
 @dataclass(frozen=True)
@@ -72,6 +84,8 @@ async def probe_server(client: Client, model: str, *, chat: bool, completions: b
         found.add("grammar")
     if all([await ask.obeys_seed(endpoint, prompts[endpoint]) for endpoint in endpoints]):
         found.add("seed")
+    if all([await ask.obeys_penalties(endpoint, prompts[endpoint]) for endpoint in endpoints]):
+        found.add("penalties")
     begun = [*_CHAT, {"role": "assistant", "content": "One, two,"}]
     flags = {"continue_final_message": True, "add_generation_prompt": False}
     return Findings(frozenset(found), "chat" in endpoints and bool(await ask.reply("chat", begun, **flags)))
@@ -141,6 +155,14 @@ class _Asker:
             return False
         tokens, logprobs, _ = read_text_logprobs(payload)
         return len(tokens) == len(logprobs) and _TEXT in "".join(tokens)
+
+    async def obeys_penalties(self, endpoint: Endpoint, prompt: Any) -> bool:
+        """Takes all of them, and refuses each with a value that it cannot have: so it does not read over them."""
+        if await self.reply(endpoint, prompt, **_PENALTIES) is None:
+            return False
+        return all(
+            [await self.reply(endpoint, prompt, **{name: bad}) is None for name, bad in _NO_PENALTIES.items()]
+        )
 
     async def obeys_schema(self, endpoint: Endpoint, prompt: Any) -> bool:
         schema = {"name": "probe", "schema": _SCHEMA, "strict": True}

@@ -98,6 +98,8 @@ class TextReply(_Loose):
 class Model(_Loose):
     id: str
     max_model_len: int | None = None
+    capabilities: list[str] = Field(default_factory=list[str])
+    """What our own server says that its engine can do."""
 
 
 class ModelList(_Loose):
@@ -283,6 +285,14 @@ def sampling_fields(
         fields["stop_token_ids"] = list(params.stop_token_ids)
     if params.ignore_eos:
         fields["ignore_eos"] = True
+    if params.presence_penalty:
+        fields["presence_penalty"] = params.presence_penalty
+    if params.frequency_penalty:
+        fields["frequency_penalty"] = params.frequency_penalty
+    if params.repetition_penalty != 1:
+        fields["repetition_penalty"] = params.repetition_penalty
+    if params.logit_bias:
+        fields["logit_bias"] = {str(token): bias for token, bias in params.logit_bias.items()}
     if seed is not None:
         fields["seed"] = seed
     if params.logprobs is not None:

@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Mapping
 from contextlib import aclosing
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from pydantic import SecretStr
 from starlette.applications import Starlette
@@ -35,6 +35,13 @@ _log = logging.getLogger(__name__)
 _OPEN = frozenset({"/health", "/metrics"})
 
 
+@runtime_checkable
+class _HoldsKV(Protocol):
+    """An engine that keeps KV itself, as the local one does."""
+
+    def kv_bytes(self) -> int: ...
+
+
 class Service:
     """What the routes share: the engine, its name, the gate and the metrics."""
 
@@ -48,6 +55,7 @@ class Service:
             running=lambda: self.gate.running,
             waiting=lambda: self.gate.waiting,
             open_contexts=engine.open_contexts,
+            kv_bytes=engine.kv_bytes if isinstance(engine, _HoldsKV) else None,
         )
 
     async def models(self, request: Request) -> Response:

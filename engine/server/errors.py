@@ -74,7 +74,9 @@ def from_engine_error(error: Exception, *, params: Mapping[str, str]) -> ApiErro
             said = f"{field!r}: {said}" if field else said
             return ApiError(400, said, param=field, code="unsupported_parameter")
         case InvalidParamsError():
-            param = params.get("value", params.get("prompt"))
+            # An engine that knows which parameter is wrong begins with its name.
+            named = params.get(str(error).partition(" ")[0])
+            param = named or params.get("value", params.get("prompt"))
             return ApiError(400, str(error), param=param, code="invalid_value")
         case BudgetExceededError():
             return ApiError(429, str(error), type="insufficient_quota", code="insufficient_quota")

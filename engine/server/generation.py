@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Self, cast
@@ -13,7 +13,7 @@ from engine.remote.merge import merged, side_by_side
 from engine.server.errors import server_error, unsupported
 from engine.server.options import Limits
 from engine.server.requests import Job
-from engine.types import Prompt, SamplingParams, Token, Usage
+from engine.types import Completion, Prompt, SamplingParams, Token, Usage
 
 # What a chat without max_tokens may write where the engine does not know how long its context is.
 _UNKNOWN_ROOM = 2048
@@ -89,6 +89,12 @@ class Generation:
 
     async def _branches(self, place: int, context: Context) -> AsyncGenerator[Token]:
         first = place * self._job.sampling.n
+        if not self._job.stream and self._job.sampling.logprobs is None:
+            for completion in await self._engine.generate(context, self._sampling(context)):
+                completion.context.release()
+                for token in _pieces(completion):
+                    yield replace(token, index=first + completion.index)
+            return
         # The engine's face: closing the iterator cancels the work.
         source = cast("AsyncGenerator[Token]", self._engine.stream(context, self._sampling(context)))
         async with aclosing(source) as tokens:
@@ -110,6 +116,22 @@ class Generation:
     def _release(self) -> None:
         for context in self._contexts.values():
             context.release()
+
+
+def _pieces(completion: Completion) -> Iterator[Token]:
+    """A completion as the pieces of a stream: its ids one by one, the text in the last.
+
+    Where nobody looks at single tokens, asking for them would cost the engine's thread a good part of its time.
+    """
+    ids: Sequence[int | None] = completion.token_ids or (None,)
+    yield from (Token(text="", id=id) for id in ids[:-1])
+    yield Token(
+        text=completion.text,
+        id=ids[-1],
+        finish_reason=completion.finish_reason,
+        stop_hit=completion.stop_hit,
+        usage=completion.usage,
+    )
 
 
 def is_sampled(token: Token) -> bool:

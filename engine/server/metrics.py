@@ -76,7 +76,12 @@ class Metrics:
     """What `/metrics` shows. The gauges read the gate and the engine."""
 
     def __init__(
-        self, *, running: Callable[[], int], waiting: Callable[[], int], open_contexts: Callable[[], int]
+        self,
+        *,
+        running: Callable[[], int],
+        waiting: Callable[[], int],
+        open_contexts: Callable[[], int],
+        kv_bytes: Callable[[], int] | None = None,
     ) -> None:
         self.requests = Counter(
             "braid_requests_total", "Requests by endpoint and HTTP status; 499: client hung up."
@@ -92,11 +97,14 @@ class Metrics:
         )
         for counter in (self.prompt_tokens, self.cached_tokens, self.generated_tokens):
             counter.add(0)
-        self._gauges = (
+        self._gauges = [
             Gauge("braid_requests_in_flight", "Requests that are generating.", running),
             Gauge("braid_requests_queued", "Requests that wait for their turn.", waiting),
             Gauge("braid_open_contexts", "Contexts of the engine that are not released.", open_contexts),
-        )
+        ]
+        if kv_bytes is not None:
+            said = "KV that the engine holds now, for contexts, running requests and reuse."
+            self._gauges.append(Gauge("braid_kv_bytes", said, kv_bytes))
 
     def text(self) -> str:
         counters = (self.requests, self.prompt_tokens, self.cached_tokens, self.generated_tokens)

@@ -1,9 +1,9 @@
 """Requests of the OpenAI API, read strictly, and turned into a `Job` for an engine.
 
 Strictly: what this server does not know or cannot do is refused by name, and never quietly left out. Fields that ask for nothing
-(null, a penalty of 0, an empty list of tools) pass, as do those that cannot change a completion (`user`, `metadata`).
-Beyond the API, as other open servers have them: `top_k`, `min_p`, `stop_token_ids`, `ignore_eos`, `return_token_ids`, and
-`continue_final_message` for a chat whose last message is the beginning of the answer.
+(null, an empty list of tools) pass, as do those that cannot change a completion (`user`, `metadata`).
+Beyond the API, as other open servers have them: `top_k`, `min_p`, `repetition_penalty`, `stop_token_ids`, `ignore_eos`,
+`return_token_ids`, and `continue_final_message` for a chat whose last message is the beginning of the answer.
 Source: the request types of the `openai` package.
 """
 
@@ -33,6 +33,7 @@ from engine.types import Capability, Message, Prompt, SamplingParams
 # The API's own default for /completions; a chat may fill the context.
 _COMPLETION_TOKENS = 16
 _MAX_STOPS = 16
+_MAX_BIASES = 1024
 
 _IGNORED = frozenset(
     {
@@ -47,10 +48,6 @@ _IGNORED = frozenset(
 )
 # What this server does not do, and the values that do not ask for it.
 _NEUTRAL: Mapping[str, tuple[object, ...]] = {
-    "presence_penalty": (0,),
-    "frequency_penalty": (0,),
-    "repetition_penalty": (1,),
-    "logit_bias": ({},),
     "best_of": (1,),
     "suffix": ("",),
     "tools": ([],),
@@ -136,6 +133,17 @@ def _stops(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
+def _biases(value: object) -> object:
+    """JSON has no numbers as keys, so token ids come as text."""
+    if not isinstance(value, dict):
+        return value
+    biases = cast("dict[object, object]", value)
+    # Whoever writes more digits than any vocabulary needs wants to see how long int() takes.
+    if not all(isinstance(key, str) and key.isdecimal() and len(key) <= 9 for key in biases):
+        raise PydanticCustomError("logit_bias_type", "logit_bias maps token ids to numbers")
+    return {int(cast("str", key)): bias for key, bias in biases.items()}
+
+
 class _Request(_Part):
     """What both endpoints have in common."""
 
@@ -151,6 +159,12 @@ class _Request(_Part):
     )
     stop_token_ids: list[int] = Field(default_factory=list[int], max_length=_MAX_STOPS)
     ignore_eos: bool = False
+    presence_penalty: float = Field(0.0, ge=-2.0, le=2.0)
+    frequency_penalty: float = Field(0.0, ge=-2.0, le=2.0)
+    repetition_penalty: float = Field(1.0, gt=0.0, le=100.0)
+    logit_bias: Annotated[
+        dict[int, Annotated[float, Field(ge=-100.0, le=100.0)]], BeforeValidator(_biases)
+    ] = Field(default_factory=dict[int, float], max_length=_MAX_BIASES)
     max_tokens: int | None = Field(None, ge=1)
     stream: bool = False
     stream_options: StreamOptions | None = None
@@ -177,6 +191,10 @@ class _Request(_Part):
             seed=self.seed,
             logprobs=logprobs,
             grammar=self.response_format.grammar if self.response_format else None,
+            presence_penalty=self.presence_penalty,
+            frequency_penalty=self.frequency_penalty,
+            repetition_penalty=self.repetition_penalty,
+            logit_bias=self.logit_bias,
         )
 
 
@@ -301,6 +319,10 @@ class Job:
             ("grammar", "response_format", sampling.grammar is not None),
             ("logprobs", "logprobs", sampling.logprobs is not None),
             ("seed", "seed", sampling.seed is not None),
+            ("penalties", "presence_penalty", sampling.presence_penalty != 0),
+            ("penalties", "frequency_penalty", sampling.frequency_penalty != 0),
+            ("penalties", "repetition_penalty", sampling.repetition_penalty != 1),
+            ("penalties", "logit_bias", bool(sampling.logit_bias)),
             ("token_ids", "return_token_ids", self.return_token_ids),
             ("token_ids", "stop_token_ids", bool(sampling.stop_token_ids)),
             ("token_ids", prompt, self.kind == "completions" and not isinstance(self.prompts[0], str)),
@@ -316,6 +338,8 @@ class Job:
             "grammar": "response_format",
             "seed": "seed",
             "detokenize": "echo",
+            "stop_token_ids": "stop_token_ids",
+            "logit_bias": "logit_bias",
             # An engine that compiles a grammar finds its faults, and does not say where the fault lies.
             "value": "response_format" if self.sampling.grammar is not None else prompt,
         }

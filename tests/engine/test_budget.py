@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine import Budget, BudgetExceededError, InvalidParamsError, ambient_budget, budget, use_budget
+from engine import (
+    Budget,
+    BudgetExceededError,
+    InvalidParamsError,
+    Price,
+    ambient_budget,
+    budget,
+    use_budget,
+)
 
 NOTHING = {"tokens": 0, "calls": 0}
 
@@ -178,3 +186,140 @@ async def test_ambient_budget_follows_tasks_and_nests():
 async def test_the_ambient_budget_reaches_a_thread():
     with use_budget(Budget(name="here")):
         assert (await asyncio.to_thread(ambient_budget)).name == "here"
+
+
+class Race:
+    """64 branches with known costs, of 1 to 7 tokens and a bit of money, and one budget that is too small for them."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.root = Budget(tokens=100, calls=40, cost=0.02)
+        self.scopes = [self.root.child(f"branch {i}") for i in range(64)]
+        self.granted: list[int] = []
+        self.seen: list[float] = []
+
+    def spend(self, branch: int) -> None:
+        amount = 1 + (branch * 31 + self.number) % 7
+        try:
+            held = self.scopes[branch].reserve(tokens=amount, calls=1, cost=amount / 10_000)
+        except BudgetExceededError as error:
+            assert error.spent + error.asked > error.allowed
+            return
+        self.seen.append(self.root.spent["tokens"] + self.root.reserved["tokens"])
+        if branch % 5 == 0:
+            held.refund()
+        else:
+            held.settle(tokens=amount, calls=1, cost=amount / 10_000)
+            self.granted.append(amount)
+
+    async def run_tasks(self) -> None:
+        async def one(branch: int) -> None:
+            await asyncio.sleep(0)
+            self.spend(branch)
+
+        async with asyncio.TaskGroup() as group:
+            for branch in range(64):
+                group.create_task(one(branch))
+
+    def run_threads(self) -> None:
+        threads = [threading.Thread(target=self.spend, args=(branch,)) for branch in range(64)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    def check(self) -> None:
+        root = self.root
+        assert max(self.seen) <= 100 and root.spent["calls"] == len(self.granted) <= 40
+        assert root.spent["tokens"] == sum(self.granted) <= 100
+        assert root.spent["cost"] == round(sum(self.granted) / 10_000, 9) <= 0.02
+        assert not any(root.reserved.values()) and not any(root.overshoot.values())
+
+
+async def test_sixty_four_branches_race_for_one_budget_a_thousand_times():
+    for number in range(1000):
+        race = Race(number)
+        await race.run_tasks()
+        race.check()
+
+
+def test_sixty_four_threads_race_for_one_budget():
+    for number in range(60):
+        race = Race(number)
+        race.run_threads()
+        race.check()
+
+
+@pytest.mark.long
+def test_sixty_four_threads_race_for_one_budget_a_thousand_times():
+    for number in range(1000):
+        race = Race(number)
+        race.run_threads()
+        race.check()
+
+
+def test_prices_give_money_its_limit() -> None:
+    prices = {"gpt-*": Price(prompt=2.5, cached=1.25, generated=10.0), "*": Price(call=0.01)}
+    root = Budget(cost=0.10, prices=prices)
+    inner = root.child("branch")
+    price = inner.price_of("openai:https://api.example.com#gpt-x", "gpt-x")
+    assert price is prices["gpt-*"] and inner.price_of("other") is prices["*"]
+    assert price.of(prompt=1000, cached=600, generated=100) == 0.001 + 0.00075 + 0.001
+    with inner.reserve(tokens=9000, calls=1, cost=price.of(generated=9000)) as held:
+        assert root.remaining("cost") == pytest.approx(0.01)
+        with pytest.raises(BudgetExceededError, match="cost") as caught:
+            inner.reserve(cost=price.of(generated=1001))
+        assert caught.value.budget is root
+        held.settle(tokens=100, calls=1, cost=price.of(generated=100))
+    assert root.spent["cost"] == 0.001 and root.remaining("cost") == 0.099
+    assert Budget().price_of("anything").of(prompt=10**9) == 0
+
+
+def test_money_adds_up_in_any_order() -> None:
+    root = Budget(cost=0.3)
+    for _ in range(3):
+        root.spend(cost=0.1)
+    assert root.remaining("cost") == 0
+    with pytest.raises(BudgetExceededError):
+        root.spend(cost=0.000000001)
+
+
+def test_a_soft_limit_says_so_and_stops_nothing() -> None:
+    root = Budget(tokens=100, calls=10, soft=0.5)
+    inner = root.child("branch")
+    assert not inner.tight and inner.pressure == 0 and inner.slack == 1
+    held = inner.reserve(tokens=60)
+    assert inner.tight and inner.pressure == 0.6 and inner.slack == pytest.approx(0.8)
+    held.refund()
+    assert not inner.tight
+    inner.spend(calls=10)
+    assert inner.tight and inner.slack == 0
+    assert Budget(soft=0.1).tight is False
+    assert Budget(seconds=0.0, soft=0.9).tight
+
+
+@pytest.mark.parametrize("soft", [-0.1, 1.5, float("nan")])
+def test_a_soft_limit_is_a_share(soft: float) -> None:
+    with pytest.raises(InvalidParamsError, match="soft"):
+        Budget(soft=soft)
+
+
+def test_a_scope_may_count_in_two_trees() -> None:
+    agent, outer = Budget(tokens=100, name="agent"), Budget(tokens=50, name="outer")
+    run = Budget(name="run", parent=agent, within=outer)
+    run.spend(tokens=40)
+    assert agent.spent["tokens"] == outer.spent["tokens"] == 40 and run.remaining("tokens") == 10
+    with pytest.raises(BudgetExceededError, match="outer"):
+        run.reserve(tokens=20)
+    shared = Budget(name="twice", parent=outer, within=outer.child("inner"))
+    shared.spend(tokens=1)
+    assert outer.spent["tokens"] == 41
+
+
+def test_the_statement_says_what_was_spent_of_what() -> None:
+    root = Budget(tokens=10, cost=1.0, name="outer")
+    inner = root.child("inner", tokens=30)
+    inner.reserve(tokens=8).settle(tokens=13, calls=1)
+    told = inner.statement()
+    assert told["tokens"].spent == 13 and told["tokens"].limit == 10 and told["tokens"].overshoot == 3
+    assert told["calls"].limit is None and told["cost"].spent == 0 and told["seconds"].spent >= 0

@@ -154,6 +154,25 @@ async def test_branches_seeds_and_sampling(client: openai.AsyncOpenAI, local: Lo
     assert reply.usage.completion_tokens == sum(map(len, expected))
 
 
+async def test_penalties_and_biases(client: openai.AsyncOpenAI, local: LocalEngine) -> None:
+    settings = {"model": "tiny", "prompt": PROMPT, "max_tokens": 12, "temperature": 0}
+    given = {"presence_penalty": 1.5, "frequency_penalty": 0.5, "logit_bias": {"5": 3, "7": -100}}
+    extras = {"repetition_penalty": 1.3}
+    ((expected,), _) = await _reference(
+        local, PROMPT, **(given | {"logit_bias": {5: 3.0, 7: -100.0}}), **extras
+    )
+    reply = await client.completions.create(extra_body=extras, **given, **settings)
+    assert reply.choices[0].text == _text(expected)
+    forced = await client.chat.completions.create(
+        model="tiny", messages=CHAT, max_tokens=4, temperature=0, logit_bias={"300": 100}
+    )
+    assert forced.choices[0].message.content == local.decode([300]) * 4
+    outside = str(10**6)
+    with pytest.raises(openai.BadRequestError) as refused:
+        await client.completions.create(logit_bias={outside: 1}, **settings)
+    assert (refused.value.param, refused.value.code) == ("logit_bias", "invalid_value")
+
+
 async def test_stop_strings_tokens_and_length(client: openai.AsyncOpenAI, local: LocalEngine) -> None:
     ((tokens,), _) = await _reference(local, PROMPT)
     text = _text(tokens)
@@ -266,6 +285,8 @@ async def test_response_format_binds_the_answer(client: openai.AsyncOpenAI, loca
     reply = await client.chat.completions.create(response_format=form, n=2, seed=1, **settings)
     assert [json.loads(choice.message.content) for choice in reply.choices] == [{"word": "kzq"}] * 2
     bad = {"type": "json_schema", "json_schema": {"name": "answer", "schema": {"type": "no such type"}}}
-    with pytest.raises(openai.BadRequestError) as refused:
-        await client.chat.completions.create(response_format=bad, **settings)
-    assert refused.value.param == "response_format"
+    endless = {"type": "json_schema", "json_schema": {"name": "answer", "schema": {"$ref": "#"}}}
+    for form in (bad, endless):
+        with pytest.raises(openai.BadRequestError) as refused:
+            await client.chat.completions.create(response_format=form, **settings)
+        assert refused.value.param == "response_format"

@@ -17,7 +17,15 @@ from engine.conformance import EngineConformance
 from engine.local import LocalEngine
 from engine.remote import RemoteEngine
 
-CAPABILITIES: set[Capability] = {"chat", "text_join", "native_n", "seed", "logprobs", "token_ids"}
+CAPABILITIES: set[Capability] = {
+    "chat",
+    "text_join",
+    "native_n",
+    "seed",
+    "logprobs",
+    "token_ids",
+    "penalties",
+}
 
 
 class TestConformance(EngineConformance):
@@ -48,6 +56,28 @@ async def test_remote_says_what_local_says(url: str, local: LocalEngine) -> None
             assert mine.usage.generated_tokens == other.usage.generated_tokens
             mine.context.release()
             other.context.release()
+
+
+async def test_penalties_pass_through(url: str, local: LocalEngine) -> None:
+    """Our own server says in its list of models that it takes them, so nobody need declare or probe them."""
+    params = SamplingParams(
+        max_tokens=8,
+        temperature=0,
+        presence_penalty=1.0,
+        frequency_penalty=-0.5,
+        repetition_penalty=1.4,
+        logit_bias={300: 2.5},
+    )
+    async with await RemoteEngine.open(url, api_key_env=None) as remote:
+        assert "penalties" in remote.capabilities
+        async with await remote.prefill("one two") as there, await local.prefill("one two") as here:
+            ours, theirs = await local.generate(here, params), await remote.generate(there, params)
+            assert ours[0].text == theirs[0].text
+            with pytest.raises(EngineResponseError, match="logit_bias"):
+                await remote.generate(there, SamplingParams(max_tokens=2, logit_bias={10**6: 1.0}))
+            assert "penalties" in remote.capabilities, "a bad value says nothing about what the server can do"
+        for completion in (*ours, *theirs):
+            completion.context.release()
 
 
 async def test_refusals_become_typed_errors(url: str, local: LocalEngine) -> None:

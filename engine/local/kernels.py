@@ -1,0 +1,125 @@
+"""Attention over one set of keys, with its log-sum-exp, and the merge of such partial results.
+
+torch's flash operator for the CPU where it fits; written out in float32 for soft caps, edges of windows and other devices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from engine.local.segments import View
+
+_flash_cpu = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+
+
+@dataclass(frozen=True)
+class Traits:
+    """How one layer attends."""
+
+    scale: float
+    window: int | None
+    softcap: float | None
+
+
+Partial = tuple[torch.Tensor, torch.Tensor]
+"""Attention over some of the keys, and its log-sum-exp: [kv heads, group, tokens, dim] and [kv heads, group, tokens] float32."""
+
+
+def attend_view(
+    layer: int, view: View, q: torch.Tensor, positions: Sequence[int], traits: Traits
+) -> Partial | None:
+    """`q` [kv heads, group, tokens, dim] at `positions` over a view that lies before them; None when a window hides all of it."""
+    start, stop, mask = view.start, view.stop, None
+    if traits.window is not None:
+        first = view.position
+        nearest, farthest = min(positions), max(positions)
+        hidden = max(0, nearest - traits.window + 1 - first)  # keys that no query sees any more
+        if hidden >= stop - start:
+            return None
+        start += hidden
+        if farthest - (first + hidden) >= traits.window:
+            keys = torch.arange(first + hidden, first + view.length, device=q.device)
+            queries = torch.tensor(list(positions), device=q.device)
+            far = queries[:, None] - keys >= traits.window
+            mask = torch.zeros(far.shape, dtype=torch.float32, device=q.device).masked_fill_(far, -torch.inf)
+    keys = view.segment.keys[layer][:, start:stop]
+    values = view.segment.values[layer][:, start:stop]
+    heads, group, tokens, dim = q.shape
+    if mask is not None:
+        return _attend_plainly(q, keys[:, None], values[:, None], mask, traits)
+    # All queries of a group of heads in one: [1, kv heads, group * tokens, dim].
+    out, lse = attend(q.reshape(1, heads, group * tokens, dim), keys[None], values[None], None, traits)
+    return out.reshape(heads, group, tokens, -1), lse.reshape(heads, group, tokens)
+
+
+def attend_self(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, traits: Traits) -> Partial:
+    """Tokens of a chunk over one another, causally."""
+    heads, group, count, _ = q.shape
+    if (traits.window is not None and count > traits.window) or not _flash_fits(q, v, traits):
+        place = torch.arange(count, device=q.device)
+        hidden = place[:, None] < place
+        if traits.window is not None:
+            hidden |= place[:, None] - place >= traits.window
+        mask = torch.zeros(hidden.shape, dtype=torch.float32, device=q.device).masked_fill_(
+            hidden, -torch.inf
+        )
+        return _attend_plainly(q, k[:, None], v[:, None], mask, traits)
+    k = k[:, None].expand(heads, group, *k.shape[1:])
+    v = v[:, None].expand(heads, group, *v.shape[1:])
+    return _flash_cpu(q, k, v, 0.0, True, scale=traits.scale)
+
+
+def _flash_fits(q: torch.Tensor, v: torch.Tensor, traits: Traits) -> bool:
+    return q.device.type == "cpu" and traits.softcap is None and q.shape[-1] == v.shape[-1]
+
+
+def attend(
+    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor | None, traits: Traits
+) -> Partial:
+    """Plain attention [batch, heads, tokens, dim] with its log-sum-exp [batch, heads, tokens]."""
+    if _flash_fits(q, v, traits):
+        return _flash_cpu(q, k, v, 0.0, False, attn_mask=mask, scale=traits.scale)
+    return _attend_plainly(q, k, v, mask, traits)
+
+
+def _attend_plainly(
+    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor | None, traits: Traits
+) -> Partial:
+    """The same by its definition, in float32: for soft caps, windows' edges, other devices. Queries that see nothing get 0."""
+    scores = torch.matmul(q.float(), k.float().transpose(-1, -2)) * traits.scale
+    if traits.softcap is not None:
+        scores = torch.tanh(scores / traits.softcap) * traits.softcap
+    if mask is not None:
+        scores = scores + mask
+    lse = torch.logsumexp(scores, -1)
+    weights = torch.exp(scores - lse.nan_to_num(neginf=0.0)[..., None])
+    return torch.matmul(weights, v.float()).to(v.dtype), lse
+
+
+def merge(partials: Sequence[Partial], *, last: bool = False) -> Partial:
+    """One attention from attentions over disjoint keys (the merge of cascade and ring attention).
+
+    The log-sum-exp of the `last` merge is not computed.
+    """
+    out, lse = partials[0]
+    if len(partials) == 1:
+        return out, lse
+    if len(partials) == 2:
+        other, other_lse = partials[1]
+        weight = torch.sigmoid(other_lse - lse)[..., None].nan_to_num_(0.5).to(out.dtype)
+        return torch.lerp(out, other, weight), lse if last else torch.logaddexp(lse, other_lse)
+    lses = torch.stack([lse for _, lse in partials])
+    weights = torch.softmax(lses, 0)[..., None].nan_to_num(0.0)
+    merged = (torch.stack([out for out, _ in partials]) * weights).sum(0)
+    return merged.to(out.dtype), lse if last else torch.logsumexp(lses, 0)
+
+
+def with_sinks(out: torch.Tensor, lse: torch.Tensor, sinks: torch.Tensor | None) -> torch.Tensor:
+    """Attention sinks take their share of the weight and give nothing."""
+    if sinks is None:
+        return out
+    share = torch.sigmoid(lse - sinks.float()[:, None])[..., None]
+    return (out * share).to(out.dtype)

@@ -1,0 +1,134 @@
+"""What KV is made of: segments of consecutive tokens, views of them, and ends in the tree that they form."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+
+WHOLE = 1 << 60
+"""Length in a pin that holds all of a segment, however long it grows."""
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Shape of the KV of one token: keys and values of `heads` heads in each of `layers` layers."""
+
+    layers: int
+    heads: int
+    key_dim: int
+    value_dim: int
+    dtype: torch.dtype
+    device: torch.device
+
+    @property
+    def token_bytes(self) -> int:
+        return self.layers * self.heads * (self.key_dim + self.value_dim) * self.dtype.itemsize
+
+    def allocate(self, *shape: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Keys and values [*shape, dim] of one layer. Layers are apart, so that KV can move layer by layer, and never exists
+        twice as a whole."""
+        keys = torch.empty(*shape, self.key_dim, dtype=self.dtype, device=self.device)
+        values = torch.empty(*shape, self.value_dim, dtype=self.dtype, device=self.device)
+        return keys, values
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Tokens `start` to `stop` of a segment, as a sequence sees them.
+
+    `shift` moves their positions; the query is rotated instead of the keys (Hogwild). `temperature` divides and `scale`
+    multiplies the attention that goes to all views of a sequence with the same two values together (APE).
+    """
+
+    segment: Segment
+    start: int
+    stop: int
+    shift: int = 0
+    temperature: float = 1.0
+    scale: float = 1.0
+
+    @property
+    def length(self) -> int:
+        return self.stop - self.start
+
+    @property
+    def position(self) -> int:
+        """Position of the first token."""
+        return self.segment.position + self.start + self.shift
+
+    @property
+    def plain(self) -> bool:
+        return self.shift == 0 and self.temperature == 1.0 and self.scale == 1.0
+
+
+@dataclass(eq=False, slots=True)
+class Segment:
+    """KV of consecutive tokens at consecutive positions. Its first token sees `prefix`.
+
+    `ids` are the tokens that it holds or will hold, of which the KV of the first `ready` is there. Only `grower` may append;
+    views of what is there stay valid. One without tokens is an anchor: the root of the tree, or a join.
+    """
+
+    serial: int
+    parent: Segment | None
+    offset: int
+    prefix: tuple[View, ...]
+    position: int
+    ids: list[int] = field(default_factory=list[int])
+    ready: int = 0
+    capacity: int = 0
+    keys: list[torch.Tensor] = field(default_factory=list[torch.Tensor])
+    values: list[torch.Tensor] = field(default_factory=list[torch.Tensor])
+    children: dict[tuple[int, int], Segment] = field(default_factory=dict[tuple[int, int], "Segment"])
+    pins: Counter[int] = field(default_factory=Counter[int])
+    """Lengths that contexts and running sequences hold."""
+    uses: Counter[int] = field(default_factory=Counter[int])
+    """Lengths that other segments continue."""
+    grower: object | None = None
+    stamp: int = 0
+
+    def needed(self) -> int:
+        """How many of its tokens somebody holds."""
+        return max((*self.pins, *self.uses), default=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Tip:
+    """An end in the tree: the first `length` tokens of `segment`, and all that they see."""
+
+    segment: Segment
+    length: int
+
+    @property
+    def position(self) -> int:
+        """Position of the token that comes next."""
+        return self.segment.position + self.length
+
+    def views(self) -> tuple[View, ...]:
+        prefix = self.segment.prefix
+        return (*prefix, View(self.segment, 0, self.length)) if self.length else prefix
+
+    def pins(self) -> tuple[tuple[Segment, int], ...]:
+        """What must stay for this tip: its views, and the anchor itself."""
+        held = tuple((view.segment, view.stop) for view in self.segment.prefix)
+        return (*held, (self.segment, self.length))
+
+
+Pins = tuple[tuple[Segment, int], ...]
+
+
+def shared_length(a: Sequence[int], b: Sequence[int]) -> int:
+    """How many tokens `a` and `b` begin with in common."""
+    low, high = 0, min(len(a), len(b))
+    if a[:high] == b[:high]:
+        return high
+    while low < high:  # compares slices, which is C speed, instead of tokens
+        middle = (low + high + 1) // 2
+        if a[low:middle] == b[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low

@@ -1,0 +1,60 @@
+"""An engine around another one: it hands every call on, and a subclass changes the calls that it is about."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Literal
+
+from engine.base import Context, Engine
+from engine.budget import Budget
+from engine.types import Completion, EngineInfo, Prompt, SamplingParams, Token
+
+
+class EngineWrapper(Engine):
+    """Every call goes to `inner`, which stays the caller's: closing the wrapper does nothing. Contexts are `inner`'s own."""
+
+    def __init__(self, inner: Engine) -> None:
+        self.inner = inner
+
+    @property
+    def info(self) -> EngineInfo:
+        return self.inner.info
+
+    async def prefill(self, prompt: Prompt, *, budget: Budget | None = None) -> Context:
+        return await self.inner.prefill(prompt, budget=budget)
+
+    async def generate(
+        self, context: Context, params: SamplingParams, *, budget: Budget | None = None
+    ) -> list[Completion]:
+        return await self.inner.generate(context, params, budget=budget)
+
+    def stream(
+        self, context: Context, params: SamplingParams, *, budget: Budget | None = None
+    ) -> AsyncIterator[Token]:
+        return self.inner.stream(context, params, budget=budget)
+
+    async def extend(self, context: Context, text: str, *, budget: Budget | None = None) -> Context:
+        return await self.inner.extend(context, text, budget=budget)
+
+    async def cut(self, context: Context, length: int, *, budget: Budget | None = None) -> Context:
+        return await self.inner.cut(context, length, budget=budget)
+
+    async def join(
+        self,
+        context: Context,
+        parts: Sequence[Context],
+        *,
+        how: Literal["text", "kv"] = "text",
+        separator: str = "",
+        budget: Budget | None = None,
+    ) -> Context:
+        return await self.inner.join(context, parts, how=how, separator=separator, budget=budget)
+
+    async def score(self, context: Context, text: str, *, budget: Budget | None = None) -> list[float]:
+        return await self.inner.score(context, text, budget=budget)
+
+    def open_contexts(self) -> int:
+        return self.inner.open_contexts()
+
+    async def close(self) -> None:
+        """Nothing."""
