@@ -1,6 +1,6 @@
 """Draw questions whose wording the embedded model never saw in training, ask them, and write down what it answers, as it is.
 
-    python examples/transcript.py [--seed 0] [--count 12] > docs/transcript.md
+    python examples/transcript.py [--seed 0] [--count 20] > docs/transcript.md
     python examples/transcript.py --questions      # only print the questions
 
 The draw is fixed by the seed: one question per family of questions, in the order in which `evals.planning_set` draws them.
@@ -52,7 +52,7 @@ async def transcript(samples: list[Sample], engine: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--count", type=int, default=12)
+    parser.add_argument("--count", type=int, default=20)
     parser.add_argument("--engine", default="local:braid-mini")
     parser.add_argument("--questions", action="store_true", help="print the questions and run nothing")
     options = parser.parse_args()

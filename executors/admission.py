@@ -1,83 +1,129 @@
-"""Who may run now: slots of the run and of each tool, and queues for both. No waiting here, only bookkeeping."""
+"""Who may run now: slots of the run and of each tool, and who waits for them. No waiting here, only bookkeeping."""
 
 from __future__ import annotations
 
 import heapq
+from collections import deque
 from collections.abc import Callable
 from typing import TypeAlias
 
-from executors.entries import Entry, tool_of
+from executors.entries import Entry
+from executors.priority import Priorities
 
 Place: TypeAlias = "tuple[float, tuple[int, int], int, int, Entry]"
-"""Slack, plan order, a tie breaker, the entry's epoch when it was queued, the entry."""
+"""Rank (negated: the longest chain first), plan order, a tie breaker, the entry's epoch when it was queued, the entry."""
 
 
 class Admission:
     """Slots for `width` nodes at once, and for each tool as many as `cap_of` says (None: no cap).
 
-    A node that waits for its tool holds no slot of the run, so that one narrow tool does not starve the rest.
+    Ready entries are `put` in; `next` gives the one that may start now, its slots taken, and `give_back` returns them. While
+    there are slots for all, they go in the order in which they came; when there are not, by `priorities`, or in plan order
+    where there are none. A node that waits for its tool holds no slot of the run, so that one narrow tool does
+    not starve the rest. Calls of tools that were seen to return without waiting (`instant`) go before all others: they
+    take no time, and others may wait for them.
     """
 
-    def __init__(self, width: int, cap_of: Callable[[str], int | None]) -> None:
+    def __init__(
+        self, width: int, cap_of: Callable[[str], int | None], priorities: Priorities | None
+    ) -> None:
         self.width = width
         self.cap_of = cap_of
+        self.priorities = priorities
         self.active = 0
         self.held = False
+        self.instant: set[str | None] = set()
+        self._arrived: deque[tuple[Entry, int]] = deque()
+        self._instant: deque[tuple[Entry, int]] = deque()
         self._queue: list[Place] = []
         self._by_tool: dict[str, list[Place]] = {}
-        self._tool_active: dict[str, int] = {}
+        self._tool_active: dict[str | None, int] = {}
+        self._caps: dict[str, int | None] = {}
         self._ticket = 0
+        self._generation = 0
 
-    def take(self, entry: Entry) -> bool:
-        """Take the slots that `entry` needs, or queue it and return False."""
-        tool = tool_of(entry.node)
-        if tool is not None and self._is_full(tool):
-            heapq.heappush(self._by_tool.setdefault(tool, []), self._place(entry))
-            return False
-        if self.held or self.active >= self.width or self._queue:
-            heapq.heappush(self._queue, self._place(entry))
-            return False
-        self._occupy(tool)
-        return True
+    @property
+    def waiting(self) -> int:
+        """How many were put in and not given out, those that wait for their tool aside."""
+        return len(self._arrived) + len(self._instant) + len(self._queue)
+
+    @property
+    def startable(self) -> int:
+        """How many of these could start now, caps of tools aside."""
+        return 0 if self.held else min(self.waiting, self.width - self.active)
+
+    def put(self, entry: Entry) -> None:
+        """Queue an entry that is ready."""
+        if entry.tool in self.instant:
+            self._instant.append((entry, entry.epoch))
+        else:
+            self._arrived.append((entry, entry.epoch))
 
     def next(self) -> Entry | None:
-        """The next queued entry that can run now, its slots taken; None if there is none."""
-        while not self.held and self._queue and self.active < self.width:
-            place = heapq.heappop(self._queue)
-            epoch, entry = place[3], place[4]
-            tool = tool_of(entry.node)
+        """The entry that can run now, its slots taken; None if there is none."""
+        while self.active < self.width and not self.held:
+            if self._instant:
+                entry, epoch = self._instant.popleft()
+            elif self._arrived and self._needs_no_rank(self._arrived[0][0]):
+                entry, epoch = self._arrived.popleft()
+            elif self._arrived or self._queue:
+                entry, epoch = self._first()
+            else:
+                return None
+            tool = entry.tool
             if entry.epoch != epoch or entry.state != "pending":
                 self._wake(tool)  # it does not use the slot of its tool that it was woken for
-            elif tool is not None and self._is_full(tool):
-                heapq.heappush(self._by_tool.setdefault(tool, []), place)
+                continue
+            if tool is None:
+                cap = None
+            elif tool in self._caps:
+                cap = self._caps[tool]
             else:
-                self._occupy(tool)
-                return entry
+                cap = self._caps[tool] = self.cap_of(tool)
+            if tool is not None and cap is not None:
+                active = self._tool_active.get(tool, 0)
+                if active >= cap:
+                    heapq.heappush(self._by_tool.setdefault(tool, []), self._place(entry, epoch))
+                    continue
+                self._tool_active[tool] = active + 1
+            self.active += 1
+            return entry
         return None
 
     def give_back(self, entry: Entry) -> None:
         """Return the slots of an entry that ran."""
         self.active -= 1
-        tool = tool_of(entry.node)
-        if tool is not None:
+        tool = entry.tool
+        if tool in self._tool_active:
             self._tool_active[tool] -= 1
             self._wake(tool)
 
-    def _occupy(self, tool: str | None) -> None:
-        self.active += 1
-        if tool is not None:
-            self._tool_active[tool] = self._tool_active.get(tool, 0) + 1
+    def _needs_no_rank(self, entry: Entry) -> bool:
+        """Whether the first that arrived may start before the others are compared."""
+        if self.priorities is None:
+            return False
+        tool = entry.tool
+        if tool is not None and tool not in self._caps:
+            return True  # the first call of a tool shows what to expect of the others
+        return tool in self.instant or (not self._queue and len(self._arrived) <= self.width - self.active)
+
+    def _first(self) -> tuple[Entry, int]:
+        if self.priorities is not None and self.priorities.refresh() != self._generation:
+            self._generation = self.priorities.generation
+            for queue in (self._queue, *self._by_tool.values()):
+                queue[:] = [self._place(entry, epoch) for _, _, _, epoch, entry in queue]
+                heapq.heapify(queue)
+        while self._arrived:
+            heapq.heappush(self._queue, self._place(*self._arrived.popleft()))
+        place = heapq.heappop(self._queue)
+        return place[4], place[3]
 
     def _wake(self, tool: str | None) -> None:
         waiting = self._by_tool.get(tool) if tool is not None else None
         if waiting:
             heapq.heappush(self._queue, heapq.heappop(waiting))
 
-    def _is_full(self, tool: str) -> bool:
-        cap = self.cap_of(tool)
-        return cap is not None and self._tool_active.get(tool, 0) >= cap
-
-    def _place(self, entry: Entry) -> Place:
-        # Slack on the critical path goes first in the order once it is known; until then plan order decides.
+    def _place(self, entry: Entry, epoch: int) -> Place:
         self._ticket += 1
-        return 0.0, entry.order, self._ticket, entry.epoch, entry
+        rank = self.priorities.rank(entry) if self.priorities is not None else 0.0
+        return -rank, entry.order, self._ticket, epoch, entry

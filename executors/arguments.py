@@ -56,6 +56,10 @@ class Signature:
     returns: dict[str, Any] | None
     context_parameter: str | None
     adapter: TypeAdapter[dict[str, Any]]
+    scalars: Mapping[str, type] | None = None
+    required: frozenset[str] = frozenset()
+    """`scalars` has the types of the parameters where all are plain numbers, texts or booleans, and `required` those that must be
+    given: such arguments are checked without pydantic where nothing is to be coerced."""
 
     def check(self, args: Mapping[str, Any]) -> dict[str, Any]:
         """Arguments for the function: checked, coerced by the rule above, defaults left to the function.
@@ -63,6 +67,13 @@ class Signature:
         Raises:
             ToolArgumentError: names every argument that is missing, unknown or of the wrong type.
         """
+        scalars = self.scalars
+        if scalars is not None and self.required <= args.keys():
+            for name, value in args.items():
+                if scalars.get(name) is not type(value):
+                    break
+            else:
+                return dict(args)
         try:
             return self.adapter.validator.validate_python(args)
         except ValidationError as error:
@@ -105,6 +116,7 @@ def signature_of(
     summary, documented = parse_docstring(inspect.getdoc(_documented(function)) or "")
     fields: dict[str, Any] = {}
     defaults: dict[str, Any] = {}
+    scalars: dict[str, type] = {}
     context_parameter: str | None = None
     for position, (name, parameter) in enumerate(inspect.signature(function).parameters.items()):
         _refuse_unnameable(tool, parameter)
@@ -114,6 +126,8 @@ def signature_of(
                 tool=tool,
             )
         hint = hints[name]
+        if hint in (int, float, str, bool):
+            scalars[name] = hint
         if hint is context_type or get_origin(hint) is context_type:
             if position != 0:
                 raise ToolDefinitionError(
@@ -144,6 +158,8 @@ def signature_of(
         returns=_returns_schema(hints.get("return", inspect.Parameter.empty)),
         context_parameter=context_parameter,
         adapter=adapter,
+        scalars=scalars if len(scalars) == len(fields) else None,
+        required=frozenset(fields.keys() - defaults.keys()),
     )
 
 

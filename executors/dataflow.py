@@ -11,10 +11,10 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal, Protocol, TypeAlias, assert_never, cast
 
-from executors.entries import FINAL, Entry, Key, Slot
+from executors.entries import FINAL, Entry, Key, Place, Slot
 from executors.expressions import SKIPPED, evaluate_with, truth
 from executors.graph import TaskGraph, revive
-from executors.nodes import Answer, Ask, Expr, Guard, ListOf, Map, NodeState, Ref, Think, ToolCall
+from executors.nodes import Answer, Ask, Const, Expr, Guard, ListOf, Map, NodeState, Op, Ref, Think, ToolCall
 from executors.values import ExpressionError, ItemError, ReferenceError_, explain, preview, resolve_path
 
 Status: TypeAlias = Literal["wait", "ok", "skip", "block"]
@@ -27,9 +27,15 @@ _STATUS: dict[NodeState, Status] = {
     "failed": "block",
     "blocked": "block",
     "cancelled": "block",
+    "uncertain": "block",
 }
 
-_ENDED: dict[NodeState, str] = {"failed": "failed", "blocked": "is blocked", "cancelled": "was cancelled"}
+_ENDED: dict[NodeState, str] = {
+    "failed": "failed",
+    "blocked": "is blocked",
+    "cancelled": "was cancelled",
+    "uncertain": "may or may not have happened",
+}
 
 
 class Host(Protocol):
@@ -62,8 +68,8 @@ class Dataflow:
     def begin(self) -> None:
         """Arm what earlier runs left pending."""
         for slot in self.graph.slots.values():
-            slot.waiters.clear()
-            slot.item_waiters.clear()
+            slot.waiters = None
+            slot.item_waiters = None
         self.arm([entry for entry in self.graph.entries.values() if entry.state == "pending"])
 
     def arm(self, entries: Iterable[Entry]) -> None:
@@ -124,13 +130,12 @@ class Dataflow:
         return tuple(values)
 
     def _settle(self, entry: Entry, state: NodeState, value: Any, error: str | None) -> None:
-        counted = entry.state in ("pending", "running")
+        parent = entry.parent
+        if parent is not None and (entry.state == "pending" or entry.state == "running"):
+            parent.unsettled -= 1
         entry.state = state
         entry.value = value
         entry.error = error
-        parent = entry.parent
-        if parent is not None and counted:
-            parent.unsettled -= 1
         self._queue.append(entry)
 
     def _drain(self) -> None:
@@ -138,39 +143,42 @@ class Dataflow:
             return
         self._draining = True
         try:
-            while self._queue:
-                entry = self._queue.popleft()
-                self.host.settled(entry)
-                self._notify(entry)
+            queue, settled, slots = self._queue, self.host.settled, self.graph.slots
+            while queue:
+                entry = queue.popleft()
+                settled(entry)
+                name = entry.node.name
+                if entry.parent is not None:
+                    self._notify(entry, entry.parent)
+                elif name is not None:
+                    self._flush(slots[name], name)
         finally:
             self._draining = False
 
-    def _notify(self, entry: Entry) -> None:
-        parent = entry.parent
-        if parent is None:
-            if entry.node.name is not None:
-                self._flush(self.graph.slots[entry.node.name], entry.node.name)
-            return
+    def _notify(self, entry: Entry, parent: Entry) -> None:
+        """Let those know who wait for an item of a map."""
         if parent.node.name is not None:
             slot = self.graph.slots[parent.node.name]
             if slot.item_waiters:
                 index = entry.order[1] - 1
                 for place in (index, index - len(parent.children or ())):
-                    if place in slot.item_waiters:
-                        self._flush_item(slot, parent.node.name, place)
+                    self._flush_item(slot, parent.node.name, place)
         if parent.unsettled == 0 and parent.state == "running":
             self._close_map(parent)
 
     def _flush(self, slot: Slot, name: str) -> None:
-        if slot.waiters and self._look((name, None))[0] != "wait":
-            waiters, slot.waiters = slot.waiters, []
+        waiters = slot.waiters
+        if waiters and (len(slot.binders) == 1 or self._look((name, None))[0] != "wait"):
+            slot.waiters = None
             self._count_down(waiters)
-        for index in list(slot.item_waiters):
-            self._flush_item(slot, name, index)
+        if slot.item_waiters:
+            for index in list(slot.item_waiters):
+                self._flush_item(slot, name, index)
 
-    def _flush_item(self, slot: Slot, name: str, index: int) -> None:
-        if self._look((name, index))[0] != "wait":
-            self._count_down(slot.item_waiters.pop(index))
+    def _flush_item(self, slot: Slot, name: str, index: Place) -> None:
+        waiters = slot.item_waiters
+        if waiters is not None and index in waiters and self._look((name, index))[0] != "wait":
+            self._count_down(waiters.pop(index))
 
     def _count_down(self, waiters: list[tuple[Entry, int]]) -> None:
         for entry, epoch in waiters:
@@ -191,12 +199,15 @@ class Dataflow:
             status = _STATUS[binder.state]
             giver = binder
             children = binder.children
-            # Items of a map count one by one, even when the map as a whole failed.
-            if index is not None and children is not None and -len(children) <= index < len(children):
-                giver = children[index]
-                status = _STATUS[giver.state]
-                if status == "block" and _collects(binder) and giver.state != "blocked":
-                    status = "ok"
+            if index is not None and children is not None:
+                if index == "items":
+                    return "ok", binder  # the number is known, whatever becomes of them
+                # Items of a map count one by one, even when the map as a whole failed.
+                if -len(children) <= index < len(children):
+                    giver = children[index]
+                    status = _STATUS[giver.state]
+                    if status == "block" and _collects(binder) and giver.state != "blocked":
+                        status = "ok"
             if status == "ok":
                 return "ok", giver
             seen.add(status)
@@ -205,14 +216,26 @@ class Dataflow:
     def _advance(self, entry: Entry) -> None:
         """Count what the current stage waits for."""
         waiting = 0
+        slots = self.graph.slots
         for key in entry.stages[entry.stage]:
-            if self._look(key)[0] == "wait":
-                name, index = key
-                slot = self.graph.slots[name]
-                if index is None:
-                    slot.waiters.append((entry, entry.epoch))
+            name, index = key
+            slot = slots[name]
+            binders = slot.binders
+            if index is None:
+                if len(binders) == 1:
+                    state = binders[0].state
+                    waits = state == "pending" or state == "running"
                 else:
-                    slot.item_waiters.setdefault(index, []).append((entry, entry.epoch))
+                    waits = self._look(key)[0] == "wait"
+                if waits:
+                    if slot.waiters is None:
+                        slot.waiters = []
+                    slot.waiters.append((entry, entry.epoch))
+                    waiting += 1
+            elif self._look(key)[0] == "wait":
+                if slot.item_waiters is None:
+                    slot.item_waiters = {}
+                slot.item_waiters.setdefault(index, []).append((entry, entry.epoch))
                 waiting += 1
         entry.waiting = waiting
         if waiting == 0:
@@ -221,6 +244,12 @@ class Dataflow:
     def _stage_ready(self, entry: Entry) -> None:
         """Everything that the current stage reads is settled: go on to the next stage, or out."""
         guards = entry.node.guards
+        if not guards and entry.parent is None:
+            args = self._plain_arguments(entry.node.op)
+            if args is not None:
+                entry.args = args
+                self.host.ready(entry)
+                return
         while True:
             broken = self._broken(entry)
             if broken is not None:
@@ -253,6 +282,27 @@ class Dataflow:
                 self._advance(entry)
                 return
 
+    def _plain_arguments(self, op: Op) -> dict[str, Any] | None:
+        """The arguments of a call that has only literals and whole results, all there; None for anything else.
+
+        Most calls of a large graph are of this kind: it is checked and evaluated in one go.
+        """
+        if type(op) is not ToolCall:
+            return None
+        args: dict[str, Any] = {}
+        slots = self.graph.slots
+        for name, expr in op.args:
+            if type(expr) is Ref and not expr.path:
+                binders = slots[expr.name].binders
+                if len(binders) != 1 or binders[0].state != "done":
+                    return None
+                args[name] = binders[0].value
+            elif type(expr) is Const:
+                args[name] = expr.value
+            else:
+                return None
+        return args
+
     def _broken(self, entry: Entry) -> str | None:
         """Why something that the current stage reads is not there, down to the node that failed."""
         for key in entry.stages[entry.stage]:
@@ -278,18 +328,36 @@ class Dataflow:
         if isinstance(op, Map):
             items = self._items(entry, op)
             return ("its list was skipped", None) if items is SKIPPED else (None, items)
-        if entry.parent is not None and self._item_is_skipped(entry):
-            entry.dropped = True
+        if entry.item_is_expr and self._item_is_skipped(entry):
             return "its item was skipped", None
         args = self._arguments(entry, op)
         return ("it reads a skipped node", None) if args is SKIPPED else (None, args)
 
     def _item_is_skipped(self, entry: Entry) -> bool:
+        """Whether the child has no item. An item of a literal list is then left out, and so is what another map left out."""
         parent = entry.parent
         assert parent is not None and isinstance(parent.node.op, Map)
-        if not isinstance(parent.node.op.over, ListOf):
+        over, item = parent.node.op.over, cast("Expr", entry.item)
+        if isinstance(over, ListOf):
+            entry.dropped = evaluate_with(item, lambda ref: self._read(parent, ref)) is SKIPPED
+            return entry.dropped
+        assert isinstance(over, Ref) and isinstance(item, Ref)
+        count = len(parent.children or ())
+        for binder in self.graph.slots[over.name].binders:
+            source: Sequence[Any] | None = binder.children
+            if source is None and isinstance(binder.value, (list, tuple)):
+                source = cast("Sequence[Any]", binder.value)  # pyright: ignore[reportUnknownMemberType]
+            if source is not None and len(source) != count:
+                raise ExpressionError(
+                    f"{over.name} was bound anew and has {len(source)} items now, not {count}"
+                )
+        index = entry.order[1] - 1
+        status, _ = self._look((over.name, index))
+        if status != "skip":
             return False
-        return evaluate_with(cast("Expr", entry.item), lambda ref: self._read(parent, ref)) is SKIPPED
+        givers = [b.children[index] for b in self.graph.slots[over.name].binders if b.children]
+        entry.dropped = any(giver.dropped for giver in givers)
+        return True
 
     def _arguments(self, entry: Entry, op: ToolCall | Think | Ask | Answer) -> Any:
         """The evaluated inputs, or `SKIPPED`."""
@@ -320,7 +388,7 @@ class Dataflow:
         if parent is not None and ref.name == entry.var:
             assert isinstance(parent.node.op, Map)
             item = entry.item
-            if isinstance(parent.node.op.over, ListOf):
+            if entry.item_is_expr:
                 item = evaluate_with(cast("Expr", item), lambda inner: self._read(parent, inner))
             return item if item is SKIPPED else resolve_path(item, ref.path)
         head = ref.path[0] if ref.path else None
@@ -341,9 +409,13 @@ class Dataflow:
             raise ReferenceError_(f"{label_of(ref)}: {error}") from None
 
     def _items(self, entry: Entry, op: Map) -> Any:
-        """The items that the map is over: expressions of a literal list, else values; or `SKIPPED`."""
+        """The items that the map is over: those of a literal list or another map as expressions, else values; or `SKIPPED`."""
         if isinstance(op.over, ListOf):
             items: Any = op.over.items
+        elif (source := self._mapped(op)) is not None:
+            items = tuple(
+                Ref(source.node.name or "", (index,)) for index in range(len(source.children or ()))
+            )
         else:
             items = evaluate_with(op.over, lambda ref: self._read(entry, ref))
         if items is SKIPPED:
@@ -359,12 +431,23 @@ class Dataflow:
             raise ExpressionError(f"{count} more nodes would pass the limit of {self.max_nodes} (max_nodes)")
         return cast("Sequence[Any]", items)
 
+    def _mapped(self, op: Map) -> Entry | None:
+        """The map whose items `op` goes over one by one, if it is one and has its items."""
+        if not isinstance(op.over, Ref) or op.over.path:
+            return None
+        giver = self._look((op.over.name, "items"))[1]
+        return giver if giver is not None and giver.children is not None else None
+
     def _expand(self, entry: Entry, items: Sequence[Any]) -> None:
         op = entry.node.op
         assert isinstance(op, Map)
-        children = self.graph.add_children(entry, items, literal=isinstance(op.over, ListOf))
+        are_exprs = isinstance(op.over, ListOf) or self._mapped(op) is not None
+        children = self.graph.add_children(entry, items, are_exprs=are_exprs)
         entry.state = "running"
         self.host.expanded(entry, children)
+        name = entry.node.name
+        if name is not None:
+            self._flush_item(self.graph.slots[name], name, "items")
         for child in children:
             child.epoch += 1
             self._advance(child)
@@ -380,7 +463,7 @@ class Dataflow:
             match child.state:
                 case "done":
                     values.append(child.value)
-                case "failed" | "cancelled":
+                case "failed" | "cancelled" | "uncertain":
                     reason = child.error or child.state
                     if not collects:
                         entry.exception = child.exception

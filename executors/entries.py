@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import Any, Final, TypeAlias, assert_never
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypeAlias, assert_never
 
 from engine import Usage
-from executors.nodes import Answer, Ask, Expr, Guard, ListOf, Map, Node, NodeState, Think, ToolCall, refs
+from executors.nodes import (
+    Answer,
+    Ask,
+    Const,
+    Expr,
+    Guard,
+    ListOf,
+    Map,
+    Node,
+    NodeState,
+    OpKind,
+    Ref,
+    Think,
+    ToolCall,
+    refs,
+)
 
-Key: TypeAlias = "tuple[str, int | None]"
-"""What a node waits for: a name, or one item of the list that a name is bound to."""
+Place: TypeAlias = "int | Literal['items'] | None"
+"""The whole value (None), one item of a list, or only that it is known how many items the list has."""
+
+Key: TypeAlias = "tuple[str, Place]"
+"""What a node waits for: a name, or a part of what it is bound to."""
 
 REBINDABLE: Final[frozenset[NodeState]] = frozenset({"failed", "skipped", "cancelled", "blocked"})
-FINAL: Final[frozenset[NodeState]] = frozenset({"done", "failed", "skipped", "cancelled"})
+FINAL: Final[frozenset[NodeState]] = frozenset({"done", "failed", "skipped", "cancelled", "uncertain"})
 UNSTARTED: Final[frozenset[NodeState]] = frozenset({"pending", "blocked"})
 
 
@@ -22,8 +40,11 @@ class Entry:
     """A node and its state in this graph. A child of a map is an entry too.
 
     `stages` are the keys to wait for: one tuple for each guard, then one for the inputs. `stage`, `waiting` and `epoch`
-    are the ready counter's. `item` is the child's item: an expression where the map is over a literal list, else a value.
-    `batch` counts the runs of the graph that had ended when the node came.
+    are the ready counter's. `item` is the child's item: a value, or an expression (`item_is_expr`) where the map is over a
+    literal list or over another map, so that each child starts when its own item is there; `dropped` says that there is none.
+    `tool` is the name of the tool that it or its map calls. `batch` counts the runs of the graph that had ended when the
+    node came, `added` says when that was (seconds since the first of them began), `wasted` how many seconds went into attempts
+    of which nothing was used.
     """
 
     node: Node
@@ -40,7 +61,11 @@ class Entry:
     parent: Entry | None = None
     var: str | None = None
     item: Any = None
+    item_is_expr: bool = False
     batch: int = 0
+    tool: str | None = None
+    added: float = 0.0
+    wasted: float = 0.0
     children: list[Entry] | None = None
     unsettled: int = 0
     dropped: bool = False
@@ -48,7 +73,6 @@ class Entry:
     waiting: int = 0
     epoch: int = 0
     task: Any = None
-    begun: bool = False
 
     @property
     def seconds(self) -> float:
@@ -56,16 +80,19 @@ class Entry:
         return self.finished - self.started if self.started is not None and self.finished is not None else 0.0
 
 
-@dataclass(slots=True, eq=False)
 class Slot:
-    """A name: its current binders, all its readers, and who waits for it (or for one of its items) in the active run."""
+    """A name: its current binders, all its readers, and who waits for it (or for one of its items) in the active run.
 
-    binders: list[Entry] = field(default_factory=lambda: list[Entry]())
-    readers: list[Entry] = field(default_factory=lambda: list[Entry]())
-    waiters: list[tuple[Entry, int]] = field(default_factory=lambda: list[tuple[Entry, int]]())
-    item_waiters: dict[int, list[tuple[Entry, int]]] = field(
-        default_factory=lambda: dict[int, list[tuple[Entry, int]]]()
-    )
+    Waiters come with the epoch in which they began to wait.
+    """
+
+    __slots__ = ("binders", "item_waiters", "readers", "waiters")
+
+    def __init__(self) -> None:
+        self.binders: list[Entry] = []
+        self.readers: list[Entry] = []
+        self.waiters: list[tuple[Entry, int]] | None = None
+        self.item_waiters: dict[Place, list[tuple[Entry, int]]] | None = None
 
 
 def exclusive(a: Node, b: Node) -> bool:
@@ -75,18 +102,17 @@ def exclusive(a: Node, b: Node) -> bool:
     return any(Guard(guard.condition, not guard.expected) in b.guards for guard in a.guards)
 
 
-def op_exprs(op: ToolCall | Think | Ask | Answer) -> Iterator[Expr]:
+def op_exprs(op: ToolCall | Think | Ask | Answer) -> Sequence[Expr]:
     """The expressions of an operation, in order."""
     match op:
-        case ToolCall(_, args):
-            yield from (value for _, value in args)
+        case ToolCall():
+            return [value for _, value in op.args]
         case Think(question, given):
-            yield question
-            yield from given
+            return (question, *given)
         case Ask(question):
-            yield question
+            return (question,)
         case Answer(values):
-            yield from values
+            return values
         case _:
             assert_never(op)
 
@@ -95,19 +121,34 @@ def keys_of(exprs: Iterable[Expr], *, local: str | None = None) -> tuple[Key, ..
     """What `exprs` wait for, each once; `local` is a map's own variable."""
     found: dict[Key, None] = {}
     for expr in exprs:
-        for ref in refs(expr):
+        for ref in (expr,) if isinstance(expr, Ref) else () if isinstance(expr, Const) else refs(expr):
             if ref.name != local:
-                head = ref.path[0] if ref.path else None
-                found[ref.name, head if isinstance(head, int) else None] = None
+                path = ref.path
+                found[ref.name, path[0] if path and isinstance(path[0], int) else None] = None
     return tuple(found)
 
 
+def stages_of(node: Node) -> tuple[tuple[Key, ...], ...]:
+    """What a node waits for: one tuple of keys for each guard, then one for its inputs."""
+    if not node.guards:
+        return (input_keys(node),)
+    return (*(keys_of((guard.condition,)) for guard in node.guards), input_keys(node))
+
+
 def input_keys(node: Node) -> tuple[Key, ...]:
-    """What a node waits for once its guards allow it. A map over a literal list waits for nothing: its children do."""
+    """What a node waits for once its guards allow it.
+
+    A map over a literal list waits for nothing, and one over a name only until the number of items is known: its children wait
+    for the items.
+    """
     op = node.op
     if not isinstance(op, Map):
         return keys_of(op_exprs(op))
-    return () if isinstance(op.over, ListOf) else keys_of((op.over,))
+    if isinstance(op.over, ListOf):
+        return ()
+    if isinstance(op.over, Ref) and not op.over.path:
+        return ((op.over.name, "items"),)
+    return keys_of((op.over,))
 
 
 def names_read(node: Node) -> Iterator[str]:
@@ -122,7 +163,7 @@ def names_read(node: Node) -> Iterator[str]:
         yield from (name for name, _ in keys_of(op_exprs(op)))
 
 
-def op_kind(node: Node) -> str:
+def op_kind(node: Node) -> OpKind:
     """The kind of a node in one word: tool, think, ask, answer or map."""
     match node.op:
         case ToolCall():
@@ -141,5 +182,7 @@ def op_kind(node: Node) -> str:
 
 def tool_of(node: Node) -> str | None:
     """The name of the tool that a node or its map calls, if it does."""
-    op = node.op.body if isinstance(node.op, Map) else node.op
+    op = node.op
+    if isinstance(op, Map):
+        op = op.body
     return op.tool if isinstance(op, ToolCall) else None

@@ -8,8 +8,7 @@ from __future__ import annotations
 from typing import Literal
 
 from engine import Event
-
-OpKind = Literal["tool", "think", "ask", "answer", "map"]
+from executors.nodes import OpKind
 
 
 class NodeAdded(Event):
@@ -79,6 +78,42 @@ class NodeCancelled(Event):
     at: float
     seconds: float
     reason: str
+
+
+class NodeUncertain(Event):
+    """The node's mutating call was begun, and how it ended is not known: it is not made again."""
+
+    kind: Literal["node.uncertain"] = "node.uncertain"
+    node: str
+    at: float
+    reason: str
+
+
+class NodeWaits(Event):
+    """The node waits for a person, who is asked to approve its call, or whether a call that was begun happened."""
+
+    kind: Literal["node.waits"] = "node.waits"
+    node: str
+    reason: Literal["approval", "outcome"]
+
+
+class ToolReused(Event):
+    """No call was made: the result of an equal one was there, from this run or an earlier one."""
+
+    kind: Literal["tool.reused"] = "tool.reused"
+    node: str
+    tool: str
+    source: Literal["run", "earlier run"]
+
+
+class ToolHedged(Event):
+    """A slow call was made a second time; the slower of the two ran `wasted_seconds` in vain."""
+
+    kind: Literal["tool.hedged"] = "tool.hedged"
+    node: str
+    tool: str
+    second_won: bool
+    wasted_seconds: float
 
 
 class NodeRetried(Event):

@@ -6,8 +6,9 @@ effect at once: the run listens. Graphs are not thread-safe; they live on the ev
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from types import MappingProxyType
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 from executors.entries import (
@@ -15,9 +16,9 @@ from executors.entries import (
     REBINDABLE,
     UNSTARTED,
     Entry,
+    Key,
     Slot,
     exclusive,
-    input_keys,
     keys_of,
     op_exprs,
     op_kind,
@@ -48,14 +49,15 @@ class TaskGraph:
         self.listener: Listener | None = None
         self.origin: float | None = None
         self.runs = 0
-        self._nodes: dict[str, Node] = {}
+        self.wasted: dict[str, float] = {}
+        self._nodes = _Nodes(self.entries)
         self._next_order = 0
         self._rules = Rules(self.entries, self.slots)
 
     @property
     def nodes(self) -> Mapping[str, Node]:
         """All nodes by id, in insertion order. Read-only: the graph changes by `apply`."""
-        return MappingProxyType(self._nodes)
+        return self._nodes
 
     def entry(self, id: str) -> Entry:
         """The entry of a node; raises `GraphError` for an unknown id."""
@@ -109,6 +111,16 @@ class TaskGraph:
         """Raise what `apply` would raise; change nothing."""
         self._rules.check(patch, version=self.version)
 
+    def rebase(self, patch: GraphPatch) -> GraphPatch:
+        """`patch` for the graph as it is now, if what has changed since it was made does not stand against it.
+
+        Raises:
+            GraphError: it breaks a rule by now; the message says which.
+        """
+        current = replace(patch, base_version=self.version)
+        self.check(current)
+        return current
+
     def apply(self, patch: GraphPatch) -> None:
         """Commit `patch`, or raise and change nothing.
 
@@ -120,21 +132,23 @@ class TaskGraph:
             StalePatchError: `base_version` is not the version of the graph.
             GraphError: a rule is broken.
         """
-        superseded = self._rules.check(patch, version=self.version)
+        checked = self._rules.check(patch, version=self.version)
         self.version += 1
         for id in patch.cancel:
             self._cancel(self.entries[id], patch.reason or "cancelled by a revision of the plan")
-        for entry in superseded:
+        for entry in checked.superseded:
             assert entry.node.name is not None
             self.slots[entry.node.name].binders.remove(entry)
             if entry.state == "blocked":
                 self._cancel(entry, f"{entry.node.name} was bound anew")
+        slots = self.slots
         rebound = {
             node.name: None
             for node in patch.add
-            if node.name is not None and node.name in self.slots and self.slots[node.name].readers
+            if node.name is not None and node.name in slots and slots[node.name].readers
         }
-        added = [self._add(node) for node in patch.add]
+        now = time.monotonic() - self.origin if self.origin is not None else 0.0
+        added = [self._add(node, stages, now) for node, stages in zip(patch.add, checked.stages, strict=True)]
         if self.listener is not None:
             self.listener.patched(patch, added, tuple(rebound))
         else:
@@ -177,23 +191,25 @@ class TaskGraph:
     def producers(self, entry: Entry) -> list[Entry]:
         """The entries that `entry` reads, guards included; a map's child also reads what its map reads, and `xs` all of xs."""
         found: dict[Entry, None] = {}
+        keys = [key for stage in entry.stages for key in stage]
         if entry.parent is not None:
-            found.update(dict.fromkeys(self.producers(entry.parent)))
-        for stage in entry.stages:
-            for name, index in stage:
-                slot = self.slots.get(name)
-                for binder in slot.binders if slot else ():
-                    if exclusive(binder.node, entry.node):
-                        continue
-                    children = binder.children
-                    if index is not None and children and -len(children) <= index < len(children):
-                        found[children[index]] = None
-                    else:
-                        found[binder] = None
+            above = [key for stage in entry.parent.stages for key in stage]
+            # Where a map goes item by item, a child reads its own item and not the whole list.
+            keys += [key for key in above if key[1] != "items" or not entry.item_is_expr]
+        for name, index in keys:
+            slot = self.slots.get(name)
+            for binder in slot.binders if slot else ():
+                if exclusive(binder.node, entry.node):
+                    continue
+                children = binder.children
+                if isinstance(index, int) and children and -len(children) <= index < len(children):
+                    found[children[index]] = None
+                else:
+                    found[binder] = None
         return list(found)
 
-    def add_children(self, parent: Entry, items: Iterable[Any], *, literal: bool) -> list[Entry]:
-        """Expand a map: one entry for each item."""
+    def add_children(self, parent: Entry, items: Iterable[Any], *, are_exprs: bool) -> list[Entry]:
+        """Expand a map: one entry for each item, which are values, or expressions for the children to wait for."""
         op = parent.node.op
         assert isinstance(op, Map)
         body_keys = keys_of(op_exprs(op.body), local=op.var)
@@ -206,7 +222,7 @@ class TaskGraph:
                 line=parent.node.line,
                 source=parent.node.source,
             )
-            keys = tuple(dict.fromkeys((*keys_of((item,)), *body_keys))) if literal else body_keys
+            keys = tuple(dict.fromkeys((*keys_of((item,)), *body_keys))) if are_exprs else body_keys
             child = Entry(
                 node,
                 (parent.order[0], index + 1),
@@ -214,7 +230,10 @@ class TaskGraph:
                 parent=parent,
                 var=op.var,
                 item=item,
+                item_is_expr=are_exprs,
                 batch=parent.batch,
+                tool=parent.tool,
+                added=parent.added,
             )
             self._register(child)
             children.append(child)
@@ -228,20 +247,44 @@ class TaskGraph:
         elif entry.state not in FINAL:
             entry.state, entry.error = "cancelled", reason
 
-    def _add(self, node: Node) -> Entry:
-        stages = (*(keys_of((guard.condition,)) for guard in node.guards), input_keys(node))
-        entry = Entry(node, (self._next_order, 0), stages, batch=self.runs)
+    def _add(self, node: Node, stages: tuple[tuple[Key, ...], ...], now: float) -> Entry:
+        entry = Entry(node, (self._next_order, 0), stages, batch=self.runs, tool=tool_of(node), added=now)
         self._next_order += 1
         self._register(entry)
         if node.name is not None:
-            self.slots.setdefault(node.name, Slot()).binders.append(entry)
+            slot = self.slots.get(node.name)
+            if slot is None:
+                slot = self.slots[node.name] = Slot()
+            slot.binders.append(entry)
         return entry
 
     def _register(self, entry: Entry) -> None:
         self.entries[entry.node.id] = entry
-        self._nodes[entry.node.id] = entry.node
-        for name in {name for stage in entry.stages for name, _ in stage}:
-            self.slots.setdefault(name, Slot()).readers.append(entry)
+        slots, stages = self.slots, entry.stages
+        keys = stages[0] if len(stages) == 1 else [key for stage in stages for key in stage]
+        if not keys:
+            return
+        for name in {name for name, _ in keys}:
+            slot = slots.get(name)
+            if slot is None:
+                slot = slots[name] = Slot()
+            slot.readers.append(entry)
+
+
+class _Nodes(Mapping[str, Node]):
+    """The nodes of a graph by id: a view, not a copy."""
+
+    def __init__(self, entries: Mapping[str, Entry]) -> None:
+        self._entries = entries
+
+    def __getitem__(self, id: str) -> Node:
+        return self._entries[id].node
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
 
 
 def revive(graph: TaskGraph, names: Iterable[str]) -> list[Entry]:
@@ -258,8 +301,8 @@ def revive(graph: TaskGraph, names: Iterable[str]) -> list[Entry]:
             continue
         asked.add(name)
         for reader in graph.slots[name].readers:
-            if reader in found or reader.state not in UNSTARTED:
-                continue
+            if reader in found or reader.state not in UNSTARTED or reader.children is not None:
+                continue  # a map that has its items follows through these
             found[reader] = None
             reader.epoch += 1
             if reader.state == "blocked":

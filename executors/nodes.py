@@ -9,14 +9,14 @@ from typing import Literal, TypeAlias
 Scalar: TypeAlias = "bool | int | float | str | None"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Const:
     """A literal. Text in it is data and is never read as a reference."""
 
     value: Scalar
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Ref:
     """A typed reference to a result: `city.population` is `Ref("city", ("population",))`, `rows[0]` is `Ref("rows", (0,))`."""
 
@@ -24,7 +24,7 @@ class Ref:
     path: tuple[str | int, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Field:
     """A `{name.path:spec}` inside an f-string."""
 
@@ -32,19 +32,19 @@ class Field:
     spec: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Template:
     """An f-string: literal text and fields, in order."""
 
     parts: tuple[str | Field, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ListOf:
     items: tuple[Expr, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class DictOf:
     items: tuple[tuple[str, Expr], ...]
 
@@ -52,7 +52,7 @@ class DictOf:
 CompareOp = Literal["==", "!=", "<", "<=", ">", ">=", "in", "not in"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Compare:
     """`left op right`; chained comparisons become an `All` of these."""
 
@@ -61,17 +61,17 @@ class Compare:
     right: Expr
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class All:
     terms: tuple[Expr, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Any_:
     terms: tuple[Expr, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Not:
     term: Expr
 
@@ -101,7 +101,7 @@ def refs(expr: Expr) -> Iterator[Ref]:
             yield from refs(term)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ToolCall:
     """Call a tool. The planner has turned positional arguments into names, against the tool's schema."""
 
@@ -109,7 +109,7 @@ class ToolCall:
     args: tuple[tuple[str, Expr], ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Think:
     """Ask the model by a reasoning method: `think("...", given=[a, b], method="self_consistency", n=8)`."""
 
@@ -119,21 +119,21 @@ class Think:
     options: tuple[tuple[str, Scalar], ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Ask:
     """Ask the person who runs the task."""
 
     question: Expr
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Answer:
     """End the plan with these values."""
 
     values: tuple[Expr, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Map:
     """`[body for var in over]`: one child per item, `heights[0]`, `heights[1]`, ...
 
@@ -148,8 +148,10 @@ class Map:
 
 Op: TypeAlias = "ToolCall | Think | Ask | Answer | Map"
 
+OpKind = Literal["tool", "think", "ask", "answer", "map"]
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, slots=True)
 class Guard:
     """The node runs only if `condition` comes out as `expected`; one per enclosing `if`, outermost first."""
 
@@ -157,7 +159,7 @@ class Guard:
     expected: bool
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
     """One statement of a plan.
 
@@ -176,5 +178,6 @@ class Node:
     tags: frozenset[str] = field(default_factory=lambda: frozenset[str]())
 
 
-NodeState = Literal["pending", "running", "done", "failed", "blocked", "skipped", "cancelled"]
-"""`blocked`: something it needs failed, a later revision may still mend that. All but the first two and `blocked` are final."""
+NodeState = Literal["pending", "running", "done", "failed", "blocked", "skipped", "cancelled", "uncertain"]
+"""`blocked`: something it needs failed, a later revision may still mend that. `uncertain`: it called a mutating tool, and nobody
+knows whether that happened; it is never called again. All but the first two and `blocked` are final."""

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from engine import BraidError, Budget, Engine, Message, Prompt
+from engine import BraidError, Budget, Engine, Message, Prompt, use_budget, use_priority
+from executors.caching import CallMemo
+from executors.effects import CallLog, Effect, MemoryCalls
 from executors.entries import Entry
 from executors.nodes import Scalar, Think
 from executors.registry import ToolRegistry
-from executors.tools import Effect, OnAbandoned, OnRetry, ToolContext
 from executors.values import short_form
-from reasoning import Run, Solution, derived_seed, get_method
+from reasoning import Run, Solution, derived_seed, get_method, within_means
 
 
 class ApprovalError(BraidError):
@@ -50,7 +51,10 @@ AskPerson = Callable[[str], Awaitable[str]]
 
 @dataclass(frozen=True, kw_only=True)
 class Surroundings:
-    """What the nodes of one run work with."""
+    """What the nodes of one run work with. `calls` knows what became of mutating calls, `memo` the results of pure ones.
+
+    `wasted` takes note of the seconds that hedged calls ran in vain, by node.
+    """
 
     tools: ToolRegistry
     engine: Engine | None
@@ -61,44 +65,9 @@ class Surroundings:
     deps: Any
     seed: int
     run_id: str
-
-
-async def call_tool(
-    around: Surroundings,
-    *,
-    node: str,
-    tool: str,
-    args: Mapping[str, Any],
-    on_retry: OnRetry | None,
-    on_abandoned: OnAbandoned | None,
-) -> Any:
-    """One tool call: approved if it is mutating, and paid for with one call of the budget.
-
-    Raises:
-        ApprovalError: a mutating tool that was not approved.
-        BudgetExceededError: no call is left.
-        BraidError: what `Tool.call` raises.
-    """
-    found = around.tools.get(tool)
-    if found.spec.effect == "mutating":
-        await _approval(around, ToolCallRequest(node=node, tool=tool, args=args, effect="mutating"))
-    context = ToolContext(
-        deps=around.deps, run_id=around.run_id, node_id=node, idempotency_key=f"{around.run_id}:{node}"
-    )
-    with around.budget.reserve(calls=1) as reservation:
-        try:
-            return await found.call(args, context=context, on_retry=on_retry, on_abandoned=on_abandoned)
-        finally:
-            reservation.settle(calls=1)  # the call was made, whatever came of it
-
-
-async def _approval(around: Surroundings, request: ToolCallRequest) -> None:
-    if around.approve is None:
-        raise ApprovalError(
-            f"{request.tool} changes things in the world and this run has nobody to approve it; pass `approve`"
-        )
-    if not await around.approve(request):
-        raise ApprovalError(f"the call of {request.tool} was not approved")
+    calls: CallLog = field(default_factory=MemoryCalls)
+    memo: CallMemo | None = None
+    wasted: dict[str, float] = field(default_factory=lambda: dict[str, float]())
 
 
 async def ask_person(around: Surroundings, question: Any) -> str:
@@ -108,8 +77,12 @@ async def ask_person(around: Surroundings, question: Any) -> str:
     return await around.ask(short_form(question))
 
 
-async def think(around: Surroundings, entry: Entry, op: Think) -> Solution:
+async def think(around: Surroundings, entry: Entry, op: Think, *, priority: float = 0.0) -> Solution:
     """Prefill the run's root and this question, reason by the method, and give the context back.
+
+    The node has a budget scope of its own; with a soft limit reached it does with less (`reasoning.within_means`).
+
+    `priority` is what the engine goes by when it has more to do than it can do at once (`engine.priority`).
 
     The branch seed depends on the node's place in the plan only, so the order of completion never changes a result.
 
@@ -122,12 +95,17 @@ async def think(around: Surroundings, entry: Entry, op: Think) -> Solution:
         raise NothingToThinkWithError("this run has no engine to think with; pass `engine`")
     options: dict[str, Scalar] = dict(op.options)
     name = op.method or ("self_consistency" if "n" in options else "direct")
+    get_method(name)  # an unknown name is an error, however little the budget allows
+    budget = around.budget.child(entry.node.id)
+    name, options, left_out = within_means(name, options, budget)
     solve = get_method(name)
     question, known = entry.args
-    run = Run(engine=around.engine, budget=around.budget, seed=derived_seed(around.seed, *entry.order))
+    run = Run(engine=around.engine, budget=budget, seed=derived_seed(around.seed, *entry.order))
     prompt = think_prompt(around.engine, around.root, short_form(question), known)
-    async with await around.engine.prefill(prompt, budget=around.budget) as problem:
-        return await solve(run, problem, **options)
+    with use_priority(priority), use_budget(budget):
+        async with await around.engine.prefill(prompt, budget=budget) as problem:
+            solution = await solve(run, problem, **options)
+    return replace(solution, degraded=(*left_out, *solution.degraded)) if left_out else solution
 
 
 def think_prompt(

@@ -32,7 +32,7 @@ class RunOutcome:
     """How a run ended. `answer` holds the values of the answer that ran.
 
     When something `stopped` the run before it could answer, `partial` holds what the answer's values came to so far.
-    `failures` are the failed nodes of the graph that nothing has replaced, with what went wrong. `usage` is what the think
+    `failures` are the failed and uncertain nodes that nothing has replaced, with what went wrong. `usage` is what the think
     nodes of this run spent; `seconds` its duration.
     """
 

@@ -24,6 +24,7 @@ class ToolRegistry:
 
     def __init__(self, tools: Iterable[Tool | Callable[..., Any]] = ()) -> None:
         self._tools: dict[str, Tool] = {}
+        self.has_mutating = False
         for one in tools:
             self.add(one)
 
@@ -40,6 +41,7 @@ class ToolRegistry:
                 tool=made.name,
             )
         self._tools[made.name] = made
+        self.has_mutating = self.has_mutating or made.spec.effect == "mutating"
         return made
 
     def get(self, name: str) -> Tool:

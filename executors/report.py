@@ -1,8 +1,9 @@
-"""What a run was worth: work, critical path, parallelism, and the speed-up over running the same nodes one after another."""
+"""What a run was worth: work, critical path, the speed-up over one node at a time, and where the time went."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from statistics import median
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -10,15 +11,23 @@ from pydantic import BaseModel, ConfigDict
 from engine import Usage
 from executors.entries import Entry
 from executors.graph import TaskGraph
+from executors.spans import Span, spans_of
 
 
 class RunReport(BaseModel):
     """Times in seconds, measured on the nodes of a graph over all its runs.
 
     `work` (W) is the sum of the nodes' own times; `critical_path` (L) the longest chain of them along real dependencies: no
-    schedule is faster. `parallelism` is W / L, the most that parallel running can gain. `wall` runs from the first start to
-    the last end of a node and `speedup` is W / wall: above 1 is what was gained over one node at a time.
-    `critical_nodes` are the ids along L. `planner_seconds` is what writing the plan took, beside or before all this.
+    schedule is faster. `parallelism` is W / L, the most that parallel running can gain. `busy` is how long at least one node
+    ran, and `speedup` is W / busy: what was gained over running one node at a time. `efficiency` is `speedup` over
+    `parallelism`. `wall` runs from the first start to the last end of a node, `seconds` from the beginning of the first run to
+    that end. `critical_nodes` are the ids along L. `planner_seconds` is what writing the plan took, beside or before all this.
+
+    Going back from the node that ended last, over what each node waited for last, explains all of `seconds`: `running` is
+    the time of the nodes on that way, `planning` the time in which their inputs were there and their statements were not,
+    `queueing` the time in which they waited for a slot, or a person. `straggling` is the part of `running` by which its nodes
+    took longer than the median of their kind. `wasted` is work of which nothing was used: of nodes that failed or were
+    cancelled, and of hedged calls.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -27,7 +36,15 @@ class RunReport(BaseModel):
     critical_path: float
     parallelism: float
     wall: float
+    busy: float = 0.0
     speedup: float
+    efficiency: float = 1.0
+    seconds: float = 0.0
+    running: float = 0.0
+    planning: float = 0.0
+    queueing: float = 0.0
+    straggling: float = 0.0
+    wasted: float = 0.0
     planner_seconds: float = 0.0
     nodes: int
     states: dict[str, int]
@@ -35,87 +52,174 @@ class RunReport(BaseModel):
     usage: Usage = Usage()
 
     def text(self) -> str:
-        """Two lines for a terminal."""
+        """Some lines for a terminal."""
         states = ", ".join(f"{count} {state}" for state, count in self.states.items())
-        return (
-            f"{self.nodes} nodes ({states}); work {self.work:.3g} s, critical path {self.critical_path:.3g} s "
-            f"({' -> '.join(self.critical_nodes) or 'empty'})\n"
-            f"ran in {self.wall:.3g} s: {self.speedup:.2f}x over one node at a time, "
-            f"{self.parallelism:.2f}x is the most this graph allows; planning {self.planner_seconds:.3g} s"
-        )
+        chain = _shortened(self.critical_nodes)
+        lines = [
+            f"{self.nodes} nodes ({states}); work {self.work:.3g} s, critical path {self.critical_path:.3g} s ({chain})",
+            f"{self.speedup:.2f}x over one node at a time, of {self.parallelism:.2f}x that this graph allows "
+            f"({self.efficiency:.0%})",
+        ]
+        if self.seconds > 0:
+            shares = [
+                f"{value / self.seconds:.0%} {what}"
+                for what, value in (
+                    ("running nodes", self.running),
+                    ("waiting for the plan", self.planning),
+                    ("queueing", self.queueing),
+                )
+            ]
+            lines.append(f"{self.seconds:.3g} s in all: {', '.join(shares)}")
+        if self.straggling > 0 or self.wasted > 0:
+            lines.append(
+                f"stragglers cost {self.straggling:.3g} s of that; {self.wasted:.3g} s of work were wasted"
+            )
+        if self.planner_seconds > 0:
+            lines.append(f"planning took {self.planner_seconds:.3g} s, most of it beside the nodes")
+        return "\n".join(lines)
 
 
 def report_of(graph: TaskGraph, *, planner_seconds: float = 0.0, usage: Usage | None = None) -> RunReport:
     """The report on everything that ran in `graph`; `usage` is the whole task's where the caller knows it."""
-    entries = list(graph.entries.values())
-    # A map's own time is its children's: it does no work.
-    ran = [e for e in entries if e.started is not None and e.finished is not None and e.children is None]
-    work = sum(e.seconds for e in ran)
-    length, chain = _longest(graph, entries, lambda e: 0.0 if e.children is not None else e.seconds)
-    wall = max((e.finished or 0.0 for e in ran), default=0.0) - min(
-        (e.started or 0.0 for e in ran), default=0.0
-    )
+    if usage is None:
+        usage = usage_of(graph, graph.entries.values())
+    return report_on(spans_of(graph), planner_seconds=planner_seconds, usage=usage)
+
+
+def report_on(
+    spans: Sequence[Span], *, planner_seconds: float = 0.0, usage: Usage | None = None
+) -> RunReport:
+    """The report on nodes of which only their spans are known."""
+    ran = [span for span in spans if span.ran and span.op != "map"]
+    work = sum(span.seconds for span in ran)
+    inputs = _inputs(spans)
+    length, chain = _longest(spans, inputs, {span.id: span.seconds for span in spans})
+    begin = min((span.started or 0.0 for span in ran), default=0.0)
+    end = max((span.finished or 0.0 for span in ran), default=0.0)
+    busy = _covered([(span.started or 0.0, span.finished or 0.0) for span in ran])
+    parallelism = work / length if length > 0 else 1.0
+    speedup = work / busy if busy > 0 else 1.0
     states: dict[str, int] = {}
-    for entry in entries:
-        states[entry.state] = states.get(entry.state, 0) + 1
+    for span in spans:
+        states[span.state] = states.get(span.state, 0) + 1
+    running, planning, queueing, straggling = _explained(spans, inputs)
+    unused = ("failed", "cancelled", "uncertain")
     return RunReport(
         work=work,
         critical_path=length,
-        parallelism=work / length if length > 0 else 1.0,
-        wall=wall,
-        speedup=work / wall if wall > 0 else 1.0,
+        parallelism=parallelism,
+        wall=end - begin,
+        busy=busy,
+        speedup=speedup,
+        efficiency=speedup / parallelism,
+        seconds=end,
+        running=running,
+        planning=planning,
+        queueing=queueing,
+        straggling=straggling,
+        wasted=sum(span.wasted + (span.seconds if span.state in unused else 0.0) for span in spans),
         planner_seconds=planner_seconds,
-        nodes=len(entries),
+        nodes=len(spans),
         states=states,
-        critical_nodes=tuple(e.node.id for e in chain if e.seconds > 0 and e.children is None),
-        usage=usage if usage is not None else usage_of(graph, entries),
+        critical_nodes=tuple(span.id for span in chain if span.seconds > 0),
+        usage=usage if usage is not None else Usage(),
     )
 
 
 def usage_of(graph: TaskGraph, entries: Iterable[Entry]) -> Usage:
     """What `entries` spent: sums, but for critical-path tokens, which are the most along one chain of dependencies."""
-    spent = [entry for entry in entries if entry.usage is not None]
-    total = Usage.parallel(entry.usage for entry in spent if entry.usage is not None)
+    spent = {entry.node.id: entry.usage for entry in entries if entry.usage is not None}
+    total = Usage.parallel(spent.values())
     if not spent:
         return total
-    counted = set(spent)
-
-    def tokens(entry: Entry) -> float:
-        return entry.usage.critical_path_tokens if entry in counted and entry.usage is not None else 0
-
-    longest, _ = _longest(graph, graph.entries.values(), tokens)
+    spans = spans_of(graph)
+    tokens = {id: float(usage.critical_path_tokens) for id, usage in spent.items()}
+    longest, _ = _longest(spans, _inputs(spans), tokens)
     values: Mapping[str, Any] = vars(total) | {"critical_path_tokens": int(longest)}
     return Usage(**values)
 
 
+def _inputs(spans: Sequence[Span]) -> Callable[[Span], list[Span]]:
+    """What a node waited for. A map's children do its work, so whoever reads the map reads them."""
+    known = {span.id: span for span in spans}
+    children: dict[str, list[Span]] = {}
+    for span in spans:
+        if span.parent is not None:
+            children.setdefault(span.parent, []).append(span)
+
+    def inputs(span: Span) -> list[Span]:
+        return [*(known[id] for id in span.depends_on if id in known), *children.get(span.id, ())]
+
+    return inputs
+
+
 def _longest(
-    graph: TaskGraph, entries: Iterable[Entry], weight: Callable[[Entry], float]
-) -> tuple[float, list[Entry]]:
-    """The heaviest chain of entries along what each one read, in the order in which they ended."""
-    ended = [entry for entry in entries if entry.started is not None and entry.finished is not None]
-    ended.sort(key=lambda e: (e.finished or 0.0, e.children is not None))  # a map ends with its last child
-    best: dict[Entry, float] = {}
-    before: dict[Entry, Entry | None] = {}
-    for entry in ended:
+    spans: Sequence[Span], inputs: Callable[[Span], list[Span]], weights: Mapping[str, float]
+) -> tuple[float, list[Span]]:
+    """The heaviest chain of nodes along what each one read, in the order in which they ended."""
+    ended = [span for span in spans if span.ran]
+    ended.sort(key=lambda span: (span.finished or 0.0, span.op == "map"))  # a map ends with its last child
+    best: dict[str, float] = {}
+    before: dict[str, Span | None] = {}
+    for span in ended:
         # What did not end earlier was not read: a name may have been bound anew since.
-        read = [producer for producer in _producers(graph, entry) if producer in best]
-        heaviest = max(read, key=best.__getitem__, default=None)
-        before[entry] = heaviest
-        best[entry] = weight(entry) + (best[heaviest] if heaviest is not None else 0.0)
-    if not best:
-        return 0.0, []
-    last: Entry | None = max(best, key=best.__getitem__)
-    length = best[last]
-    chain: list[Entry] = []
+        read = [one for one in inputs(span) if one.id in best]
+        heaviest = max(read, key=lambda one: best[one.id], default=None)
+        before[span.id] = heaviest
+        best[span.id] = weights.get(span.id, 0.0) + (best[heaviest.id] if heaviest is not None else 0.0)
+    last = max(ended, key=lambda span: best[span.id], default=None)
+    length = best[last.id] if last is not None else 0.0
+    chain: list[Span] = []
     while last is not None:
         chain.append(last)
-        last = before[last]
+        last = before[last.id]
     return length, chain[::-1]
 
 
-def _producers(graph: TaskGraph, entry: Entry) -> list[Entry]:
-    """What `entry` waited for. A map's children do its work, so whoever reads the map reads them."""
-    found = graph.producers(entry)
-    if entry.children is not None:
-        found = [*found, *entry.children]
-    return found
+def _explained(
+    spans: Sequence[Span], inputs: Callable[[Span], list[Span]]
+) -> tuple[float, float, float, float]:
+    """What all the time went into, going back from the last end: running, planning, queueing; and straggling."""
+    kinds: dict[tuple[str, str | None], list[float]] = {}
+    for span in spans:
+        if span.ran and span.op != "map":
+            kinds.setdefault((span.op, span.tool), []).append(span.seconds)
+    running = planning = queueing = straggling = 0.0
+    span = max((s for s in spans if s.ran), key=lambda s: (s.finished or 0.0, s.op == "map"), default=None)
+    seen: set[str] = set()
+    while span is not None and span.id not in seen:
+        seen.add(span.id)
+        started = span.started or 0.0
+        # A map's own time is that of its children, which are among its inputs.
+        limit = (span.finished or 0.0) if span.op == "map" else started
+        read = [one for one in inputs(span) if one.finished is not None and one.started is not None]
+        read = [one for one in read if one.finished is not None and one.finished <= limit]
+        latest = max(read, key=lambda one: one.finished or 0.0, default=None)
+        before = (latest.finished or 0.0) if latest is not None else 0.0
+        if span.op != "map":
+            ready = min(started, max(span.added, before))
+            planning += ready - before
+            queueing += started - ready
+            running += span.seconds
+            alike = kinds[span.op, span.tool]
+            if len(alike) > 2:
+                straggling += max(0.0, span.seconds - median(alike))
+        else:
+            running += limit - before  # what expanding it and closing it took
+        span = latest
+    return running, planning, queueing, straggling
+
+
+def _covered(intervals: list[tuple[float, float]]) -> float:
+    """The length of the union of `intervals`."""
+    total, until = 0.0, float("-inf")
+    for begin, end in sorted(intervals):
+        total += max(0.0, end - max(begin, until))
+        until = max(until, end)
+    return total
+
+
+def _shortened(ids: Sequence[str]) -> str:
+    if len(ids) > 12:
+        ids = [*ids[:6], "...", *ids[-5:]]
+    return " -> ".join(ids) or "empty"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NoReturn
 
 from engine import BraidError
-from executors.entries import REBINDABLE, UNSTARTED, Entry, Slot, exclusive, names_read
-from executors.nodes import Node
+from executors.entries import REBINDABLE, UNSTARTED, Entry, Key, Slot, exclusive, names_read, stages_of
+from executors.nodes import Map, Node
 
 
 class GraphError(BraidError, ValueError):
@@ -35,6 +36,14 @@ class GraphPatch:
     reason: str = ""
 
 
+@dataclass(frozen=True)
+class Checked:
+    """What is known of a patch that keeps the rules: the stages of each added node, and the entries whose names it binds anew."""
+
+    stages: Sequence[tuple[tuple[Key, ...], ...]]
+    superseded: Sequence[Entry]
+
+
 class Rules:
     """The rules of one graph, over its live entries and slots."""
 
@@ -42,8 +51,8 @@ class Rules:
         self.entries = entries
         self.slots = slots
 
-    def check(self, patch: GraphPatch, *, version: int) -> list[Entry]:
-        """Raise `GraphError` if `patch` breaks a rule; else return the entries whose names it binds anew."""
+    def check(self, patch: GraphPatch, *, version: int) -> Checked:
+        """Raise `GraphError` if `patch` breaks a rule."""
         if patch.base_version != version:
             raise StalePatchError(base=patch.base_version, version=version)
         for id in patch.cancel:
@@ -54,27 +63,34 @@ class Rules:
                 raise GraphError(
                     f"node {id!r} is done: a finished node is never edited; leave it out of `cancel`"
                 )
-        binders: dict[str, list[Node]] = {}
+        new: dict[str, list[Node]] = {}
         superseded: dict[Entry, None] = {}
         seen: set[str] = set()
+        entries, slots = self.entries, self.slots
         for node in patch.add:
-            self._check_id(node, seen)
-            if node.name is not None:
-                superseded.update(dict.fromkeys(self._check_name(node, binders, patch.cancel)))
-                binders.setdefault(node.name, []).append(node)
-        self._check_references(patch, binders, superseded)
-        return list(superseded)
+            if node.id in entries or node.id in seen:
+                self._refuse_id(node)
+            seen.add(node.id)
+            name = node.name
+            if name is not None:
+                slot = slots.get(name)
+                if name in new or (slot is not None and slot.binders):
+                    superseded.update(dict.fromkeys(self._check_name(node, new, patch.cancel)))
+                    new.setdefault(name, []).append(node)
+                else:
+                    new[name] = [node]
+        stages = [stages_of(node) for node in patch.add]
+        self._check_references(patch, stages, new, superseded)
+        return Checked(stages, list(superseded))
 
-    def _check_id(self, node: Node, seen: set[str]) -> None:
+    def _refuse_id(self, node: Node) -> NoReturn:
         known = self.entries.get(node.id)
         if known is not None:
             raise GraphError(
                 f"node {node.id!r} is in the graph already ({known.state}): a node keeps what it was started with; "
                 "cancel it if it has not started, and add a node with a new id"
             )
-        if node.id in seen:
-            raise GraphError(f"two nodes of one patch have the id {node.id!r}; give each its own")
-        seen.add(node.id)
+        raise GraphError(f"two nodes of one patch have the id {node.id!r}; give each its own")
 
     def _check_name(self, node: Node, new: Mapping[str, list[Node]], cancel: Sequence[str]) -> list[Entry]:
         name = node.name
@@ -98,24 +114,34 @@ class Rules:
         return superseded
 
     def _check_references(
-        self, patch: GraphPatch, new: Mapping[str, list[Node]], superseded: Mapping[Entry, None]
+        self,
+        patch: GraphPatch,
+        stages: Sequence[tuple[tuple[Key, ...], ...]],
+        new: Mapping[str, list[Node]],
+        superseded: Mapping[Entry, None],
     ) -> None:
+        slots = self.slots
         bound: set[str] = set()
         suspicious = False
-        for node in patch.add:
-            if node.name is not None:
-                slot = self.slots.get(node.name)
-                suspicious = suspicious or (slot is not None and bool(slot.readers))
-            for name in names_read(node):
-                slot = self.slots.get(name)
-                if name not in new and not (slot is not None and slot.binders):
+        for node, waits in zip(patch.add, stages, strict=True):
+            is_map = isinstance(node.op, Map)  # its literal items are no keys of its own
+            names = names_read(node) if is_map else [name for keys in waits for name, _ in keys]
+            for name in names:
+                if name in bound:
+                    continue
+                if name in new:
+                    suspicious = True
+                    continue
+                slot = slots.get(name)
+                if slot is None or not slot.binders:
                     raise GraphError(
                         f"node {node.id!r} reads {name!r}, which nothing binds; names so far: "
-                        f"{few([*(n for n, s in self.slots.items() if s.binders), *new]) or 'none'}"
+                        f"{few([*(n for n, s in slots.items() if s.binders), *new]) or 'none'}"
                     )
-                suspicious = suspicious or (name in new and name not in bound)
             if node.name is not None:
                 bound.add(node.name)
+                slot = slots.get(node.name)
+                suspicious = suspicious or (slot is not None and bool(slot.readers))
         # Nodes that read only what came before them cannot close a cycle.
         if suspicious:
             self._check_cycles(patch.add, new, superseded)
@@ -126,11 +152,7 @@ class Rules:
         def producers(node: Node) -> Iterator[Node]:
             for name in names_read(node):
                 slot = self.slots.get(name)
-                old = (
-                    [b.node for b in slot.binders if b not in superseded and b.state in UNSTARTED]
-                    if slot
-                    else []
-                )
+                old = [b.node for b in slot.binders if b not in superseded and _waits(b)] if slot else []
                 for binder in (*old, *new.get(name, ())):
                     if not exclusive(binder, node):
                         yield binder
@@ -158,6 +180,11 @@ class Rules:
                 elif following.id not in finished:
                     path[following.id] = None
                     stack.append((following, producers(following)))
+
+
+def _waits(entry: Entry) -> bool:
+    """Whether the node may yet wait for a name: it has not started, or is a map whose items have not all."""
+    return entry.state in UNSTARTED or (entry.children is not None and entry.state == "running")
 
 
 def few(names: Iterable[str], limit: int = 12) -> str:

@@ -1,7 +1,7 @@
 """The dataflow scheduler: a node starts the moment its inputs exist, whatever else is streaming, running or failing.
 
 There is no loop that looks for work. A node that settles counts its readers down (`executors.dataflow`), and those that
-reach zero start in the same instant; patches are read side by side with all that. What ends a run:
+reach zero start at once; patches are read side by side with all that. `executors.workers` runs the nodes. What ends a run:
 
 - Everything settled and the patch stream at its end. Blocked nodes stay blocked, for a later round on the same graph may mend
   what they wait for; `TaskGraph.close` says that none will come.
@@ -19,32 +19,34 @@ import contextvars
 import time
 import uuid
 from collections.abc import AsyncIterator, Sequence
-from functools import partial
-from typing import Any, Literal, assert_never, cast
+from typing import Any, Literal, cast
 
 from engine import Budget, BudgetExceededError, Engine, Message, ambient_budget, use_budget
 from executors import events
-from executors.admission import Admission
 from executors.answers import Answers
+from executors.caching import CallMemo
 from executors.dataflow import Dataflow
-from executors.entries import Entry, tool_of
+from executors.effects import MemoryCalls, RunJournal
+from executors.entries import FINAL, Entry
 from executors.graph import GraphError, GraphPatch, TaskGraph
 from executors.narrator import Emit, Narrator
-from executors.nodes import Answer, Ask, Map, Think, ToolCall
+from executors.nodes import Answer, Ask
 from executors.operations import (
     Approve,
     AskPerson,
-    NodeTimeoutError,
     Surroundings,
-    ask_person,
-    call_tool,
-    think,
 )
 from executors.outcome import Limits, RunOutcome
+from executors.people import People
+from executors.priority import Estimate
 from executors.registry import ToolRegistry
+from executors.replanning import Inbox, Replan, Replanner, Revisions, SurprisingResultError
 from executors.report import usage_of
-from executors.tools import Tool
+from executors.resume import Past, Replay
+from executors.tool_errors import UncertainError
+from executors.tools import Metered
 from executors.values import explain
+from executors.workers import Workers
 from reasoning.core import Solution
 
 
@@ -64,6 +66,12 @@ async def run_graph(
     deps: Any = None,
     seed: int = 0,
     run_id: str | None = None,
+    estimate: Estimate | None = None,
+    journal: RunJournal | None = None,
+    replanner: Replanner | None = None,
+    replan: Replan | None = None,
+    inbox: Inbox | None = None,
+    memo: CallMemo | None = None,
 ) -> RunOutcome:
     """Run `graph`, and what `patches` adds to it while it runs, until nothing more can happen.
 
@@ -78,9 +86,17 @@ async def run_graph(
         sequential: read all patches first, then run one node at a time in plan order: the baseline of every speed claim.
         approve: asked before each call of a mutating tool; None refuses them.
         run_id: goes into idempotency keys; random unless given.
+        estimate: how long nodes will take, for the order in which they start when slots are scarce. What it does not know is
+            taken from this run's own measurements.
+        journal: told what happens before anybody sees it. What it knows of this call from an earlier process is replayed first
+            (`executors.resume`), and only what is not finished is run; `patches` then goes on where the recorded ones end.
+        replanner: asked for patches while the graph runs, whenever `replan` (by default: as soon as a failure blocks something)
+            or a word in `inbox` calls for it. What a patch does not touch goes on.
+        memo: with one, equal calls of pure tools are made once; None makes each call that the plan has.
 
     Raises:
         GraphError: a patch breaks a rule of the graph, or the graph is being run already.
+        ResumeError: what the journal holds cannot be replayed.
     """
     if graph.listener is not None:
         raise GraphError("the graph is being run already; one run at a time")
@@ -95,38 +111,62 @@ async def run_graph(
         deps=deps,
         seed=seed,
         run_id=run_id or uuid.uuid4().hex,
+        calls=journal if journal is not None else MemoryCalls(),
+        memo=memo,
+        wasted=graph.wasted,
     )
-    run = _Run(graph, around, emit, limits or Limits(), sequential)
+    run = _Run(graph, around, emit, limits or Limits(), sequential, estimate, journal)
+    if replanner is not None:
+        run.revisions = Revisions(graph, replanner, replan or Replan(), run.revise)
     with use_budget(scope):
-        return await run.execute(patches)
+        try:
+            if run.revisions is not None and inbox is not None:
+                inbox.listen(run.revisions.say)
+            return await run.execute(patches)
+        finally:
+            if inbox is not None:
+                inbox.listen(None)
 
 
 class _Run:
     """One call of `run_graph`: hosts the dataflow, listens to the graph, owns the tasks."""
 
     def __init__(
-        self, graph: TaskGraph, around: Surroundings, emit: Emit | None, limits: Limits, sequential: bool
+        self,
+        graph: TaskGraph,
+        around: Surroundings,
+        emit: Emit | None,
+        limits: Limits,
+        sequential: bool,
+        estimate: Estimate | None,
+        journal: RunJournal | None,
     ) -> None:
         self.graph = graph
         self.around = around
         self.limits = limits
-        self.tell = Narrator(graph, emit) if emit is not None else None
         self.flow = Dataflow(graph, self, max_nodes=limits.max_nodes, max_map_items=limits.max_map_items)
-        self.slots = Admission(1 if sequential else limits.max_concurrency, self._cap_of)
+        self.mutating: dict[str, bool] = {}
         self.sequential = sequential
+        self.journal = journal
+        self.workers = Workers(self, estimate)
+        self.past = journal.begin() if journal is not None else None
+        self.replay: Replay | None = None
         self.began = time.monotonic()
         if graph.origin is None:
-            graph.origin = self.began
+            graph.origin = self.began - (self.past.until if self.past is not None else 0.0)
         self.origin = graph.origin
+        self.tell = Narrator(graph, emit) if emit is not None else None
         self.streaming = False
         self.feeder: asyncio.Task[None] | None = None
         self.feeding = False
         self.enough = False
         self.closing = False
-        self.answers = Answers(graph, self._mutates)
+        self.answers = Answers(graph, self.is_mutating)
         self.stopped: Literal["budget", "cancelled"] | None = None
         self.reason = ""
         self.ran: list[Entry] = []
+        self.revisions: Revisions | None = None
+        self.people = People(self)
 
     async def execute(self, patches: AsyncIterator[GraphPatch] | None) -> RunOutcome:
         loop = asyncio.get_running_loop()
@@ -160,24 +200,56 @@ class _Run:
         self.answers.add(self.graph.entries.values())
         if patches is not None:
             self.streaming = True
-            self.slots.held = self.sequential
+            self.workers.slots.held = self.sequential
+        if self.past is not None:
+            self._relive(self.past)
+        else:
+            self.flow.begin()
+        if self.streaming and patches is not None and not self.enough:
             self.feeder = self.group.create_task(self._feed(patches), name="braid plan")
+        elif self.streaming:
+            self.plan_ended()
+        self.check_idle()
+
+    def _relive(self, past: Past) -> None:
+        """Bring the graph to where an earlier process left it, then start what that had not finished."""
+        tell, journal = self.tell, self.journal
+        self.tell, self.journal = None, None
+        self.replay = replay = Replay(past, self)
         self.flow.begin()
-        self._check_idle()
+        left = replay.run()
+        self.replay = None
+        if left or not past.over:
+            self.tell, self.journal = tell, journal
+        if self.revisions is not None:
+            for entry in replay.unmended:
+                self.revisions.settled(entry)
+        for entry in left:
+            self._start(entry)
+
+    def plan_ended(self) -> None:
+        """No patch will come any more."""
+        self.streaming = False
+        self.workers.slots.held = False
+        self._unpark()
 
     # What the dataflow tells.
 
     def ready(self, entry: Entry) -> None:
         if self.stopped is not None and not isinstance(entry.node.op, Answer):
             return  # stays pending, and is swept up as cancelled
-        if not self.answers.park(entry, streaming=self.streaming):
+        if not self.answers.last or not self.answers.park(entry, streaming=self.expecting):
             self._start(entry)
 
     def settled(self, entry: Entry) -> None:
         if entry.children is not None:
-            entry.finished = self._now()
+            entry.finished = self.now()
+        if self.journal is not None:
+            self._write_down(self.journal, entry)
         if self.tell is not None:
-            self.tell.settled(entry, self._now())
+            self.tell.settled(entry, entry.finished if entry.finished is not None else self.now())
+        if self.revisions is not None and self.replay is None:
+            self.revisions.settled(entry)
         if isinstance(entry.node.op, Answer):
             if entry.state == "done" and self.answers.given is None:
                 for one in self.answers.end(entry, self.flow.needed_by):
@@ -186,12 +258,28 @@ class _Run:
                     self._close_stream()
             self._unpark()
 
+    def _write_down(self, journal: RunJournal, entry: Entry) -> None:
+        """Write down how a node has ended. That it was interrupted is nothing that it would be held to later."""
+        state = entry.state
+        if state != "done" and (state != "failed" or self.closing):
+            return
+        if entry.children is None and type(entry.node.op) is not Answer:
+            finished = entry.finished if entry.finished is not None else self.now()
+            journal.settled(
+                entry.node.id,
+                state=state,
+                value=entry.value,
+                error=entry.error,
+                started=entry.started if entry.started is not None else finished,
+                finished=finished,
+                usage=entry.usage,
+            )
+
     def expanded(self, entry: Entry, children: Sequence[Entry]) -> None:
-        entry.started = self._now()
+        entry.started = self.now()
         if self.tell is not None:
             self.tell.started(entry)
-            for child in children:
-                self.tell.added(child)
+            self.tell.added(children)
 
     # What the graph tells.
 
@@ -200,6 +288,11 @@ class _Run:
             self.tell.patched(patch, added)
         if len(self.graph.entries) > self.limits.max_nodes:
             raise GraphError(f"the plan passes the limit of {self.limits.max_nodes} nodes (max_nodes)")
+        if self.journal is not None:
+            running = (
+                [e.node.id for e in self.graph.entries.values() if e.state == "running"] if rebound else ()
+            )
+            self.journal.patched(patch, at=self.now(), running=running)
         if self.answers.given is not None:
             for entry in added:
                 self.flow.cancel(entry, "the plan had been answered")
@@ -209,113 +302,80 @@ class _Run:
             self.flow.rebound(rebound)
         # Those that read a name of this very patch that was bound anew are armed already.
         self.flow.arm([entry for entry in added if entry.epoch == 0])
-        self._check_idle()
+        self.check_idle()
 
     def cancel(self, entry: Entry, reason: str) -> None:
         affected = [
             e for e in (entry, *(entry.children or ())) if e.task is not None and e.state == "running"
         ]
         for one in affected:
-            one.finished = self._now()
+            one.finished = self.now()
         self.flow.cancel(entry, reason)
         for one in affected:
             if one.task is not None:
                 one.task.cancel()
-                if not one.begun:  # a task cancelled before its first step never gets to see it
-                    self._release(one)
+        if self.people.waiting:
+            for one in (entry, *(entry.children or ())):
+                if one.state in FINAL:
+                    self.people.drop(one)
 
     # Nodes.
 
     def _start(self, entry: Entry) -> None:
-        """Start `entry` now, or queue it for the slots that it needs."""
+        """Let `entry` run as soon as a worker and the slots that it needs are free."""
         if isinstance(entry.node.op, Answer):
-            entry.started = entry.finished = self._now()
+            entry.started = entry.finished = self.now()
             if self.tell is not None:
                 self.tell.started(entry)
             self.flow.settle(entry, "done", value=entry.args)
-        elif not self.closing and self.slots.take(entry):
-            self._launch(entry)
+        elif self.replay is not None:
+            self.replay.hold(entry)
+        elif not self.sequential and (
+            type(entry.node.op) is Ask or (self.around.tools.has_mutating and self.is_mutating(entry))
+        ):
+            if self.journal is not None:
+                self.journal.commit()
+            self.people.consult(entry)
+        else:
+            self.admit(entry)
 
-    def _dispatch(self) -> None:
-        """Fill free slots from the queues."""
-        while not self.closing and self.stopped is None and (entry := self.slots.next()) is not None:
-            self._launch(entry)
+    def admit(self, entry: Entry) -> None:
+        """Queue `entry` for the slots that it needs."""
+        self.workers.admit(entry)
 
-    def _launch(self, entry: Entry) -> None:
+    def begin(self, entry: Entry) -> None:
+        """Mark `entry` as running."""
         entry.state = "running"
-        entry.started = self._now()
+        entry.started = time.monotonic() - self.origin
         self.ran.append(entry)
         if self.tell is not None:
             self.tell.started(entry)
-        # A fresh copy of the run's context: what one tool puts into context variables is not seen by the next.
-        entry.task = self.group.create_task(
-            self._run_node(entry), name=entry.node.id, context=self.context.copy()
-        )
 
-    async def _run_node(self, entry: Entry) -> None:
-        entry.begun = True
-        try:
-            try:
-                value = await self._operate(entry)
-            except GeneratorExit:
-                raise
-            except BaseException as error:
-                # SystemExit and KeyboardInterrupt of a tool's own are its failure; the run lives on.
-                self._ended_badly(entry, error)
-                if isinstance(error, asyncio.CancelledError) and entry.state == "cancelled":
-                    raise
-            else:
-                if (
-                    entry.state == "running"
-                ):  # else it was cancelled and would not listen: nobody reads its result
-                    entry.finished = self._now()
-                    if isinstance(value, Solution):
-                        entry.usage = value.usage
-                    self.flow.settle(entry, "done", value=value)
-        except BaseException:
-            if entry.state != "cancelled":
-                self.closing = True  # an error of ours, or of who listens to events: it ends the run
-            raise
-        finally:
-            self._release(entry)
+    def left(self) -> None:
+        """Nobody waits for a person on account of this entry any more."""
+        self.workers.call()
+        self.check_idle()
 
-    async def _operate(self, entry: Entry) -> Any:
-        op = entry.node.op
-        match op:
-            case ToolCall(tool, _):
-                tell = self.tell
-                work = call_tool(
-                    self.around,
-                    node=entry.node.id,
-                    tool=tool,
-                    args=entry.args,
-                    on_retry=None if tell is None else partial(tell.retried, entry),
-                    on_abandoned=None if tell is None else partial(tell.abandoned, entry),
-                )
-            case Think():
-                work = think(self.around, entry, op)
-            case Ask():
-                return await ask_person(self.around, entry.args)
-            case Answer() | Map():
-                raise AssertionError(f"{entry.node.id!r} is not run as a task")
-            case _:
-                assert_never(op)
-        limit = self.limits.node_timeout
-        if limit is None:
-            return await work
-        timer = asyncio.timeout(limit)
-        try:
-            async with timer:
-                return await work
-        except TimeoutError as error:
-            if not timer.expired():
-                raise
-            raise NodeTimeoutError(f"no result after {limit:g} s (node_timeout)") from error
+    def ended_well(self, entry: Entry, value: Any) -> None:
+        if entry.state != "running":
+            return  # it was cancelled and would not listen: nobody reads its result
+        entry.finished = time.monotonic() - self.origin
+        # Nothing of the value itself is touched: it is somebody else's code.
+        kind = cast("type[Any]", type(value))
+        if issubclass(kind, Solution):
+            entry.usage = value.usage
+        elif issubclass(kind, Metered):
+            value, entry.usage = value.value, value.usage
+        if self.revisions is not None and (why := self.revisions.surprise(entry, value)) is not None:
+            entry.exception = SurprisingResultError(f"a surprising result: {why}")
+            self.flow.settle(entry, "failed", error=str(entry.exception))
+            return
+        self.flow.settle(entry, "done", value=value)
 
-    def _ended_badly(self, entry: Entry, error: BaseException) -> None:
+    def ended_badly(self, entry: Entry, error: BaseException) -> None:
         if entry.state != "running":
             return
-        entry.finished = self._now()
+        entry.finished = self.now()
         task = asyncio.current_task()
         if isinstance(error, asyncio.CancelledError) and (
             self.closing or (task is not None and task.cancelling())
@@ -324,31 +384,26 @@ class _Run:
         elif isinstance(error, BudgetExceededError) and self._is_ours(error):
             self._stop_for(error)
             self.flow.settle(entry, "cancelled", error=str(error))
+        elif isinstance(error, UncertainError) and not self.closing and entry not in self.people.doubtful:
+            self.people.find_fate(entry)
+        elif isinstance(error, UncertainError):
+            entry.exception = error
+            self.flow.settle(entry, "uncertain", error=explain(error))
         else:
             entry.exception = error
             self.flow.settle(entry, "failed", error=explain(error))
 
-    def _release(self, entry: Entry) -> None:
-        """Give the slots back, once, and let who waits for them go on."""
-        if entry.task is None:
+    def check_idle(self) -> None:
+        """End the run if nothing can happen any more."""
+        if self.streaming or self.closing or self.idle.done() or not self.workers.idle:
             return
-        entry.task = None
-        self.slots.give_back(entry)
-        if not self.closing:
-            self._dispatch()
-            self._check_idle()
-
-    def _check_idle(self) -> None:
-        if self.slots.active == 0 and not self.streaming and not self.closing and not self.idle.done():
-            self.idle.set_result(None)
-
-    def _cap_of(self, tool: str) -> int | None:
-        known = self._tool(tool)
-        return known.max_concurrency if known is not None else None
-
-    def _tool(self, name: str | None) -> Tool | None:
-        """A tool, or None for an unknown one: the call itself will say so."""
-        return self.around.tools.get(name) if name is not None and name in self.around.tools else None
+        if self.people.waiting:
+            return
+        if self.replay is not None:
+            return
+        if self.revisions is not None and (self.revisions.running or self.revise()):
+            return
+        self.idle.set_result(None)
 
     # The patch stream.
 
@@ -381,6 +436,41 @@ class _Run:
                 await close()
             self._stream_ended()
 
+    # Revisions.
+
+    def revise(self) -> bool:
+        """Begin a revision if one is due and the plan's own stream is at its end; says whether."""
+        over = self.streaming or self.closing or self.stopped is not None or self.answers.given is not None
+        if over or self.revisions is None or not self.revisions.due or self.idle.done():
+            return False
+        self.revisions.running = True
+        self.graph.runs += 1  # its answers take the place of those before it
+        self.group.create_task(self._revise(self.revisions), name="braid revision")
+        return True
+
+    async def _revise(self, revisions: Revisions) -> None:
+        try:
+            await revisions.revise(lambda patch: self.graph.apply(self.graph.rebase(patch)))
+        except BudgetExceededError as error:
+            if not self._is_ours(error):
+                self.closing = True
+                raise
+            self._stop_for(error)
+        except BaseException:
+            self.closing = True
+            raise
+        finally:
+            revisions.running = False
+            if not self.closing:
+                self._unpark()
+                self.workers.call()
+                self.check_idle()
+
+    @property
+    def expecting(self) -> bool:
+        """Whether more of the plan may come."""
+        return self.streaming or (self.revisions is not None and self.revisions.running)
+
     def _close_stream(self) -> None:
         self.enough = True
         feeder = self.feeder
@@ -392,26 +482,34 @@ class _Run:
             self._stream_ended()
 
     def _stream_ended(self) -> None:
-        self.streaming = False
-        self.slots.held = False
-        if not self.closing:
-            self._unpark()
-            self._dispatch()
-            self._check_idle()
+        if self.journal is not None and not self.closing and self.stopped is None:
+            self.journal.planned(at=self.now())
+        if self.closing:
+            self.streaming = False
+        else:
+            self.plan_ended()
+            self.workers.call()
+            self.revise()
+            self.check_idle()
 
     def _unpark(self) -> None:
-        for entry in self.answers.unpark(streaming=self.streaming):
-            if not self.answers.park(entry, streaming=self.streaming) and entry.state == "pending":
+        for entry in self.answers.unpark(streaming=self.expecting):
+            if not self.answers.park(entry, streaming=self.expecting) and entry.state == "pending":
                 self._start(entry)
 
-    def _mutates(self, entry: Entry) -> bool:
-        known = self._tool(tool_of(entry.node))
-        return known is not None and known.spec.effect == "mutating"
+    def is_mutating(self, entry: Entry) -> bool:
+        tool = entry.tool
+        if tool is None:
+            return False
+        if tool not in self.mutating:
+            known = self.workers.tool(tool)
+            self.mutating[tool] = known is not None and known.spec.effect == "mutating"
+        return self.mutating[tool]
 
     # Budget.
 
     def _is_ours(self, error: BudgetExceededError) -> bool:
-        return any(scope.name == error.scope for scope in self.around.budget.scopes())
+        return any(scope is error.budget for scope in self.around.budget.scopes())
 
     def _watch_deadline(self, loop: asyncio.AbstractEventLoop) -> asyncio.TimerHandle | None:
         rest = self.around.budget.remaining_seconds()
@@ -423,15 +521,18 @@ class _Run:
         except BudgetExceededError as error:
             self._stop_for(error)
             for entry in list(self.graph.entries.values()):
-                if entry.task is not None:
+                if entry.task is not None or entry in self.people.waiting:
                     self.cancel(entry, str(error))
-            self._check_idle()
+            self.check_idle()
 
     def _stop_for(self, error: BudgetExceededError) -> None:
         """Start nothing new; what runs may finish."""
         if self.stopped is not None:
             return
         self.stopped, self.reason = "budget", str(error)
+        for entry in list(self.people.waiting):
+            if entry.state == "pending":
+                self.people.drop(entry)
         if self.tell is not None:
             self.tell.out_of_budget(error)
         self._close_stream()
@@ -443,8 +544,9 @@ class _Run:
         interrupted = self.stopped is not None or not self.idle.done() or self.idle.cancelled()
         for entry in list(self.graph.entries.values()):
             if entry.state == "running" and entry.children is None:
-                entry.finished = self._now()
-                self.flow.settle(entry, "cancelled", error=self.reason or "the run was cancelled")
+                entry.finished = self.now()
+                state = "uncertain" if entry in self.people.doubtful else "cancelled"
+                self.flow.settle(entry, state, error=self.reason or "the run was cancelled")
         for entry in list(self.graph.entries.values()):
             if entry.state == "pending" and interrupted:
                 self.flow.cancel(entry, self.reason or "the run was cancelled")
@@ -458,7 +560,7 @@ class _Run:
             partial_answer = self.flow.available(last)
         current = {binder for slot in self.graph.slots.values() for binder in slot.binders}
         entries = self.graph.entries.values()
-        failed = [e for e in entries if e.state == "failed" and e.parent is None]
+        failed = [e for e in entries if e.state in ("failed", "uncertain") and e.parent is None]
         return RunOutcome(
             answer=None if answered is None else answered.value,
             answered=answered is not None,
@@ -471,7 +573,9 @@ class _Run:
             seconds=time.monotonic() - self.began,
         )
 
-    def _now(self) -> float:
+    def now(self) -> float:
+        if self.replay is not None:
+            return self.replay.now
         return time.monotonic() - self.origin
 
 

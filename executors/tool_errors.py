@@ -37,5 +37,22 @@ class ToolTimeoutError(ToolError, TimeoutError):
         self.seconds = seconds
 
 
+class ToolCrashError(ToolError):
+    """A tool raised something that is not a `BraidError` (the `__cause__`): a failure that another attempt may mend."""
+
+
+class ToolUnavailableError(ToolError):
+    """For tools to raise: it cannot be done now, but perhaps in `retry_after` seconds (None: unknown). Tried again if the tool
+    has `retries` left."""
+
+    def __init__(self, message: str, *, retry_after: float | None = None, tool: str | None = None) -> None:
+        super().__init__(message, tool=tool)
+        self.retry_after = retry_after
+
+
+class UncertainError(ToolError):
+    """A call of a mutating tool was begun, and nobody knows whether it happened: it is not made again."""
+
+
 class ToolDefinitionError(ToolError, TypeError):
     """A function cannot be made into a tool; the message says what to change in its signature."""

@@ -8,31 +8,38 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import keyword
-import random
 import threading
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
-from functools import partial, update_wrapper
-from typing import Any, Final, Generic, Literal, NoReturn, overload
+from dataclasses import replace
+from functools import cached_property, partial, update_wrapper
+from typing import Any, Final, Generic, overload
 
 from typing_extensions import ParamSpec, TypeVar
 
-from engine.errors import BraidError
-from executors.arguments import signature_of
+from engine.errors import BraidError, BudgetExceededError
+from executors.arguments import Signature, signature_of
+from executors.caching import version_of
+from executors.effects import Done, Effect, NotDone
+from executors.hedging import LOST, HedgeAfter, Latencies, OnHedged, hedged
+from executors.retries import RetryOn, cause_of, may_retry, wait_before
 from executors.threads import Outcome, call_in_thread
 from executors.tool_errors import (
     ToolArgumentError,
+    ToolCrashError,
     ToolDefinitionError,
     ToolError,
     ToolTimeoutError,
+    UncertainError,
     UnknownToolError,
 )
+from executors.tool_options import CacheUse, check_options, takes_context
+from executors.tool_types import Metered, OnAbandoned, OnRetry, ToolContext, ToolSpec
 
 __all__ = [
     "Effect",
+    "Metered",
     "OnAbandoned",
     "OnRetry",
     "Tool",
@@ -46,69 +53,23 @@ __all__ = [
     "tool",
 ]
 
-Effect = Literal["pure", "idempotent", "mutating"]
-"""What calling a tool does to the world: nothing, the same thing however often, or something new each time."""
-
 GRACE: Final = 0.25
 """Seconds that a blocking function gets to notice `ToolContext.stopping` before its thread is given up."""
 
-MAX_BACKOFF: Final = 10.0
-"""Longest wait between two attempts, in seconds."""
-
-RESERVED: Final = frozenset({"answer", "ask", "think"})
-"""Names that mean something else in the plan language."""
-
-OnRetry = Callable[[int, BraidError, float], None]
-"""Told before each wait: the number of the attempt that failed (from 1), its error, and the wait in seconds."""
-
-OnAbandoned = Callable[[str, float], None]
-"""Told when a thread would not stop: the tool's name and how long the call has run, in seconds. The thread goes on by itself."""
-
-D = TypeVar("D", default=Any)
 P = ParamSpec("P", default=...)
 R = TypeVar("R", default=Any)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ToolSpec:
-    """What a planner sees of a tool: JSON schemas of the argument object and of the result."""
-
-    name: str
-    description: str
-    parameters: dict[str, Any]
-    returns: dict[str, Any] | None = None
-    effect: Effect = "pure"
-    examples: tuple[str, ...] = field(default=())
-
-
-@dataclass(frozen=True, kw_only=True)
-class ToolContext(Generic[D]):
-    """What a call knows of its run. A tool whose first parameter is annotated with this gets it; planners never see it.
-
-    `deps` is what the caller of the run handed in. `idempotency_key` is the same for every attempt at one node of one run, and
-    differs from all others: a mutating tool passes it on to the service it calls. `attempt` counts from 1.
-    """
-
-    deps: D
-    run_id: str = ""
-    node_id: str = ""
-    idempotency_key: str = ""
-    attempt: int = 1
-    stop: threading.Event = field(default_factory=threading.Event, repr=False, compare=False)
-
-    @property
-    def stopping(self) -> bool:
-        """True once the call was cancelled or timed out: a blocking function that loops looks at this and returns."""
-        return self.stop.is_set()
 
 
 class Tool(Generic[P, R]):
     """A function as a tool. It can still be called as the plain function; runs use `call`.
 
     `spec` is what planners see. `timeout` is in seconds for one attempt, waiting for a free slot not included (None: no limit).
-    `retries` counts further attempts after a failure that is not a `ToolError` of the tool's own, or a timeout.
+    `retries` counts further attempts, after failures that `retry_on` says (`executors.retries`).
     `max_concurrency` caps the calls that run at once on one event loop. `inline` runs a synchronous function on the event
-    loop itself instead of in a thread: only for functions that are done in microseconds.
+    loop itself instead of in a thread: only for functions that are done in microseconds. `hedge` says when a call that takes
+    long is made once more (`executors.hedging`), `cache` whether results are used again, and `version` when they are not those
+    of the same tool any more. `reconcile` can say whether a mutating call happened. `signature` takes the place of what the
+    function's own annotations say.
     """
 
     def __init__(
@@ -121,14 +82,35 @@ class Tool(Generic[P, R]):
         timeout: float | None = None,
         retries: int = 0,
         backoff: float = 0.25,
+        retry_on: RetryOn | None = None,
         max_concurrency: int | None = None,
         inline: bool = False,
+        hedge: HedgeAfter | None = None,
+        cache: CacheUse = "run",
+        version: str | None = None,
+        reconcile: Callable[..., Any] | None = None,
         examples: tuple[str, ...] = (),
         namespace: Mapping[str, Any] | None = None,
+        signature: Signature | None = None,
     ) -> None:
         given = name if name is not None else getattr(function, "__name__", type(function).__name__)
-        _check_options(given, function, effect, timeout, retries, backoff, max_concurrency)
-        signature = signature_of(function, tool=given, context_type=ToolContext, namespace=namespace)
+        if isinstance(function, Tool):
+            raise ToolDefinitionError(f"tool {given!r}: it is a tool already", tool=given)
+        check_options(
+            given,
+            function,
+            effect=effect,
+            timeout=timeout,
+            retries=retries,
+            backoff=backoff,
+            retry_on=retry_on,
+            max_concurrency=max_concurrency,
+            hedge=hedge,
+            cache=cache,
+            reconcile=reconcile,
+        )
+        if signature is None:
+            signature = signature_of(function, tool=given, context_type=ToolContext, namespace=namespace)
         self.function: Callable[..., Any] = function
         self.signature = signature
         self.spec = ToolSpec(
@@ -142,8 +124,13 @@ class Tool(Generic[P, R]):
         self.timeout = timeout
         self.retries = retries
         self.backoff = backoff
+        self.retry_on = retry_on
         self.max_concurrency = max_concurrency
         self.inline = inline
+        self.cache: CacheUse = cache
+        self.reconcile = reconcile
+        self._version = version
+        self._latencies = Latencies(hedge) if hedge is not None else None
         self._is_async = _is_async(function)
         self._slots: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = (
             weakref.WeakKeyDictionary()
@@ -154,8 +141,50 @@ class Tool(Generic[P, R]):
     def name(self) -> str:
         return self.spec.name
 
+    @property
+    def is_hedged(self) -> bool:
+        return self._latencies is not None
+
+    @cached_property
+    def version(self) -> str:
+        """What it was given, else a hash of the function's source: results of another version are not used again."""
+        return self._version if self._version is not None else version_of(self.function)
+
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         return self.function(*args, **kwargs)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether a call needs its function and nothing else, so that the scheduler may use `call_plain`.
+
+        Every option that makes a call more than that must be asked about here.
+        """
+        return (
+            (self._is_async or self.inline)
+            and self.spec.effect != "mutating"
+            and self.timeout is None
+            and self.retries == 0
+            and self.max_concurrency is None
+            and self._latencies is None
+            and self.signature.context_parameter is None
+        )
+
+    async def call_plain(self, args: Mapping[str, Any]) -> R:
+        """`call` of a tool that `is_plain`, without what such a tool has no use for."""
+        checked = self.signature.check(args)
+        try:
+            return await self.function(**checked) if self._is_async else self.function(**checked)
+        except (BraidError, KeyboardInterrupt):
+            raise
+        except GeneratorExit:
+            raise
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            raise self._crash(error) from error  # nobody cancelled this call: the tool raised it by itself
+        except BaseException as error:
+            raise self._crash(error) from error
 
     def __repr__(self) -> str:
         return f"<Tool {self.name}({', '.join(self.spec.parameters['properties'])}) {self.spec.effect}>"
@@ -168,6 +197,8 @@ class Tool(Generic[P, R]):
         context: ToolContext[Any] | None = None,
         on_retry: OnRetry | None = None,
         on_abandoned: OnAbandoned | None = None,
+        on_hedged: OnHedged | None = None,
+        charge: Callable[[], None] | None = None,
     ) -> R:
         """Check `args`, run the function, and return its value as it is.
 
@@ -178,10 +209,12 @@ class Tool(Generic[P, R]):
         Args:
             args: values by parameter name, coerced by the rule of `executors.arguments`.
             deps: shorthand for a `context` that has only this.
+            charge: called before each further attempt; what it raises ends the call, but a hedge is then only left out.
 
         Raises:
             ToolArgumentError: the arguments do not fit; never retried.
             ToolTimeoutError: the last attempt took longer than `timeout`.
+            UncertainError: nobody knows whether a mutating call happened.
             ToolError: the tool said so, or raised something else, which is then the `__cause__`.
             BraidError: a tool that uses an engine or a budget may raise theirs; they pass unchanged.
         """
@@ -190,19 +223,87 @@ class Tool(Generic[P, R]):
         if self.signature.context_parameter is not None and context is None:
             context = ToolContext(deps=deps)
         attempt = 1
+
+        async def once() -> R:
+            async with slot:
+                return await self._attempt(checked, context, attempt, on_abandoned)
+
         while True:
             try:
-                async with slot:
-                    return await self._attempt(checked, context, attempt, on_abandoned)
-            except (ToolTimeoutError, _ToolCrash) as error:
-                if attempt > self.retries:
-                    raise
-                delay = min(MAX_BACKOFF, self.backoff * 2 ** (attempt - 1)) * random.uniform(0.5, 1.0)
-                if on_retry is not None:
-                    on_retry(attempt, error, delay)
+                return await (once() if self._latencies is None else self._hedged(once, charge, on_hedged))
+            except BraidError as error:
+                failure = error
+            if self.spec.effect == "mutating" and _may_have_happened(failure):
+                fate = await self._fate_after(failure, context)
+                if isinstance(fate, Done):
+                    return fate.value
+            delay = None
+            if attempt <= self.retries and may_retry(failure, self.retry_on):
+                delay = wait_before(failure, attempt=attempt, backoff=self.backoff)
+            if delay is None:
+                raise failure
+            if charge is not None:
+                charge()
+            if on_retry is not None:
+                on_retry(attempt, failure, delay)
             # Outside the slot: a tool that waits for its next attempt blocks nobody.
             await asyncio.sleep(delay)
             attempt += 1
+
+    async def find_out(self, context: ToolContext[Any]) -> Done | NotDone:
+        """Ask `reconcile` whether the call of this context's idempotency key happened.
+
+        Raises:
+            UncertainError: there is no `reconcile`, or it cannot say.
+        """
+        ask = self.reconcile
+        if ask is None:
+            raise UncertainError(f"{self.name}: whether the call happened is not known", tool=self.name)
+        args = (context, context.idempotency_key) if takes_context(ask) else (context.idempotency_key,)
+        try:
+            async with asyncio.timeout(self.timeout):
+                if _is_async(ask):
+                    fate = await ask(*args)
+                else:
+                    outcome = await call_in_thread(partial(ask, *args))
+                    if outcome.error is not None:
+                        raise outcome.error
+                    fate = outcome.value
+        except Exception as error:
+            raise UncertainError(
+                f"{self.name}: whether the call happened is not known, for reconcile failed: "
+                f"{type(error).__name__}: {error}",
+                tool=self.name,
+            ) from error
+        if not isinstance(fate, (Done, NotDone)):
+            raise UncertainError(
+                f"{self.name}: reconcile must return Done(value) or NotDone(), got {fate!r:.80}",
+                tool=self.name,
+            )
+        return fate
+
+    async def _fate_after(self, failure: BraidError, context: ToolContext[Any] | None) -> Done | NotDone:
+        if self.reconcile is None and not _is_lost(failure):
+            return NotDone()  # the tool raised, and so says itself that it did not do its job
+        if self.reconcile is None or context is None:
+            raise UncertainError(f"{failure}; whether it happened is not known", tool=self.name) from failure
+        return await self.find_out(context)
+
+    async def _hedged(
+        self, once: Callable[[], Awaitable[R]], charge: Callable[[], None] | None, on_hedged: OnHedged | None
+    ) -> R:
+        latencies = self._latencies
+        assert latencies is not None
+        began = asyncio.get_running_loop().time()
+        patience = latencies.patience
+        if patience is None:
+            value = await once()
+        else:
+            value = await hedged(
+                once, patience=patience, allowed=partial(_affords, charge), on_hedged=on_hedged
+            )
+        latencies.add(asyncio.get_running_loop().time() - began)
+        return value
 
     async def _attempt(
         self,
@@ -251,11 +352,13 @@ class Tool(Generic[P, R]):
         future = call_in_thread(partial(self.function, **checked))
         try:
             done, _ = await asyncio.wait((future,), timeout=self.timeout)
-        except asyncio.CancelledError:
-            await self._stop_thread(future, stop, started, on_abandoned)
+        except asyncio.CancelledError as error:
+            # A call that lost to another one is not waited for: its result is there already.
+            grace = 0.0 if error.args == (LOST,) else GRACE
+            await self._stop_thread(future, stop, started, on_abandoned, grace)
             raise
         if not done:
-            await self._stop_thread(future, stop, started, on_abandoned)
+            await self._stop_thread(future, stop, started, on_abandoned, GRACE)
             raise self._too_slow()
         error = future.result().error
         if error is None:
@@ -270,11 +373,12 @@ class Tool(Generic[P, R]):
         stop: threading.Event | None,
         started: float,
         on_abandoned: OnAbandoned | None,
+        grace: float,
     ) -> None:
         if stop is not None:
             stop.set()
         try:
-            await asyncio.wait((future,), timeout=GRACE)
+            await asyncio.wait((future,), timeout=grace)
         finally:
             if not future.done() and on_abandoned is not None:
                 on_abandoned(self.name, asyncio.get_running_loop().time() - started)
@@ -292,14 +396,31 @@ class Tool(Generic[P, R]):
             f"{self.name}: no result after {seconds:g} s", seconds=seconds, tool=self.name
         )
 
-    def _crash(self, error: BaseException) -> _ToolCrash:
+    def _crash(self, error: BaseException) -> ToolCrashError:
         said = str(error)
         kind = type(error).__name__
-        return _ToolCrash(f"{self.name}: {kind}: {said}" if said else f"{self.name}: {kind}", tool=self.name)
+        return ToolCrashError(
+            f"{self.name}: {kind}: {said}" if said else f"{self.name}: {kind}", tool=self.name
+        )
 
 
-class _ToolCrash(ToolError):
-    """A tool raised something that is not a `BraidError`: the kind of failure that another attempt may mend."""
+def _may_have_happened(failure: BraidError) -> bool:
+    """Whether a mutating tool failed in a way that leaves open what it did; a `ToolError` of its own says that it did nothing."""
+    return isinstance(failure, (ToolTimeoutError, ToolCrashError))
+
+
+def _is_lost(failure: BraidError) -> bool:
+    """Whether the call ended because nothing came back: out of time, or a connection broke."""
+    return isinstance(failure, ToolTimeoutError) or isinstance(cause_of(failure), (OSError, EOFError))
+
+
+def _affords(charge: Callable[[], None] | None) -> bool:
+    try:
+        if charge is not None:
+            charge()
+    except BudgetExceededError:
+        return False
+    return True
 
 
 @overload
@@ -315,8 +436,13 @@ def tool(
     timeout: float | None = None,
     retries: int = 0,
     backoff: float = 0.25,
+    retry_on: RetryOn | None = None,
     max_concurrency: int | None = None,
     inline: bool = False,
+    hedge: HedgeAfter | None = None,
+    cache: CacheUse = "run",
+    version: str | None = None,
+    reconcile: Callable[..., Any] | None = None,
     examples: tuple[str, ...] = (),
 ) -> Callable[[Callable[P, R]], Tool[P, R]]: ...
 
@@ -333,7 +459,12 @@ def tool(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
         effect: what a call does to the world; decides whether it may be retried, cached and run ahead of time. The
             default is `pure`; say `idempotent` or `mutating` when it is not so.
         timeout, retries, max_concurrency, inline: see `Tool`.
-        backoff: seconds before the first retry; doubles each time, with jitter.
+        backoff: seconds that the wait before the first retry is at most; doubles each time.
+        retry_on: types of errors after which it is tried again, or a function that says so.
+        hedge: make a slow call once more, after so many seconds or a quantile ("p95") of this tool's own latencies.
+        cache: "never" where equal calls may come out differently; "always" to use results in later runs too.
+        version: change it when results change; a hash of the source unless given.
+        reconcile: `reconcile(key)` or `reconcile(context, key)` says `Done(value)` or `NotDone()` of a mutating call.
         examples: calls as they would stand in a plan, shown to planners.
 
     Raises:
@@ -352,39 +483,3 @@ def tool(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
 def _is_async(function: Callable[..., Any]) -> bool:
     # An object with an asynchronous `__call__` counts too.
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
-
-
-def _check_options(
-    name: str,
-    function: Callable[..., Any],
-    effect: Effect,
-    timeout: float | None,
-    retries: int,
-    backoff: float,
-    max_concurrency: int | None,
-) -> None:
-    def refuse(why: str) -> NoReturn:
-        raise ToolDefinitionError(f"tool {name!r}: {why}", tool=name)
-
-    if not callable(function):
-        refuse(f"a tool is made of a function, got {function!r}")
-    if isinstance(function, Tool):
-        refuse("it is a tool already")
-    if not (name.isidentifier() and name.isascii()) or keyword.iskeyword(name):
-        refuse("plans cannot call that; give it a Python identifier with name=...")
-    if name in RESERVED:
-        refuse(f"{', '.join(sorted(RESERVED))} are words of the plan language; choose another with name=...")
-    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-        refuse("a tool returns one value; return a list instead of yielding")
-    if effect not in ("pure", "idempotent", "mutating"):
-        refuse(f"effect must be 'pure', 'idempotent' or 'mutating', got {effect!r}")
-    if timeout is not None and not timeout > 0:
-        refuse(f"timeout must be a positive number of seconds or None, got {timeout!r}")
-    if retries < 0 or backoff < 0:
-        refuse(f"retries and backoff must not be negative, got {retries!r} and {backoff!r}")
-    if retries and effect == "mutating":
-        refuse(
-            "a mutating tool is never retried; drop retries, or make it idempotent (see ToolContext.idempotency_key)"
-        )
-    if max_concurrency is not None and max_concurrency < 1:
-        refuse(f"max_concurrency must be at least 1 or None, got {max_concurrency!r}")

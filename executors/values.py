@@ -119,11 +119,11 @@ def plain_data(value: Any) -> Any:
 
 def preview(value: Any, limit: int = 200) -> str:
     """The short form cut to `limit` characters, for events and displays. Never raises."""
-    if isinstance(value, (list, tuple)):
-        items = cast("Sequence[Any]", value)
-        if len(items) > limit:  # every item takes two characters at least
-            value = items[:limit]
     try:
+        if isinstance(value, (list, tuple)):
+            items = cast("Sequence[Any]", value)
+            if len(items) > limit:  # every item takes two characters at least
+                value = items[:limit]
         text = short_form(value)
     except Exception as error:
         text = f"<{type(cast('object', value)).__name__}: {error}>"

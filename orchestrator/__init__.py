@@ -11,8 +11,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from engine import Budget, Envelope, Event
-    from executors import Limits, ToolContext, tool
+    from engine import Budget, Envelope, Event, Price, budget
+    from executors import Done, Limits, NotDone, ToolContext, tool
     from orchestrator.agent import Agent
     from orchestrator.errors import (
         ConfigurationError,
@@ -20,14 +20,17 @@ if TYPE_CHECKING:
         InvalidQuestionError,
         OrchestratorError,
         OutputTypeError,
+        ResumeRefusedError,
         RunningLoopError,
     )
     from orchestrator.events import (
+        JournalFailed,
         RoundFinished,
         RoundStarted,
         RunAnswered,
         RunFailed,
         RunFinished,
+        RunResumed,
         RunStarted,
     )
     from orchestrator.replay import Comparison, ReplayError, compare_with_sequential
@@ -40,33 +43,40 @@ __all__ = [
     "Budget",
     "Comparison",
     "ConfigurationError",
+    "Done",
     "Envelope",
     "Event",
     "InvalidHistoryError",
     "InvalidQuestionError",
+    "JournalFailed",
     "Limits",
+    "NotDone",
     "OrchestratorError",
     "OutputTypeError",
+    "Price",
     "ReplayError",
+    "ResumeRefusedError",
     "RoundFinished",
     "RoundStarted",
     "RunAnswered",
     "RunFailed",
     "RunFinished",
     "RunResult",
+    "RunResumed",
     "RunStarted",
     "RunStream",
     "RunningLoopError",
     "Settings",
     "ToolContext",
+    "budget",
     "compare_with_sequential",
     "load_settings",
     "tool",
 ]
 
 _HOMES = {
-    "engine": ("Budget", "Envelope", "Event"),
-    "executors": ("Limits", "ToolContext", "tool"),
+    "engine": ("Budget", "Envelope", "Event", "Price", "budget"),
+    "executors": ("Done", "Limits", "NotDone", "ToolContext", "tool"),
     "orchestrator.agent": ("Agent",),
     "orchestrator.replay": ("Comparison", "ReplayError", "compare_with_sequential"),
     "orchestrator.stream": ("RunStream",),
@@ -76,14 +86,17 @@ _HOMES = {
         "InvalidQuestionError",
         "OrchestratorError",
         "OutputTypeError",
+        "ResumeRefusedError",
         "RunningLoopError",
     ),
     "orchestrator.events": (
+        "JournalFailed",
         "RoundFinished",
         "RoundStarted",
         "RunAnswered",
         "RunFailed",
         "RunFinished",
+        "RunResumed",
         "RunStarted",
     ),
     "orchestrator.result": ("RunResult",),

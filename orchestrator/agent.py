@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from engine import (
     Budget,
@@ -21,22 +23,59 @@ from engine import (
 from executors import (
     Approve,
     AskPerson,
+    CallMemo,
+    Inbox,
     Limits,
+    MemoryResults,
+    Replan,
+    ResultCache,
     Tool,
+    ToolRegistry,
 )
-from orchestrator.errors import ConfigurationError, InvalidQuestionError, RunningLoopError
-from orchestrator.events import Recorder, RunAnswered, RunFailed, RunFinished, RunStarted
+from orchestrator.errors import (
+    ConfigurationError,
+    InvalidQuestionError,
+    ResumeRefusedError,
+    RunningLoopError,
+)
+from orchestrator.events import (
+    JournalFailed,
+    Recorder,
+    RunAnswered,
+    RunFailed,
+    RunFinished,
+    RunResumed,
+    RunStarted,
+)
 from orchestrator.feedback import partial_answer
 from orchestrator.history import extended, read_history
+from orchestrator.journaling import (
+    JournalOption,
+    ambient_journal,
+    as_started,
+    book_earlier,
+    check_tools,
+    open_journal,
+    restored_budget,
+    start_log,
+    take_up,
+    use_journal,
+)
 from orchestrator.loop import Job, run_rounds
 from orchestrator.outputs import answer_text, plain_output, typed_output
 from orchestrator.result import RunResult, total_usage
 from orchestrator.settings import load_settings
 from orchestrator.stream import RunStream
+from orchestrator.subagents import agent_tool
 from orchestrator.toolbox import registry_of
 from planner.events import PlannerFinished
 
+if TYPE_CHECKING:
+    from executors import Journal, RunLog
+    from executors.mcp import McpServer, McpTools
+
 OutputT = TypeVar("OutputT")
+DEFAULT_REPLAN = Replan()
 
 
 class Agent:
@@ -51,14 +90,22 @@ class Agent:
         tools: tools or typed functions. None stands for all built-in tools and those of installed plugins; a list is
             used together with `calculate` and `rank`, unless `builtins=False`.
         output_type: what `result.output` shall be: anything pydantic validates.
+        mcp: a configuration file of MCP servers, or the servers; they are started with the engine, stopped by `close()`, and
+            add their tools. None takes the file of the settings (`BRAID_MCP`), if there is one.
         instructions: told to the planner in every run.
         budget: limits for all runs of this agent together; `run(budget=...)` takes the place of it for one run.
         max_rounds: how many plans a run may write before it gives up.
         max_repairs: how often one plan may be sent back for statements that are not valid.
         approve: asked before a mutating tool runs; without it mutating tools are refused.
         ask: puts a plan's question to a person.
+        replan: when the graph is revised while it runs, everything else going on: by default as soon as a failure blocks
+            something. A revision counts as a round. None: only when nothing more can run.
         seed: fixes what is drawn at random.
         threads: CPU threads of a local engine that is given by its address.
+        cache: keeps results of pure tools for later runs. Without one, equal calls are made once within a run, and of tools
+            with `cache="always"` once for this agent.
+        journal: where runs are written down as they happen, so that `resume` can go on with one whose process ended: True for
+            the user's own journal (`braid runs`), a file, or an open `executors.Journal`.
 
     Raises:
         ToolDefinitionError: a function cannot be a tool, or two have one name.
@@ -71,6 +118,7 @@ class Agent:
         *,
         tools: Sequence[Tool | Callable[..., Any]] | None = None,
         builtins: bool = True,
+        mcp: str | Path | Sequence[McpServer] | None = None,
         output_type: Any = None,
         instructions: str | None = None,
         budget: Budget | None = None,
@@ -79,8 +127,11 @@ class Agent:
         limits: Limits | None = None,
         approve: Approve | None = None,
         ask: AskPerson | None = None,
+        replan: Replan | None = DEFAULT_REPLAN,
         seed: int | None = None,
         threads: int | None = None,
+        journal: JournalOption = False,
+        cache: ResultCache | None = None,
     ) -> None:
         settings = load_settings()
         self.tools = registry_of(tools, builtins=builtins)
@@ -92,12 +143,21 @@ class Agent:
         self.limits = limits or Limits()
         self.approve = approve
         self.ask = ask
+        self.replan = replan
+        self.cache = cache
+        self._kept: ResultCache = MemoryResults() if cache is None else cache
         self.seed = settings.seed if seed is None else seed
         for name, value, least in (("max_rounds", self.max_rounds, 1), ("max_repairs", self.max_repairs, 0)):
             if value < least:
                 raise ConfigurationError(f"{name} must be at least {least}, got {value!r}")
         self._address = settings.engine if engine is None else engine
+        self._any_engine = engine is None
+        self._journal_option = journal
+        self._journal: Journal | None = None
         self._threads = settings.threads if threads is None else threads
+        self._mcp = settings.mcp if mcp is None else mcp
+        self._without_mcp = self.tools
+        self._mcp_tools: McpTools | None = None
         self._opened: Engine | None = None
         self._opening = asyncio.Lock()
 
@@ -144,13 +204,14 @@ class Agent:
             output_type: takes the place of the agent's.
             deps: handed to tools through `ToolContext.deps`.
             history: messages of earlier runs, such as `earlier.history`.
-            budget: limits for this run.
+            budget: limits for this run; those of the budget in whose scope it is called hold as well.
             sequential: run one node at a time, in plan order: the baseline of every speed-up.
 
         Raises:
             InvalidQuestionError, InvalidHistoryError: these cannot be used.
             OutputTypeError: the answer does not fit `output_type`.
             EngineError: the engine cannot be reached, or failed.
+            JournalError: the journal cannot be written; nothing has begun then.
         """
         return await self._run(
             Recorder(),
@@ -191,13 +252,85 @@ class Agent:
 
         Leaving the block, or the loop, cancels a run that is not over.
         """
-        return RunStream(lambda recorder: self._run(recorder, question, **options))
+        inbox = Inbox()
+        return RunStream(lambda recorder: self._run(recorder, question, inbox=inbox, **options), inbox)
+
+    def as_tool(self, name: str, description: str, **limits: Any) -> Tool:
+        """This agent as a tool of another one: its question is planned and run as a graph of its own, inside the outer run.
+
+        Args:
+            name: what plans call it.
+            description: what it can find out or do, for the planner.
+            limits: `tokens`, `seconds` and `calls` of one question, within the outer run's budget; `max_concurrency`
+                (4); `effect` ("idempotent").
+        """
+        return agent_tool(self, name=name, description=description, **limits)
+
+    async def resume(
+        self,
+        run_id: str,
+        *,
+        output_type: Any = None,
+        deps: Any = None,
+        budget: Budget | None = None,
+        force: bool = False,
+    ) -> RunResult[Any]:
+        """Go on with a run whose process ended before it, that was stopped, or that failed.
+
+        Question, plan, options and what was spent come from the journal. Nodes that ended are not run again; what had not ended
+        is, by the effect of its tool: mutating calls whose fate is unknown are never repeated (see `executors.effects`). The
+        result of a run that has its answer is given again, and nothing is run.
+
+        Args:
+            run_id: the run's id or the beginning of it, or "last".
+            output_type, deps: as for `run`; they are not in the journal.
+            budget: takes the place of the run's own; what was spent counts.
+            force: go on although tools that the run needs have changed.
+
+        Raises:
+            UnknownRunError, RunBusyError, JournalError: it cannot be read, or is being worked on.
+            ResumeRefusedError: the agent has no journal, or tools are missing or have changed.
+        """
+        return await self._resume(
+            Recorder(), run_id, output_type=output_type, deps=deps, budget=budget, force=force
+        )
+
+    async def run_nested(self, question: str, *, run_id: str, budget: Budget | None = None) -> RunResult[Any]:
+        """`run` within the run of another agent.
+
+        Where that one has a journal, it has this run too, by `run_id`: when the outer run is resumed, so is this one, and what
+        its tools have done is not done again.
+        """
+        journal = self.journal or ambient_journal()
+        recorder = Recorder()
+        recorder.run = run_id
+        if journal is not None and journal.get(run_id) is not None:
+            return await self._resume(recorder, run_id, budget=budget, journal=journal)
+        return await self._run(recorder, question, budget=budget, journal=journal)
+
+    def stream_resume(self, run_id: str, **options: Any) -> RunStream:
+        """`resume` as a stream of its events, those of earlier processes first."""
+        inbox = Inbox()
+        return RunStream(lambda recorder: self._resume(recorder, run_id, inbox=inbox, **options), inbox)
+
+    @property
+    def journal(self) -> Journal | None:
+        """The journal of this agent, opened now if it was not before; None if it keeps none. Raises `JournalError`."""
+        if self._journal is None and self._journal_option is not False:
+            self._journal = open_journal(self._journal_option)
+        return self._journal
 
     async def open(self) -> Engine:
-        """The engine, opened now if it was not before."""
-        if isinstance(self._address, Engine):
-            return self._address
+        """The engine, opened now if it was not before, and MCP servers started.
+
+        Raises:
+            EngineError, McpError: one of these cannot be reached.
+        """
         async with self._opening:
+            if self._mcp is not None and self._mcp_tools is None:
+                await self._start_servers(self._mcp)
+            if isinstance(self._address, Engine):
+                return self._address
             if self._opened is None:
                 local = self._address.startswith("local:") and self._threads is not None
                 self._opened = await connect(self._address, **({"threads": self._threads} if local else {}))
@@ -207,8 +340,37 @@ class Agent:
         """Close the engine if this agent opened it. A later run opens it again."""
         opened, self._opened = self._opened, None
         self._opening = asyncio.Lock()  # a lock stays with its event loop, the agent need not
-        if opened is not None:
-            await opened.close()
+        servers, self._mcp_tools = self._mcp_tools, None
+        journal, self._journal = self._journal, None
+        if journal is not None and journal is not self._journal_option:
+            journal.close()
+        self.tools = self._without_mcp
+        try:
+            if servers is not None:
+                await servers.__aexit__(None, None, None)
+        finally:
+            if opened is not None:
+                await opened.close()
+
+    def _results(self) -> ResultCache:
+        """Where results for later runs are kept: with a journal, beside it."""
+        journal = self.journal
+        if self.cache is not None or journal is None:
+            return self._kept
+        from executors import StoredResults
+
+        return StoredResults(journal)
+
+    async def _start_servers(self, mcp: str | Path | Sequence[McpServer]) -> None:
+        from executors.mcp import McpTools, read_mcp_config
+
+        servers = await McpTools(read_mcp_config(mcp) if isinstance(mcp, (str, Path)) else mcp).__aenter__()
+        try:
+            self.tools = ToolRegistry([*self._without_mcp, *servers])
+        except BaseException:
+            await servers.__aexit__(None, None, None)
+            raise
+        self._mcp_tools = servers
 
     async def __aenter__(self) -> Self:
         return self
@@ -228,9 +390,14 @@ class Agent:
         history: Sequence[Message] | None = None,
         budget: Budget | None = None,
         sequential: bool = False,
+        inbox: Inbox | None = None,
+        journal: Journal | None = None,
     ) -> RunResult[Any]:
-        job = await self.job(question, deps=deps, history=history, budget=budget, sequential=sequential)
-        wanted = self.output_type if output_type is None else output_type
+        job = await self.job(
+            question, deps=deps, history=history, budget=budget, sequential=sequential, inbox=inbox
+        )
+        log = self._start_log(journal or self.journal, job, recorder, budget)
+        job = replace(job, run_id=recorder.run, journal=log)
         recorder(
             RunStarted(
                 question=job.question,
@@ -241,17 +408,83 @@ class Agent:
                 seed=job.seed,
             )
         )
+        return await self._carry_out(job, output_type, recorder, log)
+
+    async def _resume(
+        self,
+        recorder: Recorder,
+        run_id: str,
+        *,
+        output_type: Any = None,
+        deps: Any = None,
+        budget: Budget | None = None,
+        force: bool = False,
+        inbox: Inbox | None = None,
+        journal: Journal | None = None,
+    ) -> RunResult[Any]:
+        journal = journal or self.journal
+        if journal is None:
+            raise ResumeRefusedError("this agent keeps no journal to resume from; make it with journal=True")
+        row = journal.find(run_id)
+        if self._any_engine and self._opened is None:
+            self._address = row.spec["engine"]
+        await self.open()
+        log, earlier = take_up(journal, row, self.tools)
         try:
-            with use_budget(job.budget):
-                return await self._finish(job, wanted, recorder)
+            if not force and row.status != "answered":
+                check_tools(log.pasts, row.spec, self.tools)
+            own = budget or restored_budget(row.spec)
+            job = await self.job(row.question, deps=deps, budget=own, inbox=inbox)
+            for scope in (own, job.budget):
+                if scope is not None:
+                    book_earlier(scope, row.spent)
+            job = as_started(row, job, log, earlier)
+        except BaseException:
+            log.close()
+            raise
+        log.on_failure = lambda error: recorder(JournalFailed(error=str(error)))
+        recorder.write_to(log, earlier=earlier, quiet=row.status == "answered")
+        recorder(RunResumed(done=len(log.pasts[0].known) if log.pasts else 0))
+        return await self._carry_out(job, output_type, recorder, log)
+
+    def _start_log(
+        self, journal: Journal | None, job: Job, recorder: Recorder, budget: Budget | None
+    ) -> RunLog | None:
+        if journal is None:
+            return None
+        address = job.engine.info.uri if isinstance(self._address, Engine) else self._address
+        log = start_log(
+            journal,
+            recorder.run,
+            job,
+            engine=address,
+            budget=budget,
+            threads=self._threads,
+            mcp=str(self._mcp) if isinstance(self._mcp, (str, Path)) else None,
+        )
+        log.on_failure = lambda error: recorder(JournalFailed(error=str(error)))
+        recorder.write_to(log)
+        return log
+
+    async def _carry_out(
+        self, job: Job, output_type: Any, recorder: Recorder, log: RunLog | None
+    ) -> RunResult[Any]:
+        wanted = self.output_type if output_type is None else output_type
+        try:
+            with use_budget(job.budget), use_journal(log.journal if log is not None else None):
+                result = await self._finish(job, wanted, recorder)
         except BaseException as error:
             recorder(RunFailed(error=f"{type(error).__name__}: {error}"))
+            if log is not None:
+                log.finish("failed" if isinstance(error, Exception) else "cancelled", None)
             raise
+        if log is not None:
+            log.finish("answered" if result.complete else "stopped", result.answer)
+        return result
 
     async def _finish(self, job: Job, wanted: Any, recorder: Recorder) -> RunResult[Any]:
-        began = time.monotonic()
         ending = await run_rounds(job, recorder)
-        planned = [e.event for e in recorder.envelopes if isinstance(e.event, PlannerFinished)]
+        planned = [event for event in recorder.told if isinstance(event, PlannerFinished)]
         usage = total_usage(planned, ending.outcomes)
         stopped, reason, output = ending.stopped, ending.reason, None
         if ending.values is None:
@@ -264,15 +497,16 @@ class Agent:
                 usage = usage.then(more)
             except BudgetExceededError as error:
                 stopped, reason = "budget", str(error)
-        seconds = time.monotonic() - began
-        rounds = len(ending.outcomes)
+        seconds = time.monotonic() - job.budget.started  # what earlier processes took is in it
+        rounds = ending.rounds
         recorder(RunFinished(answer=answer, rounds=rounds, seconds=seconds, stopped=stopped, reason=reason))
         return RunResult(
+            run_id=recorder.run,
             question=job.question,
             answer=answer,
             output=output,
             graph=ending.graph,
-            plan="\n".join(event.plan.rstrip("\n") for event in planned),
+            plan="\n".join({event.round: event.plan.rstrip("\n") for event in planned}.values()),
             rounds=rounds,
             usage=usage,
             engine=job.engine.info.uri,
@@ -280,9 +514,10 @@ class Agent:
             planning_seconds=sum(event.seconds for event in planned),
             stopped=stopped,
             reason=reason,
-            events=tuple(recorder.envelopes),
+            events=recorder,
             history=tuple(extended(job.history, job.question, answer)),
             root=ending.root,
+            budget=job.budget.statement(),
         )
 
     async def _output(self, values: tuple[Any, ...], wanted: Any, job: Job) -> tuple[Any, Usage]:
@@ -300,16 +535,19 @@ class Agent:
         history: Sequence[Message] | None = None,
         budget: Budget | None = None,
         sequential: bool = False,
+        inbox: Inbox | None = None,
     ) -> Job:
         """What `run` would do, with the engine opened: for callers that drive planner or executors themselves."""
         if not isinstance(question, str) or not question.strip():
             raise InvalidQuestionError(question)
         earlier = read_history(history)
+        engine = await self.open()
         return Job(
             question=question.strip(),
-            engine=await self.open(),
+            engine=engine,
             tools=self.tools,
-            budget=(budget or self.budget or ambient_budget()).child("run"),
+            budget=_run_scope(budget or self.budget),
+            memo=CallMemo(self._results(), for_all=self.cache is not None),
             history=tuple(earlier),
             instructions=self.instructions or "",
             max_rounds=self.max_rounds,
@@ -320,4 +558,12 @@ class Agent:
             ask=self.ask,
             deps=deps,
             seed=self.seed,
+            replan=self.replan,
+            inbox=inbox,
         )
+
+
+def _run_scope(given: Budget | None) -> Budget:
+    """The scope of one run: below the budget that it was given, and within the ambient one, which is charged too."""
+    ambient = ambient_budget()
+    return ambient.child("run") if given is None else Budget(name="run", parent=given, within=ambient)

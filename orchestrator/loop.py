@@ -7,7 +7,7 @@ readable by name; the planner is told why. What a planner that gives up has plan
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,11 @@ from engine import Budget, Engine, Event, Message
 from executors import (
     Approve,
     AskPerson,
+    CallMemo,
+    Inbox,
     Limits,
+    Replan,
+    RunJournal,
     RunOutcome,
     TaskGraph,
     ToolRegistry,
@@ -25,7 +29,11 @@ from executors import (
 from orchestrator.events import RoundFinished, RoundStarted, StopReason
 from orchestrator.feedback import why_again
 from orchestrator.planning import plan_patches
-from planner import LLMPlanner, PlanningError, PlanTask, run_root
+from orchestrator.revising import PlanReviser, Rounds
+from planner import LLMPlanner, PlanningError, PlanTask, Written, run_root
+
+LITTLE_LEFT = "the budget is nearly used up: answer now, with what is known"
+"""What a planner is told once a soft limit is reached; no round follows one that was told so."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +54,27 @@ class Job:
     ask: AskPerson | None = None
     deps: Any = None
     seed: int = 0
+    replan: Replan | None = field(default_factory=Replan)
+    """When the graph is revised while it runs; None: only between rounds."""
+    inbox: Inbox | None = None
+    memo: CallMemo | None = None
+    run_id: str | None = None
+    journal: RunJournal | None = None
+    earlier: Sequence[EarlierRound] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class EarlierRound:
+    """What an earlier process told of a round: why it was needed, what was written of its plan, and `why` it was not enough.
+
+    `why` is None for a round that was not over. `begun` counts the rounds up to here, revisions during this one included.
+    """
+
+    number: int
+    begun: int
+    feedback: str = ""
+    written: Written | None = None
+    why: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +86,7 @@ class Ending:
 
     graph: TaskGraph
     outcomes: tuple[RunOutcome, ...]
+    rounds: int
     root: tuple[Message, ...]
     values: tuple[Any, ...] | None = None
     stopped: StopReason | None = None
@@ -67,12 +97,20 @@ async def run_rounds(job: Job, emit: Callable[[Event], None]) -> Ending:
     """Plan and run `job` until there is an answer, a limit, or no round left."""
     graph = TaskGraph()
     planner = LLMPlanner(job.engine, max_repairs=job.max_repairs)
+    rounds = Rounds(job.max_rounds)
+    reviser = _reviser(job, planner, rounds, graph, emit)
     outcomes: list[RunOutcome] = []
     feedback = ""
     while True:
-        number = len(outcomes)
-        emit(RoundStarted(round=number, feedback=feedback))
-        task = plan_task(job, graph, round=number, feedback=feedback)
+        earlier = job.earlier[len(outcomes)] if len(outcomes) < len(job.earlier) else None
+        if earlier is None:
+            number = rounds.next()
+            if number and job.budget.tight:
+                feedback = "; ".join([*filter(None, [feedback]), LITTLE_LEFT])
+            emit(RoundStarted(round=number, feedback=feedback))
+        else:
+            number, rounds.begun, feedback = earlier.number, earlier.begun, earlier.feedback
+        task = plan_task(job, graph, round=number, feedback=feedback, written=earlier and earlier.written)
         root = tuple(run_root(task))
         gave_up: list[PlanningError] = []
         outcome = await run_graph(
@@ -89,24 +127,41 @@ async def run_rounds(job: Job, emit: Callable[[Event], None]) -> Ending:
             ask=job.ask,
             deps=job.deps,
             seed=job.seed,
+            run_id=job.run_id,
+            journal=job.journal,
+            replanner=reviser,
+            replan=job.replan,
+            inbox=job.inbox,
+            memo=job.memo,
         )
         outcomes.append(outcome)
-        feedback = "" if outcome.answered else why_again(graph, outcome, gave_up)
-        emit(RoundFinished(round=number, answered=outcome.answered, why=feedback))
-        if outcome.answered or outcome.stopped is not None or len(outcomes) >= job.max_rounds:
+        if earlier is not None and earlier.why is not None:
+            feedback = earlier.why
+        else:
+            feedback = "" if outcome.answered else why_again(graph, outcome, gave_up)
+            emit(RoundFinished(round=number, answered=outcome.answered, why=feedback))
+        if outcome.answered or outcome.stopped is not None or rounds.left <= 0:
             break
+        if LITTLE_LEFT in task.feedback:
+            break  # it was asked to answer with what there was
         if gave_up and all(node.round < number for node in graph.nodes.values()):
             break  # not one valid statement in all the attempts of a round: the next would not be better
     close_graph(graph, emit=emit)
     stopped, reason = outcome.stopped, outcome.reason
     if outcome.answered:
         stopped, reason = None, ""
+    elif stopped is None and LITTLE_LEFT in task.feedback:
+        stopped, reason = (
+            "budget",
+            f"the soft limit of the budget is reached, and there is no answer: {feedback}",
+        )
     elif stopped is None:
-        stopped = "max_rounds" if len(outcomes) >= job.max_rounds else "plan"
-        reason = f"no answer after {len(outcomes)} round{'s' * (len(outcomes) > 1)}: {feedback}"
+        stopped = "max_rounds" if rounds.left <= 0 else "plan"
+        reason = f"no answer after {rounds.begun} round{'s' * (rounds.begun > 1)}: {feedback}"
     return Ending(
         graph=graph,
         outcomes=tuple(outcomes),
+        rounds=rounds.begun,
         root=root,
         values=outcome.answer,
         stopped=stopped,
@@ -114,7 +169,21 @@ async def run_rounds(job: Job, emit: Callable[[Event], None]) -> Ending:
     )
 
 
-def plan_task(job: Job, graph: TaskGraph, *, round: int = 0, feedback: str = "") -> PlanTask:
+def _reviser(
+    job: Job, planner: LLMPlanner, rounds: Rounds, graph: TaskGraph, emit: Callable[[Event], None]
+) -> PlanReviser | None:
+    if job.replan is None:
+        return None
+
+    def task(number: int, feedback: str) -> PlanTask:
+        return plan_task(job, graph, round=number, feedback=feedback)
+
+    return PlanReviser(planner, rounds, job.replan, task, emit)
+
+
+def plan_task(
+    job: Job, graph: TaskGraph, *, round: int = 0, feedback: str = "", written: Written | None = None
+) -> PlanTask:
     """What the planner is asked for in one round of `job`."""
     return PlanTask(
         question=job.question,
@@ -126,4 +195,5 @@ def plan_task(job: Job, graph: TaskGraph, *, round: int = 0, feedback: str = "")
         instructions=job.instructions,
         seed=job.seed,
         budget=job.budget,
+        written=written,
     )

@@ -10,12 +10,18 @@ from executors import GraphPatch
 from planner import LLMPlanner, PlanningError, PlanTask
 
 
-async def plan_patches(
+def plan_patches(
     planner: LLMPlanner, task: PlanTask, *, emit: Callable[[Event], None], gave_up: list[PlanningError]
 ) -> AsyncGenerator[GraphPatch]:
     """The patches of one round; an error of the planner's own goes into `gave_up`, and what it has started may finish."""
+    return _caught(planner.patches(task, emit=emit), gave_up)
+
+
+async def _caught(
+    patches: AsyncGenerator[GraphPatch], gave_up: list[PlanningError]
+) -> AsyncGenerator[GraphPatch]:
     try:
-        async with aclosing(planner.patches(task, emit=emit)) as patches:
+        async with aclosing(patches):
             async for patch in patches:
                 yield patch
     except PlanningError as error:

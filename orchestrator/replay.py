@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 from pydantic import BaseModel, computed_field
 
-from executors import GraphPatch, Node, TaskGraph, names_read, run_graph, tool_of
+from executors import CallMemo, GraphPatch, Node, TaskGraph, names_read, run_graph, tool_of
 from orchestrator.agent import Agent
 from orchestrator.errors import OrchestratorError
 from orchestrator.result import RunResult
@@ -67,6 +67,7 @@ async def compare_with_sequential(
         ask=agent.ask,
         deps=deps,
         seed=agent.seed,
+        memo=CallMemo(),  # as in the run that it is compared with: equal calls are made once
     )
     if not outcome.answered:
         raise ReplayError(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Generic, TypeVar
 
-from engine import Envelope, Message, Usage
-from executors import RunOutcome, RunReport, TaskGraph, report_of
+from engine import Envelope, Message, Spending, Usage
+from executors import RunOutcome, RunReport, TaskGraph, report_of, run_page, spans_of
 from orchestrator.events import StopReason
 from planner.events import PlannerFinished
 
@@ -20,10 +20,13 @@ class RunResult(Generic[OutputT]):
 
     `answer` is text, `output` the same as a value: of `output_type` if one was given, else as the plan gave it (a tuple of
     several). When `stopped` is set the run ended early, `reason` says why, `answer` lists what was found out, `output` is None.
+    `run_id` is what `Agent.resume` takes where there is a journal.
     `plan` is the text of the plans as the model wrote them, `history` what to hand to the next run, `seconds` the
-    wall time of the run, `planning_seconds` how long plans were being written, `root` what all its prompts began with.
+    wall time of the run, `planning_seconds` how long plans were being written, `root` what all its prompts began with,
+    `budget` what was spent of each limit (money too), by tools and agents that a tool called as well.
     """
 
+    run_id: str
     question: str
     answer: str
     output: OutputT
@@ -39,6 +42,7 @@ class RunResult(Generic[OutputT]):
     events: Sequence[Envelope] = field(repr=False)
     history: Sequence[Message] = field(repr=False)
     root: Sequence[Message] = field(repr=False)
+    budget: Mapping[str, Spending] = field(default_factory=lambda: dict[str, Spending](), repr=False)
 
     @property
     def complete(self) -> bool:
@@ -49,9 +53,19 @@ class RunResult(Generic[OutputT]):
         """Work W, critical path L, parallelism W/L and the speed-up that was reached; `report().text()` for people."""
         return report_of(self.graph, planner_seconds=self.planning_seconds, usage=self.usage)
 
+    def page(self) -> str:
+        """The run as one self-contained HTML page: report, graph, timeline and nodes."""
+        notes = [f"run {self.run_id}, {self.engine}"]
+        if not self.complete:
+            notes.insert(0, f"no full answer: {self.reason}")
+        return run_page(
+            spans_of(self.graph), self.report(), title=self.question, answer=self.answer, notes=notes
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """The run as JSON-able data: what `braid run --json` prints."""
         return {
+            "run_id": self.run_id,
             "question": self.question,
             "answer": self.answer if self.complete else None,
             "partial": None if self.complete else self.answer,
@@ -62,6 +76,7 @@ class RunResult(Generic[OutputT]):
             "rounds": self.rounds,
             "nodes": self.graph.to_dict()["nodes"],
             "usage": asdict(self.usage),
+            "budget": {limit: asdict(spending) for limit, spending in self.budget.items()},
             "seconds": self.seconds,
             "report": self.report().model_dump(mode="json", exclude={"usage"}),
         }

@@ -31,6 +31,17 @@ def state_folder() -> Path:
     return _folder("XDG_STATE_HOME", ".local/state")
 
 
+def data_folder() -> Path:
+    """Where what must last is kept, such as the journal: `$BRAID_HOME`, else `$XDG_DATA_HOME/braid`."""
+    home = os.environ.get("BRAID_HOME", "")
+    return Path(home) if home else _folder("XDG_DATA_HOME", ".local/share")
+
+
+def journal_file() -> Path:
+    """The journal of all runs of this user."""
+    return data_folder() / "journal.db"
+
+
 def _folder(variable: str, default: str) -> Path:
     given = os.environ.get(variable, "")
     base = Path(given) if given else Path.home() / default
@@ -44,9 +55,11 @@ class Settings(BaseSettings):
 
     engine: str = Field(default=DEFAULT_ENGINE, min_length=1)
     threads: int | None = Field(default=None, ge=1)
+    mcp: Path | None = None
     max_rounds: int = Field(default=3, ge=1)
     max_repairs: int = Field(default=2, ge=0)
     seed: int = 0
+    journal: bool = True
 
     @classmethod
     def settings_customise_sources(

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from engine import Envelope
+from executors import Inbox
 from orchestrator.events import Recorder
 from orchestrator.result import RunResult
 
@@ -15,8 +16,11 @@ from orchestrator.result import RunResult
 class RunStream:
     """The events of one run, to be read once, and then its `result`. After `async with` the run is over in any case."""
 
-    def __init__(self, start: Callable[[Recorder], Coroutine[Any, Any, RunResult[Any]]]) -> None:
+    def __init__(
+        self, start: Callable[[Recorder], Coroutine[Any, Any, RunResult[Any]]], inbox: Inbox | None = None
+    ) -> None:
         self._start = start
+        self._inbox = inbox or Inbox()
         self._task: asyncio.Task[RunResult[Any]] | None = None
         self._closed = False
 
@@ -26,6 +30,10 @@ class RunStream:
         if self._task is None or not self._task.done() or self._task.cancelled():
             raise RuntimeError("the run is not over: read all of its events first")
         return self._task.result()
+
+    def say(self, text: str) -> None:
+        """Tell the planner something while the run goes on: it may revise what has not started yet."""
+        self._inbox.say(text)
 
     def __aiter__(self) -> AsyncIterator[Envelope]:
         if self._task is not None or self._closed:

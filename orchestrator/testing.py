@@ -230,7 +230,9 @@ class ScriptedEngine(Engine):
             raise ContextLengthError(
                 f"{own.token_count} prompt tokens plus max_tokens={params.max_tokens} exceed the context of {limit}"
             )
-        with _scope(budget).reserve(tokens=params.n * params.max_tokens, calls=1) as held:
+        scope = _scope(budget)
+        price, most = scope.price_of(self.info.uri, self.info.model), params.n * params.max_tokens
+        with scope.reserve(tokens=most, calls=1, cost=price.of(generated=most, calls=1)) as held:
             self.calls.append(Call(kind=kind, prompt=own.text, messages=own.messages, params=params))
             response = self._next_response()
             generated = 0
@@ -260,7 +262,7 @@ class ScriptedEngine(Engine):
                                 usage=usage,
                             )
             finally:
-                held.settle(tokens=generated, calls=1)
+                held.settle(tokens=generated, calls=1, cost=price.of(generated=generated, calls=1))
 
     async def _branch(
         self, prompt: str, params: SamplingParams, response: Response, index: int
@@ -345,8 +347,8 @@ class ScriptedEngine(Engine):
         limit = self._info.max_context
         if limit is not None and len(pieces) > limit:
             raise ContextLengthError(f"{len(pieces)} tokens exceed the context of {limit}")
-        with _scope(budget).reserve(tokens=read) as held:
-            held.settle(tokens=read)
+        scope = _scope(budget)
+        scope.spend(tokens=read, cost=scope.price_of(self.info.uri, self.info.model).of(prompt=read))
         return _ScriptedContext(self, pieces, critical, messages, Usage(prompt_tokens=read))
 
     def _own(self, context: Context) -> _ScriptedContext:

@@ -14,7 +14,7 @@ from planner.language import PlanParser, Statement, parse_plan
 from planner.llm_planner import LLMPlanner
 from planner.prompts import run_root
 from planner.render import render_expr, render_plan
-from planner.task import PlanTask
+from planner.task import PlanTask, Written
 
 __all__ = [
     "LLMPlanner",
@@ -32,6 +32,7 @@ __all__ = [
     "PlannerText",
     "PlanningError",
     "Statement",
+    "Written",
     "compile_plan",
     "parse_plan",
     "render_expr",

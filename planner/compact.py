@@ -8,7 +8,12 @@ The form is fixed because braid-mini is trained on exactly this text (see `train
     How tall is K2?
     <|plan|>
 
-The model goes on from there and ends the plan with `STOP`.
+The model goes on from there and ends the plan with `STOP`. In a later round the statements that are done stand behind the
+plan marker, each with its result, and those that failed with the reason:
+
+    <|plan|>
+    a = search("height of K2")  # 8611 m
+    # b = search("height of K99")  # failed: there is no K99 in the atlas
 """
 
 from __future__ import annotations
@@ -67,7 +72,8 @@ def compact_prompt(question: str, tools: Sequence[ToolSpec], *, plan_so_far: str
         question: the task; line breaks become spaces, and marker look-alikes are defused.
         tools: what the plan may call. Of more than `MAX_TOOLS`, those whose name and description share most
             words with the question are kept, and the given order stays.
-        plan_so_far: the valid statements of a plan that is being repaired; the model goes on behind them.
+        plan_so_far: the statements of earlier rounds (`planner.replanner.finished_statements`) and the valid ones of a
+            plan that is being repaired; the model goes on behind them.
             A missing line end is added, so that no statement is continued in mid-line.
     """
     lines = [TOOLS, *(compact_signature(spec) for spec in _most_relevant(question, tools))]

@@ -1,8 +1,9 @@
 """The plan language as a grammar for one question and its tools, so that a small model cannot write an invalid plan.
 
-It covers what the embedded model writes: statements that call a tool, then an answer, or a condition with an answer
-in each branch. Tools, the kinds of their arguments, the fields of results and the order of variables are those at
-hand; names of things are spans of the question, word for word. What a variable's result holds is left to the checker.
+It covers what the embedded model writes: statements that call a tool, once or for each item of a list, or `think`; then an
+answer, a condition with an answer in each branch, or nothing, where another round is to go on from the results. Tools,
+the kinds of their arguments, the fields of results and the order of variables are those at hand; names of things are
+spans of the question or of a result, word for word. What a variable's result holds is left to the checker.
 
 The notation is llguidance's Lark. Its lexer takes the longest match and never goes back, so whatever could begin
 alike at one place is a single terminal here, or begins with one that all of them share.
@@ -37,18 +38,21 @@ PAIR: NAME ", " WORDS | WORDS ", " NAME
 QUERY: "\"" (PHRASE " of ")? SPAN "\""
 LITERAL: QUERY | "\"" ARITHMETIC "\""
 ARITHMETIC: /[0-9(][0-9 .()+*\/%\-]{0,80}/
-VERDICT: "\"" ("yes" | "no" | SPAN) "\""
+VERDICT: "\"" ("yes" | "no" | SPAN | REFUSAL) "\""
+REFUSAL: "I have no tool for that." | "I could not find the " ATTRIBUTE " of " SPAN "."
 OPENING: "f\""
 SUBJECT: (ATTRIBUTE | SPAN & /[^0-9({}][^{}]*/) " of {"
 BETWEEN: REMARK? (SPAN & /[^{}]*/) REMARK? | REMARK
-REMARK: /[a-z0-9 ;,:.%()'\/\-]{1,40}/
-NUMBER: /-?[0-9]{1,18}(\.[0-9]{1,18})?/
+REMARK: /(The |the |I )?[a-z0-9 ;,:.%°²()'\/\-]{1,40}|°[CF]/
+NUMBER: /-?[0-9]{1,18}(\.[0-9]{1,18})?(e[0-9]{1,2})?/
 OPERATOR: / (\+|-|\*|\/|%|\*\*|\/\/) /
 FUNCTION: /(abs|round|min|max|sum|sqrt|mean|median|floor|ceil|log|exp)\(/
 COMPARISON: / (<|>|<=|>=|==|!=) /
+JOINT: / (and|or) /
 """
 
 _CHUNK = re.compile(r"[^\W_]+|.", re.DOTALL)
+_RESULT = re.compile(r"^(?!#).*?  # (.+)$", re.MULTILINE)
 _BOUND = re.compile(r"^\s*([a-z]) *=[^=]", re.MULTILINE)
 
 
@@ -58,10 +62,11 @@ def plan_grammar(tools: Sequence[ToolSpec], *, names_from: str, plan_so_far: str
     Args:
         tools: what a plan may call.
         names_from: the question; names in the plan are runs of its words.
-        plan_so_far: statements that the model goes on from, by whole lines; the grammar begins behind them.
+        plan_so_far: statements that the model goes on from, by whole lines; the grammar begins behind them. Results that
+            stand behind them as comments may hold names too.
     """
     first = max((ascii_lowercase.index(letter) + 1 for letter in _BOUND.findall(plan_so_far)), default=0)
-    rules = [f"start: {_place(plan_so_far)}_{first}", _spans(names_from), _TEXT.strip()]
+    rules = [f"start: {_place(plan_so_far)}_{first}", _spans(names_from, plan_so_far), _TEXT.strip()]
     for bound in range(first, MAX_STATEMENTS + 1):
         rules += _statements(tools, bound)
     return Grammar("lark", "\n".join(rules) + "\n")
@@ -83,13 +88,13 @@ def _place(plan_so_far: str) -> str:
     return place
 
 
-def _spans(question: str) -> str:
-    """SPAN: any run of whole words of the question, as it stands between quotation marks.
+def _spans(question: str, plan_so_far: str) -> str:
+    """SPAN: any run of whole words of the question or of a result, as it stands between quotation marks.
 
     A word that begins the question may be written with a small letter, too.
     """
     chunks = _CHUNK.findall(plain_line(question))
-    runs = [chunks]
+    runs = [chunks, *(_CHUNK.findall(result) for result in _RESULT.findall(plan_so_far))]
     if chunks and chunks[0] != (lower := chunks[0][:1].lower() + chunks[0][1:]):
         runs.append([lower, *chunks[1:]])
     texts = [json.dumps([_escaped(chunk) for chunk in run], ensure_ascii=False) for run in runs]
@@ -109,7 +114,9 @@ def _statements(tools: Sequence[ToolSpec], bound: int) -> list[str]:
     more = bound < MAX_STATEMENTS and bool(tools)
     rules = _values(tools, bound)
     if more:
-        rules.append(f"call_{bound}: " + "\n    | ".join(_call(spec, bound) for spec in tools))
+        calls = [_call(spec, bound) for spec in tools]
+        calls += [_think(bound), *_each(tools, bound)]
+        rules.append(f"call_{bound}: " + "\n    | ".join(calls))
     for place, indent, end in (
         ("top", "", ""),
         ("first", "    ", f" between_{bound}"),
@@ -120,7 +127,9 @@ def _statements(tools: Sequence[ToolSpec], bound: int) -> list[str]:
             variable = ascii_lowercase[bound]
             options.append(f'"{indent}{variable} = " call_{bound} "\\n" {place}_{bound + 1}')
         if place == "top" and bound:
-            options.append(f'"if " REF_{bound} COMPARISON (REF_{bound} | NUMBER) ":\\n" first_{bound}')
+            test = f"REF_{bound} COMPARISON (REF_{bound} | NUMBER)"
+            options.append(f'"if " {test} (JOINT {test})* ":\\n" first_{bound}')
+            options.append('""')
         rules.append(f"{place}_{bound}: " + "\n    | ".join(options))
     rules.append(f'between_{bound}: "else:\\n" second_{bound}')
     return rules
@@ -130,7 +139,7 @@ def _values(tools: Sequence[ToolSpec], bound: int) -> list[str]:
     """References to `bound` variables and the texts that they stand in."""
     if not bound:
         return ["answer_0: VERDICT"]
-    paths = [rf"\.{re.escape(name)}" for name in _all_fields(tools)]
+    paths = [rf"\.{re.escape(name)}" for name in dict.fromkeys((*_all_fields(tools), "answer"))]
     if any(_returns(spec, "array") for spec in tools):
         paths.append(r"\[[0-9]\]")
     path = f"({'|'.join(paths)})?" if paths else ""
@@ -145,7 +154,7 @@ def _values(tools: Sequence[ToolSpec], bound: int) -> list[str]:
 
 
 def _call(spec: ToolSpec, bound: int) -> str:
-    """A call of `spec`; arguments go by position, and optional ones may be left out from the end."""
+    """A call of `spec`; arguments go by position. Optional ones may be left out from the end, or go by name."""
     definitions: Schema = spec.parameters.get("$defs", {})
     properties: Schema = spec.parameters.get("properties", {})
     required = set(spec.parameters.get("required", ()))
@@ -161,11 +170,37 @@ def _call(spec: ToolSpec, bound: int) -> str:
         else:
             argument = _argument(schema, definitions, bound)
         comma = '", " ' if position else ""
-        body = f"{comma}({argument}) {body}"
         last = last and name not in required
+        key = f'"{name}=" ' if last else ""
+        by_name = f"{comma}{key}({argument}) {body}" if last else ""
+        body = f"{comma}({argument}) {body}"
         if last:
-            body = f"({body})?"
+            body = f"({body} | {by_name})?"
     return f'"{spec.name}(" {body} ")"'
+
+
+def _think(bound: int) -> str:
+    """A thought is put in words of the question."""
+    given = f'(", given=[" REF_{bound} (", " REF_{bound})* "]")?' if bound else ""
+    return f'"think(" NAME {given} ")"'
+
+
+def _each(tools: Sequence[ToolSpec], bound: int) -> list[str]:
+    """Maps: calls of tools that are asked about a thing, for every item of a list."""
+    bodies: list[str] = []
+    for spec in tools:
+        definitions: Schema = spec.parameters.get("$defs", {})
+        properties: Schema = spec.parameters.get("properties", {})
+        required = set(spec.parameters.get("required", ()))
+        kinds = [_kind(schema, definitions) for name, schema in properties.items() if name in required]
+        if kinds == ["string"]:
+            bodies.append(f'"{spec.name}(" ("x" | OPENING SUBJECT "x}}" "\\"") ")"')
+        elif kinds == ["string", "string"]:
+            bodies.append(f'"{spec.name}(" ("x, " WORDS | WORDS ", x") ")"')
+    if not bodies:
+        return []
+    listing = '"[" NAME (", " NAME)* "]"' + (f" | REF_{bound}" if bound else "")
+    return [f'"[" ({" | ".join(bodies)}) " for x in " ({listing}) "]"']
 
 
 def _query(bound: int, *, arithmetic: bool) -> str:

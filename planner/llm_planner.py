@@ -13,7 +13,7 @@ from engine.prompts import plain_chat
 from executors.graph import GraphPatch
 from executors.nodes import Node
 from planner.compact import STOP, compact_prompt
-from planner.errors import PlanError, PlanningError
+from planner.errors import PlanError, PlanningError, PlanSyntaxError
 from planner.events import (
     PlanEvent,
     PlannerFinished,
@@ -27,7 +27,7 @@ from planner.prompts import STOP_TURNS, plan_request, repair_request, run_root
 from planner.reader import Accepted, PlanReader
 from planner.render import render_plan
 from planner.replanner import earlier_statements, finished_statements, is_anonymous
-from planner.task import PlanTask
+from planner.task import PlanTask, Written
 from reasoning import derived_seed
 
 Style = Literal["compact", "chat", "text"]
@@ -47,6 +47,10 @@ class _Round:
     cut_off: bool = False
     plan_so_far: str = ""
     """In compact style, the statements that the attempt goes on from."""
+    interrupted: int = 0
+    """Attempts that an earlier process could not bring to their end; they count as no repair."""
+    going_on: str = ""
+    """In compact style, what the interrupted attempt had written."""
 
 
 class LLMPlanner:
@@ -93,17 +97,23 @@ class LLMPlanner:
         self.repair_temperature = repair_temperature
         self.grammar = grammar
 
-    async def patches(
+    def patches(
         self, task: PlanTask, *, emit: Callable[[PlanEvent], None] | None = None
     ) -> AsyncGenerator[GraphPatch]:
         """One patch for each statement, while the plan is being written; for `run_graph`.
 
-        Each patch is made for the graph's version at that moment. Closing the generator stops the model.
+        Each patch is made for the graph's version at that moment. Closing the generator stops the model. What `task.written`
+        holds is read again at once, against the graph as it is before this round; its statements bring no patches.
 
         Raises:
             PlanningError: no valid plan within the repairs allowed. Patches given before stand.
         """
-        state = self._begin(task)
+        return self._patches(self._begin(task), emit)
+
+    async def _patches(
+        self, state: _Round, emit: Callable[[PlanEvent], None] | None
+    ) -> AsyncGenerator[GraphPatch]:
+        graph = state.task.graph
         ended = False
         try:
             async with aclosing(self._run(state)) as items:
@@ -113,7 +123,7 @@ class LLMPlanner:
                         emit(event)
                     if nodes:
                         reason = f"line {nodes[-1].line} of the plan"
-                        yield GraphPatch(base_version=task.graph.version, add=nodes, reason=reason)
+                        yield GraphPatch(base_version=graph.version, add=nodes, reason=reason)
         finally:
             # A run that has its answer, or was stopped, closes this generator before the plan is at its end.
             if not ended and emit is not None:
@@ -130,13 +140,47 @@ class LLMPlanner:
                 yield event
 
     def _begin(self, task: PlanTask) -> _Round:
-        return _Round(task, PlanReader(task, max_statements=self.max_statements))
+        state = _Round(task, PlanReader(task, max_statements=self.max_statements))
+        if task.written is not None:
+            self._read_again(state, task.written)
+        return state
+
+    def _read_again(self, state: _Round, written: Written) -> None:
+        """Bring `state` to where an interrupted process was."""
+        reader = state.reader
+        tokens = Usage(generated_tokens=written.tokens, critical_path_tokens=written.tokens)
+        state.usage = state.usage.then(tokens)
+        for text, rejected in written.attempts:
+            reader.begin(self._prefix(state))
+            try:
+                for _ in reader.feed(text):
+                    pass
+                if rejected:
+                    for _ in reader.finish(cut_off=True):
+                        pass
+            except PlanError as error:
+                state.texts.append(text)
+                state.errors.append(error)
+                continue
+            if reader.complete:
+                state.texts.append(text)
+            elif self.style == "compact":
+                state.going_on = reader.text[: reader.text.rfind("\n") + 1]
+            elif text:
+                state.interrupted += 1
+                state.texts.append(text)
+                line = text.count("\n") + 1
+                error = PlanSyntaxError(
+                    "the plan breaks off here", line=line, column=1, fix="go on from here"
+                )
+                state.errors.append(error)
 
     async def _run(self, state: _Round) -> AsyncGenerator[tuple[PlanEvent, tuple[Node, ...]]]:
         """Attempts until one is valid: events, each with the nodes that it brings."""
         task, reader = state.task, state.reader
-        valid = False
-        for attempt in range(self.max_repairs + 1):
+        valid = reader.complete  # an interrupted process may have come that far
+        attempts = 0 if valid else self.max_repairs + 1 + state.interrupted
+        for attempt in range(len(state.errors), attempts):
             prompt, prefix = self._prompt(state)
             reader.begin(prefix)
             state.texts.append("")
@@ -197,7 +241,7 @@ class LLMPlanner:
         """The prompt of the next attempt, and the text of this round that the model goes on from."""
         task, reader = state.task, state.reader
         if self.style == "compact":
-            prefix = reader.sound_text if state.errors else ""
+            prefix = self._prefix(state)
             before = finished_statements(task.graph, before=task.round)
             state.plan_so_far = before + prefix
             return compact_prompt(task.question, task.tools, plan_so_far=state.plan_so_far), prefix
@@ -207,10 +251,17 @@ class LLMPlanner:
             messages.append(repair_request(error, len(reader.accepted)))
         return (messages if self.style == "chat" else plain_chat(messages)), ""
 
+    def _prefix(self, state: _Round) -> str:
+        """What of this round's text the next attempt goes on from: in compact style only."""
+        found, state.going_on = state.going_on, ""
+        if found or self.style != "compact" or not state.errors:
+            return found
+        return state.reader.sound_text
+
     def _params(self, state: _Round) -> SamplingParams:
         task, attempt = state.task, len(state.errors)
-        # The embedded model reads no feedback: in a later round, too, only chance keeps it from repeating itself.
-        again = attempt > 0 or (task.round > 0 and self.style == "compact")
+        # The embedded model reads results but no feedback: in a third round only chance keeps it from repeating itself.
+        again = attempt > 0 or (task.round > 1 and self.style == "compact")
         seeded = "seed" in self.engine.capabilities
         seed = derived_seed(task.seed, task.round, attempt) if seeded else None
         grammar: Grammar | None = None

@@ -56,6 +56,11 @@ class PlanReader:
         return self._checker.answered or self._parser.ended
 
     @property
+    def text(self) -> str:
+        """All of this attempt's text, what it went on from included."""
+        return "".join(self._pieces)
+
+    @property
     def sound_text(self) -> str:
         """This attempt's text up to the end of the last line whose statements were all accepted."""
         return "".join(self._pieces)[: self._sound]

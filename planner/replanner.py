@@ -28,16 +28,21 @@ def earlier_statements(graph: TaskGraph, *, before: int) -> str:
 
 
 def finished_statements(graph: TaskGraph, *, before: int) -> str:
-    """The statements of earlier rounds that are done and stand under no condition, as plan text.
+    """The statements of earlier rounds that stand under no condition, as plan text with their results.
 
-    This is where the embedded model goes on writing: what it reads there is true.
+    This is where the embedded model goes on writing, and what it is trained on: a statement that is done has its result behind it
+    as a comment; one that failed is itself a comment, with the reason. The rest is left out.
     """
-    done = [
-        node
-        for node in _statements(graph, before)
-        if graph.state(node.id) == "done" and not node.guards and not isinstance(node.op, Answer)
-    ]
-    return "".join(f"{node.source}\n" for node in done)
+    lines: list[str] = []
+    for node in _statements(graph, before):
+        if node.guards or isinstance(node.op, Answer):
+            continue
+        state = graph.state(node.id)
+        if state == "done":
+            lines.append(f"{node.source}  # {_outcome(graph, node)}\n")
+        elif state == "failed":
+            lines.append(f"# {' '.join(node.source.split())}  # {_outcome(graph, node)}\n")
+    return "".join(lines)
 
 
 def is_anonymous(node: Node) -> bool:

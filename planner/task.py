@@ -11,6 +11,14 @@ from executors.tools import ToolSpec
 
 
 @dataclass(frozen=True, kw_only=True)
+class Written:
+    """What interrupted processes had of a round's plan: each attempt's text and whether it was rejected (else it was cut off)."""
+
+    attempts: Sequence[tuple[str, bool]]
+    tokens: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class PlanTask:
     """One round of planning.
 
@@ -24,6 +32,7 @@ class PlanTask:
         instructions: what the agent's owner wants the planner to know.
         seed: fixes what is drawn when the planner samples.
         budget: None means the ambient one.
+        written: what there is of this round's plan already; planning goes on from there.
     """
 
     question: str
@@ -35,3 +44,4 @@ class PlanTask:
     instructions: str = ""
     seed: int = 0
     budget: Budget | None = None
+    written: Written | None = None

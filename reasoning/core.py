@@ -110,13 +110,15 @@ class Method(Protocol):
     def __call__(self, run: Run, problem: Context, **options: Any) -> Awaitable[Solution]: ...
 
 
+M = TypeVar("M", bound=Method)
+
 _METHODS: dict[str, Method] = {}
 
 
-def method(name: str) -> Callable[[Method], Method]:
+def method(name: str) -> Callable[[M], M]:
     """Register a reasoning method under `name`."""
 
-    def register(fn: Method) -> Method:
+    def register(fn: M) -> M:
         if name in _METHODS and _METHODS[name] is not fn:
             raise ValueError(f"reasoning method {name!r} is registered twice")
         _METHODS[name] = fn

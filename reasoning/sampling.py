@@ -37,7 +37,7 @@ async def direct(
     **unknown: Any,
 ) -> Solution:
     """One completion; its answer is the answer."""
-    _refuse("direct", unknown)
+    refuse_options("direct", unknown)
     params = SamplingParams(max_tokens=max_tokens, temperature=temperature, stop=stop)
     return _vote(await sample_pool(run, problem, params), extract, "the only sample")
 
@@ -55,12 +55,13 @@ async def self_consistency(
     **unknown: Any,
 ) -> Solution:
     """Sample `n` answers at `temperature` and take the most frequent; `confidence` is its share of the samples."""
-    _refuse("self_consistency", unknown)
+    refuse_options("self_consistency", unknown)
     params = SamplingParams(n=n, max_tokens=max_tokens, temperature=temperature, stop=stop)
     return _vote(await sample_pool(run, problem, params), extract, "")
 
 
-def _refuse(name: str, unknown: dict[str, Any]) -> None:
+def refuse_options(name: str, unknown: dict[str, Any]) -> None:
+    """Raise `InvalidParamsError` if a method was given options that it does not take."""
     if unknown:
         raise InvalidParamsError(f"method {name!r} takes no option {', '.join(map(repr, sorted(unknown)))}")
 

@@ -78,11 +78,13 @@ prompt ends behind `<|plan|>` and a line end, and decoding is greedy.
 _LIMITS = """\
 ## Limits
 
-- It plans look-ups, arithmetic, ranking, comparison, and short conditionals in English, as the planning set asks for them
-  (`evals/planning_set`), and single calls of unfamiliar tools. Other questions get a plan of that kind all the same.
-- Verbs of change that are not in its training data are often read the wrong way round.
-- It never writes maps, `think`, keyword arguments or nested calls.
-- Prompts with more than eight tools or 1,000 tokens were not trained.
+- It plans in English what the planning set asks for (`evals/planning_set`): look-ups, arithmetic over what they give,
+  comparisons, rankings, ratios and percentages, hypothetical changes, units, conditions, lists that a tool gives; and calls of tools that it
+  has never seen, by their descriptions. Another question gets a plan of that kind all the same, or is declined.
+- What no tool does but a model can (explain, advise, write) becomes a `think`. Braid-mini itself is no model to think with: name
+  another one for that.
+- It writes no nested calls, no `ask`, and conditions only at the end of a plan.
+- Prompts with more than eight tools or 1,200 tokens were not trained.
 """
 
 
@@ -99,13 +101,18 @@ def _making(training: Mapping[str, Any]) -> str:
             "",
             _paragraph(
                 "**Data.** Nothing but generated text. Questions and plans come from the families and wordings of",
-                "`evals/planning_set` (training wordings only).",
-                f"{_percent(invented)} of the questions are about things with invented names, drawn afresh for every",
-                f"question; {_percent(mixture['atlas'])} are about the training part of the built-in atlas (four fifths",
-                f"of its titles); {_percent(mixture['errands'])} ask for calls of unfamiliar tools. The tools of each",
-                "prompt are drawn at random: the built-in ones, others with sensible names, or ones whose names,",
+                "`evals/planning_set` (training wordings only), typed as people type: with openings and thanks, slips of the",
+                "finger, small letters, no question mark.",
+                f"{_percent(invented)} of the groups of questions are about things with invented names, drawn afresh;",
+                f"{_percent(mixture['atlas'])} are about the training part of the built-in atlas (four fifths",
+                f"of its titles); {_percent(mixture['errands'])} ask for calls of unfamiliar tools;",
+                f"{_percent(mixture['lists'])} have a tool that lists things, with maps over its lists. In the groups,",
+                f"{_percent(mixture['thoughts'])} of the questions end in a `think`, {_percent(mixture['services'])} are for",
+                f"other tools at hand, and {_percent(mixture['rounds'])} are shown in a later round, with results to go on",
+                "from or a look-up that failed. The tools of each",
+                "group are drawn at random: the built-in ones, others with sensible names, or ones whose names,",
                 "parameters and fields are invented; others that are not needed stand beside them, and a ranking tool",
-                f"is missing in {_percent(mixture['no_ranker'])} of the prompts. No question of ParallelQA, nor any",
+                f"is missing in {_percent(mixture['no_ranker'])}. No question of ParallelQA, nor any",
                 "other data set, was used.",
             ),
             _paragraph(
@@ -113,7 +120,7 @@ def _making(training: Mapping[str, Any]) -> str:
                 f"{recipe['tokenizer_examples']:,} of these examples. Words, single digits and runs of punctuation are",
                 "split before merging, and a space never sticks to a word, so a name has the same tokens in the",
                 "question and inside a quoted string. A held-out name that descriptions of tools had made one token is spelled",
-                "with smaller ones (in the shipped model this was done after the training run, for `France`).",
+                "with smaller ones.",
             ),
             _paragraph(
                 f"**Model.** {shape['layers']} layers of width {shape['hidden']}, {shape['heads']} query and",
@@ -121,22 +128,27 @@ def _making(training: Mapping[str, Any]) -> str:
                 f"{shape['feed_forward']}, tied embeddings: {training['parameters']:,} parameters.",
             ),
             _paragraph(
-                f"**Recipe.** Loss on plan tokens only; Muon (learning rate {recipe['matrix_rate']:g}) for the matrices,",
+                "**Recipe.** Three to six examples for the same tools share a sequence and see the tools and themselves alone.",
+                f"Loss on plan tokens only; Muon (learning rate {recipe['matrix_rate']:g}) for the matrices,",
                 f"AdamW ({recipe['vector_rate']:g}) for embeddings and norms; bfloat16 autocast;",
                 f"{recipe['batch_tokens']:,} tokens a step; {_percent(recipe['warmup'])} warm-up, then linear decay to",
                 f"zero over the last {_percent(recipe['decay'])} of the run; the first {recipe['easy_pools']} pools of",
-                f"1,024 examples keep short prompts only. Seed {recipe['seed']}. A run with a time limit sees as many",
+                f"1,024 sequences keep short ones only. Seed {recipe['seed']}. A run with a time limit sees as many",
                 "tokens as the machine manages, so another machine gives another model of the same kind; with",
                 "`--steps` in place of `--minutes` a run can be repeated exactly.",
             ),
             _paragraph(
                 f"**Cost.** {cost['step']:,} steps, {cost['tokens'] / 1e6:.1f} million tokens",
                 f"({cost['learned_tokens'] / 1e6:.1f} million of them plan tokens), {training['flops']:.2g} FLOPs,",
-                f"{cost['seconds'] / 60:.0f} minutes of wall clock with {training['threads']} threads",
+                f"{cost['seconds'] / 60:.0f} minutes of processor time on {_threads(training['threads'])}",
                 f"({training['machine']}), {cost['tokens'] / cost['seconds']:,.0f} tokens a second.",
             ),
         ]
     )
+
+
+def _threads(count: int) -> str:
+    return "one thread" if count == 1 else f"{count} threads"
 
 
 def _spelling(sets: Mapping[str, Mapping[str, float]]) -> str:

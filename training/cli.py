@@ -6,7 +6,7 @@ The commands of `braid train`. torch is imported when they run, so that `--help`
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -32,7 +32,7 @@ def mini(
         ),
     ],
     minutes: Annotated[
-        float, typer.Option("--minutes", min=0.1, metavar="N", help="Wall-clock limit of the training.")
+        float, typer.Option("--minutes", min=0.1, metavar="N", help="Limit of the training's processor time.")
     ] = 60.0,
     steps: Annotated[
         int | None,
@@ -98,4 +98,96 @@ def measure(
 
     measure_model(
         model, samples=samples, runs=runs, data_dir=data_dir, seed=seed, threads=threads, as_json=as_json
+    )
+
+
+@app.command()
+def countdown(
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            metavar="DIR",
+            help="Folder of the run: checkpoint, losses, and the model in DIR/model. A run that was killed goes on.",
+            show_default=False,
+        ),
+    ],
+    minutes: Annotated[
+        float | None,
+        typer.Option(
+            "--minutes", min=0.1, metavar="N", help="Time limit of the training.", show_default=False
+        ),
+    ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            "--steps", min=1, metavar="N", help="Optimizer steps. Default: the recipe's.", show_default=False
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Draws data and first weights.")] = 0,
+    threads: Annotated[
+        int | None,
+        typer.Option("--threads", min=1, metavar="N", help="CPU threads. Default: all.", show_default=False),
+    ] = None,
+    plain: Annotated[
+        bool, typer.Option("--no-compile", help="Do without torch.compile, which needs a C++ compiler.")
+    ] = False,
+) -> None:
+    """Train braid-countdown, export it to DIR/model, measure it on the test problems and write its card."""
+    from training.countdown_command import train_countdown
+
+    train_countdown(out, minutes=minutes, steps=steps, seed=seed, threads=threads, compiled=not plain)
+
+
+@app.command("measure-countdown")
+def measure_countdown_(
+    model: Annotated[Path, typer.Argument(help="Folder of an exported braid-countdown.", show_default=False)],
+    problems: Annotated[
+        int, typer.Option("--problems", "-n", min=1, metavar="N", help="Problems of the split.")
+    ] = 500,
+    split: Annotated[
+        Literal["validation", "test"],
+        typer.Option("--split", help="Tune on validation; the card shows the test split."),
+    ] = "test",
+    threads: Annotated[
+        int | None,
+        typer.Option("--threads", min=1, metavar="N", help="CPU threads. Default: all.", show_default=False),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON document for a program to read.")
+    ] = False,
+) -> None:
+    """Measure all three modes of braid-countdown beside the symbolic demonstrator, print the tables, rewrite the card."""
+    from training.countdown_command import measure_countdown
+
+    measure_countdown(model, split=split, problems=problems, threads=threads, as_json=as_json)
+
+
+@app.command("improve-countdown")
+def improve_countdown_(
+    model: Annotated[Path, typer.Argument(help="Folder of an exported braid-countdown.", show_default=False)],
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Folder of the improved model.", show_default=False)
+    ],
+    iterations: Annotated[
+        int, typer.Option("--iterations", min=1, metavar="N", help="Rounds of rollouts and updates.")
+    ] = 150,
+    prompts: Annotated[
+        int, typer.Option("--prompts", min=1, metavar="N", help="Problems per round; each is tried 5 times.")
+    ] = 64,
+    problems: Annotated[
+        int,
+        typer.Option("--problems", "-n", min=2, metavar="N", help="Validation problems, before and after."),
+    ] = 500,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Draws problems and samples.")] = 0,
+    threads: Annotated[
+        int | None,
+        typer.Option("--threads", min=1, metavar="N", help="CPU threads. Default: all.", show_default=False),
+    ] = None,
+) -> None:
+    """Reinforcement learning (GRPO) of spawn/join, with rollouts on Braid's own engine. Meant for a GPU."""
+    from training.countdown_command import improve_countdown
+
+    improve_countdown(
+        model, out, iterations=iterations, prompts=prompts, problems=problems, seed=seed, threads=threads
     )

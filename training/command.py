@@ -32,15 +32,24 @@ def train_mini(
     if steps is not None:
         recipe = replace(recipe, minutes=None, steps=steps)
     trainer = Trainer(recipe, out)
-    console = Console(stderr=True)
+    train_with_bar(trainer, evaluate_every=600.0)
+    folder = out / "model"
+    export(trainer.model, trainer.tokenizer, folder)
+    (folder / FACTS).write_text(json.dumps({"training": trainer.facts()}, indent=1) + "\n", encoding="utf-8")
+    measure_model(folder, samples=200, runs=100, data_dir=None, seed=seed + 1, threads=threads, as_json=False)
+    Console(stderr=True).print(f"model and card: {folder}")
+
+
+def train_with_bar(trainer: Trainer, *, evaluate_every: float | None = None) -> None:
+    """Train to the end, with loss, speed and time left on the terminal; evaluate now and then, seconds apart."""
     with Bar(
         TextColumn("[bold]training"),
         BarColumn(),
         TextColumn("{task.percentage:>3.0f} %  {task.fields[figures]}"),
         TimeElapsedColumn(),
-        console=console,
+        console=Console(stderr=True),
     ) as bar:
-        task = bar.add_task("training", total=1.0, figures="compiling" if compiled else "")
+        task = bar.add_task("training", total=1.0, figures="compiling" if trainer.recipe.compile else "")
         smooth = 0.0
 
         def report(progress: Progress, done: float) -> None:
@@ -53,12 +62,7 @@ def train_mini(
             )
             bar.update(task, completed=done, figures=figures)
 
-        trainer.run(report=report)
-    folder = out / "model"
-    export(trainer.model, trainer.tokenizer, folder)
-    (folder / FACTS).write_text(json.dumps({"training": trainer.facts()}, indent=1) + "\n", encoding="utf-8")
-    measure_model(folder, samples=200, runs=100, data_dir=None, seed=seed + 1, threads=threads, as_json=False)
-    console.print(f"model and card: {folder}")
+        trainer.run(report=report, evaluate_every=evaluate_every)
 
 
 def measure_model(

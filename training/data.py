@@ -1,18 +1,39 @@
-"""Training examples: a question of the planning set, tools drawn at random, and the plan for these tools."""
+"""Training examples: questions, tools drawn at random, and the plans for these tools.
+
+Examples are drawn in groups that share their tools, so that the tools stand only once in a training sequence.
+"""
 
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from evals.planning_set.attributes import NAMED
-from evals.planning_set.generate import draw
-from evals.planning_set.program import Builder, Calculate, Lookup, Rank, Toolset, render
+from evals.planning_set.families.common import Draft
+from evals.planning_set.generate import Drawn, draw
+from evals.planning_set.noise import dressed
+from evals.planning_set.program import (
+    Builder,
+    Calculate,
+    Call,
+    Lookup,
+    LookupEach,
+    Rank,
+    Toolset,
+    render,
+)
+from evals.planning_set.wording import Choice
 from evals.planning_set.world import Atlas, World, load_atlas
-from planner.compact import STOP, compact_prompt
+from executors.tools import ToolSpec
+from planner.compact import MAX_TOOLS, STOP, compact_prompt
 from training.errands import draw_errands
 from training.invented import Invented
-from training.toolbox import draw_toolbox
+from training.lists import Listing, ListQuestion, attribute_for, draw_list_question, draw_listing
+from training.rounds import later_round, listed_text
+from training.services import draw_service
+from training.thoughts import draw_thought
+from training.toolbox import Toolbox, draw_toolbox
 
 _NAMED_NOUNS = frozenset(attribute.noun for attribute in NAMED)
 
@@ -22,7 +43,7 @@ class Example:
     """What the model reads and what it should write.
 
     Args:
-        prompt: ends behind the plan marker.
+        prompt: ends behind the plan marker, or behind the statements of earlier rounds.
         plan: the statements and the stop token.
         names: what must be copied from the question.
         tools: the tool names that the plan calls.
@@ -39,64 +60,199 @@ class Mixture:
     """Shares of the training data.
 
     Args:
-        atlas: share of questions about real things (the training part of the atlas).
-        errands: share of questions that ask for tools of any kind.
-        no_ranker: share of questions for which no ranking tool is offered.
+        atlas: share of groups about real things (the training part of the atlas).
+        errands: share of groups that ask for tools of any kind.
+        no_ranker: share of groups for which no ranking tool is offered.
+        lists: share of groups with a tool that lists things, and questions about its lists.
+        thoughts: share of questions that end in what only a model can do.
+        services: share of questions for the other tools at hand, where there are any.
+        rounds: share of questions that are shown in a later round.
     """
 
     atlas: float = 0.15
     errands: float = 0.04
-    no_ranker: float = 0.12
+    no_ranker: float = 0.1
+    lists: float = 0.14
+    thoughts: float = 0.03
+    services: float = 0.05
+    rounds: float = 0.05
 
 
 DEFAULT_MIXTURE = Mixture()
+PLAIN_MIXTURE = Mixture(atlas=0.0, errands=0.0, lists=0.0, thoughts=0.0, services=0.0, rounds=0.0)
+"""Questions of the planning set about invented things, and nothing else."""
 
 
 def draw_example(
     rng: random.Random, mixture: Mixture = DEFAULT_MIXTURE, *, held_out: bool = False
 ) -> Example:
     """A fresh example; `held_out` draws wording that training never shows (for measuring)."""
+    return draw_group(rng, mixture, size=1, held_out=held_out)[0]
+
+
+def draw_group(
+    rng: random.Random, mixture: Mixture = DEFAULT_MIXTURE, *, size: int, held_out: bool = False
+) -> list[Example]:
+    """`size` fresh examples for the same tools."""
     while True:
         try:
             if rng.random() < mixture.errands and not held_out:
-                return _errands(rng)
-            return _question(rng, mixture, held_out=held_out)
+                return _errands(rng, size)
+            return _questions(rng, mixture, size, held_out=held_out)
         except LookupError:
             continue
 
 
-def _errands(rng: random.Random) -> Example:
-    errands = draw_errands(rng)
-    prompt = compact_prompt(errands.question, errands.specs)
-    return Example(
-        prompt, render(errands.program, Toolset()) + STOP, (), tuple(s.name for s in errands.specs)
-    )
+def _errands(rng: random.Random, size: int) -> list[Example]:
+    errands = draw_errands(rng, size)
+    return [
+        _example(question, program, Toolset(), errands.specs, ()) for question, program in errands.questions
+    ]
 
 
-def _question(rng: random.Random, mixture: Mixture, *, held_out: bool) -> Example:
+def _questions(rng: random.Random, mixture: Mixture, size: int, *, held_out: bool) -> list[Example]:
     world: World = _ATLAS if rng.random() < mixture.atlas else _INVENTED
     ranker = rng.random() >= mixture.no_ranker
-    drawn = draw(rng, world, held_out=held_out, ranker=ranker)
-    steps = drawn.program.steps
+    listing: Listing | None = None
+    if rng.random() < mixture.lists and not held_out:
+        listing = draw_listing(rng, odd=rng.random() < 0.4)
+    asked = attribute_for(rng, listing.kind) if listing else None
+    listed = max(1, round(size * 0.5)) if listing else 0
+    drawn = [
+        _thought(rng, world)
+        if rng.random() < mixture.thoughts and not held_out
+        else draw(rng, world, held_out=held_out, ranker=ranker)
+        for _ in range(size - listed)
+    ]
+    steps = [step for d in drawn for step in d.program.steps]
     attributes = [
         (
             step.attribute,
-            "thing" if not isinstance(step.entity, str) else "place",
+            "place" if isinstance(step, LookupEach) or isinstance(step.entity, str) else "thing",
             step.attribute not in _NAMED_NOUNS,
         )
         for step in steps
-        if isinstance(step, Lookup)
+        if isinstance(step, (Lookup, LookupEach))
     ]
+    if asked:
+        attributes.append((asked.noun, "thing", True))
     box = draw_toolbox(
         rng,
         attributes,
         ranker=ranker,
         calculator=any(isinstance(step, Calculate) for step in steps),
         ranks=any(isinstance(step, Rank) for step in steps),
+        more=[listing.spec] if listing else [],
     )
-    prompt = compact_prompt(drawn.question, box.specs)
+    if len(box.specs) > MAX_TOOLS:
+        raise LookupError("more tools than a prompt shows")
+    examples: list[Example] = []
+    for d in drawn:
+        if _contradicted(d, box) or _unrankable(d.program, box.toolset):
+            continue
+        if rng.random() < mixture.services and not held_out:
+            try:
+                question, program = draw_service(rng, box.specs)
+                examples.append(_example(question, program, box.toolset, box.specs, ()))
+                continue
+            except LookupError:
+                pass
+        if rng.random() < mixture.rounds and not held_out:
+            try:
+                before, plan = later_round(rng, d.program, box.toolset)
+                examples.append(
+                    Example(compact_prompt(d.question, box.specs, plan_so_far=before), plan + STOP, (), ())
+                )
+                continue
+            except LookupError:
+                pass
+        examples.append(_example(d.question, d.program, box.toolset, box.specs, d.entities))
+    if listing and asked:
+        for _ in range(listed):
+            try:
+                examples += _about_list(
+                    rng, listing, draw_list_question(rng, listing, asked, box.toolset), box
+                )
+            except LookupError:
+                continue
+    if not examples:
+        raise LookupError("none of the questions goes with the tools")
+    return examples
+
+
+def _thought(rng: random.Random, world: World) -> Drawn:
+    while True:
+        try:
+            draft: Draft = draw_thought(Choice(rng), world)
+        except LookupError:
+            continue
+        names = tuple(thing.name for thing in draft.things)
+        question = dressed(Choice(rng), draft.question, (*names, *draft.verbatim))
+        # An opening may have taken the capital of a thought that stands first.
+        if not all(text in question for text in draft.verbatim):
+            continue
+        return Drawn(
+            family="thought",
+            template="thought",
+            question=question,
+            program=draft.program,
+            entities=names if draft.copied else (),
+            answer="",
+        )
+
+
+_DOING = (
+    "send",
+    "book",
+    "alarm",
+    "play",
+    "draw",
+    "translate",
+    "write",
+    "appointments",
+    "directions",
+    "summarize",
+    "song",
+)
+
+
+def _contradicted(d: Drawn, box: Toolbox) -> bool:
+    """Whether the question is one for a tool in the box although its plan declines it or leaves it to the model."""
+    if d.family not in ("declined", "thought"):
+        return False
+    return any(word in spec.description.lower() for spec in box.specs for word in _DOING)
+
+
+def _unrankable(program: Builder, toolset: Toolset) -> bool:
+    """Whether the plan ranks by what a map of look-ups gives, and these are records without a `value`."""
+    return any(
+        isinstance(step, LookupEach) and toolset.lookup(step.attribute).value_field not in (None, "value")
+        for step in program.steps
+    )
+
+
+def _about_list(rng: random.Random, listing: Listing, asked: ListQuestion, box: Toolbox) -> list[Example]:
+    question = dressed(Choice(rng), asked.question + rng.choice(("?", "?", ".")), asked.entities)
+    if not asked.found:
+        return [_example(question, asked.program, box.toolset, box.specs, asked.entities)]
+    lines = render(asked.program, box.toolset).splitlines(keepends=True)
+    first, rest = lines[0], "".join(lines[1:])
+    before = f"{first.rstrip()}  # {listed_text(rng, asked.found)}\n"
+    return [
+        Example(compact_prompt(question, box.specs), first + STOP, asked.entities, (listing.spec.name,)),
+        Example(compact_prompt(question, box.specs, plan_so_far=before), rest + STOP, (), ()),
+    ]
+
+
+def _example(
+    question: str,
+    program: Builder,
+    toolset: Toolset,
+    specs: Sequence[ToolSpec],
+    names: tuple[str, ...],
+) -> Example:
     return Example(
-        prompt, render(drawn.program, box.toolset) + STOP, drawn.entities, _called(drawn.program, box.toolset)
+        compact_prompt(question, specs), render(program, toolset) + STOP, names, _called(program, toolset)
     )
 
 
@@ -104,12 +260,14 @@ def _called(program: Builder, toolset: Toolset) -> tuple[str, ...]:
     names: list[str] = []
     for step in program.steps:
         match step:
-            case Lookup(attribute):
+            case Lookup(attribute) | LookupEach(attribute):
                 names.append(toolset.lookup(attribute).name)
             case Calculate():
                 names.append(toolset.calculate)
             case Rank():
                 names.append(toolset.rank.name if toolset.rank else "")
+            case Call(tool):
+                names.append(tool)
             case _:
                 pass
     return tuple(dict.fromkeys(names))

@@ -23,8 +23,16 @@ class ExportError(Exception):
     """The exported folder is not what it must be."""
 
 
-def export(model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
+def export(
+    model: Qwen3ForCausalLM,
+    tokenizer: PreTrainedTokenizerFast,
+    folder: Path,
+    *,
+    prompt_style: str | None = "compact",
+) -> None:
     """Write bfloat16 weights, configuration and tokenizer to `folder`, and load them again as a check.
+
+    `prompt_style` is the form of prompt that an engine's user has to write for this model.
 
     Raises:
         ExportError: the folder is over `MAX_BYTES`, or what is loaded back differs from what was written.
@@ -32,8 +40,8 @@ def export(model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: 
     folder.mkdir(parents=True, exist_ok=True)
     half = copy.deepcopy(model).bfloat16()
     half.config.dtype = torch.bfloat16
-    # Which form of prompt an engine's user has to write for this model.
-    half.config.prompt_style = "compact"
+    if prompt_style is not None:
+        half.config.prompt_style = prompt_style
     half.generation_config = GenerationConfig(
         do_sample=False,
         max_new_tokens=640,

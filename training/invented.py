@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import cast
 
 from evals.planning_set.attributes import CHAINS, NAMED, NUMERIC, Attribute
+from evals.planning_set.units import BASE
 from evals.planning_set.wording import words
 from evals.planning_set.world import Article, Chain, Fact, Thing, choose_attribute
 from training import names
@@ -29,6 +30,15 @@ _NAMED_NOUNS = words(
     "president"
 )
 _UNITS = ("m", "km", "km2", "kg", "km/h", "people", "years", "m/s", "°C", "")
+
+
+def _number(rng: random.Random, attribute: Attribute) -> float:
+    """A number of any size that people write; years are years."""
+    if attribute.dated:
+        return float(rng.randint(1000, 2025))
+    if attribute.noun in ("population", "area"):
+        return float(int(10 ** rng.uniform(3, 9)))
+    return rng.uniform(10, 9000)
 
 
 class Invented:
@@ -96,7 +106,8 @@ class Invented:
         while len(things) < count:
             name, article = names.thing_name(rng, kind)
             facts: dict[str, Fact] = {
-                a.noun: (rng.uniform(10, 9000), _UNITS[0]) if a.numeric else ("x", "") for a in attributes
+                a.noun: (_number(rng, a), BASE.get(a.noun, rng.choice(_UNITS))) if a.numeric else ("x", "")
+                for a in attributes
             }
             things[name] = Thing(name, kind, cast(Article, article), facts)
         return list(things.values())

@@ -22,7 +22,7 @@ from evals.tasks import get_task
 from executors.tools import ToolSpec
 from planner.compact import STOP, compact_prompt
 from training.batches import collate, encode
-from training.data import Example, Mixture, draw_example
+from training.data import PLAIN_MIXTURE, Example, draw_example
 from training.tokenizer import PAD, token_id
 from training.toolbox import builtin_toolbox
 
@@ -93,8 +93,9 @@ def measure(
 
 def invented_examples(n: int, *, seed: int, held_out: bool) -> list[Example]:
     """Questions about invented things for random tools: no name in them was ever seen in training."""
-    mixture = Mixture(atlas=0.0, errands=0.0)
-    return [draw_example(random.Random(f"measure/{seed}/{i}"), mixture, held_out=held_out) for i in range(n)]
+    return [
+        draw_example(random.Random(f"measure/{seed}/{i}"), PLAIN_MIXTURE, held_out=held_out) for i in range(n)
+    ]
 
 
 def atlas_examples(
@@ -153,7 +154,7 @@ def _predict(
 ) -> Iterator[tuple[Example, list[bool], str]]:
     batch = collate([encode(example, tokenizer) for example in examples], token_id(tokenizer, PAD))
     with torch.inference_mode():
-        chosen = model(input_ids=batch.ids, use_cache=False).logits.argmax(-1)
+        chosen = model(input_ids=batch.ids.to(model.device), use_cache=False).logits.argmax(-1).cpu()
     for row, example in enumerate(examples):
         learned = batch.targets[row] >= 0
         right = (chosen[row][learned] == batch.targets[row][learned]).tolist()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import random
 import string
 
@@ -48,6 +49,13 @@ _PREFIXED = (
     "Loch",
     "Nanga",
     "Puy de",
+    "Mt.",
+    "Mt",
+    "St.",
+    "Dr.",
+    "Burj",
+    "Sierra",
+    "Villa",
 )
 _SUFFIXES = {
     "mountain": ("Peak", "Mountain", "Ridge", "Horn", "Massif", "Spire", "Dome"),
@@ -205,4 +213,4 @@ def identifier(rng: random.Random) -> str:
         text = words[0] + "".join(w.capitalize() for w in words[1:])
     elif pick < 0.08:
         text += str(rng.randint(1, 9))
-    return text
+    return f"{text}_it" if keyword.iskeyword(text) else text

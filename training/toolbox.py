@@ -136,7 +136,6 @@ _DISTRACTORS: tuple[tuple[str, Mapping[str, Schema], Schema | None, str], ...] =
     ("play_music", {"title": STR}, None, "play a song"),
     ("calendar", {"day": STR}, {"type": "array", "items": STR}, "appointments of a day"),
     ("draw_chart", {"values": {"type": "array", "items": NUM}}, STR, "draw a chart"),
-    ("think", {"question": STR}, STR, "reason about a question"),
     (
         "route",
         {"start": STR, "end": STR},
@@ -170,14 +169,16 @@ def draw_toolbox(
     ranker: bool,
     calculator: bool,
     ranks: bool,
+    more: Sequence[ToolSpec] = (),
 ) -> Toolbox:
-    """Tools for a question about `attributes`.
+    """Tools for questions about `attributes`.
 
     Args:
         attributes: noun, kind of thing, and whether numeric, for each attribute that the plan looks up.
         ranker: whether a ranking tool may be there.
         calculator: whether the plan calculates; otherwise the calculator may be missing.
         ranks: whether the plan ranks; the ranking tool is then there.
+        more: further tools that the questions need.
     """
     mood = rng.choices(("builtin", "sensible", "odd"), (38, 27, 35))[0]
     odd = mood == "odd"
@@ -193,7 +194,7 @@ def draw_toolbox(
         return names.identifier(rng) if odd and rng.random() < 0.4 else rng.choice(sensible)
 
     if mood == "builtin":
-        return _builtin_box(rng, attributes, ranker=ranker, calculator=calculator, ranks=ranks)
+        return _builtin_box(rng, attributes, ranker=ranker, calculator=calculator, ranks=ranks, more=more)
     specs: list[ToolSpec] = []
     style: Style = rng.choices(("query", "entity_attribute", "attribute_entity"), (6, 2, 2))[0]
     general = LookupTool(name=named("search", _SEARCH_NAMES), style=style)
@@ -241,6 +242,7 @@ def draw_toolbox(
         specs.append(spec)
 
     toolset = Toolset(general=general, specific=specific, calculate=calculate, rank=rank)
+    specs += more
     taken = {spec.name for spec in specs}
     if len(taken) < len(specs):
         raise LookupError("two tools drew the same name")
@@ -379,6 +381,7 @@ def _builtin_box(
     ranker: bool,
     calculator: bool,
     ranks: bool,
+    more: Sequence[ToolSpec],
 ) -> Toolbox:
     """The built-in tools as they are, now and then described otherwise, with others beside them or some missing."""
     texts = {"search": _SEARCH_TEXT, "calculate": _CALC_TEXT, "rank": _RANK_TEXT}
@@ -395,8 +398,9 @@ def _builtin_box(
         specs.append(spec)
     specific: dict[str, LookupTool] = {}
     if rng.random() < 0.08:
-        specific, more = _specifics(rng, attributes, odd=False)
-        specs += more
+        specific, own = _specifics(rng, attributes, odd=False)
+        specs += own
+    specs += more
     taken = {spec.name for spec in specs}
     if len(taken) < len(specs):
         raise LookupError("two tools drew the same name")
@@ -413,7 +417,8 @@ def _specifics(
     """Tools of their own for some of the attributes."""
     tools: dict[str, LookupTool] = {}
     specs: list[ToolSpec] = []
-    for noun, kind, numeric in dict.fromkeys(attributes):
+    wanted = list(dict.fromkeys(attributes))
+    for noun, kind, numeric in rng.sample(wanted, min(len(wanted), 3)):
         if rng.random() < 0.75:
             tool, spec = _specific(rng, noun, kind, numeric, odd)
             tools[noun] = tool

@@ -1,8 +1,8 @@
 """The training run: one loop that can be killed at any time and goes on from its last checkpoint.
 
 Muon (Jordan et al., 2024) for the matrices, AdamW for embeddings and norms; bfloat16 autocast; loss on plan tokens
-only. The learning rate follows whichever is further: steps done of steps planned, or minutes spent of minutes allowed, so
-that a run on a busy machine still anneals to its end.
+only. The learning rate follows whichever is further: steps done of steps planned, or minutes of processor time
+spent of those allowed, so that a run on a busy machine still anneals to its end.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from transformers import PreTrainedTokenizerFast, Qwen3ForCausalLM
 from training.batches import Batch, BatchSource
 from training.card import machine
 from training.data import Mixture
+from training.measure import atlas_examples, measure
 from training.model import Shape, build_model, flops_per_token, parameter_count
 from training.tokenizer import load_tokenizer, train_tokenizer
 
@@ -33,7 +34,8 @@ class Recipe:
     """Everything that decides the result of a run, the machine's speed apart.
 
     Args:
-        minutes: wall-clock limit, earlier runs that this one resumes counted in; None for none.
+        minutes: limit of the training thread's processor time, earlier runs that this one resumes counted in; None for
+            none. Time in which the process is stopped, or waits for a processor, does not count.
         steps: optimizer steps; the run ends at whichever limit comes first.
         batch_tokens: tokens per step, padding included.
         warmup, decay: shares of the run in which the learning rate rises and falls to zero.
@@ -42,7 +44,7 @@ class Recipe:
     seed: int = 0
     minutes: float | None = 60.0
     steps: int = 1_000_000
-    batch_tokens: int = 12288
+    batch_tokens: int = 8192
     vocab_size: int = 2048
     tokenizer_examples: int = 12_000
     shape: Shape = field(default_factory=Shape)
@@ -53,7 +55,7 @@ class Recipe:
     warmup: float = 0.01
     decay: float = 0.5
     clip: float = 1.0
-    easy_pools: int = 12
+    easy_pools: int = 4
     compile: bool = True
 
 
@@ -82,7 +84,9 @@ class Trainer:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self.tokenizer = self._tokenizer()
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.model = build_model(recipe.shape, self.tokenizer, seed=recipe.seed)
+        torch.nn.Module.to(self.model, self.device)
         matrices = [p for n, p in self.model.named_parameters() if p.ndim == 2 and "embed" not in n]
         others = [p for n, p in self.model.named_parameters() if p.ndim != 2 or "embed" in n]
         self.optimizers: list[torch.optim.Optimizer] = [
@@ -93,33 +97,33 @@ class Trainer:
         ]
         self.rates = [recipe.matrix_rate, recipe.vector_rate]
         self.progress = Progress()
-        self.source = BatchSource(
-            self.tokenizer,
-            seed=recipe.seed,
-            batch_tokens=recipe.batch_tokens,
-            mixture=recipe.mixture,
-            easy_pools=recipe.easy_pools,
-        )
+        self.source = self._source()
         self._resume()
         self._body: Any = (
             torch.compile(self.model.model, dynamic=True) if recipe.compile else self.model.model
         )
 
     def run(
-        self, *, report: Report | None = None, save_every: float = 180.0, stop_after: int | None = None
+        self,
+        *,
+        report: Report | None = None,
+        save_every: float = 180.0,
+        evaluate_every: float | None = None,
+        stop_after: int | None = None,
     ) -> Progress:
         """Train to the end of the recipe, or for `stop_after` more steps.
 
         Args:
             save_every: seconds between checkpoints; one is always written at the end.
+            evaluate_every: seconds between evaluations, noted in `evaluations.jsonl`; None for none.
         """
         progress = self.progress
-        began, base = time.monotonic(), progress.seconds
-        saved = began
+        began, base = time.thread_time(), progress.seconds
+        saved = evaluated = time.monotonic()
         stop = None if stop_after is None else progress.step + stop_after
         self.model.train()
         for pool, position, batch in self.source.batches(pool=progress.pool, position=progress.position):
-            progress.seconds = base + time.monotonic() - began
+            progress.seconds = base + time.thread_time() - began
             done = self.done()
             if done >= 1.0 or progress.step == stop:
                 break
@@ -134,8 +138,18 @@ class Trainer:
             if time.monotonic() - saved > save_every:
                 self.save()
                 saved = time.monotonic()
+            if evaluate_every is not None and time.monotonic() - evaluated > evaluate_every:
+                self._note_in("evaluations.jsonl", {"step": progress.step, **self.evaluate()})
+                evaluated = time.monotonic()
         self.save()
         return progress
+
+    def evaluate(self) -> dict[str, float]:
+        """What the model gets right so far on a few questions of the held-out part of the planning set."""
+        self.model.eval()
+        rates = measure(self.model, self.tokenizer, atlas_examples("heldout", 48, seed=101)).facts()
+        self.model.train()
+        return rates
 
     def done(self) -> float:
         """The share of the run that is done, by steps or by time."""
@@ -150,7 +164,7 @@ class Trainer:
         for optimizer, top in zip(self.optimizers, self.rates, strict=True):
             for group in optimizer.param_groups:
                 group["lr"] = top * scale
-        loss = plan_loss(self._body, self.model, batch)
+        loss = plan_loss(self._body, self.model, batch.to(self.device))
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
         for optimizer in self.optimizers:
@@ -189,13 +203,22 @@ class Trainer:
                 raise ValueError(
                     f"{self.folder} holds a run with another recipe; give it the same one, or another folder"
                 )
-            state = torch.load(path, weights_only=True)
+            state = torch.load(path, weights_only=True, map_location=self.device)
             self.model.load_state_dict(state["model"])
             for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
                 optimizer.load_state_dict(saved)
             self.progress = Progress(**state["progress"])
             log.info("resumed at step %d", self.progress.step)
         recorded.write_text(mine, encoding="utf-8")
+
+    def _source(self) -> BatchSource:
+        return BatchSource(
+            self.tokenizer,
+            seed=self.recipe.seed,
+            batch_tokens=self.recipe.batch_tokens,
+            mixture=self.recipe.mixture,
+            easy_pools=self.recipe.easy_pools,
+        )
 
     def _tokenizer(self) -> PreTrainedTokenizerFast:
         if not (self.folder / "tokenizer.json").exists():
@@ -208,20 +231,23 @@ class Trainer:
         return load_tokenizer(self.folder)
 
     def _note(self, progress: Progress) -> None:
-        with (self.folder / "losses.jsonl").open("a", encoding="utf-8") as file:
-            file.write(
-                json.dumps(
-                    [progress.step, round(progress.loss, 5), progress.tokens, round(progress.seconds, 1)]
-                )
-                + "\n"
-            )
+        self._note_in(
+            "losses.jsonl",
+            [progress.step, round(progress.loss, 5), progress.tokens, round(progress.seconds, 1)],
+        )
+
+    def _note_in(self, name: str, what: object) -> None:
+        with (self.folder / name).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(what) + "\n")
 
 
 def plan_loss(body: Any, model: Qwen3ForCausalLM, batch: Batch) -> torch.Tensor:
     """Mean cross-entropy over the plan tokens; logits are computed for these alone."""
     learned = batch.targets >= 0
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        hidden = body(input_ids=batch.ids, use_cache=False).last_hidden_state
+    with torch.autocast(batch.ids.device.type, dtype=torch.bfloat16):
+        hidden = body(
+            input_ids=batch.ids, position_ids=batch.positions, attention_mask=batch.mask, use_cache=False
+        ).last_hidden_state
         logits = hidden[learned] @ model.lm_head.weight.T
     return cross_entropy(logits.float(), batch.targets[learned])
 

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from evals.planning_set.attributes import Attribute
+from evals.planning_set.units import number_near, unit_words
 from evals.planning_set.wording import Choice, Verb, verbs
+from evals.planning_set.world import Thing
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,8 @@ PARTS = {
     "one-tenth": 10,
     "one-eighth": 8,
 }
+_RISES = ("increase", "rise", "growth", "gain", "boost", "jump", "surge", "expansion", "increment")
+_DROPS = ("decrease", "drop", "reduction", "cut", "loss", "decline", "fall", "dip", "shrinkage")
 WHOLE = {"doubled": 2, "tripled": 3, "quadrupled": 4}
 
 
@@ -116,9 +120,22 @@ def times(amount: str, up: bool, by: str, form: str = "by") -> Change:
 HALF = Change(" * 0.5", lambda v: v * 0.5, False, "half", "by")
 
 
-def draw_change(rng: random.Random) -> Change:
-    """A random change; nine in ten are plain percentages, as in what people ask."""
+def absolute(rng: random.Random, attribute: Attribute, thing: Thing, up: bool) -> Change:
+    """A change by an amount in the fact's own unit: "500 metres"."""
+    value = thing.number(attribute)
+    text, literal, number = number_near(rng, value * rng.choice((0.02, 0.1, 0.3, 0.5)))
+    if not up and number >= value:
+        raise LookupError(f"{number} cannot be taken from {value}")
+    sign = "+" if up else "-"
+    by = text + unit_words(rng, thing.unit(attribute))
+    return Change(f" {sign} {literal}", lambda v: v + number if up else v - number, up, by, "by")
+
+
+def draw_change(rng: random.Random, attribute: Attribute | None = None, thing: Thing | None = None) -> Change:
+    """A random change; most are plain percentages, as in what people ask. Amounts need the thing that changes."""
     up = rng.random() < 0.5
+    if attribute and thing and rng.random() < 0.09:
+        return absolute(rng, attribute, thing, up)
     kind = rng.random()
     if kind < 0.74:
         amount = percentage(rng)
@@ -210,6 +227,7 @@ def clause(c: Choice, change: Change, name: str, attribute: Attribute) -> str:
             held=(f"{owned} {be} only {change.by} of {tail}",),
         )
     by = _by(rng, change)
+    percent_like = change.by.endswith(("%", "percent", "per cent"))
     transitive = _verb(rng, change, attribute, transitive=True)
     move = _verb(rng, change, attribute, transitive=False)
     moved = rng.choice((move.third, move.past, move.past))
@@ -244,10 +262,25 @@ def clause(c: Choice, change: Change, name: str, attribute: Attribute) -> str:
                 f"{amount} {add} {owned}",
                 f"{name} {moved} {amount}",
             ]
+    forms += [
+        f"{owned} {rng.choice(('were to', 'was to', 'is to', 'should', 'would', 'could'))} {move.base} {by}",
+        f"{rng.choice(('we', 'you', 'they', 'one', 'people', 'engineers'))} {transitive.past} {owned} {by}",
+        f"there {rng.choice(('was', 'is', 'were'))} a {change.by} {rng.choice(_RISES if change.up else _DROPS)} in {owned}"
+        if percent_like
+        else f"{owned} {be} {transitive.participle} {by}",
+        f"{owned} {rng.choice(('saw', 'sees', 'undergoes', 'underwent', 'experienced', 'had'))} a {change.by} {rng.choice(_RISES if change.up else _DROPS)}"
+        if percent_like
+        else f"{owned} {moved} {by}",
+        f"{owned} {rng.choice(('went', 'goes'))} {'up' if change.up else 'down'} {by}",
+        f"{name} {rng.choice(('has', 'had'))} {change.by} {'more' if change.up else 'less'} {noun}",
+    ]
     held = (
-        f"{owned} {rng.choice(('were to', 'was to', 'is made to'))} {move.base} {by}",
+        f"{owned} {rng.choice(('is made to', 'happened to', 'got to'))} {move.base} {by}",
         f"{name} had its {noun} {transitive.participle} {by}",
         f"someone {rng.choice((transitive.past, transitive.third))} {owned} {by}",
+        f"{owned} ended up {change.by} {'above' if change.up else 'below'} what it is",
+        f"a {rng.choice(_RISES if change.up else _DROPS)} of {change.by} {rng.choice(('hit', 'befell', 'came over'))} {owned}",
+        f"{change.by} {'came on top of' if change.up else 'had to go from'} {owned}",
     )
     return c.pick(*forms, held=held)
 
@@ -271,9 +304,16 @@ def participle(c: Choice, change: Change, name: str, attribute: Attribute) -> st
         forms += [
             f"{name} {rng.choice(('being ', '', 'made ', 'now '))}{change.by} {_more(rng, change, attribute)}",
         ]
+    if change.by.endswith(("%", "percent", "per cent")):
+        forms += [
+            f"a {change.by} {rng.choice(_RISES if change.up else _DROPS)} in {owned}",
+            f"{owned} {'up' if change.up else 'down'} {by}",
+            f"{owned} at {'plus' if change.up else 'minus'} {change.by}",
+        ]
     return c.pick(
         *forms,
         held=(
+            f"{owned} {'risen' if change.up else 'fallen'} {by}",
             f"{owned} {rng.choice(('turned', 'set'))} {by.replace('by ', '')} {_more(rng, change, attribute)}",
         ),
     )
@@ -316,7 +356,11 @@ def _action(c: Choice, change: Change, name: str, attribute: Attribute, form: Ca
         forms += [f"{form(Verb.of('make'))} {name} {change.by} {_more(rng, change, attribute)}"]
     return c.pick(
         *forms,
-        held=(f"{form(Verb.of('let'))} {owned} {_verb(rng, change, attribute, transitive=False).base} {by}",),
+        held=(
+            f"{form(Verb.of('let'))} {owned} {_verb(rng, change, attribute, transitive=False).base} {by}",
+            f"{form(Verb.of('have'))} {owned} {verb.participle} {by}",
+            f"{form(Verb.of('bring'))} about a {rng.choice(_RISES if change.up else _DROPS)} of {change.by} in {owned}",
+        ),
     )
 
 
@@ -393,4 +437,45 @@ def described(c: Choice, change: Change, name: str, attribute: Attribute) -> str
         held=(f"{name} altered to be {change.by} {_more(rng, change, attribute)}",)
         if not change.by.startswith(("a ", "half", "one "))
         else (),
+    )
+
+
+def changed_noun(c: Choice, change: Change, name: str, attribute: Attribute) -> str:
+    """The changed value as a noun phrase: "the height of K2 after a 20% increase", "K2's height plus 20%"."""
+    rng = c.rng
+    noun = rng.choice(attribute.words)
+    owned = rng.choice((f"{name}'s {noun}", f"the {noun} of {name}"))
+    if change.form == "whole":
+        double = {"doubled": "double", "tripled": "triple", "quadrupled": "four times", "halved": "half"}[
+            change.by
+        ]
+        return c.pick(
+            f"{owned} {change.by}",
+            f"{double} {owned}",
+            f"{owned}, {change.by}",
+            f"the {change.by} {noun} of {name}",
+        )
+    if change.form == "to":
+        verb = _verb(rng, change, attribute, transitive=True)
+        return c.pick(f"{owned} {verb.participle} to {change.by}", f"{change.by} of {owned}")
+    verb = _verb(rng, change, attribute, transitive=True)
+    move = _verb(rng, change, attribute, transitive=False)
+    forms = [
+        f"{owned} {verb.participle} by {change.by}",
+        f"{owned} after {move.gerund} by {change.by}",
+        f"{owned} when {verb.participle} by {change.by}",
+        f"{owned} once it is {verb.participle} by {change.by}",
+        f"{owned} if it {rng.choice(('were', 'was', 'is'))} {verb.participle} by {change.by}",
+    ]
+    if change.by.endswith(("%", "percent", "per cent")):
+        rise = rng.choice(_RISES if change.up else _DROPS)
+        forms += [
+            f"{owned} {'plus' if change.up else 'minus'} {change.by}",
+            f"{owned} after a {change.by} {rise}",
+            f"{owned} after a {rise} of {change.by}",
+            f"{owned} with a {change.by} {rise}",
+            f"{owned} {'with' if change.up else 'less'} {change.by}{' more' if change.up else ''}",
+        ]
+    return c.pick(
+        *forms, held=(f"{owned} having seen a change of {change.by} {'up' if change.up else 'down'}wards",)
     )

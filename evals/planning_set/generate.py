@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from evals.planning_set.families import FAMILIES
+from evals.planning_set.noise import dressed, lowered
 from evals.planning_set.program import Builder, Toolset, render
-from evals.planning_set.wording import Choice, sentence
+from evals.planning_set.wording import Choice
 from evals.planning_set.world import World, load_atlas
 
 Split = Literal["train", "heldout-templates", "heldout-entities", "heldout"]
@@ -57,20 +58,27 @@ def draw(rng: random.Random, world: World, *, held_out: bool, ranker: bool = Tru
         choice = Choice(rng, held_out)
         try:
             draft = FAMILIES[family][0](choice, world, ranker)
-        except LookupError:
+        except (LookupError, ZeroDivisionError):
             continue
         if held_out and not any(step.startswith("h") for step in choice.trail):
             continue
-        question = sentence(draft.question)
-        while question.endswith((".?", "??")):
-            question = question[:-1]
+        question = draft.question
+        while question.endswith((".?", "??", "..", "?.")):
+            question = question[:-2] + ("?" if question.endswith("??") else question[-2])
+        names = tuple(thing.name for thing in draft.things)
+        program, entities, answer = draft.program, names if draft.copied else (), draft.answer
+        question = dressed(choice, question, (*names, *draft.verbatim))
+        if rng.random() < 0.08:
+            question = question.lower()
+            program = lowered(program, sorted((*names, *draft.verbatim), key=len, reverse=True))
+            entities = tuple(name.lower() for name in entities)
         return Drawn(
             family=family,
             template=f"{family}/{'.'.join(choice.trail)}",
             question=question,
-            program=draft.program,
-            entities=tuple(thing.name for thing in draft.things),
-            answer=draft.answer,
+            program=program,
+            entities=entities,
+            answer=answer,
         )
 
 

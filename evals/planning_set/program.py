@@ -83,12 +83,24 @@ class Amount:
 
 
 Part = str | Ref | Item | Amount
+Argument = str | int | float | bool | Ref | Item
+
+ITEM = Ref(-1)
+"""The item at hand inside a `CallEach`; a plan calls it x."""
 
 
 @dataclass(frozen=True)
 class Lookup:
     attribute: str
-    entity: str | Ref
+    entity: str | Ref | Item
+
+
+@dataclass(frozen=True)
+class LookupEach:
+    """One look-up for every item of a list: names, or a list that another step gives."""
+
+    attribute: str
+    entities: tuple[str, ...] | Ref
 
 
 @dataclass(frozen=True)
@@ -98,8 +110,10 @@ class Calculate:
 
 @dataclass(frozen=True)
 class Rank:
-    names: tuple[str | Ref, ...]
-    values: tuple[Ref, ...]
+    """The names and values are listed one by one, or each is a list that a step gives."""
+
+    names: tuple[str | Ref, ...] | Ref
+    values: tuple[Ref, ...] | Ref
     descending: bool
 
 
@@ -108,10 +122,28 @@ class Call:
     """A call of a tool that is none of the above; a text argument is quoted."""
 
     tool: str
-    arguments: tuple[str | int | float | Ref, ...]
+    arguments: tuple[Argument, ...]
+    keywords: tuple[tuple[str, Argument], ...] = ()
 
 
-Step = Lookup | Calculate | Rank | Call
+@dataclass(frozen=True)
+class CallEach:
+    """A call for every item of a list that a step gives; the item stands where `ITEM` does."""
+
+    tool: str
+    arguments: tuple[Argument, ...]
+    over: Ref | tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Think:
+    """What no tool does is left to the model, with results to go by."""
+
+    question: str
+    given: tuple[Ref, ...]
+
+
+Step = Lookup | LookupEach | Calculate | Rank | Call | CallEach | Think
 
 
 @dataclass(frozen=True)
@@ -121,13 +153,18 @@ class Answer:
 
 @dataclass(frozen=True)
 class Branch:
-    """`if left <operator> right` with a block each; a block is steps (by index) and then an answer."""
+    """`if left <operator> right` with a block each; a block is steps (by index) and then an answer.
+
+    Further comparisons are joined to the first one by `join`.
+    """
 
     left: Ref
     operator: str
     right: str | Ref
     then: Block
     otherwise: Block
+    more: tuple[tuple[Ref, str, str | Ref], ...] = ()
+    join: Literal["and", "or"] = "and"
 
 
 @dataclass(frozen=True)
@@ -143,17 +180,32 @@ class Builder:
     steps: list[Step] = field(default_factory=list[Step])
     end: Answer | Branch | None = None
 
-    def look(self, attribute: str, entity: str | Ref) -> Ref:
+    def look(self, attribute: str, entity: str | Ref | Item) -> Ref:
         return self._add(Lookup(attribute, entity))
+
+    def look_each(self, attribute: str, entities: Sequence[str] | Ref) -> Ref:
+        return self._add(LookupEach(attribute, entities if isinstance(entities, Ref) else tuple(entities)))
 
     def calculate(self, *parts: str | Ref) -> Ref:
         return self._add(Calculate(parts))
 
-    def rank(self, names: Sequence[str | Ref], values: Sequence[Ref], *, descending: bool) -> Ref:
-        return self._add(Rank(tuple(names), tuple(values), descending))
+    def rank(self, names: Sequence[str | Ref] | Ref, values: Sequence[Ref] | Ref, *, descending: bool) -> Ref:
+        return self._add(
+            Rank(
+                names if isinstance(names, Ref) else tuple(names),
+                values if isinstance(values, Ref) else tuple(values),
+                descending,
+            )
+        )
 
-    def call(self, tool: str, *arguments: str | int | float | Ref) -> Ref:
-        return self._add(Call(tool, arguments))
+    def call(self, tool: str, *arguments: Argument, **keywords: Argument) -> Ref:
+        return self._add(Call(tool, arguments, tuple(keywords.items())))
+
+    def call_each(self, tool: str, over: Ref | Sequence[str], *arguments: Argument) -> Ref:
+        return self._add(CallEach(tool, arguments, over if isinstance(over, Ref) else tuple(over)))
+
+    def think(self, question: str, *given: Ref) -> Ref:
+        return self._add(Think(question, given))
 
     def answer(self, *parts: Part) -> None:
         self.end = Answer(parts)
@@ -161,8 +213,16 @@ class Builder:
     def branch(self, left: Ref, operator: str, right: str | Ref, then: Block, otherwise: Block) -> None:
         self.end = Branch(left, operator, right, then, otherwise)
 
-    def yes_no(self, left: Ref, operator: str, right: str | Ref) -> None:
-        self.branch(left, operator, right, Block((), Answer(("yes",))), Block((), Answer(("no",))))
+    def yes_no(
+        self,
+        left: Ref,
+        operator: str,
+        right: str | Ref,
+        *more: tuple[Ref, str, str | Ref],
+        join: Literal["and", "or"] = "and",
+    ) -> None:
+        then, otherwise = Block((), Answer(("yes",))), Block((), Answer(("no",)))
+        self.end = Branch(left, operator, right, then, otherwise, more, join)
 
     def _add(self, step: Step) -> Ref:
         self.steps.append(step)
@@ -203,13 +263,16 @@ class _Writer:
             case Answer():
                 yield self.answer(end)
             case Branch():
-                right = end.right if isinstance(end.right, str) else self.expression(end.right)
-                yield f"if {self.expression(end.left)} {end.operator} {right}:"
+                tests = ((end.left, end.operator, end.right), *end.more)
+                yield f"if {f' {end.join} '.join(self.test(*test) for test in tests)}:"
                 yield from self.block(end.then)
                 yield "else:"
                 yield from self.block(end.otherwise)
             case _:
                 assert_never(end)
+
+    def test(self, left: Ref, operator: str, right: str | Ref) -> str:
+        return f"{self.expression(left)} {operator} {right if isinstance(right, str) else self.expression(right)}"
 
     def block(self, block: Block) -> Iterator[str]:
         for index in block.steps:
@@ -226,21 +289,41 @@ class _Writer:
                 return f"{tool.name}({self.lookup_arguments(tool.style, attribute, entity)})"
             case Calculate(parts):
                 return f"{self.tools.calculate}({self.text(parts)})"
+            case LookupEach(attribute, entities):
+                tool = self.tools.lookup(attribute)
+                over = variable(entities.step) if isinstance(entities, Ref) else self.names(entities)
+                return f"[{tool.name}({self.lookup_arguments(tool.style, attribute, ITEM)}) for x in {over}]"
             case Rank(names, values, descending):
                 tool = self.tools.rank
                 if tool is None:
                     raise ValueError("this program ranks, but the toolset has no ranking tool")
-                words = ", ".join(quoted(n) if isinstance(n, str) else self.expression(n) for n in names)
-                numbers = ", ".join(self.expression(v) for v in values)
-                pair = (f"[{numbers}]", f"[{words}]") if tool.values_first else (f"[{words}]", f"[{numbers}]")
+                words = variable(names.step) if isinstance(names, Ref) else self.names(names)
+                if isinstance(values, Ref):
+                    numbers = variable(values.step)
+                else:
+                    numbers = f"[{', '.join(self.expression(v) for v in values)}]"
+                pair = (numbers, words) if tool.values_first else (words, numbers)
                 order = tool.descending if descending else tool.ascending
                 return f"{tool.name}({', '.join((*pair, order))})"
-            case Call(tool, arguments):
-                return f"{tool}({', '.join(self.argument(a) for a in arguments)})"
+            case Call(tool, arguments, keywords):
+                written = [self.argument(a) for a in arguments]
+                written += [f"{name}={self.argument(a)}" for name, a in keywords]
+                return f"{tool}({', '.join(written)})"
+            case CallEach(tool, arguments, over):
+                items = variable(over.step) if isinstance(over, Ref) else self.names(over)
+                return f"[{tool}({', '.join(self.argument(a) for a in arguments)}) for x in {items}]"
+            case Think(question, given):
+                results = ", ".join(variable(ref.step) for ref in given)
+                return (
+                    f"think({quoted(question)}, given=[{results}])" if given else f"think({quoted(question)})"
+                )
             case _:
                 assert_never(step)
 
-    def lookup_arguments(self, style: Style, attribute: str, entity: str | Ref) -> str:
+    def names(self, names: Sequence[str | Ref]) -> str:
+        return f"[{', '.join(quoted(n) if isinstance(n, str) else self.expression(n) for n in names)}]"
+
+    def lookup_arguments(self, style: Style, attribute: str, entity: str | Ref | Item) -> str:
         alone = quoted(entity) if isinstance(entity, str) else self.expression(entity)
         match style:
             case "query":
@@ -254,11 +337,11 @@ class _Writer:
             case _:
                 assert_never(style)
 
-    def argument(self, value: str | int | float | Ref) -> str:
+    def argument(self, value: Argument) -> str:
         match value:
             case str():
                 return quoted(value)
-            case Ref():
+            case Ref() | Item():
                 return self.expression(value)
             case _:
                 return repr(value)
@@ -266,9 +349,7 @@ class _Writer:
     def answer(self, answer: Answer) -> str:
         if len(answer.parts) == 1:
             part = answer.parts[0]
-            if isinstance(part, Item):
-                return f"answer({variable(part.step)}[{part.index}])"
-            if isinstance(part, Ref):
+            if isinstance(part, (Ref, Item)):
                 return f"answer({self.expression(part)})"
             if isinstance(part, Amount) and self.unit(part) is None:
                 return f"answer({self.expression(part.value)})"
@@ -285,8 +366,8 @@ class _Writer:
                     pieces.append(quoted(part)[1:-1].replace("{", "{{").replace("}", "}}"))
                 case Ref():
                     pieces.append(f"{{{self.expression(part)}}}")
-                case Item(step, index):
-                    pieces.append(f"{{{variable(step)}[{index}]}}")
+                case Item():
+                    pieces.append(f"{{{self.expression(part)}}}")
                 case Amount(value):
                     pieces.append(f"{{{self.expression(value)}}}")
                     if unit := self.unit(part):
@@ -302,9 +383,15 @@ class _Writer:
         name = self.tools.lookup(step.attribute).unit_field
         return None if name is None else f"{variable(amount.unit.step)}.{name}"
 
-    def expression(self, ref: Ref) -> str:
-        step = self.program.steps[ref.step]
+    def expression(self, ref: Ref | Item) -> str:
+        if ref == ITEM:
+            return "x"
         name = variable(ref.step)
+        if isinstance(ref, Item):
+            return f"{name}[{ref.index}]"
+        step = self.program.steps[ref.step]
+        if isinstance(step, Think):
+            return f"{name}.answer"
         if isinstance(step, Lookup) and (value := self.tools.lookup(step.attribute).value_field):
             return f"{name}.{value}"
         return name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -23,6 +24,7 @@ IRREGULAR = {
     "take": ("took", "taken"),
     "make": ("made", "made"),
     "let": ("let", "let"),
+    "have": ("had", "had"),
     "speed": ("sped", "sped"),
     "slow": ("slowed", "slowed"),
     "knock": ("knocked", "knocked"),
@@ -51,6 +53,8 @@ class Verb:
         third = head + ("es" if head.endswith(("s", "sh", "ch", "x", "o")) else "s")
         if head.endswith("y") and head[-2] not in "aeiou":
             third = head[:-1] + "ies"
+        if head == "have":
+            third = "has"
         stem = head[:-1] if head.endswith("e") and not head.endswith("ee") else head
         if head in _DOUBLING:
             stem = head + head[-1]
@@ -102,6 +106,27 @@ class Choice:
         index = self.rng.randrange(len(options))
         self.trail.append(str(index))
         return options[index]
+
+    def frame(self, *patterns: str, held: Sequence[str] = (), **slots: str) -> str:
+        """One of the patterns, written out: `[a|b|]` draws one of its alternatives, `{x}` is a slot."""
+        return self.fill(self.pick(*patterns, held=held), **slots)
+
+    def fill(self, pattern: str, **slots: str) -> str:
+        """A pattern written out, without noting it in the trail."""
+        text = alternatives(self.rng, pattern)
+        for name, value in slots.items():
+            text = text.replace(f"{{{name}}}", value)
+        return " ".join(text.split())
+
+
+_ALTERNATIVES = re.compile(r"\[([^\[\]]*)\]")
+
+
+def alternatives(rng: random.Random, pattern: str) -> str:
+    """`pattern` with each `[a|b]`, innermost first, replaced by one of its alternatives."""
+    while match := _ALTERNATIVES.search(pattern):
+        pattern = pattern[: match.start()] + rng.choice(match[1].split("|")) + pattern[match.end() :]
+    return pattern
 
 
 def listed(items: Sequence[str], *, last: str = "and", comma: bool = True) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli.group import BraidGroup
+from orchestrator.cli.runs import replay, resume, runs_app, view
 
 app = typer.Typer(
     name="braid",
@@ -47,6 +48,25 @@ ToolsOption = Annotated[
         "-t",
         metavar="NAMES",
         help="Let the plan use these tools only, such as search,calculate (see `braid tools`).",
+        show_default=False,
+    ),
+]
+McpOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--mcp",
+        metavar="FILE",
+        exists=True,
+        dir_okay=False,
+        help='Start the MCP servers of this file, {"mcpServers": {...}}, and let the plan use their tools.',
+        show_default=False,
+    ),
+]
+JournalOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--journal/--no-journal",
+        help="Write the run down as it happens, for `braid resume` and `braid replay`. Default: yes.",
         show_default=False,
     ),
 ]
@@ -104,6 +124,7 @@ def run(
     ] = False,
     engine: EngineOption = None,
     tools: ToolsOption = None,
+    mcp: McpOption = None,
     max_rounds: Annotated[
         int | None,
         typer.Option(
@@ -140,8 +161,49 @@ def run(
             show_default=False,
         ),
     ] = None,
+    budget_cost: Annotated[
+        float | None,
+        typer.Option(
+            "--budget-cost",
+            min=0,
+            metavar="MONEY",
+            help="Stop when so much is spent, by the prices given with --price.",
+            show_default=False,
+        ),
+    ] = None,
+    budget_soft: Annotated[
+        float | None,
+        typer.Option(
+            "--budget-soft",
+            min=0,
+            max=1,
+            metavar="SHARE",
+            help="From this share of a limit on, do with less: fewer samples, and an answer with what is known.",
+            show_default=False,
+        ),
+    ] = None,
+    price: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--price",
+            metavar="MODEL=IN/OUT",
+            help="Money for a million tokens read and generated, such as 'gpt-*=2.50/10'. May be given again.",
+            show_default=False,
+        ),
+    ] = None,
     seed: SeedOption = None,
     threads: ThreadsOption = None,
+    journal: JournalOption = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            "--html",
+            metavar="FILE",
+            help="Write the run's page: report, graph, timeline.",
+            show_default=False,
+            dir_okay=False,
+        ),
+    ] = None,
     yes: Annotated[
         bool, typer.Option("--yes", "-y", help="Allow tools that change something, without asking.")
     ] = False,
@@ -171,17 +233,23 @@ def run(
             question=question,
             engine=engine,
             tools=tools,
+            mcp=mcp,
             max_rounds=max_rounds,
             budget_tokens=budget_tokens,
             budget_seconds=budget_seconds,
             budget_calls=budget_calls,
+            budget_cost=budget_cost,
+            budget_soft=budget_soft,
+            prices=tuple(price or ()),
             seed=seed,
             threads=threads,
             sequential=sequential,
             yes=yes,
+            journal=journal,
         ),
         as_json=as_json,
         compare=compare,
+        html=html,
     )
 
 
@@ -191,6 +259,7 @@ def plan(
     as_json: JsonOption = False,
     engine: EngineOption = None,
     tools: ToolsOption = None,
+    mcp: McpOption = None,
     seed: SeedOption = None,
     threads: ThreadsOption = None,
 ) -> None:
@@ -204,7 +273,8 @@ def plan(
     from orchestrator.cli.plan import plan_command
 
     plan_command(
-        RunOptions(question=question, engine=engine, tools=tools, seed=seed, threads=threads), as_json=as_json
+        RunOptions(question=question, engine=engine, tools=tools, mcp=mcp, seed=seed, threads=threads),
+        as_json=as_json,
     )
 
 
@@ -212,6 +282,7 @@ def plan(
 def repl(
     engine: EngineOption = None,
     tools: ToolsOption = None,
+    mcp: McpOption = None,
     max_rounds: Annotated[
         int | None,
         typer.Option(
@@ -220,6 +291,7 @@ def repl(
     ] = None,
     seed: SeedOption = None,
     threads: ThreadsOption = None,
+    journal: JournalOption = None,
     history: Annotated[
         Path | None,
         typer.Option(
@@ -239,7 +311,15 @@ def repl(
     from orchestrator.cli.repl import repl_command
 
     repl_command(
-        RunOptions(engine=engine, tools=tools, max_rounds=max_rounds, seed=seed, threads=threads),
+        RunOptions(
+            engine=engine,
+            tools=tools,
+            mcp=mcp,
+            max_rounds=max_rounds,
+            seed=seed,
+            threads=threads,
+            journal=journal,
+        ),
         history_file=history,
     )
 
@@ -310,14 +390,14 @@ def serve(
 
 
 @app.command()
-def tools(as_json: JsonOption = False) -> None:
-    """List the tools that a plan may call: built in, and from installed plugins.
+def tools(as_json: JsonOption = False, mcp: McpOption = None) -> None:
+    """List the tools that a plan may call: built in, from installed plugins, and of MCP servers.
 
     A package offers tools through the entry-point group braid.tools.
     """
     from orchestrator.cli.tools import tools_command
 
-    tools_command(as_json=as_json)
+    tools_command(as_json=as_json, mcp=mcp)
 
 
 @app.command()
@@ -329,6 +409,12 @@ def doctor(as_json: JsonOption = False) -> None:
     from orchestrator.cli.doctor import doctor_command
 
     doctor_command(as_json=as_json)
+
+
+app.add_typer(runs_app, name="runs")
+app.command()(resume)
+app.command()(replay)
+app.command()(view)
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ from typing import Protocol, Self
 from engine import Envelope
 from executors import Approve, AskPerson, NobodyToAskError, ToolCallRequest, preview
 from orchestrator.cli.output import console, one_line
+from orchestrator.cli.steering import Steering
 
 
 class Display(Protocol):
@@ -23,6 +24,7 @@ class Display(Protocol):
     def __call__(self, envelope: Envelope) -> None: ...
     def pause(self) -> None: ...
     def resume(self) -> None: ...
+    def typed(self, line: str) -> None: ...
 
 
 def display_for_stderr() -> Display:
@@ -41,11 +43,12 @@ class Person:
     """Who sits at the terminal: decides on mutating tools and answers a plan's `ask(...)`, one question at a time.
 
     `approve` and `ask` are None where nobody can be asked, because stdin or stderr is no terminal; `yes` approves everything.
-    `display` is told to leave the screen to a question.
+    `display` is told to leave the screen to a question, `steering` the keys.
     """
 
     def __init__(self, *, yes: bool = False) -> None:
         self.display: Display | None = None
+        self.steering: Steering | None = None
         self._turn = asyncio.Lock()
         present = sys.stdin.isatty() and sys.stderr.isatty()
         self.approve: Approve | None = _approve_all if yes else self._approve if present else None
@@ -64,6 +67,8 @@ class Person:
         from prompt_toolkit.output import create_output
 
         async with self._turn:
+            if self.steering is not None:
+                self.steering.pause()
             if self.display is not None:
                 self.display.pause()
             try:
@@ -78,6 +83,8 @@ class Person:
             finally:
                 if self.display is not None:
                     self.display.resume()
+                if self.steering is not None:
+                    self.steering.resume()
 
 
 async def _approve_all(request: ToolCallRequest) -> bool:

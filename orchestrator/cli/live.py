@@ -25,6 +25,7 @@ _MARKS: dict[NodeState, tuple[str, str, str]] = {
     "blocked": ("◦", "!", "yellow"),
     "skipped": ("–", "-", "dim"),
     "cancelled": ("–", "-", "yellow"),
+    "uncertain": ("?", "?", "bold yellow"),
 }
 
 
@@ -34,6 +35,7 @@ class LiveDisplay:
     def __init__(self, console: Console) -> None:
         self.view = RunView()
         self._console = console
+        self._typed = ""
         self._plain_marks = not (console.encoding or "").lower().startswith("utf")
         self._live = Live(
             get_renderable=self.render,
@@ -63,6 +65,10 @@ class LiveDisplay:
     def resume(self) -> None:
         self._live.start(refresh=False)
 
+    def typed(self, line: str) -> None:
+        """Show what the person is typing to the planner."""
+        self._typed = line
+
     def render(self) -> RenderableType:
         room = max(4, self._console.height - _LINES_BESIDE_ROWS)
         rows = self.view.chosen(room)
@@ -74,6 +80,8 @@ class LiveDisplay:
             counts = ", ".join(f"{n} {state}" for state, n in sorted(self.view.counts().items()))
             parts.append(self._line(f"  and {hidden} more; in all {counts}", "dim"))
         parts += [self._line(f"  {notice}", "yellow") for notice in self.view.notices[-3:]]
+        if self._typed:
+            parts.append(self._line(f"> {self._typed}", "bold"))
         return Group(*parts)
 
     def _plan_line(self) -> Text:

@@ -2,20 +2,39 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import typer
 
-from engine import Budget
+from engine import Budget, Price
 from executors import Approve, AskPerson, ToolRegistry
 from orchestrator.agent import Agent
 from orchestrator.cli.group import EXIT_INTERRUPTED
+from orchestrator.cli.interrupts import run_interruptible
+from orchestrator.settings import load_settings
 from orchestrator.toolbox import registry_of
 
 T = TypeVar("T")
+
+
+def read_price(text: str) -> tuple[str, Price]:
+    """`MODEL=PROMPT/GENERATED` or `MODEL=PROMPT/CACHED/GENERATED`, in money for a million tokens.
+
+    Raises:
+        typer.BadParameter: it is not written like that.
+    """
+    model, _, amounts = text.rpartition("=")
+    try:
+        numbers = [float(amount) for amount in amounts.split("/")]
+    except ValueError:
+        numbers = []
+    if not model or len(numbers) not in (2, 3) or min(numbers) < 0:
+        raise typer.BadParameter(f"--price takes MODEL=PROMPT/GENERATED per million tokens, got {text!r}")
+    cached = numbers[1] if len(numbers) == 3 else None
+    return model, Price(prompt=numbers[0], cached=cached, generated=numbers[-1])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,14 +44,19 @@ class RunOptions:
     question: str = ""
     engine: str | None = None
     tools: str | None = None
+    mcp: Path | None = None
     max_rounds: int | None = None
     budget_tokens: int | None = None
     budget_seconds: float | None = None
     budget_calls: int | None = None
+    budget_cost: float | None = None
+    budget_soft: float | None = None
+    prices: Sequence[str] = ()
     seed: int | None = None
     threads: int | None = None
     sequential: bool = False
     yes: bool = False
+    journal: bool | None = None
 
     def registry(self) -> ToolRegistry:
         """All tools, or those named by `--tools`; raises `UnknownToolError`."""
@@ -47,24 +71,35 @@ class RunOptions:
             self.engine,
             tools=list(self.registry()),
             builtins=False,
+            mcp=self.mcp,
             max_rounds=self.max_rounds,
             seed=self.seed,
             threads=self.threads,
             approve=approve,
             ask=ask,
+            journal=load_settings().journal if self.journal is None else self.journal,
         )
 
     def budget(self) -> Budget | None:
         """The limits of one run, whose clock starts now."""
-        if self.budget_tokens is self.budget_seconds is self.budget_calls is None:
+        limits = (self.budget_tokens, self.budget_seconds, self.budget_calls, self.budget_cost)
+        if all(limit is None for limit in limits) and not self.prices:
             return None
-        return Budget(tokens=self.budget_tokens, seconds=self.budget_seconds, calls=self.budget_calls)
+        return Budget(
+            tokens=self.budget_tokens,
+            seconds=self.budget_seconds,
+            calls=self.budget_calls,
+            cost=self.budget_cost,
+            soft=self.budget_soft,
+            prices=dict(read_price(text) for text in self.prices),
+        )
 
 
 def run_async(work: Coroutine[Any, Any, T]) -> T:
-    """Run `work` to its end. Ctrl-C cancels it, waits for what it started, and ends the command with exit code 130."""
+    """Run `work` to its end. Ctrl-C cancels it, waits for what it started, and ends the command with exit code 130; a second
+    one does not wait."""
     try:
-        return asyncio.run(work)
+        return run_interruptible(work)
     except KeyboardInterrupt:
         typer.echo("braid: interrupted", err=True)
         raise typer.Exit(EXIT_INTERRUPTED) from None

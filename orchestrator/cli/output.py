@@ -6,10 +6,18 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.errors import OrchestratorError
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.console import Console
 
 _CONTROL = dict.fromkeys((*range(32), 127, *range(128, 160), 8232, 8233), " ")
+
+
+class OutputFileError(OrchestratorError, OSError):
+    """A file that a command was asked to write cannot be written."""
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -38,3 +46,16 @@ def one_line(text: str, limit: int = 200) -> str:
     """`text` without line breaks and control characters (a result must not steer the terminal), cut at `limit` characters."""
     clean = " ".join(text.translate(_CONTROL).split())
     return clean if len(clean) <= limit else clean[: limit - 1] + "…"
+
+
+def write_page(file: Path, page: str) -> None:
+    """Write a run's page to `file`.
+
+    Raises:
+        OutputFileError: it cannot be written.
+    """
+    try:
+        file.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise OutputFileError(f"cannot write {str(file)!r}: {error.strerror or error}") from error
+    console(stderr=True).print(f"wrote {file}", style="dim", soft_wrap=True)

@@ -7,10 +7,10 @@ from types import TracebackType
 from typing import Self, TextIO
 
 from engine import Envelope
-from executors import NodeFailed, NodeFinished
+from executors import NodeFailed, NodeFinished, NodeUncertain, NodeWaits
 from orchestrator.cli.output import one_line
 from orchestrator.cli.view import RunView
-from orchestrator.events import RoundFinished, RoundStarted
+from orchestrator.events import JournalFailed, RoundFinished, RoundStarted, RunResumed
 from planner.events import PlannerRejected, PlannerStatement
 
 _DETAILED = 60
@@ -38,6 +38,9 @@ class PlainDisplay:
     def pause(self) -> None:
         self._stream.flush()
 
+    def typed(self, line: str) -> None:
+        """A pipe has no place to show what is being typed."""
+
     def resume(self) -> None:
         pass
 
@@ -49,6 +52,10 @@ class PlainDisplay:
                 self._say(f"round {event.round + 1}: planning again")
             case RoundFinished() if not event.answered:
                 self._say(f"round {event.round + 1} brought no answer: {event.why}")
+            case RunResumed():
+                self._say(f"resumed; {event.done} nodes were done")
+            case JournalFailed():
+                self._say(f"from here on the run cannot be resumed: {event.error}")
             case PlannerStatement():
                 self._planned += 1
                 if self._planned <= _DETAILED:
@@ -61,6 +68,10 @@ class PlainDisplay:
                     self._say(f"done  {self._name(event.node)}  {event.seconds:.2f} s  {event.result}")
                 elif self._ended % _THEN_EVERY == 0:
                     self._say(f"{self._ended} nodes done")
+            case NodeUncertain():
+                self._say(f"uncertain  {self._name(event.node)}  {event.reason}")
+            case NodeWaits():
+                self._say(f"waits  {self._name(event.node)}  for a person ({event.reason})")
             case NodeFailed():
                 self._say(f"failed  {self._name(event.node)}  {event.error}")
             case _:

@@ -6,7 +6,6 @@ Ctrl-C stops the running task and keeps the session, Ctrl-D leaves. Without a te
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import signal
 import sys
 from collections.abc import Coroutine
@@ -18,6 +17,7 @@ from engine import Message
 from orchestrator.agent import Agent
 from orchestrator.cli.display import Person
 from orchestrator.cli.group import report
+from orchestrator.cli.interrupts import interrupting
 from orchestrator.cli.options import RunOptions, run_async
 from orchestrator.cli.output import console
 from orchestrator.cli.plan import show_plan
@@ -38,7 +38,7 @@ Type a question. Later ones may refer to earlier ones.
   /help               this
   /quit               leave (so does Ctrl-D)
 
-Ctrl-C stops the running task."""
+While a task runs: type a line and press Enter to tell the planner something; Ctrl-C stops the task."""
 _COMMANDS = ("/plan", "/tools", "/engine", "/new", "/help", "/quit")
 
 
@@ -162,7 +162,7 @@ class Repl:
     async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
         """Do `work` so that neither Ctrl-C nor an error in it ends the session."""
         task = asyncio.create_task(work)
-        with _interrupting(task):
+        with interrupting(task):
             await asyncio.wait([task])
         if task.cancelled():
             console(stderr=True).print("stopped", style="yellow")
@@ -170,23 +170,6 @@ class Repl:
             if isinstance(error, (KeyboardInterrupt, SystemExit)):
                 raise error
             report(error)
-
-
-@contextlib.contextmanager
-def _interrupting(task: asyncio.Task[None]):
-    """Ctrl-C cancels `task` instead of ending the program."""
-    loop = asyncio.get_running_loop()
-    before = signal.getsignal(signal.SIGINT)
-    try:
-        loop.add_signal_handler(signal.SIGINT, task.cancel)
-    except (NotImplementedError, RuntimeError):  # not on the main thread, or a system without
-        yield
-        return
-    try:
-        yield
-    finally:
-        loop.remove_signal_handler(signal.SIGINT)
-        signal.signal(signal.SIGINT, before)
 
 
 def _history(file: Path) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import typer
 
@@ -12,14 +13,15 @@ from orchestrator.agent import Agent
 from orchestrator.cli.display import Person, display_for_stderr
 from orchestrator.cli.group import EXIT_FAILURE
 from orchestrator.cli.options import RunOptions, run_async
-from orchestrator.cli.output import console, print_json
+from orchestrator.cli.output import console, print_json, write_page
+from orchestrator.cli.steering import Steering
 from orchestrator.cli.summary import comparison_lines, report_lines
 from orchestrator.replay import ReplayError, compare_with_sequential
 from orchestrator.result import RunResult
 
 
-def run_command(options: RunOptions, *, as_json: bool, compare: bool) -> None:
-    if not run_async((_document if as_json else _shown)(options, compare)):
+def run_command(options: RunOptions, *, as_json: bool, compare: bool, html: Path | None = None) -> None:
+    if not run_async((_document if as_json else _shown)(options, compare, html)):
         raise typer.Exit(EXIT_FAILURE)
 
 
@@ -50,19 +52,22 @@ async def watch(
                 options.question, history=history, budget=options.budget(), sequential=options.sequential
             )
             async with run as events:
-                async for envelope in events:
-                    display(envelope)
+                with Steering(events.say, display.typed) as person.steering:
+                    async for envelope in events:
+                        display(envelope)
         finally:
-            person.display = None
+            person.display = person.steering = None
     return run.result
 
 
-async def _shown(options: RunOptions, compare: bool) -> bool:
+async def _shown(options: RunOptions, compare: bool, html: Path | None) -> bool:
     """Run and show; says whether there is an answer."""
     person = Person(yes=options.yes)
     async with options.agent(approve=person.approve, ask=person.ask) as agent:
         result = await watch(agent, options, person)
         show_result(result)
+        if html is not None:
+            write_page(html, result.page())
         if compare and result.complete:
             notes = console(stderr=True)
             notes.print("running the same plan again, one node at a time", style="dim")
@@ -75,13 +80,15 @@ async def _shown(options: RunOptions, compare: bool) -> bool:
     return result.complete
 
 
-async def _document(options: RunOptions, compare: bool) -> bool:
+async def _document(options: RunOptions, compare: bool, html: Path | None) -> bool:
     """Run and print one JSON document; says whether there is an answer."""
     person = Person(yes=options.yes)
     async with options.agent(approve=person.approve, ask=person.ask) as agent:
         await agent.open()
         result = await agent.run(options.question, budget=options.budget(), sequential=options.sequential)
         document = result.to_dict()
+        if html is not None:
+            write_page(html, result.page())
         if compare and result.complete:
             try:
                 comparison = await compare_with_sequential(agent, result)

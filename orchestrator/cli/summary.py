@@ -33,6 +33,12 @@ def report_lines(result: RunResult[object]) -> Iterator[str]:
         f"{usage.prompt_tokens} prompt tokens ({usage.cached_tokens} cached), "
         f"{usage.generated_tokens} generated, {usage.calls} calls"
     )
+    cost = result.budget.get("cost")
+    if cost is not None:
+        yield f"cost {cost.spent:.4g}" + (f" of {cost.limit:.4g}" if cost.limit is not None else "")
+    for limit, spending in result.budget.items():
+        if spending.overshoot:
+            yield f"over budget: {spending.overshoot:g} {limit} more than allowed, for a server used more than it said"
 
 
 def comparison_lines(comparison: Comparison) -> Iterator[str]:

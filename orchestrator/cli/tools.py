@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from executors import ToolSpec
+from orchestrator.cli.options import run_async
 from orchestrator.cli.output import console, one_line, print_json
 from orchestrator.toolbox import registry_of
 from planner.compact import compact_signature
@@ -14,12 +16,21 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-def tools_command(*, as_json: bool) -> None:
+def tools_command(*, as_json: bool, mcp: Path | None = None) -> None:
     specs = registry_of(None).specs()
+    if mcp is not None:
+        specs += run_async(_served(mcp))
     if as_json:
         print_json({"tools": [_document(spec) for spec in specs]})
     else:
         show_tools(specs, console())
+
+
+async def _served(mcp: Path) -> list[ToolSpec]:
+    from executors.mcp import McpTools, read_mcp_config
+
+    async with McpTools(read_mcp_config(mcp)) as tools:
+        return [tool.spec for tool in tools]
 
 
 def show_tools(specs: list[ToolSpec], target: Console) -> None:

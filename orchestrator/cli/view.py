@@ -18,10 +18,11 @@ from executors import (
     NodeSkipped,
     NodeStarted,
     NodeState,
+    NodeUncertain,
     ToolAbandoned,
 )
 from orchestrator.cli.output import one_line
-from orchestrator.events import RoundFinished, RoundStarted, RunStarted
+from orchestrator.events import JournalFailed, RoundFinished, RoundStarted, RunResumed, RunStarted
 from planner.events import PlannerFinished, PlannerRejected, PlannerStatement
 
 
@@ -75,6 +76,10 @@ class RunView:
                 self.planned_in += event.seconds
             case RunStarted():
                 self.opened = True
+            case JournalFailed():
+                self.notices.append(f"from here on the run cannot be resumed: {event.error}")
+            case RunResumed():
+                self.notices.append(f"resumed; {event.done} nodes were done")
             case ToolAbandoned():
                 self.notices.append(
                     f"{event.tool} did not stop after {event.seconds:.1f} s; its thread goes on by itself"
@@ -110,6 +115,8 @@ class RunView:
                 self._end(event.node, "skipped", event.reason)
             case NodeCancelled():
                 self._end(event.node, "cancelled", event.reason)
+            case NodeUncertain():
+                self._end(event.node, "uncertain", event.reason)
             case _:
                 pass
 

@@ -36,7 +36,7 @@ async def run(plan: str) -> str:
 
 @pytest.mark.parametrize("split", SPLITS)
 async def test_reference_plans_give_the_true_answers(split: Split) -> None:
-    for sample in generate(split, 40, seed=11):
+    for sample in generate(split, 120, seed=11):
         answer = await run(sample.plan)
         assert matches(sample, answer), f"{sample.question}\n{sample.plan}{answer!r}, not {sample.answer!r}"
 
@@ -68,8 +68,22 @@ def test_questions_name_their_entities_and_plans_copy_them() -> None:
             assert title in sample.plan
 
 
+def test_questions_are_typed_as_people_type() -> None:
+    questions = [sample.question for sample in generate("train", 600, seed=8)]
+    assert 0.02 < sum(question == question.lower() for question in questions) / 600 < 0.2
+    assert 0.1 < sum(question.endswith("?") for question in questions) / 600 < 0.95
+    assert len({question.split()[0].lower() for question in questions}) > 60
+
+
+def test_units_are_converted_where_a_question_wants_another() -> None:
+    asked = [s for s in generate("train", 1500, seed=9) if s.template.startswith("in-units/")]
+    assert asked
+    for sample in asked:
+        assert "calculate(" in sample.plan, sample
+
+
 def test_every_family_is_drawn() -> None:
-    drawn = {sample.template.split("/")[0] for sample in generate("train", 1500, seed=6)}
+    drawn = {sample.template.split("/")[0] for sample in generate("train", 2500, seed=6)}
     assert drawn == set(FAMILIES)
 
 

@@ -233,3 +233,15 @@ def test_output_that_the_terminal_cannot_encode_is_replaced() -> None:
         )
     assert done.returncode == 0, done.stderr
     assert document["answer"] == "Šárka ↑ 上"
+
+
+def test_money_is_told_and_limits_a_run() -> None:
+    with serving(PLAN) as server:
+        dear = invoke("run", "?", "--price", "scripted=1000/2000", "--engine", server.uri)
+        poor = invoke(
+            *("run", "?", "--price", "scripted=1000/2000", "--budget-cost", "0.001", "--engine", server.uri)
+        )
+        wrong = invoke("run", "?", "--price", "scripted", "--engine", server.uri)
+    assert dear.exit_code == 0 and "cost " in dear.stderr
+    assert poor.exit_code == 1 and "cost limit" in poor.stderr
+    assert wrong.exit_code == 2 and "--price takes" in wrong.stderr

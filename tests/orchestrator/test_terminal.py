@@ -22,6 +22,8 @@ SLOW = 'a = search("height of K2")\nb = python("import time\\ntime.sleep(60)")\n
 
 def reply(messages: list[dict[str, str]]) -> str:
     """Plans by the last task: slow when it says so, else the number of tasks seen."""
+    if any("use blue" in m["content"] for m in messages):
+        return 'answer("blue")\n'
     task = next(m["content"] for m in reversed(messages) if m["content"].startswith("The task:"))
     if "slow" in task:
         return SLOW
@@ -143,6 +145,21 @@ def test_plan_streams_the_text(env: dict[str, str]) -> None:
     with Terminal([BRAID, "plan", "How tall is K2?"], env=env) as terminal:
         assert terminal.wait_for_end() == 0
     assert 'a = search("height of K2")\nanswer(a)\n2 statements' in terminal.text
+
+
+def test_a_line_typed_while_a_task_runs_reaches_the_planner(env: dict[str, str]) -> None:
+    with Terminal([BRAID, "repl"], env=env) as terminal:
+        terminal.wait_for("braid>")
+        terminal.type("something slow\r")
+        terminal.wait_for("import time")
+        terminal.type("use bluu\x7fe instaed")
+        terminal.wait_for("> use blue instaed")
+        terminal.type("\r")
+        terminal.wait_for("blue")
+        terminal.wait_for("braid>")
+        terminal.type("/quit\r")
+        assert terminal.wait_for_end() == 0
+    assert "blue" in terminal.text.splitlines()
 
 
 def test_repl_session(env: dict[str, str], tmp_path: Path) -> None:

@@ -67,18 +67,20 @@ def test_every_reference_plan_of_the_planning_set_is_allowed(
 def test_every_training_plan_for_random_tools_is_allowed(
     judge: Judge, held_out: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[tuple[str, Sequence[ToolSpec]]] = []
+    asked: list[tuple[str, Sequence[ToolSpec], str]] = []
 
-    def listen(question: str, tools: Sequence[ToolSpec]) -> str:
-        asked.append((question, tools))
-        return compact_prompt(question, tools)
+    def listen(question: str, tools: Sequence[ToolSpec], *, plan_so_far: str = "") -> str:
+        asked.append((question, tools, plan_so_far))
+        return compact_prompt(question, tools, plan_so_far=plan_so_far)
 
     monkeypatch.setattr("training.data.compact_prompt", listen)
     for index in range(130):
         example = draw_example(random.Random(f"grammar/{index}"), Mixture(errands=0.15), held_out=held_out)
-        question, tools = asked[-1]
+        question, tools, before = asked[-1]
+        if example.prompt != compact_prompt(question, tools, plan_so_far=before):
+            question, tools, before = asked[-2]
         plan = example.plan.removesuffix(STOP)
-        ok, read = judge.accepted(plan_grammar(tools, names_from=question), plan)
+        ok, read = judge.accepted(plan_grammar(tools, names_from=question, plan_so_far=before), plan)
         assert ok, f"{example.prompt}{plan}\nrefused behind:\n{read}"
 
 

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import random
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerFast
 
-from executors.tools import ToolSpec
+from evals.planning_set.program import Builder, LookupTool, Toolset, render
+from executors import GraphPatch, TaskGraph, ToolRegistry, run_graph
+from executors.registry import builtin_tools
+from executors.tools import ToolSpec, tool
+from executors.values import short_form
 from planner import compile_plan
-from planner.compact import PLAN, QUESTION, STOP
-from training.data import Mixture, draw_example
-from training.errands import draw_errands
+from planner.compact import PLAN, QUESTION, STOP, compact_prompt
+from training.data import PLAIN_MIXTURE, Example, Mixture, draw_example, draw_group
+from training.lists import attribute_for, draw_list_question, draw_listing
 from training.names import identifier, proper_name
+from training.rounds import later_round
 from training.tokenizer import train_tokenizer
 from training.toolbox import draw_toolbox
 
@@ -28,13 +34,13 @@ def test_examples_hold_what_they_say() -> None:
     for number in range(300):
         example = draw_example(random.Random(number))
         question = example.prompt.split(QUESTION)[1]
-        assert example.prompt.endswith(f"{PLAN}\n")
+        assert f"\n{PLAN}\n" in example.prompt and example.prompt.endswith("\n")
         assert example.plan.endswith(STOP)
         for name in example.names:
             assert name.casefold() in question.casefold()
             assert name in example.plan
-        for tool in example.tools:
-            assert f"\n{tool}(" in example.prompt
+        for called in example.tools:
+            assert f"\n{called}(" in example.prompt
 
 
 def test_examples_are_repeatable_and_differ() -> None:
@@ -43,21 +49,107 @@ def test_examples_are_repeatable_and_differ() -> None:
     assert len({example.prompt for example in drawn}) == 50
 
 
-def test_plans_are_valid_for_their_tools() -> None:
-    """What the model is taught to write is what the planner accepts."""
-    checked = 0
-    for number in range(200):
-        rng = random.Random(number)
-        try:
-            errands = draw_errands(rng)
-        except LookupError:
-            continue
-        from evals.planning_set.program import Toolset, render
+def drawn_with_tools(monkeypatch: pytest.MonkeyPatch, groups: int, mixture: Mixture) -> list[Drawn]:
+    """Examples with the tools and earlier statements of their prompts."""
+    prompts: dict[str, tuple[Sequence[ToolSpec], str]] = {}
 
-        nodes, errors = compile_plan(render(errands.program, Toolset()), errands.specs)
-        assert nodes and not errors, errors
-        checked += 1
-    assert checked > 100
+    def listen(question: str, tools: Sequence[ToolSpec], *, plan_so_far: str = "") -> str:
+        prompt = compact_prompt(question, tools, plan_so_far=plan_so_far)
+        prompts[prompt] = tools, plan_so_far
+        return prompt
+
+    monkeypatch.setattr("training.data.compact_prompt", listen)
+    return [
+        (example, *prompts[example.prompt])
+        for number in range(groups)
+        for example in draw_group(random.Random(f"tools/{number}"), mixture, size=3)
+    ]
+
+
+Drawn = tuple[Example, Sequence[ToolSpec], str]
+
+
+def test_plans_are_valid_for_their_tools(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the model is taught to write is what the planner accepts, in later rounds too."""
+    mixture = Mixture(errands=0.15, lists=0.3, thoughts=0.1, services=0.2, rounds=0.2)
+    forms = dict.fromkeys(("for x in", "think(", "limit=", "# a = ", "if ", "for x in a]"), 0)
+    for example, tools, before in drawn_with_tools(monkeypatch, 400, mixture):
+        plan = example.plan.removesuffix(STOP)
+        nodes, errors = compile_plan(before + plan, tools)
+        assert nodes and not errors, f"{example.prompt}{plan}\n{errors}"
+        for form in forms:
+            forms[form] += form in before + plan
+    assert all(forms.values()), forms
+
+
+def test_a_group_shares_its_tools() -> None:
+    for number in range(60):
+        group = draw_group(random.Random(number), size=4)
+        assert len({example.prompt.split(QUESTION)[0] for example in group}) == 1
+        assert len({example.prompt for example in group}) == len(group)
+
+
+async def test_a_plan_over_a_list_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Maps over what a tool lists, executed with real tools of the names in the prompt."""
+    lengths = {"Threl": 7.0, "Vask": 9.0, "Bron": 8.0}
+    ran = 0
+    for number in range(300):
+        rng = random.Random(number)
+        listing = draw_listing(rng, odd=False)
+        if listing.as_text or listing.limited:
+            continue
+        attribute = attribute_for(rng, listing.kind)
+        toolset = Toolset(general=LookupTool(name="search", value_field=None, unit_field=None))
+        asked = draw_list_question(rng, listing, attribute, toolset)
+
+        async def things(owner: str) -> list[str]:
+            return [*lengths]
+
+        async def search(query: str) -> float:
+            return lengths[query.rsplit(maxsplit=1)[-1]]
+
+        tools = ToolRegistry(
+            [
+                tool(things, name=listing.spec.name),
+                tool(search),
+                *(t for t in builtin_tools() if t.name == "rank"),
+            ]
+        )
+        answer = await executed(render(asked.program, toolset), tools)
+        best, least = ("Vask", "Threl")
+        assert answer, asked
+        if "rank(" in render(asked.program, toolset) and "[0])" in render(asked.program, toolset):
+            assert answer in (best, least)
+            ran += 1
+    assert ran > 20
+
+
+async def executed(plan: str, tools: ToolRegistry) -> str:
+    graph = TaskGraph()
+    nodes, errors = compile_plan(plan, tools.specs())
+    assert not errors, errors
+
+    async def patches() -> AsyncIterator[GraphPatch]:
+        yield GraphPatch(graph.version, tuple(nodes))
+
+    outcome = await run_graph(graph, patches(), tools=tools)
+    assert outcome.answer is not None, outcome.failures
+    return ", ".join(short_form(value) for value in outcome.answer)
+
+
+def test_a_failed_look_up_is_told() -> None:
+    b = Builder()
+    b.answer(b.look("height", "K2"))
+    told = {later_round(random.Random(number), b, Toolset()) for number in range(40)}
+    assert any(
+        before.startswith('# a = search("height of K2")  # failed: ')
+        and plan == 'answer("I could not find the height of K2.")\n'
+        for before, plan in told
+    )
+    assert any(
+        before.startswith('a = search("height of K2")  # ') and plan == "answer(a.value)\n"
+        for before, plan in told
+    )
 
 
 def test_toolboxes_hold_what_the_program_needs() -> None:
@@ -79,9 +171,8 @@ def test_toolboxes_hold_what_the_program_needs() -> None:
 
 
 def test_held_out_wording_is_only_drawn_when_asked_for() -> None:
-    mixture = Mixture(atlas=0.0, errands=0.0)
-    known = {draw_example(random.Random(n), mixture).prompt for n in range(200)}
-    held = {draw_example(random.Random(n), mixture, held_out=True).prompt for n in range(200)}
+    known = {draw_example(random.Random(n), PLAIN_MIXTURE).prompt for n in range(300)}
+    held = {draw_example(random.Random(n), PLAIN_MIXTURE, held_out=True).prompt for n in range(300)}
     assert not known & held
     assert any("imagine that" in prompt.casefold() for prompt in held)
     assert not any("imagine that" in prompt.casefold() for prompt in known)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import random
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,12 +13,15 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from planner.compact import STOP, compact_prompt
+from training.batches import collate, collate_packed, encode, pack
+from training.data import draw_group
 from training.export import ExportError, check, export
 from training.measure import Miss, invented_examples, measure
 from training.model import Shape
 from training.spelling import measure_spelling
+from training.tokenizer import PAD, token_id
 from training.toolbox import builtin_toolbox
-from training.train import Progress, Recipe, Trainer, rate
+from training.train import Progress, Recipe, Trainer, plan_loss, rate
 
 TINY = Recipe(
     minutes=None,
@@ -75,6 +80,31 @@ def test_a_killed_run_ends_as_one_that_was_not(tmp_path: Path) -> None:
     theirs = whole.model.state_dict()
     for name, weight in resumed.model.state_dict().items():
         assert torch.equal(weight, theirs[name]), name
+
+
+def test_packed_examples_are_learned_as_they_are_alone(tmp_path: Path) -> None:
+    trainer = Trainer(replace(TINY, steps=1), tmp_path)
+    tokenizer, model = trainer.tokenizer, trainer.model
+    groups = [draw_group(random.Random(number), size=4) for number in (3, 4)]
+    batch = collate_packed([pack(group, tokenizer) for group in groups], token_id(tokenizer, PAD))
+    with torch.inference_mode():
+        together = plan_loss(model.model, model, batch)
+        counts = [int((batch.targets >= 0).sum())]
+        single: list[torch.Tensor] = []
+        for example in (example for group in groups for example in group):
+            alone = collate([encode(example, tokenizer)], token_id(tokenizer, PAD))
+            counts.append(int((alone.targets >= 0).sum()))
+            single.append(plan_loss(model.model, model, alone) * counts[-1])
+    assert counts[0] == sum(counts[1:])
+    torch.testing.assert_close(together, torch.stack(single).sum() / counts[0], atol=5e-3, rtol=0.0)
+
+
+def test_a_run_evaluates_on_its_way(tmp_path: Path) -> None:
+    trainer = Trainer(replace(TINY, steps=2), tmp_path)
+    trainer.run(evaluate_every=0.0)
+    lines = (tmp_path / "evaluations.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["step"] for line in lines] == [1, 2]
+    assert trainer.model.training
 
 
 def test_a_run_is_not_resumed_with_another_recipe(tmp_path: Path) -> None:

@@ -19,12 +19,17 @@ from evals.planning_set.world import Thing, World
 
 @dataclass(frozen=True)
 class Draft:
-    """A question before it is written out for a set of tools."""
+    """A question before it is written out for a set of tools.
+
+    `verbatim` are phrases that the answer repeats; `copied` says whether the plan names the things.
+    """
 
     question: str
     program: Builder
     things: Sequence[Thing]
     answer: str
+    verbatim: Sequence[str] = ()
+    copied: bool = True
 
 
 Family = Callable[[Choice, World, bool], Draft]
@@ -86,6 +91,7 @@ def which_tail(c: Choice, attribute: Attribute, kind: str, count: int, *, up: bo
         f"what {kind} {have} the {extreme} {noun}",
         f"which {one} {spans} {f'a {greater}' if rng.random() < 0.5 else f'the {extreme}'} {noun}",
     ]
+    the = ""
     if word:
         the = "the " if word in attribute.most + attribute.least and rng.random() < 0.85 else ""
         options += [f"which {one} {be} {the}{word}"] * 4
@@ -110,10 +116,36 @@ def which_tail(c: Choice, attribute: Attribute, kind: str, count: int, *, up: bo
         options += [
             f"which {one} {rng.choice(('comes last', 'ranks last', 'comes in last', 'trails the others'))} in {noun}"
         ]
-    held = [f"name the {kind} with the {extreme} {noun}"]
+    options += [
+        f"{rng.choice(('tell me', 'find', 'determine', 'give me', 'pick', 'identify', 'find out', 'say'))} which {one} {have} the {extreme} {noun}",
+        f"who {have} the {extreme} {noun}"
+        if kind in ("animal", "bird")
+        else f"what {have} the {extreme} {noun}",
+        f"{rng.choice(('whose', 'which one has the'))} {noun} {rng.choice(('is', 'would be', 'becomes'))} {rng.choice(('the ', ''))}{extreme}".replace(
+            "which one has the " + noun, f"which one's {noun}"
+        ),
+        f"where {rng.choice(('is', 'would'))} the {noun} {rng.choice(('', 'be '))}{extreme}".replace(
+            "is the " + noun + " be", "is the " + noun
+        ),
+    ]
+    if word:
+        options += [
+            f"{rng.choice(('tell me', 'find', 'identify', 'determine', 'pick', 'give me', 'name', 'say'))} the {superlative or word}{rng.choice(('', ' one', f' {kind}'))}",
+            f"what {rng.choice(('is', 'would be'))} the {superlative or word} {kind}",
+            f"which {rng.choice(('one ', f'{kind} ', ''))}{rng.choice(('will', 'would', 'is going to'))} {rng.choice(('come out', 'turn out', 'end up', 'be', 'become', 'prove'))} {the}{word}",
+            f"who {rng.choice(('is', 'would be'))} {the}{word}"
+            if kind in ("animal", "bird")
+            else f"which {rng.choice(('is', 'would be'))} {the}{word}",
+        ]
+    held = [
+        f"name the {kind} with the {extreme} {noun}",
+        f"which {one} {'tops' if up else 'is at the bottom of'} the list by {noun}",
+        f"where do we find the {extreme} {noun}",
+    ]
     if superlative:
         held += [
             f"which {one} can then call itself the {superlative}",
+            f"which {kind} deserves the title of {superlative}",
             f"who or what is the {superlative} {'of the two' if count == 2 else 'of all'}",
         ]
     return c.pick(*options, held=held)
@@ -140,6 +172,14 @@ def by_value(things: Sequence[Thing], values: Sequence[float], *, up: bool) -> l
         if abs(x - y) <= 1e-6 * max(abs(x), abs(y)):
             raise LookupError(f"{x} and {y} are too close to be told apart")
     return [name for _, name in order]
+
+
+def scalable(w: World, rng: random.Random, count: int) -> tuple[Attribute, list[Thing]]:
+    """Things of an attribute whose values may be added, scaled and averaged: no years."""
+    attribute, things = w.comparable(rng, count)
+    if attribute.dated:
+        raise LookupError("years are not scaled")
+    return attribute, things
 
 
 def counted(rng: random.Random, rank: bool, weights: Sequence[int] = (5, 5, 4, 3)) -> int:

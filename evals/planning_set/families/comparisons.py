@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-
 from evals.planning_set.attributes import POPULATION
 from evals.planning_set.families.common import (
     Draft,
@@ -11,10 +9,12 @@ from evals.planning_set.families.common import (
     by_value,
     counted,
     pick_best,
+    scalable,
     shown,
     which_tail,
 )
 from evals.planning_set.program import Amount, Answer, Block, Builder, Item
+from evals.planning_set.units import number_near, unit_words
 from evals.planning_set.wording import Choice, listed, plural
 from evals.planning_set.world import World
 
@@ -29,26 +29,53 @@ def superlative(c: Choice, w: World, rank: bool) -> Draft:
     either, both = listed(texts, last="or"), listed(texts)
     word = adjective(c, attribute, up=up, superlative=len(things) > 2)
     tail = which_tail(c, attribute, kind, len(things), up=up)
-    options = [
-        f"{tail}, {either}",
-        f"{tail}: {either}",
-        f"of {both}, {tail}",
-        f"{tail}: {both}",
-        f"out of {both}, {tail}",
-        f"between {both}, {tail}",
-        f"among {both}, {tail}",
+    the = "the " if len(things) > 2 else rng.choice(("", "the "))
+    patterns = [
+        "{t}, {y}",
+        "{t}: {y}",
+        "[of|out of|between|among|comparing] {x}, {t}",
+        "{t}: {x}",
+        "{y}: {t}",
+        "{x}: {t}",
+        "{t} [out of|of|among] {x}",
+        "[take|consider|compare|look at|given] {x}[.|:] {t}",
+        "[I have|here are|there are] {x}[.|:] {t}",
+        "[I can't decide between|I'm comparing|I want to compare] {x}[.|:|, so] {t}",
     ]
     if word:
-        the = "the " if len(things) > 2 else ""
-        options += [
-            f"which is {the}{word}, {either}",
-            f"which is {the}{word}: {either}",
-            f"which {kind} is {the}{word}, {either}",
-            f"what is {the}{word}, {either}",
-            f"is {texts[0]} or {texts[1]} {word}" if len(things) == 2 else f"which of {both} is the {word}",
-            f"which of {both} is {the or 'the '}{word}",
+        patterns += [
+            "[which|what] is {the}{w}, {y}",
+            "[which|what] is {the}{w}: {y}",
+            "[which|what] {k} is {the}{w}, {y}",
+            "which of {x} is the {w}",
+            "which of {x} is {the}{w}",
+            "[tell me|name|give me|find|pick|say|show me|identify] the {w} [of|among|out of] {x}",
+            "the {w} [of|among] {x}[ is|]",
+            "{y}, [which|what] is {the}{w}",
+            "who is {the}{w}, {y}" if kind in ("animal", "bird") else "what's {the}{w}, {y}",
+            "[which|what] [would|do] you [say|think] is {the}{w}, {y}",
         ]
-    question = c.pick(*options, held=(f"considering {both}, {tail}", f"I wonder about {both}: {tail}"))
+        if len(things) == 2:
+            patterns += [f"is {texts[0]} or {texts[1]} {{w}}", f"{texts[0]} or {texts[1]}, {{w}}"] * 2
+    question = c.frame(
+        *patterns,
+        held=(
+            "[considering|concerning|regarding] {x}, {t}",
+            "[I wonder about|my question is about] {x}: {t}",
+            "{t} if you [put|set] {x} side by side",
+            "from the following, {t}: {y}",
+            f"{{y}} - [who wins|which one takes it] when it comes to being the {word}"
+            if word
+            else "{x} - {t}",
+            f"which one deserves to be called the {word}, {{y}}" if word else "seen from {x}, {t}",
+        ),
+        t=tail,
+        x=both,
+        y=either,
+        w=word,
+        the=the,
+        k=kind,
+    )
     b = Builder()
     refs = [b.look(attribute.noun, t.name) for t in things]
     pick_best(b, [t.name for t in things], refs, up=up, rank=rank)
@@ -73,24 +100,42 @@ def placed(c: Choice, w: World, rank: bool) -> Draft:
     order = b.rank([t.name for t in things], refs, descending=up)
     if rng.random() < 0.5:
         first, last = (most, least) if up else (least, most)
-        question = c.pick(
+        question = c.frame(
             f"{rng.choice(('rank', 'sort', 'order', 'arrange', 'put'))} {both} {'in order ' if rng.random() < 0.2 else ''}from {first} to {last}",
             f"{rng.choice(('rank', 'sort', 'order', 'list'))} {both} by {noun}, {first} first",
             f"{rng.choice(('rank', 'sort', 'order', 'list'))} {both} by {rng.choice(('descending', 'decreasing') if up else ('ascending', 'increasing'))} {noun}",
-            held=(f"starting with the {first}, list {both}",),
+            f"[rank|sort|order] {both} [from|starting with] the {first}",
+            f"[rank|sort|order] {both} [according to|in terms of|based on] {noun}, {first} first",
+            f"[list|give me|show me|write down] {both} in [descending|decreasing|falling] order of {noun}"
+            if up
+            else f"[list|give me|show me] {both} in [ascending|increasing|rising] order of {noun}",
+            f"what is the order of {both} from {first} to {last}",
+            f"[can you|could you|please] [rank|sort|order] {both}, {first} first",
+            f"{both}: [rank|sort|order] them from {first} to {last}",
+            held=(
+                f"starting with the {first}, [list|write out] {both}",
+                f"[line up|bring into order] {both} by {noun} with the {first} at the front",
+            ),
         )
         b.answer(order)
         return Draft(f"{question}.", b, things, ", ".join(ordered))
     place = 1 if len(things) == 3 else rng.choice((1, 1, 2))
     ordinal = ("second", "third")[place - 1] if rng.random() < 0.8 else ("2nd", "3rd")[place - 1]
     word = most if up else least
-    question = c.pick(
+    question = c.frame(
+        f"[name|tell me|give me|find] the {ordinal} {word} [of|among] {both}",
+        f"{both}: which [one|] is the {ordinal} {word}",
+        f"which [one|] comes {ordinal} [by {noun}|in {noun}] [of|among] {both}, {word} first",
+        f"who is {ordinal} if {both} are [ranked|sorted] by {noun}, {word} first",
         f"which of {both} is the {ordinal} {word}",
         f"which {kind} is the {ordinal} {word}: {both}",
         f"what is the {ordinal} {word} of {both}",
         f"of {both}, which is the {ordinal} {word}",
         f"among {both}, which one is the {ordinal} {word}",
-        held=(f"if {both} were lined up by {noun}, {word} first, which would be {ordinal}",),
+        held=(
+            f"if {both} were lined up by {noun}, {word} first, which would be {ordinal}",
+            f"leaving out the {word} one{' and the next' if place == 2 else ''}, which is the {word} of {both}",
+        ),
     )
     b.answer(Item(order.step, place))
     return Draft(f"{question}?", b, things, ordered[place])
@@ -105,29 +150,60 @@ def compare(c: Choice, w: World, rank: bool) -> Draft:
     noun = rng.choice(attribute.words)
     more = adjective(c, attribute, up=up, superlative=False)
     greater = rng.choice(("greater", "larger", "higher") if up else ("smaller", "lower", "less"))
-    options = [
-        f"is the {noun} of {x} {greater} than the {noun} of {y}",
-        f"does {x} have a {greater} {noun} than {y}",
-        f"is {x}'s {noun} {greater} than {y}'s",
+    patterns = [
+        "is the {n} of {x} {g} than [the {n}|that] of {y}",
+        "does {x} have a {g} {n} than {y}",
+        "is {x}'s {n} {g} than {y}'s",
+        "[does|would] {x} [beat|surpass|exceed|outdo|top] {y} in {n}"
+        if up
+        else "does {x} [fall behind|trail|come after] {y} in {n}",
+        "[check|tell me|find out] [if|whether] {x} has a {g} {n} than {y}",
+        "{x} has a {g} {n} than {y}, [right|true or false|is that so|yes or no]",
     ]
     if more:
-        options += [f"is {x} {more} than {y}"] * 4 + [f"is it true that {x} is {more} than {y}"]
-    if attribute is POPULATION:
-        options += [
-            f"does {x} have {'more' if up else 'fewer'} {rng.choice(('people', 'inhabitants'))} than {y}",
-            f"do {'more' if up else 'fewer'} people live in {x} than in {y}",
+        patterns += ["is {x} {m} than {y}"] * 4 + [
+            "[is it true|is it correct|is it a fact|do you think|am I right|can one say] that {x} is {m} than {y}",
+            "[check|tell me|find out|verify|say] [if|whether] {x} is {m} than {y}",
+            "{x} is {m} than {y}, [right|true or false|isn't it|is that so|yes or no|correct]",
+            "{x}: [is it|would it be] {m} than {y}",
+            "[compared to|compared with|next to] {y}, is {x} {m}",
+            "[take|consider|think of] {x} and {y}. Is the [former|first|first one] {m} than the [latter|second|second one|other]",
+            "is {x} [really|actually|in fact|indeed] {m} than {y}",
         ]
-    question = c.pick(
-        *options,
+    if attribute is POPULATION:
+        patterns += [
+            "does {x} have {f} [people|inhabitants|residents] than {y}",
+            "do {f} people live in {x} than in {y}",
+            "are there {f} [people|inhabitants] in {x} than in {y}",
+        ]
+    question = c.frame(
+        *patterns,
         held=(
-            f"would you say that {x} is {more} than {y}"
+            f"would you say that {{x}} is {more} than {{y}}"
             if more
-            else f"would you say that {x}'s {noun} is {greater} than {y}'s",
-            f"true or not: {x} has {'more' if up else 'less'} {noun} than {y}",
+            else "would you say that {x}'s {n} is {g} than {y}'s",
+            "true or not: {x} has {s} {n} than {y}",
+            f"{{x}} or {{y}}: is the former the {more} one"
+            if more
+            else "{x} or {y}: has the former the {g} {n}",
+            f"[could|can|might] it be that {{x}} is {more} than {{y}}"
+            if more
+            else "could it be that {x} has the {g} {n}, not {y}",
+            f"{{x}} {more} than {{y}}, yes or no" if more else "is it {x} that has the {g} {n}, and not {y}",
         ),
+        n=noun,
+        x=x,
+        y=y,
+        g=greater,
+        m=more,
+        f="more" if up else "fewer",
+        s="more" if up else "less",
     )
     b = Builder()
-    i, j = b.look(attribute.noun, first.name), b.look(attribute.noun, second.name)
+    if question.find(y) < question.find(x):
+        j, i = b.look(attribute.noun, second.name), b.look(attribute.noun, first.name)
+    else:
+        i, j = b.look(attribute.noun, first.name), b.look(attribute.noun, second.name)
     b.yes_no(i, ">" if up else "<", j)
     holds = (
         first.number(attribute) > second.number(attribute)
@@ -137,18 +213,6 @@ def compare(c: Choice, w: World, rank: bool) -> Draft:
     return Draft(f"{question}?", b, [first, second], "yes" if holds else "no")
 
 
-def threshold(rng: random.Random, value: float) -> str:
-    """A round number in the neighbourhood of `value`, never equal to it."""
-    if abs(value) >= 1e12:
-        raise LookupError(f"nobody writes a threshold near {value} in digits")
-    guess = value * rng.uniform(0.6, 1.5)
-    digits = max(0, len(str(int(abs(guess)))) - rng.choice((1, 2, 2)))
-    text = str(int(round(guess, -digits))) if abs(guess) >= 5 else f"{guess:.1f}"
-    if float(text) == value:
-        raise LookupError(f"{text} does not tell {value} from less or more")
-    return text
-
-
 def limit(c: Choice, w: World, rank: bool) -> Draft:
     """Yes or no against a number: "Is the Nile longer than 6000 km?"."""
     rng = c.rng
@@ -156,47 +220,79 @@ def limit(c: Choice, w: World, rank: bool) -> Draft:
     up = rng.random() < 0.6
     x = thing.text(rng)
     noun = rng.choice(attribute.words)
-    number = threshold(rng, thing.number(attribute))
-    unit = f" {rng.choice(attribute.unit_words)}" if attribute.unit_words and rng.random() < 0.85 else ""
+    if attribute.dated:
+        raise LookupError("years have no amount")
+    shown_number, number, bar = number_near(rng, thing.number(attribute))
+    unit = unit_words(rng, thing.unit(attribute)) if rng.random() < 0.85 else ""
     more = adjective(c, attribute, up=up, superlative=False)
     over = rng.choice(
-        ("more than", "over", "above", "greater than") if up else ("less than", "under", "below")
+        ("more than", "over", "above", "greater than", "in excess of", "beyond")
+        if up
+        else ("less than", "under", "below", "smaller than", "short of")
     )
-    options = [
-        f"is the {noun} of {x} {over} {number}{unit}",
-        f"does {x} have a {noun} of {over} {number}{unit}",
-        f"is {x}'s {noun} {over} {number}{unit}",
+    patterns = [
+        "is the {n} of {x} {o} {v}",
+        "does {x} have a {n} of {o} {v}",
+        "is {x}'s {n} {o} {v}",
+        "[is it true|is it correct|would you say|can I say] that the {n} of {x} is {o} {v}",
+        "[does|would] the {n} of {x} [exceed|surpass|top|go beyond] {v}"
+        if up
+        else "does the {n} of {x} [stay below|fall below|stay under] {v}",
+        "[check|tell me|find out|verify] [if|whether] {x}'s {n} is {o} {v}",
+        "{x} has a {n} of {o} {v}, [right|true or false|is that so|yes or no]",
+        "is {v} [less|smaller] than the {n} of {x}" if up else "is {v} [more|greater] than the {n} of {x}",
     ]
     if more:
-        options += [f"is {x} {more} than {number}{unit}"] * 3
-    if attribute.how and attribute.how not in ("populous", "massive"):
-        options += [f"is {x} {over.replace('greater', 'more')} {number}{unit} {attribute.how}"]
-    if attribute is POPULATION:
-        options += [
-            f"do {over.replace('above', 'over').replace('greater', 'more')} {number} people live in {x}"
+        patterns += [f"is {{x}} {more} than {{v}}"] * 3 + [
+            f"[is it true|do you think] that {{x}} is {more} than {{v}}"
         ]
-    question = c.pick(*options, held=(f"does {x} go {'beyond' if up else 'below'} {number}{unit} in {noun}",))
+    if attribute.how and attribute.how not in ("populous", "massive"):
+        patterns += [f"is {{x}} {over.replace('greater', 'more')} {{v}} {attribute.how}"]
+    if attribute is POPULATION:
+        amount = over.replace("above", "over").replace("greater", "more").replace("smaller", "fewer")
+        shown_people = shown_number
+        patterns += [
+            f"do {amount} {shown_people} people live in {{x}}",
+            f"does {{x}} have {amount} {shown_people} [people|inhabitants|residents]",
+            f"are there {amount} {shown_people} people in {{x}}",
+        ]
+    question = c.frame(
+        *patterns,
+        held=(
+            f"does {{x}} go {'beyond' if up else 'below'} {{v}} in {{n}}",
+            f"{{v}}: [is|would] the {{n}} of {{x}} [be|] {'past' if up else 'short of'} that",
+            f"with its {{n}}, does {{x}} [get|come] {'past' if up else 'in under'} {{v}}",
+        ),
+        n=noun,
+        x=x,
+        o=over,
+        v=shown_number + unit,
+    )
     b = Builder()
     b.yes_no(b.look(attribute.noun, thing.name), ">" if up else "<", number)
-    holds = thing.number(attribute) > float(number) if up else thing.number(attribute) < float(number)
+    holds = thing.number(attribute) > bar if up else thing.number(attribute) < bar
     return Draft(f"{question}?", b, [thing], "yes" if holds else "no")
 
 
 def sum_compare(c: Choice, w: World, rank: bool) -> Draft:
     """Yes or no about a sum: "Are A and B together longer than C?"."""
     rng = c.rng
-    attribute, (first, second, third) = w.comparable(rng, 3)
+    attribute, (first, second, third) = scalable(w, rng, 3)
     x, y, z = first.text(rng), second.text(rng), third.text(rng)
     noun = rng.choice(attribute.words)
     up = rng.random() < 0.7
     more = adjective(c, attribute, up=up, superlative=False)
     greater = rng.choice(("greater", "larger", "more") if up else ("smaller", "less"))
-    question = c.pick(
+    question = c.frame(
         f"is the {rng.choice(('combined', 'total'))} {noun} of {x} and {y} {greater} than {'that' if rng.random() < 0.5 else f'the {noun}'} of {z}",
         f"are {x} and {y} together {more} than {z}"
         if more
         else f"do {x} and {y} together have a {greater} {noun} than {z}",
         f"is the sum of the {plural(noun)} of {x} and {y} {greater} than the {noun} of {z}",
+        f"[do|would] {x} and {y} [together|combined|taken together] [exceed|surpass|outdo] {z} in {noun}"
+        if up
+        else f"do {x} and {y} combined have less {noun} than {z}",
+        f"if you [add|add up|combine] the {plural(noun)} of {x} and {y}, do you get {'more' if up else 'less'} than the {noun} of {z}",
         held=(
             f"put together, are {x} and {y} {more} than {z}"
             if more
@@ -215,7 +311,7 @@ def sum_compare(c: Choice, w: World, rank: bool) -> Draft:
 def gap_and_limit(c: Choice, w: World, rank: bool) -> Draft:
     """A difference and what it means: "How much taller is A than B, and is that more than the depth of C?"."""
     rng = c.rng
-    attribute, things = w.comparable(rng, 2)
+    attribute, things = scalable(w, rng, 2)
     ((other, third),) = w.measured(rng, 1)
     up = rng.random() < 0.75
     first, second = sorted(things, key=lambda t: t.number(attribute), reverse=up)
@@ -233,7 +329,9 @@ def gap_and_limit(c: Choice, w: World, rank: bool) -> Draft:
         if more
         else f"how much {'greater' if up else 'smaller'} is the {noun} of {x} than that of {y}"
     )
-    question = c.pick(
+    question = c.frame(
+        f"{opening}? [And is that|Is this|Is it|Would that be] {over} the {noun2} of {z}",
+        f"{opening}, and is it {over} {z}'s {noun2}",
         f"{opening}, and is that {over} the {noun2} of {z}",
         f"{opening}, and is that {over} {z}'s {noun2}",
         f"{opening}? Is that {over} the {noun2} of {z}",
@@ -273,12 +371,18 @@ def which_and_gap(c: Choice, w: World, rank: bool) -> Draft:
     tail = f"which is {more}" if more and rng.random() < 0.4 else tail
     if attribute is POPULATION and rng.random() < 0.4:
         tail = f"which has {'more' if up else 'fewer'} people"
-    question = c.pick(
+    question = c.frame(
+        f"{tail}, {either}[, and|? And] [by how much|how big is the gap|what's the difference|how large is the difference]",
+        f"{either}: {tail}[, and|? And] [by how much|how big is the gap|what is the difference]",
+        f"[find out|tell me|say] {tail}, {either}, and by how much",
         f"{tail}, {either}, and by how much",
         f"{tail}, {either}, and what is the difference",
         f"{tail}: {either}? By how much",
         f"{tail}, {either}, and how big is the difference",
-        held=(f"{tail}, {either}? And how large is the gap",),
+        held=(
+            f"{tail}, {either}? And [what margin is there|with what lead]",
+            f"{either} - {tail}, plus the margin please",
+        ),
     )
     b = Builder()
     i, j = (b.look(attribute.noun, t.name) for t in things)

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 
 from evals.planning_set.attributes import Attribute
 from evals.planning_set.changes import (
+    DOWN_MOVE,
+    UP_MOVE,
     Change,
     clause,
     described,
@@ -22,12 +24,19 @@ from evals.planning_set.families.common import (
     by_value,
     counted,
     pick_best,
+    scalable,
     shown,
     which_tail,
 )
 from evals.planning_set.program import Amount, Builder, Ref
 from evals.planning_set.wording import Choice, listed
 from evals.planning_set.world import Thing, World
+
+_SENTENCES = (
+    "imagine that", "let's say", "imagine", "suppose", "assume", "assume that", "let's assume", "let's assume that",
+    "let us suppose", "pretend that", "now suppose", "let's pretend", "what if", "say", "picture that",
+)  # fmt: skip
+"""Openings after which the situation may be a sentence of its own."""
 
 Phrase = Callable[[Choice, Change, str, Attribute], str]
 
@@ -47,7 +56,7 @@ def joined(rng: random.Random, clauses: Sequence[str]) -> str:
     return "; ".join(clauses[:-1]) + "; and " + clauses[-1]
 
 
-def _situation(
+def situation_of(
     c: Choice, changes: Sequence[Change], things: Sequence[Thing], attribute: Attribute
 ) -> tuple[str, bool]:
     """What is supposed to happen, with its opening words; and whether a new sentence must follow it."""
@@ -83,7 +92,31 @@ def _situation(
                 "in case",
                 "knowing that",
                 "since",
-                held=("imagine that", "let's say", "in a world where", "on condition that"),
+                "what if",
+                "imagine",
+                "let's assume",
+                "let's assume that",
+                "let us suppose",
+                "pretend that",
+                "in the event that",
+                "as long as",
+                "hypothetically, if",
+                "in a scenario where",
+                "if it happened that",
+                "now suppose",
+                "were it the case that",
+                "let's pretend",
+                "assume",
+                "assume that",
+                held=(
+                    "imagine that",
+                    "let's say",
+                    "in a world where",
+                    "on condition that",
+                    "picture that",
+                    "granted that",
+                    "thinking of a case in which",
+                ),
             )
             if (
                 changes[0].by.endswith(("%", "percent"))
@@ -93,7 +126,8 @@ def _situation(
             ):
                 return f"{opener} {joined(rng, phrases(clause))}", False
             text = f"{opener} {joined(rng, phrases(clause))}"
-            return text, opener in ("imagine that", "let's say") and rng.random() < 0.5
+            stop = opener in _SENTENCES and rng.random() < 0.6
+            return text + ("?" if opener == "what if" and stop else ""), stop
         case "participles":
             opener = c.pick(
                 "with",
@@ -107,7 +141,12 @@ def _situation(
                 "having",
                 "in view of",
                 "seeing",
-                held=("bearing in mind", "allowing for"),
+                "after",
+                "supposing",
+                "in the case of",
+                "if there were",
+                "thanks to",
+                held=("bearing in mind", "allowing for", "granted", "in light of"),
             )
             return f"{opener} {listed(phrases(participle), comma=rng.random() < 0.8)}", False
         case "gerunds":
@@ -120,7 +159,10 @@ def _situation(
                 "when",
                 "on",
                 "following",
-                held=("once you are done", "as a result of"),
+                "if we are",
+                "if you start",
+                "through",
+                held=("once you are done", "as a result of", "having finished"),
             )
             return f"{opener} {listed(phrases(gerund), comma=rng.random() < 0.8)}", False
         case "actions":
@@ -133,7 +175,14 @@ def _situation(
                 "suppose you",
                 "say you",
                 "if I",
-                held=("imagine we", "should you"),
+                "if they",
+                "if people",
+                "let's",
+                "what if we",
+                "imagine you",
+                "were we to",
+                "if I were to",
+                held=("imagine we", "should you", "say I were to", "had we to"),
             )
             return f"{opener} {listed(phrases(imperative), comma=rng.random() < 0.8)}", False
         case "orders":
@@ -166,36 +215,70 @@ def _situation(
             return f"{opener} {listed(phrases(described), comma=rng.random() < 0.8)}", False
 
 
-def _draw_changes(rng: random.Random, count: int) -> list[Change]:
-    changes = [draw_change(rng) for _ in range(count)]
+def draw_changes(rng: random.Random, attribute: Attribute, things: Sequence[Thing]) -> list[Change]:
+    count = len(things)
+    changes = [draw_change(rng, attribute, thing) for thing in things]
     if count > 1 and rng.random() < 0.08:
         # One and the same change for all, or its opposite for one of them.
-        changes = [changes[0]] * count
+        changes = [draw_change(rng)] * count
     return changes
 
 
-def _value(b: Builder, ref: Ref, change: Change) -> Ref:
+_TRAILING = (
+    "if ",
+    "after ",
+    "assuming ",
+    "with ",
+    "supposing ",
+    "given that ",
+    "in case ",
+    "provided ",
+    "once ",
+    "when ",
+)
+
+
+def followed(situation: str, tail: str, stop: bool) -> str:
+    if not stop:
+        return f"{situation}, {tail}"
+    return f"{situation}{'' if situation.endswith('?') else '.'} {tail[0].upper() + tail[1:]}"
+
+
+def in_either_order(rng: random.Random, situation: str, tail: str, stop: bool) -> str:
+    """Situation and question in either order."""
+    if (
+        rng.random() < 0.12
+        and not stop
+        and situation.startswith(_TRAILING)
+        and " its " not in f" {tail} "
+        and " it " not in f" {tail} "
+    ):
+        return f"{tail} {situation}"
+    return followed(situation, tail, stop)
+
+
+def changed_value(b: Builder, ref: Ref, change: Change) -> Ref:
     return b.calculate(ref, change.suffix)
 
 
 def changed_best(c: Choice, w: World, rank: bool) -> Draft:
     """The extreme of several changed values."""
     rng = c.rng
-    attribute, things = w.comparable(rng, counted(rng, rank, (5, 5, 4, 4)))
-    changes = _draw_changes(rng, len(things))
+    attribute, things = scalable(w, rng, counted(rng, rank, (5, 5, 4, 4)))
+    changes = draw_changes(rng, attribute, things)
     up = rng.random() < 0.55
     if len(things) == 2 and rng.random() < 0.06 and changes[0].by.endswith("%"):
         question = _same_fraction(c, changes, things, attribute, up)
     else:
-        situation, stop = _situation(c, changes, things, attribute)
+        situation, stop = situation_of(c, changes, things, attribute)
         tail = which_tail(c, attribute, things[0].kind, len(things), up=up)
-        if rng.random() < 0.07 and situation.startswith(("if ", "after ", "assuming ", "with ")):
+        if rng.random() < 0.12 and not stop and situation.startswith(_TRAILING):
             question = f"{tail} {situation}"
         else:
-            question = f"{situation}{'. ' if stop else ', '}{tail[0].upper() + tail[1:] if stop else tail}"
+            question = followed(situation, tail, stop)
     b = Builder()
     refs = [b.look(attribute.noun, thing.name) for thing in things]
-    values = [_value(b, ref, change) for ref, change in zip(refs, changes, strict=True)]
+    values = [changed_value(b, ref, change) for ref, change in zip(refs, changes, strict=True)]
     numbers = [change.apply(thing.number(attribute)) for thing, change in zip(things, changes, strict=True)]
     ordered = by_value(things, numbers, up=up)
     place = 1 if len(things) > 2 and rng.random() < 0.05 else 0
@@ -203,7 +286,7 @@ def changed_best(c: Choice, w: World, rank: bool) -> Draft:
         superlative = adjective(c, attribute, up=up, superlative=True)
         if not superlative:
             raise LookupError(f"{attribute.noun} has no superlative")
-        situation, stop = _situation(c, changes, things, attribute)
+        situation, stop = situation_of(c, changes, things, attribute)
         question = f"{situation}{'. Which' if stop else ', which'} one {rng.choice(('is', 'would be', 'becomes'))} the second {superlative}"
     pick_best(b, [thing.name for thing in things], values, up=up, rank=rank, place=place)
     return Draft(f"{question}?", b, things, ordered[place])
@@ -249,9 +332,9 @@ def _same_fraction(
 def changed_one(c: Choice, w: World, rank: bool) -> Draft:
     """One changed value: "If K2 were 20% taller, how tall would it be?"."""
     rng = c.rng
-    attribute, (thing,) = w.comparable(rng, 1)
-    (change,) = _draw_changes(rng, 1)
-    situation, stop = _situation(c, [change], [thing], attribute)
+    attribute, (thing,) = scalable(w, rng, 1)
+    (change,) = draw_changes(rng, attribute, [thing])
+    situation, stop = situation_of(c, [change], [thing], attribute)
     noun = rng.choice(attribute.words)
     asked = [
         f"what would its {noun} be",
@@ -266,61 +349,50 @@ def changed_one(c: Choice, w: World, rank: bool) -> Draft:
             f"how {attribute.how} is it then",
             f"how {attribute.how} would that be",
         ]
-    tail = c.pick(*asked, held=(f"what {noun} results",))
-    question = f"{situation}{'. ' if stop else ', '}{tail[0].upper() + tail[1:] if stop else tail}"
+    asked += [
+        f"{c.rng.choice(('tell me', 'find', 'calculate', 'compute', 'give me', 'work out'))} {c.rng.choice(('its', 'the', 'the new', 'the resulting', 'its new'))} {noun}",
+        f"what {noun} would it {c.rng.choice(('have', 'reach', 'end up with'))}",
+        f"what {c.rng.choice(('does', 'would'))} its {noun} {c.rng.choice(('become', 'come to', 'be then', 'amount to'))}",
+    ]
+    tail = c.pick(
+        *asked,
+        held=(f"what {noun} results", f"I'd like its {noun} then", f"where does that leave its {noun}"),
+    )
+    question = in_either_order(rng, situation, tail, stop)
     b = Builder()
     ref = b.look(attribute.noun, thing.name)
-    b.answer(Amount(_value(b, ref, change), ref))
+    b.answer(Amount(changed_value(b, ref, change), ref))
     return Draft(
         f"{question}?", b, [thing], shown(change.apply(thing.number(attribute)), thing.unit(attribute))
     )
 
 
-def changed_pair(c: Choice, w: World, rank: bool) -> Draft:
-    """Sum, difference or comparison of two changed values."""
+def changed_twice(c: Choice, w: World, rank: bool) -> Draft:
+    """One value that changes twice: "If K2 grew by 10% and then shrank by 5%, how tall would it be?"."""
     rng = c.rng
-    attribute, things = w.comparable(rng, 2)
-    changes = _draw_changes(rng, 2)
-    numbers = [change.apply(thing.number(attribute)) for thing, change in zip(things, changes, strict=True)]
-    situation, stop = _situation(c, changes, things, attribute)
-    noun = rng.choice(attribute.words)
-    unit = things[0].unit(attribute)
+    attribute, (thing,) = scalable(w, rng, 1)
+    first, second = draw_change(rng), draw_change(rng)
+    if second.form != "by" or first.form != "by":
+        raise LookupError("only changes by an amount follow one another")
+    x, noun = thing.text(rng), rng.choice(attribute.words)
+    opening = clause(c, first, x, attribute)
+    then = rng.choice(UP_MOVE if second.up else DOWN_MOVE)
+    question = c.frame(
+        "if {o} and then {p} by {a}, [what would its {n} be|what is the {n} then]",
+        "[suppose|imagine|say|assume] {o}, and [then|afterwards|later] {p} by {a}. What [is|would be] [its|the] [new|final|] {n}",
+        "what [is|would be] the {n} of {x} after [first|] {g} by {h} and then {q} by {a}",
+        held=("{o}, whereupon it {p} by {a}: what {n} is left",),
+        o=opening,
+        p=rng.choice((then.past, then.third)),
+        a=second.by,
+        n=noun,
+        x=x,
+        g=rng.choice(UP_MOVE if first.up else DOWN_MOVE).gerund,
+        h=first.by,
+        q=then.gerund,
+    )
     b = Builder()
-    refs = [b.look(attribute.noun, thing.name) for thing in things]
-    values = [_value(b, ref, change) for ref, change in zip(refs, changes, strict=True)]
-    x, y = (thing.text(rng) for thing in things)
-    more = adjective(c, attribute, up=True, superlative=False)
-    match rng.choice(("sum", "gap", "compare")):
-        case "sum":
-            tail = c.pick(
-                f"what is their {rng.choice(('combined', 'total'))} {noun}",
-                f"what would their combined {noun} be",
-                f"what is the sum of their {noun}",
-                f"what is the total {noun}",
-                held=(f"what {noun} do the two have together",),
-            )
-            b.answer(Amount(b.calculate(values[0], " + ", values[1]), refs[0]))
-            answer = shown(sum(numbers), unit)
-        case "gap":
-            tail = c.pick(
-                f"what is the difference in {noun}",
-                f"what would the difference in {noun} be",
-                "what is the difference between them",
-                "by how much do they differ",
-                held=(f"how big is the gap in {noun}",),
-            )
-            b.answer(Amount(b.calculate("abs(", values[0], " - ", values[1], ")"), refs[0]))
-            answer = shown(abs(numbers[0] - numbers[1]), unit)
-        case _:
-            by_value(things, numbers, up=True)
-            word = more or f"greater in {noun}"
-            tail = c.pick(
-                f"is {x} {word} than {y}",
-                f"would {x} be {word} than {y}",
-                f"is {x} then {word} than {y}",
-                held=(f"does {x} come out {word} than {y}",),
-            )
-            b.yes_no(values[0], ">", values[1])
-            answer = "yes" if numbers[0] > numbers[1] else "no"
-    question = f"{situation}{'. ' if stop else ', '}{tail[0].upper() + tail[1:] if stop else tail}"
-    return Draft(f"{question}?", b, things, answer)
+    ref = b.look(attribute.noun, thing.name)
+    b.answer(Amount(b.calculate(changed_value(b, ref, first), second.suffix), ref))
+    number = second.apply(first.apply(thing.number(attribute)))
+    return Draft(f"{question}?", b, [thing], shown(number, thing.unit(attribute)))

@@ -10,7 +10,8 @@ from evals.planning_set.families.common import (
     pick_best,
     shown,
 )
-from evals.planning_set.program import Amount, Answer, Block, Builder, Ref
+from evals.planning_set.program import Amount, Answer, Block, Builder, Part, Ref
+from evals.planning_set.quantities import has_unit, shown_part
 from evals.planning_set.wording import Choice, listed, plural
 from evals.planning_set.world import World
 
@@ -20,23 +21,42 @@ def single(c: Choice, w: World, rank: bool) -> Draft:
     attribute, (thing,) = w.comparable(c.rng, 1)
     text = thing.text(c.rng)
     noun = c.rng.choice(attribute.words)
-    options = [
-        f"what is the {noun} of {text}",
-        f"what's {text}'s {noun}",
-        f"give me the {noun} of {text}",
-        f"I need the {noun} of {text}",
-        f"{noun} of {text}",
-        f"do you know the {noun} of {text}",
-    ]
-    if attribute.how:
-        options += [f"how {attribute.how} is {text}"] * 3
-    question = c.pick(
-        *options, held=(f"find out the {noun} of {text} for me", f"could you tell me {text}'s {noun}")
-    )
+    if attribute.asks and c.rng.random() < 0.6:
+        question = c.frame(*attribute.asks, held=attribute.held_asks, x=text)
+    else:
+        question = c.frame(
+            "[what is|what's|what was] the {n} of {x}",
+            "[what is|what's] {x}'s {n}",
+            "[give me|tell me|find|find me|show me|look up|get me|fetch|state|report] [the {n} of {x}|{x}'s {n}]",
+            "I [need|want|would like|am looking for] the {n} of {x}",
+            "{n} of {x}",
+            "{x} {n}",
+            "{x}'s {n}",
+            "[do you know|any idea of|who knows|can you find] the {n} of {x}",
+            "what {n} does {x} have",
+            "{x}: what is its {n}",
+            "[please|can you|could you] [tell me|give me] {x}'s {n}",
+            "[I want to know|I'd like to know|let me know|find out] what the {n} of {x} is",
+            "[take|consider] {x}. What is its {n}",
+            held=(
+                "[find out|discover|ascertain] the {n} of {x} for me",
+                "could you tell me [{x}'s {n}|about the {n} of {x}]",
+                "the {n} of {x} is what I am after",
+                "when it comes to {x}, what is the {n}",
+                "as for {x}, I need its {n}",
+            ),
+            n=noun,
+            x=text,
+        )
     b = Builder()
     ref = b.look(attribute.noun, thing.name)
-    b.answer(Amount(ref, ref))
-    return Draft(f"{question}?", b, [thing], shown(thing.number(attribute), thing.unit(attribute)))
+    b.answer(shown_part(has_unit(attribute), ref, ref))
+    return Draft(
+        f"{question}?",
+        b,
+        [thing],
+        shown(thing.number(attribute), thing.unit(attribute) if has_unit(attribute) else ""),
+    )
 
 
 def single_name(c: Choice, w: World, rank: bool) -> Draft:
@@ -47,19 +67,23 @@ def single_name(c: Choice, w: World, rank: bool) -> Draft:
     names = listed([t.text(rng) for t in things])
     plurals = plural(noun)
     if len(things) == 1:
-        question = c.pick(
+        question = c.frame(
             f"what is the {noun} of {names}",
             f"what's the {noun} of {names}",
             f"which is the {noun} of {names}",
             f"what is {names}'s {noun}",
-            f"name the {noun} of {names}",
+            f"[name|tell me|give me|find|look up] [the {noun} of {names}|{names}'s {noun}]",
+            f"{noun} of {names}",
+            f"[do you know|who knows] the {noun} of {names}",
+            f"what {noun} does {names} have",
             held=(f"can you tell me {names}'s {noun}",),
         )
     else:
-        question = c.pick(
+        question = c.frame(
             f"what are the {plurals} of {names}",
-            f"name the {plurals} of {names}",
-            f"give the {noun} of {names}",
+            f"[name|give me|tell me|find|look up] the {plurals} of {names}",
+            f"[give|tell me|state] the {noun} of {names}",
+            f"{names}: what are their {plurals}",
             f"list the {plurals} of {names}",
             held=(f"I would like to know the {plurals} of {names}",),
         )
@@ -83,18 +107,30 @@ def several(c: Choice, w: World, rank: bool) -> Draft:
         f"what is the {noun} of {names}",
         f"give me the {plural(noun)} of {names}",
         f"list the {noun} of {names}",
+        f"[tell me|find|look up|show me|get] the {plural(noun)} of {names}",
+        f"{names}: what are their {plural(noun)}",
+        f"what {plural(noun)} do {names} have",
+        f"[look up|find|give me] the {noun} [of each of|for|for each of] {names}",
     ]
     if attribute.how:
         options += [f"how {attribute.how} are {names}"] * 2
-    question = c.pick(*options, held=(f"find the {noun} of each of {names}",))
+    question = c.frame(
+        *options,
+        held=(f"go through {names} and note the {noun} of each", f"one by one, the {noun} of {names}"),
+    )
     b = Builder()
     refs = [b.look(attribute.noun, t.name) for t in things]
-    parts: list[str | Amount] = []
+    parts: list[Part] = []
     for ref in refs:
-        parts += [Amount(ref, ref)] if not parts else ["; ", Amount(ref, ref)]
+        one = shown_part(has_unit(attribute), ref, ref)
+        parts += [one] if not parts else ["; ", one]
     b.answer(*parts)
+    units = [t.unit(attribute) if has_unit(attribute) else "" for t in things]
     return Draft(
-        f"{question}?", b, things, "; ".join(shown(t.number(attribute), t.unit(attribute)) for t in things)
+        f"{question}?",
+        b,
+        things,
+        "; ".join(shown(t.number(attribute), unit) for t, unit in zip(things, units, strict=True)),
     )
 
 
@@ -108,13 +144,27 @@ def hop(c: Choice, w: World, rank: bool) -> Draft:
     options = [
         f"what is the {noun} of {target}",
         f"what's the {noun} of {target}",
-        f"give me the {noun} of {target}",
+        f"[give me|tell me|find|look up|find out] [the {noun} of {target}|{target}'s {noun}]",
+        f"what {noun} does {target} have",
+        f"[find|take|look up|name] {target}. What is its {noun}",
+        f"{target} has what {noun}",
+        f"I [need|want] the {noun} of {target}",
+        f"{noun} of {target}",
     ]
+    if chain.attribute.asks:
+        options += [p.replace("{x}", target) for p in chain.attribute.asks]
     if chain.attribute.how:
         options += [f"how {chain.attribute.how} is {target}"] * 2
     if chain.attribute is POPULATION:
         options += [f"how many people live in {target}", f"how many inhabitants does {target} have"]
-    question = c.pick(*options, held=(f"take {target}: what is its {noun}",))
+    question = c.frame(
+        *options,
+        held=(
+            f"take {target}: what is its {noun}",
+            f"about {target}: I'd like to learn its {noun}",
+            f"for {x}, first find the {link}, then its {noun}",
+        ),
+    )
     b = Builder()
     found = b.look(chain.link.noun, chain.thing.name)
     ref = b.look(chain.attribute.noun, found)
@@ -143,6 +193,9 @@ def hop_compare(c: Choice, w: World, rank: bool) -> Draft:
         f"which {kind}'s {link} has the {great} {noun}, {either}",
         f"which has a {link} with a {great} {noun}, {either}",
         f"whose {link} has the {great} {noun}, {either}",
+        f"[compare|take] the {plural(link)} of {both}. Which {kind}'s has the {great} {noun}",
+        f"[of|among|between] {both}, which [one|] has the {link} with the {great} {noun}",
+        f"{either}: whose {link} has [a|the] {great} {noun}",
     ]
     if more:
         options += [
@@ -152,7 +205,13 @@ def hop_compare(c: Choice, w: World, rank: bool) -> Draft:
         ]
     if attribute is POPULATION:
         options += [f"which {kind}'s {link} has {'more' if up else 'fewer'} people, {either}"]
-    question = c.pick(*options, held=(f"between {both}, whose {link} has the {great} {noun}",))
+    question = c.frame(
+        *options,
+        held=(
+            f"between {both}, whose {link} has the {great} {noun}",
+            f"looking at the {plural(link)} of {both}, which {kind} comes out {'ahead' if up else 'behind'} in {noun}",
+        ),
+    )
     b = Builder()
     found = [b.look(chain.link.noun, chain.thing.name) for chain in chains]
     refs = [b.look(attribute.noun, ref) for ref in found]
@@ -180,17 +239,24 @@ def conditional(c: Choice, w: World, rank: bool) -> Draft:
         if more
         else f"the {noun} of {x} is {'greater' if up else 'smaller'} than that of {y}"
     )
-    question = c.pick(
+    question = c.frame(
         f"if {holds}, {rng.choice(('give me', 'tell me', 'find'))} the {then} of {z}, otherwise the {other} of {u}.",
         f"if {holds}, what is the {then} of {z}? Otherwise, what is the {other} of {u}?",
         f"give me the {then} of {z} if {holds}, {rng.choice(('else', 'otherwise'))} the {other} of {u}.",
         f"what is the {then} of {z} if {holds}, and the {other} of {u} otherwise?",
-        held=(f"in case {holds}, I want the {then} of {z}; if not, the {other} of {u}.",),
+        f"[check|see|find out] [whether|if] {holds}. If [so|yes], [give me|tell me] the {then} of {z}, [if not|otherwise], the {other} of {u}.",
+        f"is it true that {holds}? If [so|yes], what is the {then} of {z}? If [not|no], what is the {other} of {u}?",
+        f"[should|suppose] {holds}, then [I want|give me] the {then} of {z}, [else|otherwise] the {other} of {u}.".replace(
+            "should ", "if "
+        ),
+        f"the {then} of {z} if {holds}, [else|otherwise] the {other} of {u}",
+        held=(
+            f"depending on whether {holds}, tell me the {then} of {z} or else the {other} of {u}.",
+            f"in case {holds}, I want the {then} of {z}; if not, the {other} of {u}.",
+        ),
     )
     b = Builder()
-    swapped = question.find(z) < question.find(x)
     i, j = b.look(attribute.noun, first.name), b.look(attribute.noun, second.name)
-    del swapped
     p = b.look(left.noun, third.name)
     q = b.look(right.noun, fourth.name)
     b.branch(

@@ -1,0 +1,32 @@
+"""Greedy completions remembered by their context: a curve over thread budgets runs the same threads again and again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from engine import Budget, Completion, Context, Engine, SamplingParams
+from engine.wrapper import EngineWrapper
+
+
+class GreedyMemory(EngineWrapper):
+    """Computes a greedy completion once, and gives it again, usage and all, when it is asked again.
+
+    What is remembered counts as if it had been computed, so accounts stay those of separate runs.
+    """
+
+    def __init__(self, inner: Engine) -> None:
+        super().__init__(inner)
+        self._known: dict[tuple[str, SamplingParams], tuple[Completion, str]] = {}
+
+    async def generate(
+        self, context: Context, params: SamplingParams, *, budget: Budget | None = None
+    ) -> list[Completion]:
+        if params.temperature > 0 or params.n > 1:
+            return await super().generate(context, params, budget=budget)
+        key = (context.text, replace(params, seed=None))
+        if key in self._known:
+            completion, text = self._known[key]
+            return [replace(completion, context=await self.prefill(text, budget=budget))]
+        (completion,) = await super().generate(context, params, budget=budget)
+        self._known[key] = (completion, completion.context.text)
+        return [completion]

@@ -1,0 +1,162 @@
+"""What the effect of a tool allows, and the records that make it hold: which calls happened, which results are known.
+
+| | pure | idempotent | mutating |
+|---|---|---|---|
+| another attempt after a failure | yes | yes | only when `reconcile` says that it did not happen |
+| one call for equal arguments, hedging | yes | hedging only | no |
+| repeated by a resumed run that finds it unfinished | yes | yes | only when `reconcile` says that it did not happen |
+
+Protocols and what holds them in memory; the journal holds them on disk.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from engine import Usage
+    from executors.resume import Past
+    from executors.rules import GraphPatch
+
+Effect: TypeAlias = Literal["pure", "idempotent", "mutating"]
+"""What calling a tool does to the world: nothing, the same thing however often, or something new each time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What is known of a call: it was `started` and nobody knows how it ended, it is `done`, or it `failed`."""
+
+    state: Literal["started", "done", "failed"]
+    value: Any = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cached:
+    """A remembered result; a box, since None is a result too."""
+
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What `reconcile` returns for a call that did happen: with the result that it had."""
+
+    value: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class NotDone:
+    """What `reconcile` returns for a call that did not happen: it may be made now."""
+
+
+class CallLog(Protocol):
+    """What happened to the calls of mutating tools, by idempotency key."""
+
+    def recall(self, key: str) -> Recorded | None:
+        """What is known of the call, or None: it was never started."""
+        ...
+
+    def started(self, key: str, *, node: str, tool: str, args: Mapping[str, Any], effect: Effect) -> None:
+        """The call is about to be made. Must be durable when this returns."""
+        ...
+
+    def finished(self, key: str, value: Any) -> None:
+        """The call returned `value`."""
+        ...
+
+    def failed(self, key: str, error: str) -> None:
+        """The call raised: the tool says that it did not do its job."""
+        ...
+
+
+class RunJournal(CallLog, Protocol):
+    """What a run writes down before anybody sees it, so that another process can go on from there.
+
+    Called on the event loop, before readers of a node are released and before events are told. What the graph derives by itself
+    (guards, skips, maps, blocked readers) is not written: `executors.resume` derives it again.
+    """
+
+    def begin(self) -> Past | None:
+        """A run of the graph begins; returns what an earlier process wrote down of this very one."""
+        ...
+
+    def patched(self, patch: GraphPatch, *, at: float, running: Sequence[str]) -> None:
+        """The graph has taken `patch`, while `running` ran (told only where a name was bound anew)."""
+        ...
+
+    def planned(self, *, at: float) -> None:
+        """The stream of patches is at its end."""
+        ...
+
+    def settled(
+        self,
+        node: str,
+        *,
+        state: Literal["done", "failed"],
+        value: Any,
+        error: str | None,
+        started: float,
+        finished: float,
+        usage: Usage | None,
+    ) -> None:
+        """A node that ran has ended by itself; times are seconds since the graph's first run began."""
+        ...
+
+    def commit(self, nodes: Collection[str] | None = None) -> None:
+        """Something outside the process is about to see an effect of these nodes, or of any (None): what was told of them, and
+        all before, must outlive the process. An item of a map goes by the map's id."""
+        ...
+
+
+class ResultCache(Protocol):
+    """Results of pure tools across runs. The key says tool, version and arguments (`executors.caching.result_key`)."""
+
+    def get(self, key: str) -> Cached | None: ...
+
+    def put(self, key: str, value: Any) -> None: ...
+
+
+class MemoryCalls:
+    """A `CallLog` that lives as long as the process: all that a run without a journal needs."""
+
+    def __init__(self) -> None:
+        self._calls: dict[str, Recorded] = {}
+
+    def recall(self, key: str) -> Recorded | None:
+        return self._calls.get(key)
+
+    def started(self, key: str, *, node: str, tool: str, args: Mapping[str, Any], effect: Effect) -> None:
+        self._calls[key] = Recorded("started")
+
+    def finished(self, key: str, value: Any) -> None:
+        self._calls[key] = Recorded("done", value=value)
+
+    def failed(self, key: str, error: str) -> None:
+        self._calls[key] = Recorded("failed", error=error)
+
+
+class MemoryResults:
+    """A `ResultCache` in memory: the `size` results that were used last."""
+
+    def __init__(self, size: int = 1024) -> None:
+        self.size = size
+        self._known: OrderedDict[str, Cached] = OrderedDict()
+
+    def get(self, key: str) -> Cached | None:
+        found = self._known.get(key)
+        if found is not None:
+            self._known.move_to_end(key)
+        return found
+
+    def put(self, key: str, value: Any) -> None:
+        self._known[key] = Cached(value)
+        self._known.move_to_end(key)
+        while len(self._known) > self.size:
+            self._known.popitem(last=False)
+
+    def __len__(self) -> int:
+        return len(self._known)

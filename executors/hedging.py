@@ -1,0 +1,108 @@
+"""Hedging: a call that takes unusually long is made once more, the first result counts, and the other call is cancelled.
+
+J. Dean, L. A. Barroso, "The Tail at Scale", CACM 56(2), 2013.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, TypeAlias, TypeVar
+
+from executors.threads import Outcome
+
+T = TypeVar("T")
+
+LOST: Final = "another call was quicker"
+"""The message with which the slower call is cancelled: nobody needs to wait for it."""
+
+ENOUGH: Final = 10
+"""So many latencies must be known before a quantile of them means anything."""
+
+HedgeAfter: TypeAlias = "float | str"
+"""When a second call is made: after so many seconds, or after a quantile of the tool's own latencies ("p95")."""
+
+OnHedged: TypeAlias = Callable[[bool, float], None]
+"""Told when a hedged call has its result: whether the second call was the quicker one, and how long the other one ran in vain."""
+
+
+class Latencies:
+    """How long the last calls took, in seconds; and from that, when the next one is a straggler."""
+
+    def __init__(self, after: HedgeAfter) -> None:
+        self.after = after
+        self._seconds: deque[float] = deque(maxlen=128)
+
+    def add(self, seconds: float) -> None:
+        self._seconds.append(seconds)
+
+    @property
+    def patience(self) -> float | None:
+        """Seconds to wait for a call before a second one is made; None: not known yet."""
+        if not isinstance(self.after, str):
+            return self.after
+        if len(self._seconds) < ENOUGH:
+            return None
+        ordered = sorted(self._seconds)
+        share = read_quantile(self.after) or 0.0
+        return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def read_quantile(text: str) -> float | None:
+    """ "p95" is 0.95; None for what is no quantile."""
+    digits = text.removeprefix("p")
+    if not text.startswith("p") or not digits.isdecimal():
+        return None
+    share = int(digits) / 10 ** len(digits)
+    return share if share > 0 else None
+
+
+async def hedged(
+    attempt: Callable[[], Awaitable[T]],
+    *,
+    patience: float,
+    allowed: Callable[[], bool],
+    on_hedged: OnHedged | None,
+) -> T:
+    """The first result of `attempt()` and, if it takes longer than `patience` seconds and is `allowed`, of another one.
+
+    One that fails leaves it to the other; when both fail, the first failure is raised.
+    """
+    loop = asyncio.get_running_loop()
+    async with asyncio.TaskGroup() as group:
+        runs = {group.create_task(_outcome(attempt)): loop.time()}
+        done, pending = await asyncio.wait(runs, timeout=patience)
+        if not done and allowed():
+            runs[group.create_task(_outcome(attempt))] = loop.time()
+            pending = set(runs)
+        first: Outcome | None = None
+        winner: asyncio.Task[Outcome] | None = None
+        while winner is None and (pending or done):
+            if not done:
+                done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                outcome = task.result()
+                first = first or outcome
+                if outcome.error is None:
+                    winner = task
+            done = set[asyncio.Task[Outcome]]()
+        for task in pending:
+            task.cancel(LOST)
+        if winner is not None and len(runs) > 1 and on_hedged is not None:
+            (loser,) = runs.keys() - {winner}
+            on_hedged(winner is list(runs)[1], loop.time() - runs[loser])
+    outcome = winner.result() if winner is not None else first
+    assert outcome is not None
+    if outcome.error is not None:
+        raise outcome.error
+    return outcome.value
+
+
+async def _outcome(attempt: Callable[[], Awaitable[Any]]) -> Outcome:
+    try:
+        return Outcome(value=await attempt())
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:  # travels as a value: a failure must not cancel the other call
+        return Outcome(error=error)

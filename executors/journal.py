@@ -1,0 +1,464 @@
+"""What one run writes into the journal, and what a later process reads of it to go on.
+
+Writing is grouped: everything of one turn of the event loop is one transaction, committed before that turn ends, so before
+anything outside the process can see it. It then survives the end of the process, however that comes. Before a call of a
+mutating tool everything is committed so that it survives a power cut too.
+
+A journal that fails (a full disk) costs the run nothing that it has: the run goes on without it and says so. Only mutating
+calls are refused from then on, since nobody could tell later whether they happened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import hashlib
+import json
+import sqlite3
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, Literal
+
+from engine import Envelope, Event, UnknownEventError, Usage
+from executors.effects import Effect, Recorded
+from executors.entries import names_read
+from executors.journal_locks import RunLock
+from executors.journal_nodes import REDACTED, dump_patch, load_patch, without_secrets
+from executors.journal_secrets import Secrets
+from executors.journal_store import Journal, JournalError, RunRow, Status, log_key
+from executors.journal_values import LostValueError, dump_value, load_value, text_of
+from executors.json_text import json_text
+from executors.narrator import event_json
+from executors.resume import Past, Patched, Planned, Record, Settled
+from executors.rules import GraphPatch
+
+LARGE: Final = 4096
+"""A longer text of a value is stored once for all runs, by its content."""
+
+_SECRET_VALUE: Final = json.dumps({"$": "lost", "why": "there was a secret in it", "text": REDACTED})
+
+_USAGE: Final = frozenset(field.name for field in dataclasses.fields(Usage))
+_Row = tuple[int, float, str, str, str | None]
+
+
+class RunLog:
+    """The journal of one run: `executors.effects.RunJournal` on disk. Made by `start_run` and `resume_run`.
+
+    `spending` says what the run has spent; it is stored with every commit. `unwritten` gives events, as times and JSON, that were
+    told since the last commit and not by `event`. `on_failure` is told, once, when the journal fails.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        *,
+        run: str,
+        no: int,
+        lock: RunLock,
+        secrets: Secrets,
+        secret_arguments: Mapping[str, frozenset[str]],
+    ) -> None:
+        self.run = run
+        self.journal = journal
+        self.error: JournalError | None = None
+        self.spending: Callable[[], Mapping[str, float]] | None = None
+        self.on_failure: Callable[[JournalError], None] | None = None
+        self._no = no
+        self._lock = lock
+        self._secrets = secrets
+        self._secret_arguments = secret_arguments
+        self._place = 0
+        self.unwritten: Callable[[], Iterable[tuple[float, str]]] | None = None
+        self._scheduled = False
+        self._rows: list[_Row] = []
+        self._fresh: set[str] = set()
+        self._calls: dict[str, Recorded | LostValueError] = {}
+        self._pasts: list[Past] = []
+        self._begun = 0
+        self._closed = False
+        self._read_only = False
+
+    def load(self, *, read_only: bool = False) -> list[Envelope]:
+        """Read what earlier processes wrote; returns the run's events. Call it once, before the run goes on.
+
+        `read_only` is for a run that is over: nothing is written, and what could not be stored comes as text.
+        """
+        reader = _Reader(self.run, as_text=read_only)
+        for row in self.journal.log(self._no):
+            reader.take(row.at, row.kind, row.data, row.value)
+            self._place += 1
+        self._pasts = reader.pasts()
+        for key, _, _, state, value, error in self.journal.calls(self._no):
+            self._calls[key] = _recorded(state, value, error)
+        self._read_only = read_only
+        if not read_only:
+            self.flush(also=("UPDATE runs SET status = 'running' WHERE no = ?", (self._no,)))
+        return reader.envelopes
+
+    @property
+    def pasts(self) -> Sequence[Past]:
+        """What earlier processes wrote down, one for each call of `run_graph`."""
+        return self._pasts
+
+    # RunJournal.
+
+    def begin(self) -> Past | None:
+        place, self._begun = self._begun, self._begun + 1
+        if place < len(self._pasts):
+            return self._pasts[place]
+        self._write("begin", "")
+        return None
+
+    def patched(self, patch: GraphPatch, *, at: float, running: Sequence[str]) -> None:
+        if self._secret_arguments:
+            patch = self._without_secrets(patch)
+        self._fresh.update([node.id for node in patch.add])
+        self._write("patch", dump_patch(patch, running=running), at=at)
+
+    def planned(self, *, at: float) -> None:
+        self._write("planned", "", at=at)
+
+    def settled(
+        self,
+        node: str,
+        *,
+        state: Literal["done", "failed"],
+        value: Any,
+        error: str | None,
+        started: float,
+        finished: float,
+        usage: Usage | None,
+    ) -> None:
+        self._fresh.add(node.partition("[")[0])
+        data = [node, state, started, error, None if usage is None else dataclasses.asdict(usage)]
+        text = dump_value(value).text if state == "done" else None
+        self._write("settled", json_text(data), text, at=finished)
+
+    def commit(self, nodes: Collection[str] | None = None) -> None:
+        if nodes is None or not self._fresh.isdisjoint(nodes):
+            self.flush()
+
+    def recall(self, key: str) -> Recorded | None:
+        found = self._calls.get(key)
+        if isinstance(found, LostValueError):
+            raise found
+        return found
+
+    def started(self, key: str, *, node: str, tool: str, args: Mapping[str, Any], effect: Effect) -> None:
+        if self.error is not None:
+            raise JournalError(
+                f"{tool} is not called: it changes things, and the journal, which would tell later whether it did, "
+                f"has failed: {self.error}"
+            )
+        secret = self._secret_arguments.get(tool, frozenset())
+        kept = {name: value for name, value in args.items() if name not in secret}
+        text = self._secrets.cleaned(dump_value(kept).text)
+        self.flush(
+            durable=effect == "mutating",
+            also=(
+                "INSERT INTO calls (key, run, node, tool, effect, at, state, args) VALUES (?, ?, ?, ?, ?, ?, 'started', ?) "
+                "ON CONFLICT (key) DO UPDATE SET state = 'started', at = excluded.at, args = excluded.args, error = NULL",
+                (key, self._no, node, tool, effect, time.time(), text),
+            ),
+        )
+        if self.error is not None:
+            raise self.error
+        self._calls[key] = Recorded("started")
+
+    def finished(self, key: str, value: Any) -> None:
+        self._calls[key] = Recorded("done", value=value)
+        text, blob = self._split(self._cleaned_value(dump_value(value).text))
+        self.flush(
+            also=(
+                "UPDATE calls SET state = 'done', value = ?, blob = ? WHERE key = ?",
+                (text, blob and blob[0], key),
+            ),
+            blobs=[blob] if blob else [],
+        )
+
+    def failed(self, key: str, error: str) -> None:
+        self._calls[key] = Recorded("failed", error=error)
+        said = _storable(self._secrets.cleaned(error))
+        self.flush(also=("UPDATE calls SET state = 'failed', error = ? WHERE key = ?", (said, key)))
+
+    # The orchestrator's.
+
+    def event(self, envelope: Envelope) -> None:
+        """An event is about to be told."""
+        self._write("event", event_json(envelope.event), at=envelope.at)
+
+    def wake(self) -> None:
+        """There is something in `unwritten`."""
+        if not self._scheduled:
+            with contextlib.suppress(RuntimeError):  # no event loop: `close` writes it
+                asyncio.get_running_loop().call_soon(self.flush)
+                self._scheduled = True
+
+    def finish(self, status: Status, answer: str | None) -> None:
+        """The run is over; gives it back to whoever wants to resume it."""
+        said = None if answer is None else _storable(self._secrets.cleaned(answer))
+        self.flush(also=("UPDATE runs SET status = ?, answer = ? WHERE no = ?", (status, said, self._no)))
+        self.close()
+
+    def close(self) -> None:
+        """Write what is left and give the run back, as it is. Closing twice does nothing."""
+        if not self._closed:
+            self.flush()
+            self._closed = True
+            self._lock.release()
+
+    def flush(
+        self,
+        *,
+        durable: bool = False,
+        also: tuple[str, tuple[Any, ...]] | None = None,
+        blobs: Sequence[tuple[bytes, str]] = (),
+    ) -> None:
+        """Commit what was written, and the statement `also`, all or nothing."""
+        self._scheduled = False
+        if self._closed or self._read_only or self.error is not None:
+            return
+        if self.unwritten is not None:
+            for at, data in self.unwritten():
+                self._rows.append((self._next_key(), at, "event", data, None))
+        rows, self._rows = self._rows, []
+        self._fresh.clear()
+        if not (rows or also):
+            return
+        large = list(blobs)
+        lines: list[tuple[int, float, str, str, str | None, bytes | None]] = []
+        for key, at, kind, data, value in rows:
+            blob = None
+            if value is not None:
+                value, blob = self._split(self._cleaned_value(value))
+                if blob is not None:
+                    large.append(blob)
+            lines.append((key, at, kind, self._secrets.cleaned(data), value, blob and blob[0]))
+        spent = json.dumps(dict(self.spending())) if self.spending is not None else None
+        try:
+            with self.journal.transaction(durable=durable) as db:
+                if lines:
+                    db.executemany("INSERT INTO log VALUES (?, ?, ?, ?, ?, ?)", lines)
+                if large:
+                    db.executemany("INSERT OR IGNORE INTO blobs VALUES (?, ?)", large)
+                    mine = [(self._no, hash) for hash, _ in large]
+                    db.executemany("INSERT OR IGNORE INTO run_blobs VALUES (?, ?)", mine)
+                if also is not None:
+                    db.execute(*also)
+                db.execute(
+                    "UPDATE runs SET updated = ?, spent = coalesce(?, spent) WHERE no = ?",
+                    (time.time(), spent, self._no),
+                )
+        except sqlite3.Error as error:
+            self._fail(self.journal.error(error, "written"))
+
+    def _fail(self, error: JournalError) -> None:
+        self.error = error
+        if self.on_failure is not None:
+            self.on_failure(error)
+
+    def _write(self, kind: str, data: str, value: str | None = None, *, at: float = 0.0) -> None:
+        if self._closed or self._read_only or self.error is not None:
+            return
+        if not self._scheduled:
+            self.wake()
+        self._rows.append((self._next_key(), at, kind, data, value))
+
+    def _next_key(self) -> int:
+        self._place += 1
+        return log_key(self._no, self._place)
+
+    def _split(self, text: str) -> tuple[str | None, tuple[bytes, str] | None]:
+        if len(text) <= LARGE:
+            return text, None
+        return None, (hashlib.blake2b(text.encode(), digest_size=20).digest(), text)
+
+    def _cleaned_value(self, text: str) -> str:
+        return text if self._secrets.cleaned(text) is text else _SECRET_VALUE
+
+    def _without_secrets(self, patch: GraphPatch) -> GraphPatch:
+        nodes = list(patch.add)
+        found: list[str] = []
+        for place, node in enumerate(patch.add):
+            nodes[place], values = without_secrets(node, self._secret_arguments)
+            found += values
+        for value in found:
+            self._forget(value)
+        return dataclasses.replace(patch, add=tuple(nodes)) if found else patch
+
+    def _forget(self, secret: str) -> None:
+        """A secret stands in the plan, and so in what was written before: take it out of there too."""
+        statements: list[tuple[str, tuple[Any, ...]]] = []
+        first, last = log_key(self._no, 0), log_key(self._no + 1, 0) - 1
+        for form in self._secrets.learn(secret):
+            for column, table, where in (
+                ("data", "log", "id BETWEEN ? AND ?"),
+                ("question", "runs", "no = ?"),
+                ("spec", "runs", "no = ?"),
+            ):
+                key = (first, last) if table == "log" else (self._no,)
+                statements.append(
+                    (
+                        f"UPDATE {table} SET {column} = replace({column}, ?, ?) WHERE {where} AND instr({column}, ?)",
+                        (form, REDACTED, *key, form),
+                    )
+                )
+        # The plan's text came in pieces, which may hold the secret in parts.
+        statements.append(
+            (
+                "UPDATE log SET data = json_set(data, '$.text', '') WHERE id BETWEEN ? AND ? AND kind = 'event' "
+                "AND json_extract(data, '$.kind') = 'planner.text'",
+                (first, last),
+            )
+        )
+        self.flush()
+        for statement in statements:
+            self.flush(also=statement)
+        self.journal.checkpoint()  # the write-ahead log still has what was there before
+
+
+def start_run(
+    journal: Journal,
+    run: str,
+    *,
+    question: str = "",
+    spec: Mapping[str, Any] | None = None,
+    secrets: Secrets | None = None,
+    secret_arguments: Mapping[str, frozenset[str]] | None = None,
+) -> RunLog:
+    """Enter a new run into the journal; raises `JournalError` when that cannot be done."""
+    found = Secrets() if secrets is None else secrets
+    no, lock = journal.add_run(
+        run, question=_storable(found.cleaned(question)), spec=found.cleaned(json.dumps(dict(spec or {})))
+    )
+    return RunLog(journal, run=run, no=no, lock=lock, secrets=found, secret_arguments=secret_arguments or {})
+
+
+def resume_run(
+    journal: Journal,
+    row: RunRow,
+    *,
+    secrets: Secrets | None = None,
+    secret_arguments: Mapping[str, frozenset[str]] | None = None,
+) -> RunLog:
+    """Take up a run; then call `load`.
+
+    Raises:
+        RunBusyError: a live process works on it.
+        JournalError: the journal cannot be read.
+    """
+    return RunLog(
+        journal,
+        run=row.id,
+        no=row.no,
+        lock=journal.lock(row),
+        secrets=Secrets() if secrets is None else secrets,
+        secret_arguments=secret_arguments or {},
+    )
+
+
+def recorded_events(journal: Journal, row: RunRow) -> list[Envelope]:
+    """The events of a run as they came. Those of kinds that nobody here knows are left out."""
+    reader = _Reader(row.id)
+    for line in journal.log(row.no, values=False):
+        if line.kind == "event":
+            reader.take(line.at, line.kind, line.data, None)
+    return reader.envelopes
+
+
+class _Reader:
+    """From the rows of a log to events and pasts."""
+
+    def __init__(self, run: str, *, as_text: bool = False) -> None:
+        self.run = run
+        self._as_text = as_text
+        self.envelopes: list[Envelope] = []
+        self._rounds: list[list[Record]] = []
+        self._known: dict[str, Settled] = {}
+
+    def take(self, at: float, kind: str, data: str, value: str | None) -> None:
+        match kind:
+            case "event":
+                for event in _event(data):
+                    self.envelopes.append(Envelope(run=self.run, seq=len(self.envelopes), at=at, event=event))
+            case "begin":
+                self._rounds.append([])
+            case "patch":
+                patch, running = load_patch(data)
+                self._rounds[-1].append(Patched(patch, at, running))
+            case "planned":
+                self._rounds[-1].append(Planned(at))
+            case "settled":
+                settled = _settled(at, data, value, as_text=self._as_text)
+                self._rounds[-1].append(settled)
+                self._known[settled.node] = settled
+            case _:
+                raise JournalError(
+                    f"run {self.run} holds a line of kind {kind!r}, which this Braid does not know"
+                )
+
+    def pasts(self) -> list[Past]:
+        last = len(self._rounds) - 1
+        until = max((_time(record) for records in self._rounds for record in records), default=0.0)
+        added = [
+            node
+            for records in self._rounds
+            for record in records
+            for node in (record.patch.add if isinstance(record, Patched) else ())
+        ]
+        wanted = {name for node in added if node.id not in self._known for name in names_read(node)}
+        return [
+            Past(records, self._known, over=i < last, until=until, wanted=wanted)
+            for i, records in enumerate(self._rounds)
+        ]
+
+
+def _storable(text: str) -> str:
+    """`text` as SQLite takes it: half a surrogate pair cannot be encoded."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _time(record: Record) -> float:
+    return record.finished if isinstance(record, Settled) else record.at
+
+
+def _event(data: str) -> Iterator[Event]:
+    found = json.loads(data)
+    known = Event.registry.get(str(found.get("kind")))
+    if known is not None:
+        try:
+            yield known.model_validate(found)
+        except (ValueError, UnknownEventError):
+            return
+
+
+def _settled(at: float, data: str, value: str | None, *, as_text: bool) -> Settled:
+    node, state, started, error, usage = json.loads(data)
+    restored, lost = None, None
+    if value is not None:
+        try:
+            restored = load_value(value)
+        except LostValueError as raised:
+            lost = str(raised)
+            if as_text:
+                restored, lost = text_of(value), None
+    return Settled(
+        node=node,
+        state=state,
+        value=restored,
+        error=error,
+        started=started,
+        finished=at,
+        usage=None if usage is None else Usage(**{k: v for k, v in usage.items() if k in _USAGE}),
+        lost=lost,
+    )
+
+
+def _recorded(state: str, value: str | None, error: str | None) -> Recorded | LostValueError:
+    if state == "done" and value is not None:
+        try:
+            return Recorded("done", value=load_value(value))
+        except LostValueError as raised:
+            return LostValueError(f"the call was made, but its result is not in the journal: {raised}")
+    return Recorded("started" if state == "started" else "done" if state == "done" else "failed", error=error)

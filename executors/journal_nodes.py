@@ -1,0 +1,108 @@
+"""Graph patches as text and back, for the journal: every node with its expressions, exactly."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, cast
+
+from executors import nodes
+from executors.json_text import json_text
+from executors.nodes import Const, Expr, Node, ToolCall
+from executors.rules import GraphPatch
+
+_CLASSES: Final[dict[str, type[Any]]] = {
+    name: found
+    for name, found in vars(nodes).items()
+    if isinstance(found, type) and dataclasses.is_dataclass(found)
+}
+"""Under their own names: a journal names no modules, so that files may be moved."""
+
+_FIELDS: Final = {
+    found: tuple((field.name, field.default) for field in dataclasses.fields(found))
+    for found in _CLASSES.values()
+}
+_KIND: Final = ""
+_SETS: Final = frozenset({"tags"})
+REDACTED: Final = "[secret]"
+
+
+def dump_patch(patch: GraphPatch, *, running: Sequence[str] = ()) -> str:
+    """A patch as text. `running` are the nodes that ran when it came, where it matters which (see `executors.resume`)."""
+    data: dict[str, Any] = {"base": patch.base_version, "add": [_encode(node) for node in patch.add]}
+    if patch.cancel:
+        data["cancel"] = patch.cancel
+    if patch.reason:
+        data["reason"] = patch.reason
+    if running:
+        data["running"] = running
+    return json_text(data)
+
+
+def load_patch(text: str) -> tuple[GraphPatch, tuple[str, ...]]:
+    """The patch that `dump_patch` wrote, and what ran when it came."""
+    data = json.loads(text)
+    patch = GraphPatch(
+        base_version=data["base"],
+        add=tuple(_decode(node) for node in data["add"]),
+        cancel=tuple(data.get("cancel", ())),
+        reason=data.get("reason", ""),
+    )
+    return patch, tuple(data.get("running", ()))
+
+
+def without_secrets(node: Node, secret: Mapping[str, frozenset[str]]) -> tuple[Node, list[str]]:
+    """`node` without the literal values of secret arguments (`secret`: their names by tool), and these values."""
+    op = node.op.body if isinstance(node.op, nodes.Map) else node.op
+    if not isinstance(op, ToolCall) or op.tool not in secret:
+        return node, []
+    names = secret[op.tool]
+    found: list[str] = []
+    args: list[tuple[str, Expr]] = []
+    for name, expr in op.args:
+        if name in names and isinstance(expr, Const):
+            found.append(str(expr.value))
+            expr = Const(REDACTED)
+        args.append((name, expr))
+    if not found:
+        return node, []
+    body = dataclasses.replace(op, args=tuple(args))
+    whole = dataclasses.replace(node.op, body=body) if isinstance(node.op, nodes.Map) else body
+    return dataclasses.replace(node, op=whole), found
+
+
+def _encode(value: Any) -> Any:
+    kind = cast("type[Any]", type(value))
+    fields = _FIELDS.get(kind)
+    if fields is not None:
+        data: dict[str, Any] = {_KIND: kind.__name__}
+        for name, default in fields:
+            part = getattr(value, name)
+            if part is not default and part != () and (part or name not in _SETS):
+                data[name] = part if type(part) is str or type(part) is int else _encode(part)
+        return data
+    if kind is tuple:
+        return [_encode(item) for item in value]
+    if kind is frozenset:
+        return sorted(value)
+    return value
+
+
+def _decode(data: Any) -> Any:
+    if isinstance(data, list):
+        return tuple(_decode(item) for item in cast("list[Any]", data))
+    if not isinstance(data, dict):
+        return data
+    found = cast("dict[str, Any]", data)
+    kind = _CLASSES.get(found[_KIND])
+    if kind is None:
+        raise ValueError(f"a plan with a {found[_KIND]!r}, which this version of Braid does not know")
+    parts: dict[str, Any] = {}
+    for name, default in _FIELDS[kind]:
+        if name in found:
+            part = _decode(found[name])
+            parts[name] = frozenset(part) if name in _SETS else part
+        elif default is dataclasses.MISSING and name not in _SETS:
+            parts[name] = ()  # the only value without a default that is left out
+    return kind(**parts)

@@ -1,0 +1,36 @@
+"""Results of pure tools across runs and processes, kept beside the journal: an `executors.effects.ResultCache` on disk."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from typing import Any
+
+from executors.effects import Cached
+from executors.journal_store import Journal
+from executors.journal_values import LostValueError, dump_value, load_value
+
+
+class StoredResults:
+    """The results in `journal`. What cannot be stored or read is no error: the tool is called then."""
+
+    def __init__(self, journal: Journal) -> None:
+        self.journal = journal
+
+    def get(self, key: str) -> Cached | None:
+        try:
+            with self.journal.reading() as db:
+                row = db.execute("SELECT value FROM results WHERE key = ?", (key,)).fetchone()
+            return None if row is None else Cached(load_value(row[0]))
+        except (sqlite3.Error, LostValueError):
+            return None
+
+    def put(self, key: str, value: Any) -> None:
+        stored = dump_value(value)
+        if stored.lost is not None:
+            return
+        try:
+            with self.journal.transaction() as db:
+                db.execute("INSERT OR REPLACE INTO results VALUES (?, ?, ?)", (key, time.time(), stored.text))
+        except sqlite3.Error:
+            return

@@ -1,0 +1,430 @@
+"""The journal's file: one SQLite database (WAL) for all runs of a user, written by any number of processes.
+
+Tables: `runs`, one row each; `log`, everything that happened in a run, in order (the key is the run's number and the place in
+it); `calls`, what became of each mutating call, by idempotency key; `blobs`, large values, each once, by content hash;
+`results`, results of pure tools that later runs use again (`executors.journal_results`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from engine import BraidError
+from executors.journal_locks import RunLock, is_locked
+
+SCHEMA_VERSION: Final = 1
+APPLICATION_ID: Final = 0x42524149  # "BRAI"
+BUSY_SECONDS: Final = 10.0
+_SHIFT: Final = 32
+
+_SCHEMA: Final = """
+CREATE TABLE runs (
+    no INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, created REAL NOT NULL, updated REAL NOT NULL,
+    status TEXT NOT NULL, question TEXT NOT NULL, answer TEXT, spec TEXT NOT NULL, spent TEXT NOT NULL DEFAULT '{}'
+);
+CREATE TABLE log (id INTEGER PRIMARY KEY, at REAL NOT NULL, kind TEXT NOT NULL, data TEXT NOT NULL, value TEXT, blob BLOB);
+CREATE TABLE calls (
+    key TEXT PRIMARY KEY, run INTEGER NOT NULL, node TEXT NOT NULL, tool TEXT NOT NULL, effect TEXT NOT NULL, at REAL NOT NULL,
+    state TEXT NOT NULL, args TEXT NOT NULL, value TEXT, blob BLOB, error TEXT
+);
+CREATE INDEX calls_of_run ON calls (run);
+CREATE TABLE blobs (hash BLOB PRIMARY KEY, data TEXT NOT NULL);
+CREATE TABLE run_blobs (run INTEGER NOT NULL, hash BLOB NOT NULL, PRIMARY KEY (run, hash)) WITHOUT ROWID;
+CREATE INDEX runs_of_blob ON run_blobs (hash);
+CREATE TABLE results (key TEXT PRIMARY KEY, at REAL NOT NULL, value TEXT NOT NULL);
+"""
+
+_MIGRATIONS: Final[dict[int, str]] = {}
+"""For each older version, the statements that make the next one of it. A version without an entry cannot be opened."""
+
+Status = Literal["running", "interrupted", "answered", "stopped", "failed", "cancelled"]
+"""`running` and `interrupted` look alike on disk: the first has a live process. `stopped` ended without a full answer."""
+
+
+class JournalError(BraidError):
+    """The journal cannot be read or written: what is wrong with the file, and what to do."""
+
+
+class JournalVersionError(JournalError):
+    """The journal was written by a version of Braid whose journals this one cannot open."""
+
+
+class UnknownRunError(JournalError, LookupError):
+    """No run has this id, or more than one begins like this."""
+
+
+class RunBusyError(JournalError):
+    """Another process works on this run right now."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRow:
+    """A run as the journal knows it. Times are seconds since the epoch; `spec` is what the run was started with."""
+
+    no: int
+    id: str
+    created: float
+    updated: float
+    status: Status
+    question: str
+    answer: str | None
+    spec: dict[str, Any]
+    spent: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pruned:
+    """What `Journal.prune` removed, and the file's size in bytes afterwards."""
+
+    runs: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class LogRow:
+    """One line of a run's log. `value` is the text of a stored value, fetched from `blobs` where it is large."""
+
+    at: float
+    kind: str
+    data: str
+    value: str | None
+
+
+class Journal:
+    """The journal at `path`, which is made if it is not there. Safe to use from several threads.
+
+    Raises:
+        JournalVersionError: written by a version that is too new, or too old to be brought up to date.
+        JournalError: it cannot be opened, is damaged, or is some other program's database.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path).absolute()
+        self._mutex = threading.RLock()
+        self._closed = False
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            fresh = not self.path.exists() or self.path.stat().st_size == 0
+            if fresh:
+                self.path.touch(mode=0o600)
+            self._db = sqlite3.connect(
+                self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
+        except (OSError, sqlite3.Error) as error:
+            raise self.error(error, "opened") from error
+        try:
+            self._prepare()
+        except sqlite3.Error as error:
+            self._db.close()
+            raise self.error(error, "opened") from error
+        except BaseException:
+            self._db.close()
+            raise
+
+    def close(self) -> None:
+        """Close the file. Closing twice does nothing."""
+        with self._mutex:
+            if not self._closed:
+                self._closed = True
+                self._db.close()
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def error(self, error: Exception, what: str) -> JournalError:
+        """`error` of the database as one that says what to do."""
+        said = str(error)
+        hint = "run without one by --no-journal or journal=False"
+        if "disk is full" in said or "No space left" in said:
+            hint = "free some space, or remove old runs by `braid runs prune`"
+        elif "locked" in said:
+            hint = f"another process has kept it locked for {BUSY_SECONDS:g} s; try again when that has ended"
+        elif "malformed" in said or "not a database" in said:
+            hint = f"the file is damaged, or no journal; move it away ({self.path}), and a new one is made"
+        return JournalError(f"the journal {self.path} cannot be {what}: {said}; {hint}")
+
+    # Runs.
+
+    def add_run(self, id: str, *, question: str, spec: str) -> tuple[int, RunLock]:
+        """Enter a new run (`spec` is a JSON object); returns its number and the lock that says that it is alive."""
+        now = time.time()
+        lock: RunLock | None = None
+        try:
+            with self._guarded("written"), self.transaction() as db:
+                cursor = db.execute(
+                    "INSERT INTO runs (id, created, updated, status, question, spec) VALUES (?, ?, ?, 'running', ?, ?)",
+                    (id, now, now, question, spec),
+                )
+                no = cursor.lastrowid
+                assert no is not None
+                lock = self._take(no)
+        except BaseException:
+            if lock is not None:
+                lock.release()
+            raise
+        assert lock is not None, "nobody else can know of a run that is not committed"
+        return no, lock
+
+    def runs(self, *, limit: int | None = None, nested: bool = False) -> list[RunRow]:
+        """The runs, the latest first; with `nested` also those of agents within runs, whose ids have a colon."""
+        sql = "SELECT * FROM runs" + ("" if nested else " WHERE instr(id, ':') = 0") + " ORDER BY no DESC"
+        sql += f" LIMIT {int(limit)}" if limit is not None else ""
+        with self._guarded("read"), self._mutex:
+            rows = self._db.execute(sql).fetchall()
+        return [self._row(row) for row in rows]
+
+    def get(self, id: str) -> RunRow | None:
+        """The run of exactly this id, if there is one."""
+        with self._guarded("read"), self._mutex:
+            row = self._db.execute("SELECT * FROM runs WHERE id = ?", (id,)).fetchone()
+        return None if row is None else self._row(row)
+
+    def find(self, prefix: str) -> RunRow:
+        """The run whose id is, or alone begins with, `prefix`; "last" is the latest.
+
+        Raises:
+            UnknownRunError: there is none, or more than one.
+        """
+        with self._guarded("read"), self._mutex:
+            if prefix == "last":
+                rows = self._db.execute(
+                    "SELECT * FROM runs WHERE instr(id, ':') = 0 ORDER BY no DESC LIMIT 1"
+                ).fetchall()
+            else:
+                rows = self._db.execute(
+                    "SELECT * FROM runs WHERE substr(id, 1, ?) = ? AND (instr(id, ':') = 0 OR ?) "
+                    "ORDER BY id = ? DESC, no DESC LIMIT 6",
+                    (len(prefix), prefix, ":" in prefix, prefix),
+                ).fetchall()
+        if not rows or not prefix:
+            raise UnknownRunError(
+                f"there is no run {prefix!r} in the journal {self.path}; `braid runs` lists them"
+            )
+        found = self._row(rows[0])
+        if len(rows) > 1 and found.id != prefix:
+            ids = ", ".join(row[1] for row in rows[:5]) + (", ..." if len(rows) > 5 else "")
+            raise UnknownRunError(f"more than one run begins with {prefix!r}: {ids}")
+        return found
+
+    def lock(self, run: RunRow) -> RunLock:
+        """The right to work on `run`; raises `RunBusyError` while another has it."""
+        lock = self._take(run.no)
+        if lock is None:
+            raise RunBusyError(f"run {run.id} is being worked on by a live process; wait until it has ended")
+        return lock
+
+    def log(self, no: int, *, values: bool = True) -> Iterator[LogRow]:
+        """The log of run number `no` in order; without `values`, large ones stay where they are."""
+        with self._guarded("read"):
+            with self._mutex:
+                rows = self._db.execute(
+                    "SELECT at, kind, data, value, blob FROM log WHERE id BETWEEN ? AND ? ORDER BY id",
+                    (no << _SHIFT, ((no + 1) << _SHIFT) - 1),
+                ).fetchall()
+            for at, kind, data, value, blob in rows:
+                yield LogRow(at, kind, data, self.blob(blob) if blob is not None and values else value)
+
+    def calls(self, no: int) -> list[tuple[str, str, str, str, str | None, str | None]]:
+        """Key, node, tool, state, text of the value and error of each call that run number `no` has logged."""
+        with self._guarded("read"), self._mutex:
+            rows = self._db.execute(
+                "SELECT key, node, tool, state, value, blob, error FROM calls WHERE run = ? ORDER BY at",
+                (no,),
+            ).fetchall()
+        return [
+            (key, node, tool, state, self.blob(blob) if blob is not None else value, error)
+            for key, node, tool, state, value, blob, error in rows
+        ]
+
+    def blob(self, hash: bytes) -> str:
+        with self._guarded("read"), self._mutex:
+            found = self._db.execute("SELECT data FROM blobs WHERE hash = ?", (hash,)).fetchone()
+        if found is None:
+            raise JournalError(f"the journal {self.path} is damaged: the value {hash.hex()} is not there")
+        return found[0]
+
+    def size(self) -> int:
+        """Bytes of the database, what only waits to be given back to the file system included."""
+        with self._guarded("read"), self._mutex:
+            (pages,) = self._db.execute("PRAGMA page_count").fetchone()
+            (size,) = self._db.execute("PRAGMA page_size").fetchone()
+        return pages * size
+
+    def prune(self, *, older_than: float | None = None, max_size: int | None = None) -> Pruned:
+        """Remove runs that nobody works on: untouched for `older_than` seconds, then the oldest until `max_size` bytes hold."""
+        removed = 0
+        now = time.time()
+        self._drop_results(older_than=older_than, max_size=max_size)
+        for row in reversed(self.runs(nested=True)):
+            old = older_than is not None and now - row.updated > older_than
+            large = max_size is not None and self.size() > max_size
+            if not old and not large:
+                continue
+            lock = self._take(row.no)
+            if lock is None:
+                continue
+            try:
+                self._remove(row.no)
+                removed += 1
+            finally:
+                lock.release()
+        self.checkpoint()
+        return Pruned(runs=removed, size=self.size())
+
+    def checkpoint(self) -> None:
+        """Bring everything into the main file, and empty the write-ahead log."""
+        with self._guarded("written"), self._mutex:
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    # For the writer.
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """The database for a query. Raises what SQLite raises."""
+        with self._mutex:
+            yield self._db
+
+    @contextmanager
+    def transaction(self, *, durable: bool = False) -> Iterator[sqlite3.Connection]:
+        """All or nothing. `durable`: it survives a power cut; otherwise only the end of this process, and is much cheaper."""
+        with self._mutex:
+            db = self._db
+            if durable:
+                db.execute("PRAGMA synchronous = FULL")
+            try:
+                db.execute("BEGIN IMMEDIATE")
+                try:
+                    yield db
+                    db.execute("COMMIT")
+                except BaseException:
+                    if db.in_transaction:
+                        db.execute("ROLLBACK")
+                    raise
+            finally:
+                if durable:
+                    db.execute("PRAGMA synchronous = NORMAL")
+
+    def _take(self, no: int) -> RunLock | None:
+        try:
+            return RunLock.take(self.path, no)
+        except OSError as error:
+            raise self.error(error, "locked") from error
+
+    @contextmanager
+    def _guarded(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise self.error(error, what) from error
+
+    def _prepare(self) -> None:
+        db = self._db
+        db.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
+        (application,) = db.execute("PRAGMA application_id").fetchone()
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+        (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if tables and application != APPLICATION_ID:
+            raise JournalError(
+                f"{self.path} is some other program's database and no journal; name another file"
+            )
+        if version > SCHEMA_VERSION:
+            raise JournalVersionError(
+                f"the journal {self.path} has version {version}, written by a newer Braid; this one knows versions up to "
+                f"{SCHEMA_VERSION}: update Braid, or name another file"
+            )
+        if not tables:
+            db.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        db.execute("PRAGMA journal_mode = WAL").fetchone()
+        db.execute("PRAGMA synchronous = NORMAL")
+        db.execute("PRAGMA secure_delete = ON")
+        db.execute("PRAGMA wal_autocheckpoint = 4000")
+        if version < SCHEMA_VERSION or not tables:
+            self._upgrade()
+
+    def _upgrade(self) -> None:
+        with self.transaction(durable=True) as db:
+            # Another process may have done it since.
+            (version,) = db.execute("PRAGMA user_version").fetchone()
+            (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            if not tables:
+                _execute(db, _SCHEMA)
+                version = SCHEMA_VERSION
+            while version < SCHEMA_VERSION:
+                script = _MIGRATIONS.get(version)
+                if script is None:
+                    raise JournalVersionError(
+                        f"the journal {self.path} has version {version}, which this Braid cannot bring up to version "
+                        f"{SCHEMA_VERSION}; read it with the Braid that wrote it, or move it away, and a new one is made"
+                    )
+                _execute(db, script)
+                version += 1
+            db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+    def _remove(self, no: int) -> None:
+        with self._guarded("written"):
+            with self.transaction() as db:
+                db.execute(
+                    "DELETE FROM log WHERE id BETWEEN ? AND ?", (no << _SHIFT, ((no + 1) << _SHIFT) - 1)
+                )
+                db.execute("DELETE FROM calls WHERE run = ?", (no,))
+                db.execute(
+                    "DELETE FROM blobs WHERE hash IN (SELECT mine.hash FROM run_blobs AS mine WHERE mine.run = ? "
+                    "AND NOT EXISTS (SELECT 1 FROM run_blobs AS other WHERE other.hash = mine.hash AND other.run != ?))",
+                    (no, no),
+                )
+                db.execute("DELETE FROM run_blobs WHERE run = ?", (no,))
+                db.execute("DELETE FROM runs WHERE no = ?", (no,))
+            with self._mutex:
+                self._db.executescript("PRAGMA incremental_vacuum")  # `execute` would free one page
+
+    def _drop_results(self, *, older_than: float | None, max_size: int | None) -> None:
+        """Results can be had again: they go before any run does."""
+        with self._guarded("written"):
+            if older_than is not None:
+                with self.transaction() as db:
+                    db.execute("DELETE FROM results WHERE at < ?", (time.time() - older_than,))
+            if max_size is not None and self.size() > max_size:
+                with self.transaction() as db:
+                    db.execute("DELETE FROM results")
+            with self._mutex:
+                self._db.executescript("PRAGMA incremental_vacuum")
+
+    def _row(self, row: tuple[Any, ...]) -> RunRow:
+        no, id, created, updated, status, question, answer, spec, spent = row
+        if status == "running" and not is_locked(self.path, no):
+            status = "interrupted"
+        return RunRow(
+            no=no,
+            id=id,
+            created=created,
+            updated=updated,
+            status=status,
+            question=question,
+            answer=answer,
+            spec=json.loads(spec),
+            spent=json.loads(spent),
+        )
+
+
+def log_key(no: int, place: int) -> int:
+    """The key of a log row."""
+    return (no << _SHIFT) + place
+
+
+def _execute(db: sqlite3.Connection, script: str) -> None:
+    for statement in script.split(";\n"):
+        if statement.strip():
+            db.execute(statement)

@@ -1,0 +1,16 @@
+"""JSON as text, quickly: for what is written down with every node."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pydantic_core import to_json
+
+
+def json_text(data: Any) -> str:
+    """Plain data as compact JSON; raises `ValueError` or `TypeError` for what is not plain."""
+    try:
+        return to_json(data).decode()
+    except ValueError:  # half a surrogate pair, which a tool or a model may well write
+        return json.dumps(data, separators=(",", ":"))

@@ -1,0 +1,160 @@
+"""Nodes that wait for a person: for the answer to a question, for an approval, or for word of how a call ended.
+
+They hold no slot of the run or of their tool, so that a person who takes an hour holds up only what reads the node.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, Protocol, TypeVar
+
+from executors.calls import Teller, clear, find_fate
+from executors.effects import Done, NotDone
+from executors.entries import Entry, tool_of
+from executors.nodes import Ask
+from executors.operations import Surroundings, ask_person
+from executors.tool_errors import ToolError
+from executors.tools import Tool
+
+T = TypeVar("T")
+
+
+class Host(Protocol):
+    """The run."""
+
+    around: Surroundings
+    group: asyncio.TaskGroup
+    context: contextvars.Context
+    closing: bool
+
+    @property
+    def tell(self) -> Teller | None: ...
+    def begin(self, entry: Entry) -> None: ...
+    def admit(self, entry: Entry) -> None: ...
+    def ended_well(self, entry: Entry, value: Any) -> None: ...
+    def ended_badly(self, entry: Entry, error: BaseException) -> None: ...
+    def left(self) -> None: ...
+
+
+class People:
+    """The nodes of one run that wait for a person now, each in a task of its own.
+
+    `doubtful` are those whose call may or may not have happened, as long as they are not settled.
+    """
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+        self.waiting: dict[Entry, asyncio.Task[None]] = {}
+        self.doubtful: set[Entry] = set()
+
+    def consult(self, entry: Entry) -> None:
+        """Put an `ask` to the person, or get a mutating call cleared and then admit it to the slots."""
+        host = self.host
+        if isinstance(entry.node.op, Ask):
+            host.begin(entry)
+            self._wait(
+                entry,
+                lambda: ask_person(host.around, entry.args),
+                partial(host.ended_well, entry),
+                partial(host.ended_badly, entry),
+            )
+        else:
+            self._wait(
+                entry,
+                lambda: clear(host.around, entry, self._tool(entry), host.tell),
+                partial(self._cleared, entry, entry.epoch),
+                partial(self._refused, entry, entry.epoch),
+            )
+
+    def find_fate(self, entry: Entry) -> None:
+        """A mutating call ended so that nobody knows whether it happened: find out. The entry stays running until then."""
+        host = self.host
+        self.doubtful.add(entry)
+        self._wait(
+            entry,
+            lambda: find_fate(host.around, entry, self._tool(entry), host.tell),
+            partial(self._found_out, entry),
+            partial(host.ended_badly, entry),
+        )
+
+    def drop(self, entry: Entry) -> None:
+        """Wait no longer for `entry`."""
+        task = self.waiting.pop(entry, None)
+        if task is not None:
+            task.cancel()
+
+    def _wait(
+        self,
+        entry: Entry,
+        work: Callable[[], Awaitable[T]],
+        done: Callable[[T], None],
+        failed: Callable[[BaseException], None],
+    ) -> None:
+        self.drop(entry)
+        host = self.host
+        self.waiting[entry] = host.group.create_task(
+            self._run(entry, work, done, failed), name=f"{entry.node.id} waits", context=host.context.copy()
+        )
+
+    async def _run(
+        self,
+        entry: Entry,
+        work: Callable[[], Awaitable[T]],
+        done: Callable[[T], None],
+        failed: Callable[[BaseException], None],
+    ) -> None:
+        host, task = self.host, asyncio.current_task()
+        assert task is not None
+        try:
+            try:
+                result = await work()
+            except GeneratorExit:
+                raise
+            except BaseException as error:
+                if task.cancelling():
+                    raise  # whoever cancelled it has settled the entry, or will
+                self._forget(entry, task)
+                failed(error)
+            else:
+                self._forget(entry, task)
+                done(result)
+        except BaseException:
+            # A cancellation is told by who cancels; anything else is an error of ours, or of who listens to events.
+            host.closing = host.closing or not task.cancelling()
+            raise
+        finally:
+            self._forget(entry, task)
+            if not host.closing:
+                host.left()
+
+    def _forget(self, entry: Entry, task: asyncio.Task[None]) -> None:
+        if self.waiting.get(entry) is task:
+            del self.waiting[entry]
+
+    def _cleared(self, entry: Entry, epoch: int, done: Done | None) -> None:
+        if entry.epoch != epoch or entry.state != "pending":
+            return  # its inputs were bound anew: it was consulted about again
+        if done is None:
+            self.host.admit(entry)
+        else:
+            self.host.begin(entry)
+            self.host.ended_well(entry, done.value)
+
+    def _refused(self, entry: Entry, epoch: int, error: BaseException) -> None:
+        if entry.epoch == epoch and entry.state == "pending":
+            self.doubtful.add(entry)  # if it is about that, everybody was asked
+            self.host.begin(entry)
+            self.host.ended_badly(entry, error)
+
+    def _found_out(self, entry: Entry, fate: Done | NotDone) -> None:
+        if isinstance(fate, Done):
+            self.host.ended_well(entry, fate.value)
+        else:
+            name = self._tool(entry).name
+            self.host.ended_badly(entry, ToolError(f"{name}: the call did not come through", tool=name))
+
+    def _tool(self, entry: Entry) -> Tool:
+        return self.host.around.tools.get(tool_of(entry.node) or "")

@@ -1,0 +1,135 @@
+"""Which ready node goes first when slots are scarce: the one with the longest chain of work behind it.
+
+That is list scheduling by bottom level: all nodes that are ready may start at the same moment, so the one with the longest
+path to the end of the graph has the least slack. How long a node takes is what the caller says, or the mean of what its tool took
+in this run so far. Ranks are worked out when they are first asked for, and again only after the graph has grown by a part
+of its size or a mean has moved far, so that all of it stays linear in the size of the graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final, TypeAlias
+
+from executors.entries import Entry, exclusive
+from executors.graph import TaskGraph
+from executors.nodes import Answer, Ask, Map, Node, Think
+
+Estimate: TypeAlias = Callable[[Node], float | None]
+"""The seconds that a node will take, or None where the caller does not know."""
+
+GROWTH: Final = 1.05
+"""The graph may grow by this factor before ranks are worked out again."""
+
+DRIFT: Final = 1.5
+"""A mean may move by this factor before ranks are worked out again."""
+
+
+class Priorities:
+    """Ranks of the unstarted nodes of `graph`, in seconds. `generation` counts how often they were worked out anew."""
+
+    def __init__(self, graph: TaskGraph, estimate: Estimate | None = None) -> None:
+        self.graph = graph
+        self.estimate = estimate
+        self.generation = 0
+        self._ranks: dict[Entry, float] = {}
+        self._size = 0
+        self._means: dict[str, tuple[int, float]] = {}
+        self._used: dict[str, float] = {}
+        self._moved = False
+        self._end = 0.0
+
+    def learn(self, entry: Entry) -> None:
+        """Take note of how long `entry` took."""
+        kind = kind_of(entry.node)
+        count, mean = self._means.get(kind, (0, 0.0))
+        mean += (entry.seconds - mean) / (count + 1)
+        self._means[kind] = count + 1, mean
+        before = self._used.get(kind)
+        if before is not None and not before / DRIFT <= mean <= before * DRIFT:
+            self._moved = True
+
+    def refresh(self) -> int:
+        """Forget ranks that the graph has outgrown; returns the generation that `rank` answers from."""
+        size = len(self.graph.entries)
+        if self._moved or size > self._size * GROWTH + 16:
+            self._ranks.clear()
+            self._used.clear()
+            self._size, self._moved = size, False
+            self.generation += 1
+        return self.generation
+
+    def rank(self, entry: Entry) -> float:
+        """Seconds from the start of `entry` to the end of the longest chain that begins with it."""
+        ranks = self._ranks
+        if entry in ranks:
+            return ranks[entry]
+        # Names of opposite branches may look like a cycle: whoever comes back here finds nothing.
+        ranks[entry] = 0.0
+        stack = [(entry, self._readers(entry), 0.0)]
+        while True:
+            current, readers, longest = stack.pop()
+            deeper: Entry | None = None
+            for reader in readers:
+                known = ranks.get(reader)
+                if known is None:
+                    deeper = reader
+                    break
+                longest = max(longest, known)
+            if deeper is not None:
+                ranks[deeper] = 0.0
+                stack.append((current, readers, longest))
+                stack.append((deeper, self._readers(deeper), 0.0))
+                continue
+            found = ranks[current] = longest + self._seconds(current.node)
+            if not stack:
+                return found
+            above, its_readers, so_far = stack.pop()
+            stack.append((above, its_readers, max(so_far, found)))
+
+    def slack(self, entry: Entry, now: float) -> float:
+        """Seconds by which `entry`, which starts at `now`, may be late without delaying the longest chain seen so far."""
+        self.refresh()
+        end = now + self.rank(entry)
+        self._end = max(self._end, end)
+        return self._end - end
+
+    def _readers(self, entry: Entry) -> Iterator[Entry]:
+        """The unstarted nodes that wait for `entry`, or for the map that it is an item of."""
+        owner = entry.parent or entry
+        slot = self.graph.slots.get(owner.node.name) if owner.node.name is not None else None
+        if slot is None:
+            return
+        for reader in slot.readers:
+            if reader.state == "pending" and not exclusive(reader.node, owner.node):
+                yield reader
+
+    def _seconds(self, node: Node) -> float:
+        if isinstance(node.op, Answer):
+            return 0.0
+        said = self.estimate(node) if self.estimate is not None else None
+        if said is not None:
+            return said
+        kind = kind_of(node)
+        known = self._means.get(kind)
+        if known is not None:
+            seconds = known[1]
+        else:  # nothing of this kind has run yet: as long as the others do
+            means = self._means.values()
+            seconds = sum(mean for _, mean in means) / len(means) if means else 1.0
+        self._used[kind] = seconds
+        return seconds
+
+
+def kind_of(node: Node) -> str:
+    """What nodes of about the same duration have in common: the tool, or the method of thinking."""
+    op = node.op.body if isinstance(node.op, Map) else node.op
+    match op:
+        case Think():
+            return f"think {op.method}"
+        case Ask():
+            return "ask"
+        case Answer():
+            return "answer"
+        case _:
+            return f"tool {op.tool}"

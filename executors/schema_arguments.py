@@ -1,0 +1,99 @@
+"""Arguments of tools that come with a JSON schema instead of a Python signature: MCP servers' tools."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import jsonschema
+from pydantic import TypeAdapter
+from pydantic_core import PydanticSerializationError, to_jsonable_python
+from referencing import Registry
+
+from executors.arguments import Signature
+from executors.tool_errors import ToolArgumentError, ToolDefinitionError
+
+_ANY = TypeAdapter(dict[str, Any])
+_Validator: Any = jsonschema.Draft202012Validator
+_best_match: Any = importlib.import_module("jsonschema.exceptions").best_match
+_NOWHERE: Any = cast("Any", Registry)()
+
+
+class SchemaSignature(Signature):
+    """Checks arguments against a JSON schema, with the same coercions of rich values as for typed functions."""
+
+    @classmethod
+    def of(
+        cls, tool: str, description: str, parameters: Mapping[str, Any], returns: Mapping[str, Any] | None
+    ) -> SchemaSignature:
+        """Raises `ToolDefinitionError` for a schema that is no schema of an object."""
+        schema: dict[str, Any] = {"type": "object", "properties": {}, **parameters}
+        try:
+            _Validator.check_schema(schema)
+        except jsonschema.SchemaError as error:
+            raise ToolDefinitionError(
+                f"tool {tool!r}: its input schema is not valid: {error.message}", tool=tool
+            ) from None
+        if schema["type"] != "object":
+            raise ToolDefinitionError(
+                f"tool {tool!r}: its input schema describes a {schema['type']}, not an object", tool=tool
+            )
+        return cls(
+            tool=tool,
+            description=description,
+            parameters=schema,
+            returns=dict(returns) if returns else None,
+            context_parameter=None,
+            adapter=_ANY,
+        )
+
+    def check(self, args: Mapping[str, Any]) -> dict[str, Any]:
+        """JSON-able arguments that fit the schema.
+
+        Raises:
+            ToolArgumentError: names the argument that does not fit.
+        """
+        accepted: Mapping[str, Any] = self.parameters["properties"]
+        try:
+            given = {
+                name: to_jsonable_python(_plain(value, accepted.get(name))) for name, value in args.items()
+            }
+        except PydanticSerializationError as error:
+            raise ToolArgumentError(f"{self.tool}: {error}", tool=self.tool) from None
+        for name in given:
+            if accepted and name not in accepted and not self.parameters.get("additionalProperties"):
+                near = difflib.get_close_matches(name, accepted, n=1)
+                hint = f"did you mean {near[0]!r}?" if near else f"it takes {', '.join(accepted)}"
+                raise ToolArgumentError(f"{self.tool}: unknown argument {name!r}; {hint}", tool=self.tool)
+        # An empty registry: a reference to somewhere else is not fetched.
+        validator = _Validator(self.parameters, registry=_NOWHERE)
+        try:
+            error: Any = _best_match(validator.iter_errors(given))
+        except Exception as broken:  # a schema may refer to what is not there, or be endless
+            raise ToolArgumentError(
+                f"{self.tool}: its schema cannot be used: {broken}", tool=self.tool
+            ) from broken
+        if error is not None:
+            where = error.json_path.removeprefix("$.").removeprefix("$")
+            raise ToolArgumentError(
+                f"{self.tool}: {f'{where}: ' if where else ''}{error.message}", tool=self.tool
+            )
+        return given
+
+
+def _plain(value: Any, schema: Any) -> Any:
+    """Rich values as what the schema asks for: an object with a numeric `.value` as that number, with `short_form()` as text."""
+    if isinstance(value, (str, int, float, bool)) or value is None or not isinstance(schema, Mapping):
+        return value
+    asked = cast("Mapping[str, Any]", schema)
+    if isinstance(value, (list, tuple)):
+        return [_plain(one, asked.get("items")) for one in cast("Sequence[Any]", value)]
+    kind = asked.get("type")
+    number = getattr(value, "value", None)
+    if kind in ("number", "integer") and isinstance(number, (int, float)):
+        return number
+    if kind == "string" and callable(getattr(value, "short_form", None)):
+        return value.short_form()
+    return value

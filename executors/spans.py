@@ -1,0 +1,120 @@
+"""What happened to each node, as plain data: what reports and pages are made of, from a graph or from recorded events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from engine import Envelope
+from executors import events
+from executors.entries import Entry, op_kind
+from executors.graph import TaskGraph
+from executors.nodes import NodeState, OpKind
+from executors.values import preview
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """One node. Times are in seconds since the graph's first run began.
+
+    `added` is when its statement came, for items of a map that of the map; `started` and `finished` are None for what did
+    not run; `wasted` are seconds that it spent on attempts of which nothing was used. `text` is its result in short.
+    """
+
+    id: str
+    op: OpKind
+    name: str | None = None
+    tool: str | None = None
+    source: str = ""
+    parent: str | None = None
+    depends_on: tuple[str, ...] = ()
+    state: NodeState = "pending"
+    added: float = 0.0
+    started: float | None = None
+    finished: float | None = None
+    wasted: float = 0.0
+    text: str = ""
+    error: str = ""
+
+    @property
+    def seconds(self) -> float:
+        """How long it ran; 0 if it did not, and for a map, whose items do its work."""
+        if self.op == "map" or self.started is None or self.finished is None:
+            return 0.0
+        return self.finished - self.started
+
+    @property
+    def ran(self) -> bool:
+        """Whether it has a beginning and an end."""
+        return self.started is not None and self.finished is not None
+
+
+def spans_of(graph: TaskGraph) -> list[Span]:
+    """The nodes of `graph`, in its order."""
+    return [_span(graph, entry) for entry in graph.entries.values()]
+
+
+def _span(graph: TaskGraph, entry: Entry) -> Span:
+    node = entry.node
+    return Span(
+        id=node.id,
+        op=op_kind(node),
+        name=node.name,
+        tool=entry.tool,
+        source=node.source,
+        parent=entry.parent.node.id if entry.parent else None,
+        depends_on=tuple([producer.node.id for producer in graph.producers(entry)]),
+        state=entry.state,
+        added=entry.added,
+        started=entry.started,
+        finished=entry.finished,
+        wasted=entry.wasted,
+        text=preview(entry.value) if entry.state == "done" else "",
+        error=entry.error or "",
+    )
+
+
+_REASONS: Final[Mapping[str, NodeState]] = {
+    "node.skipped": "skipped",
+    "node.blocked": "blocked",
+    "node.cancelled": "cancelled",
+    "node.uncertain": "uncertain",
+}
+
+
+def spans_of_events(envelopes: Iterable[Envelope]) -> list[Span]:
+    """The nodes that the events of a run tell of, in the order in which they were added."""
+    known: dict[str, Span] = {}
+    arrived: dict[str, float] = {}
+    clock = 0.0  # what the wall clock showed when the graph's first run began
+    for envelope in envelopes:
+        event = envelope.event
+        if isinstance(event, events.NodeAdded):
+            fields = event.model_dump(exclude={"kind", "node", "round", "line"})
+            known[event.node] = Span(id=event.node, **fields)
+            arrived[event.node] = envelope.at
+            continue
+        span = known.get(getattr(event, "node", ""))
+        if span is None:
+            continue
+        match event:
+            case events.NodeStarted():
+                clock = clock or envelope.at - event.at
+                span = replace(span, state="running", started=event.at)
+            case events.NodeFinished():
+                span = replace(span, state="done", finished=event.at, text=event.result)
+            case events.NodeFailed():
+                span = replace(span, state="failed", finished=event.at, error=event.error)
+            case events.ToolHedged():
+                span = replace(span, wasted=span.wasted + event.wasted_seconds)
+            case events.NodeCancelled() if span.started is not None:
+                span = replace(span, state="cancelled", finished=event.at, error=event.reason)
+            case (
+                events.NodeCancelled() | events.NodeSkipped() | events.NodeBlocked() | events.NodeUncertain()
+            ):
+                span = replace(span, state=_REASONS[event.kind], error=event.reason)
+            case _:
+                continue
+        known[span.id] = span
+    return [replace(span, added=max(0.0, arrived[span.parent or id] - clock)) for id, span in known.items()]

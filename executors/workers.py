@@ -1,0 +1,291 @@
+"""Who runs ready nodes: worker tasks. A call that only computes costs no task of its own, one that waits costs what a task costs.
+
+A worker runs one ready node after another for as long as they return without waiting for anything. A node that does wait
+keeps its worker for itself, and others go on in its place. So a node always runs inside one real task, which it may cancel, time
+out or name as it likes, and most of a large graph of quick calls runs in one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import time
+import types
+from collections.abc import Callable, Coroutine, Generator
+from functools import partial
+from typing import Any, Final, Literal, Protocol, assert_never
+
+from executors.admission import Admission
+from executors.caching import CallMemo
+from executors.calls import call_tool, clear
+from executors.effects import RunJournal
+from executors.entries import Entry
+from executors.graph import TaskGraph
+from executors.narrator import Narrator
+from executors.nodes import Answer, Ask, Map, Think, ToolCall
+from executors.operations import NodeTimeoutError, Surroundings, ask_person, think
+from executors.outcome import Limits
+from executors.priority import Estimate, Priorities
+from executors.tool_errors import UncertainError
+from executors.tools import Tool
+
+SLICE: Final = 0.002
+"""Seconds for which nodes that never wait may run before others get their turn on the event loop."""
+
+
+class Host(Protocol):
+    """The run: it is told how nodes end."""
+
+    graph: TaskGraph
+    around: Surroundings
+    limits: Limits
+    group: asyncio.TaskGroup
+    context: contextvars.Context
+    sequential: bool
+    closing: bool
+    stopped: Literal["budget", "cancelled"] | None
+    journal: RunJournal | None
+    tell: Narrator | None
+
+    def begin(self, entry: Entry) -> None: ...
+    def ended_well(self, entry: Entry, value: Any) -> None: ...
+    def ended_badly(self, entry: Entry, error: BaseException) -> None: ...
+    def check_idle(self) -> None: ...
+    def is_mutating(self, entry: Entry) -> bool: ...
+    def now(self) -> float: ...
+
+
+class Workers:
+    """The workers of one run, and the slots that they share out."""
+
+    def __init__(self, host: Host, estimate: Estimate | None) -> None:
+        self.host = host
+        self.priorities = Priorities(host.graph, estimate)
+        self.slots = Admission(
+            1 if host.sequential else host.limits.max_concurrency,
+            self._cap_of,
+            None if host.sequential else self.priorities,
+        )
+        self._pumping = False
+        self._spare = 0
+        self._unbooked = 0
+        self._counts_calls = host.around.budget.remaining("calls") is not None
+        self._plain_tools: dict[str, Tool | None] = {}
+        self._pure: dict[str, bool] = {}
+        self._waited: set[str] = set()
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing runs, and nothing that may is left to run."""
+        if self.slots.active or self._pumping:
+            return False
+        return self.host.stopped is not None or not self.slots.waiting
+
+    def admit(self, entry: Entry) -> None:
+        """Queue `entry` for the slots that it needs."""
+        self.slots.put(entry)
+        if not self._pumping and not self._spare:
+            self.call()
+
+    def call(self) -> None:
+        """See to it that somebody runs what is ready."""
+        host = self.host
+        if host.closing or host.stopped is not None or self._pumping:
+            return
+        for _ in range(self.slots.startable - self._spare):
+            self._spare += 1
+            host.group.create_task(self._work(), name="braid worker", context=host.context.copy())
+
+    def tool(self, name: str | None) -> Tool | None:
+        """A tool, or None for an unknown one: the call itself will say so."""
+        tools = self.host.around.tools
+        return tools.get(name) if name is not None and name in tools else None
+
+    async def _work(self) -> None:
+        """Run ready nodes, one after another, until there are none or somebody else does."""
+        self._spare -= 1
+        if self._pumping:
+            return
+        host, slots = self.host, self.slots
+        task = asyncio.current_task()
+        assert task is not None
+        pumping = self._pumping = True
+        pause = time.monotonic() + SLICE
+        try:
+            while not host.closing and host.stopped is None and (entry := slots.next()) is not None:
+                call = self._launch(entry, task)
+                # What one node puts into context variables is not seen by the next.
+                context = host.context.copy()
+                try:
+                    waits, value = _step(context, call.send, None)
+                    if waits:
+                        pumping = self._pumping = False
+                        self._hand_over(entry)
+                        value = await _rest(call, value, context)
+                except GeneratorExit:
+                    raise
+                except BaseException as error:
+                    # SystemExit and KeyboardInterrupt of a tool's own are its failure; the run lives on.
+                    host.ended_badly(entry, error)
+                else:
+                    host.ended_well(entry, value)
+                    self._learn(entry, waited=not pumping)
+                entry.task = None
+                slots.give_back(entry)
+                if task.cancelling():
+                    break  # whatever the node did with it: this task is not for others any more
+                if not pumping:
+                    if self._pumping:
+                        break
+                    pumping = self._pumping = True
+                    pause = time.monotonic() + SLICE
+                elif time.monotonic() > pause:
+                    self._book()
+                    await asyncio.sleep(0)
+                    pause = time.monotonic() + SLICE
+        except BaseException:
+            host.closing = True  # an error of ours, or of who listens to events: it ends the run
+            raise
+        finally:
+            if pumping:
+                self._pumping = False
+            self._book()
+            if not host.closing:
+                self.call()
+                host.check_idle()
+
+    def _launch(self, entry: Entry, task: asyncio.Task[Any]) -> Coroutine[Any, Any, Any]:
+        """Mark `entry` as running in `task`; returns what is to be run."""
+        host = self.host
+        entry.task = task
+        host.begin(entry)
+        tool, memo = entry.tool, host.around.memo
+        if tool is None:
+            return self._operate(entry)
+        if host.journal is not None and not self._is_pure(tool):
+            # What the call is made of must be found again by whoever resumes the run: else it would be made differently then.
+            read = (entry, *host.graph.producers(entry))
+            host.journal.commit([(one.parent or one).node.id for one in read])
+        plain = self._plain_tools[tool] if tool in self._plain_tools else self._plain(tool)
+        if plain is None:
+            return self._operate(entry)
+        if memo is not None and memo.remembers(plain):
+            return self._call_once(entry, plain, memo)
+        self._unbooked += 1
+        return plain.call_plain(entry.args)
+
+    def _hand_over(self, entry: Entry) -> None:
+        """The node waits for something and keeps its worker: others run what is ready."""
+        if entry.tool is not None:
+            self._waited.add(entry.tool)
+            self.slots.instant.discard(entry.tool)
+        self._book()
+        self.call()
+
+    def _learn(self, entry: Entry, *, waited: bool) -> None:
+        """Take note of how long a node took. Calls of a plain tool that never waited take no turns from now on."""
+        entry.args = None
+        if waited:
+            self.priorities.learn(entry)
+        elif entry.tool not in self.slots.instant and entry.tool not in self._waited:
+            if entry.tool is not None and self._plain_tools.get(entry.tool) is not None:
+                self.slots.instant.add(entry.tool)
+
+    async def _call_once(self, entry: Entry, tool: Tool, memo: CallMemo) -> Any:
+        """A call of a plain tool, or the result of an equal one."""
+
+        def make() -> Coroutine[Any, Any, Any]:
+            self._unbooked += 1
+            return tool.call_plain(entry.args)
+
+        tell = self.host.tell
+        on_reused = None if tell is None else partial(tell.reused, entry, tool.name)
+        return await memo.call(tool, entry.args, make, on_reused=on_reused)
+
+    def _plain(self, tool: str) -> Tool | None:
+        """The tool if a call of it needs nothing but its function; None for others. Decided once for each tool."""
+        known = self.tool(tool)
+        limited = self._counts_calls or self.host.limits.node_timeout is not None
+        self._plain_tools[tool] = known if known is not None and known.is_plain and not limited else None
+        return self._plain_tools[tool]
+
+    def _is_pure(self, tool: str) -> bool:
+        if tool not in self._pure:
+            known = self.tool(tool)
+            self._pure[tool] = known is None or known.spec.effect == "pure"
+        return self._pure[tool]
+
+    def _cap_of(self, tool: str) -> int | None:
+        known = self.tool(tool)
+        return known.max_concurrency if known is not None else None
+
+    def _book(self) -> None:
+        """Book the calls that were made without a reservation, for nothing limits them."""
+        if self._unbooked:
+            self.host.around.budget.book(calls=self._unbooked)
+            self._unbooked = 0
+
+    async def _operate(self, entry: Entry) -> Any:
+        host = self.host
+        op = entry.node.op
+        match op:
+            case ToolCall(tool, _):
+                if host.sequential and host.is_mutating(entry):
+                    done = await clear(host.around, entry, host.around.tools.get(tool), host.tell)
+                    if done is not None:
+                        return done.value
+                work = call_tool(host.around, entry, tool, host.tell)
+            case Think():
+                slack = self.priorities.slack(entry, host.now())
+                work = think(host.around, entry, op, priority=-slack)
+            case Ask():
+                if host.journal is not None:
+                    host.journal.commit()
+                return await ask_person(host.around, entry.args)
+            case Answer() | Map():
+                raise AssertionError(f"{entry.node.id!r} is not run as a task")
+            case _:
+                assert_never(op)
+        limit = host.limits.node_timeout
+        if limit is None:
+            return await work
+        timer = asyncio.timeout(limit)
+        try:
+            async with timer:
+                return await work
+        except TimeoutError as error:
+            if not timer.expired():
+                raise
+            message = f"no result after {limit:g} s (node_timeout)"
+            if host.is_mutating(entry):
+                raise UncertainError(f"{message}; whether the call happened is not known") from error
+            raise NodeTimeoutError(message) from error
+
+
+@types.coroutine
+def _rest(
+    call: Coroutine[Any, Any, Any], waits_for: Any, context: contextvars.Context
+) -> Generator[Any, Any, Any]:
+    """Carry on with a coroutine that was begun by hand and waits for something; returns its result."""
+    waits = True
+    while waits:
+        try:
+            sent = yield waits_for
+        except GeneratorExit:
+            call.close()
+            raise
+        except BaseException as error:
+            waits, waits_for = _step(context, call.throw, error)
+        else:
+            waits, waits_for = _step(context, call.send, sent)
+    return waits_for
+
+
+def _step(context: contextvars.Context, go_on: Callable[[Any], Any], given: Any) -> tuple[bool, Any]:
+    """Run a coroutine up to its next wait: True and what it waits for, or False and its result."""
+    try:
+        return True, context.run(go_on, given)
+    except StopIteration as ended:
+        return False, ended.value
+    except GeneratorExit as error:  # its own doing: nobody closes it here
+        raise RuntimeError("it raised GeneratorExit") from error

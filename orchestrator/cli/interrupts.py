@@ -1,0 +1,118 @@
+"""Ctrl-C: once stops the task, twice the program."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Callable, Coroutine, Iterator
+from types import FrameType
+from typing import Any, Final, TypeVar
+
+from orchestrator.cli.group import EXIT_INTERRUPTED
+
+T = TypeVar("T")
+
+HINT_SECONDS: Final = 1.0
+"""When stopping takes longer than this, the person is told that Ctrl-C leaves at once."""
+
+SHOW_CURSOR: Final = "\x1b[?25h"
+
+
+class Interrupt:
+    """What Ctrl-C does while a task runs: the first one cancels it, the second one ends the program.
+
+    `stopped` says that there was a first one. What runs at the second is left as it is: subprocesses of sandboxed tools die
+    with us, and a journal is whole at any moment.
+    """
+
+    def __init__(self, task: asyncio.Task[Any]) -> None:
+        self.task = task
+        self.stopped = False
+        self._restore = _restoring_terminal()
+
+    def __call__(self) -> None:
+        if self.stopped:
+            self._leave()
+        self.stopped = True
+        loop = self.task.get_loop()
+        loop.call_soon_threadsafe(self._stop, loop)
+
+    def _stop(self, loop: asyncio.AbstractEventLoop) -> None:
+        if not self.task.done():
+            self.task.cancel()
+            loop.call_later(HINT_SECONDS, self._hint)
+
+    def _hint(self) -> None:
+        if not self.task.done():
+            _say("braid: stopping; Ctrl-C leaves at once")
+
+    def _leave(self) -> None:
+        self._restore()
+        if sys.stderr.isatty():
+            sys.stderr.write(SHOW_CURSOR)
+        _say("braid: left at once")
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.flush()
+        os._exit(EXIT_INTERRUPTED)
+
+
+@contextlib.contextmanager
+def interrupting(task: asyncio.Task[Any]) -> Iterator[Interrupt]:
+    """While the block runs, Ctrl-C means `task`. Off the main thread it does not: there it cannot."""
+    interrupt = Interrupt(task)
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        interrupt()
+
+    try:
+        before = signal.signal(signal.SIGINT, handle)
+    except ValueError:
+        yield interrupt
+        return
+    try:
+        yield interrupt
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def run_interruptible(work: Coroutine[Any, Any, T]) -> T:
+    """Run `work` to its end; raises `KeyboardInterrupt` if Ctrl-C stopped it, when everything that it started has ended."""
+
+    results: list[T] = []
+
+    async def main() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        with interrupting(task) as interrupt:
+            try:
+                results.append(await work)
+            except asyncio.CancelledError:
+                if not interrupt.stopped:
+                    raise
+
+    asyncio.run(main())
+    if not results:
+        raise KeyboardInterrupt
+    return results[0]
+
+
+def _restoring_terminal() -> Callable[[], None]:
+    """What puts the terminal back to how it is now; nothing where there is none."""
+    if not sys.stdin.isatty():
+        return lambda: None
+    try:
+        import termios
+    except ImportError:  # another system
+        return lambda: None
+    fd = sys.stdin.fileno()
+    state = termios.tcgetattr(fd)
+    return lambda: termios.tcsetattr(fd, termios.TCSANOW, state)
+
+
+def _say(text: str) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()

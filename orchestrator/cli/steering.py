@@ -1,0 +1,77 @@
+"""What a person types while a run is shown: a line, ended by Enter, goes to the planner."""
+
+from __future__ import annotations
+
+import asyncio
+import codecs
+import os
+import sys
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self
+
+
+class Steering:
+    """`with Steering(say, show)`: reads keys without echo; `show` gets the line so far, `say` each finished one.
+
+    Does nothing where stdin is no terminal. Ctrl-C stays what it is.
+    """
+
+    def __init__(self, say: Callable[[str], None], show: Callable[[str], None]) -> None:
+        self._say = say
+        self._show = show
+        self._line = ""
+        self._decode = codecs.getincrementaldecoder("utf-8")("ignore").decode
+        self._before: list[Any] | None = None
+
+    def __enter__(self) -> Self:
+        self.resume()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.pause()
+
+    def resume(self) -> None:
+        """Listen, if there is a terminal to listen to."""
+        try:
+            import termios
+            import tty
+
+            fd = sys.stdin.fileno()
+            if self._before is not None or not os.isatty(fd):
+                return
+            asyncio.get_running_loop().add_reader(fd, self._read, fd)
+            self._before = termios.tcgetattr(fd)
+            tty.setcbreak(fd)
+        except (ImportError, OSError, NotImplementedError):  # another system, or no stdin at all
+            return
+
+    def pause(self) -> None:
+        """Leave the keys to somebody else."""
+        if self._before is None:
+            return
+        import termios
+
+        fd = sys.stdin.fileno()
+        asyncio.get_running_loop().remove_reader(fd)
+        termios.tcsetattr(fd, termios.TCSADRAIN, self._before)
+        self._before = None
+
+    def _read(self, fd: int) -> None:
+        typed = os.read(fd, 1024)
+        if not typed:
+            self.pause()
+        for key in self._decode(typed):
+            if key in "\r\n":
+                line, self._line = self._line.strip(), ""
+                if line:
+                    self._say(line)
+            elif key in "\x7f\b":
+                self._line = self._line[:-1]
+            elif key == "\x15":  # Ctrl-U
+                self._line = ""
+            elif key.isprintable():
+                self._line += key
+        self._show(self._line)

@@ -1,0 +1,274 @@
+"""From a run to the journal and back: what a run is started with, and how a later process takes it up."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from os import PathLike
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from engine import Budget, Envelope, Event, Message, Price
+from executors import Limits, Map, ToolCall, ToolRegistry
+from orchestrator.errors import ResumeRefusedError
+from orchestrator.events import RoundFinished, RoundStarted, RunResumed
+from orchestrator.loop import EarlierRound, Job
+from orchestrator.settings import journal_file
+from planner import Written
+from planner.events import PlannerFinished, PlannerRejected, PlannerText
+
+if TYPE_CHECKING:
+    from executors import Journal, Past, RunLog, RunRow, Tool
+
+JournalOption: TypeAlias = "bool | str | PathLike[str] | Journal"
+"""True is the user's own journal, False none; else a file, or a journal that is open already."""
+
+_LIMITS_OF_A_RUN = frozenset(field.name for field in dataclasses.fields(Limits))
+_LIMITS = ("tokens", "calls", "seconds", "cost", "soft")
+
+
+def open_journal(option: JournalOption) -> Journal | None:
+    """The journal of an agent; raises `JournalError` when it cannot be opened."""
+    from executors import Journal
+
+    if isinstance(option, Journal):
+        return option
+    if option is False:
+        return None
+    return Journal(journal_file() if option is True else option)
+
+
+_ambient: ContextVar[Journal | None] = ContextVar("braid_journal", default=None)
+
+
+def ambient_journal() -> Journal | None:
+    """The journal of the run around this one, where an agent runs within another."""
+    return _ambient.get()
+
+
+@contextmanager
+def use_journal(journal: Journal | None) -> Iterator[None]:
+    """Let agents that run within this run write into its journal."""
+    token = _ambient.set(journal)
+    try:
+        yield
+    finally:
+        _ambient.reset(token)
+
+
+def start_log(
+    journal: Journal,
+    run: str,
+    job: Job,
+    *,
+    engine: str,
+    budget: Budget | None,
+    threads: int | None = None,
+    mcp: str | None = None,
+) -> RunLog:
+    """Enter the run of `job` into the journal. `engine` is the address as it was given."""
+    from executors import secret_arguments, start_run
+
+    spec = {
+        "engine": engine,
+        "threads": threads,
+        "mcp": mcp,
+        "history": list(job.history),
+        "instructions": job.instructions,
+        "max_rounds": job.max_rounds,
+        "max_repairs": job.max_repairs,
+        "limits": dataclasses.asdict(job.limits),
+        "sequential": job.sequential,
+        "seed": job.seed,
+        "budget": None if budget is None else _limits_of(budget),
+        "tools": {tool.name: fingerprint(tool) for tool in job.tools},
+    }
+    secret = secret_arguments(job.tools.specs())
+    log = start_run(journal, run, question=job.question, spec=spec, secret_arguments=secret)
+    log.spending = lambda: spending(job.budget)
+    return log
+
+
+def spending(budget: Budget) -> dict[str, float]:
+    """What a scope has spent, its seconds included."""
+    return {**budget.spent, "seconds": time.monotonic() - budget.started}
+
+
+def restored_budget(spec: Mapping[str, Any]) -> Budget | None:
+    """The budget that a run was given, with its limits; None if it had none of its own."""
+    limits: Mapping[str, Any] | None = spec.get("budget")
+    if limits is None:
+        return None
+    given: Mapping[str, Mapping[str, float]] = limits.get("prices") or {}
+    prices = {name: Price(**price) for name, price in given.items()}
+    return Budget(
+        tokens=limits.get("tokens"),
+        calls=limits.get("calls"),
+        seconds=limits.get("seconds"),
+        cost=limits.get("cost"),
+        soft=limits.get("soft"),
+        prices=prices or None,
+    )
+
+
+def book_earlier(scope: Budget, spent: Mapping[str, float]) -> None:
+    """Count what earlier processes have spent against `scope`."""
+    scope.started -= spent.get("seconds", 0.0)
+    for key, amount in spent.items():
+        if key != "seconds":
+            scope.spent[key] = scope.spent.get(key, 0) + amount
+
+
+def earlier_rounds(events: Sequence[Event]) -> list[EarlierRound]:
+    """What was told of each round. The last one counts as not over: what is left of it is worked out anew."""
+    rounds: list[_Round] = []
+    for event in events:
+        match event:
+            case RoundStarted() if event.revision and rounds:
+                rounds[-1].begun = event.round + 1
+                rounds[-1].open = False
+            case RoundStarted():
+                rounds.append(_Round(event))
+            case RoundFinished() if rounds:
+                rounds[-1].why = event.why
+            case PlannerText() if rounds and rounds[-1].open:
+                rounds[-1].attempts.text(event)
+            case PlannerRejected() if rounds and rounds[-1].open:
+                rounds[-1].attempts.rejected()
+            case PlannerFinished() if rounds and rounds[-1].open:
+                rounds[-1].attempts.counted()
+            case RunResumed() if rounds:
+                rounds[-1].attempts.cut_off()
+            case _:
+                pass
+    return [
+        EarlierRound(
+            number=one.started.round,
+            begun=one.begun,
+            feedback=one.started.feedback,
+            written=one.attempts.written(),
+            why=one.why if one is not rounds[-1] else None,
+        )
+        for one in rounds
+    ]
+
+
+class _Round:
+    """A round as its events tell of it. `open` until a revision begins: from then on, text is the revision's."""
+
+    def __init__(self, started: RoundStarted) -> None:
+        self.started = started
+        self.begun = started.round + 1
+        self.attempts = _Attempts()
+        self.why: str | None = None
+        self.open = True
+
+
+class _Attempts:
+    """The attempts at one round's plan, put together from their pieces."""
+
+    def __init__(self) -> None:
+        self._ended: list[tuple[str, bool]] = []
+        self._pieces: list[str] = []
+        self._tokens = 0
+
+    def text(self, event: PlannerText) -> None:
+        self._pieces.append(event.text)
+        self._tokens += 1
+
+    def rejected(self) -> None:
+        self._ended.append(("".join(self._pieces), True))
+        self._pieces.clear()
+
+    def cut_off(self) -> None:
+        if self._pieces:
+            self._ended.append(("".join(self._pieces), False))
+            self._pieces.clear()
+
+    def counted(self) -> None:
+        """The tokens so far are in an event of their own."""
+        self._tokens = 0
+
+    def written(self) -> Written | None:
+        self.cut_off()
+        return Written(attempts=tuple(self._ended), tokens=self._tokens) if self._ended else None
+
+
+def check_tools(pasts: Sequence[Past], spec: Mapping[str, Any], tools: ToolRegistry) -> None:
+    """Raise `ResumeRefusedError` unless the tools that unfinished nodes call are there, and are what they were."""
+    from executors.resume import Patched
+
+    was: Mapping[str, str] = spec.get("tools", {})
+    needed: dict[str, None] = {}
+    for past in pasts:
+        for record in past.records:
+            for node in record.patch.add if isinstance(record, Patched) else ():
+                op = node.op.body if isinstance(node.op, Map) else node.op
+                if isinstance(op, ToolCall) and node.id not in past.known:
+                    needed[op.tool] = None
+    missing = [name for name in needed if name in was and name not in tools]
+    changed = [
+        name for name in needed if name in was and name in tools and was[name] != fingerprint(tools.get(name))
+    ]
+    if missing or changed:
+        what = [f"{name} is not here" for name in missing] + [f"{name} has changed" for name in changed]
+        raise ResumeRefusedError(
+            f"tools that the run still needs are not what they were: {', '.join(what)}; put them back, "
+            "or go on all the same by --force (force=True)"
+        )
+
+
+def fingerprint(tool: Tool) -> str:
+    """Changes when a tool's signature, effect or version does."""
+    spec = tool.spec
+    text = json.dumps(
+        [spec.parameters, spec.returns, spec.effect, str(tool.version)], sort_keys=True, default=str
+    )
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def as_started(row: RunRow, job: Job, log: RunLog, told: Sequence[Envelope]) -> Job:
+    """`job` with the options that the run was started with, and what earlier processes did of it."""
+    spec = row.spec
+    log.spending = lambda: spending(job.budget)
+    return dataclasses.replace(
+        job,
+        history=tuple(Message(role=one["role"], content=one["content"]) for one in spec["history"]),
+        instructions=spec["instructions"],
+        max_rounds=spec["max_rounds"],
+        max_repairs=spec["max_repairs"],
+        limits=Limits(**{key: value for key, value in spec["limits"].items() if key in _LIMITS_OF_A_RUN}),
+        sequential=spec["sequential"],
+        seed=spec["seed"],
+        run_id=row.id,
+        journal=log,
+        earlier=earlier_rounds([envelope.event for envelope in told]),
+    )
+
+
+def take_up(journal: Journal, row: RunRow, tools: ToolRegistry) -> tuple[RunLog, list[Envelope]]:
+    """Take up a run, and read what it has told so far. One that has its answer is read only.
+
+    Raises:
+        RunBusyError: a live process works on it.
+        JournalError: the journal cannot be read.
+    """
+    from executors import resume_run, secret_arguments
+
+    log = resume_run(journal, row, secret_arguments=secret_arguments(tools.specs()))
+    try:
+        return log, log.load(read_only=row.status == "answered")
+    except BaseException:
+        log.close()
+        raise
+
+
+def _limits_of(budget: Budget) -> dict[str, Any]:
+    limits: dict[str, Any] = {key: getattr(budget, key) for key in _LIMITS}
+    if budget.prices:
+        limits["prices"] = {name: dataclasses.asdict(price) for name, price in budget.prices.items()}
+    return limits

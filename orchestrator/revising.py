@@ -1,0 +1,78 @@
+"""The planner as the replanner of a running graph: a revision is a round of planning whose patches join the run."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import aclosing
+from typing import Any
+
+from engine import Event
+from executors import GraphPatch, Node, Replan, Trigger
+from orchestrator.events import RoundStarted
+from orchestrator.planning import plan_patches
+from planner import LLMPlanner, PlanningError, PlanTask
+
+
+class Rounds:
+    """How many rounds of planning a run has had, revisions included, of the most that it may have."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.begun = 0
+
+    @property
+    def left(self) -> int:
+        return self.most - self.begun
+
+    def next(self) -> int:
+        """The number of the next round, which begins now."""
+        self.begun += 1
+        return self.begun - 1
+
+
+class PlanReviser:
+    """A `Replanner`: tells the planner what happened, and gives its statements as patches."""
+
+    def __init__(
+        self,
+        planner: LLMPlanner,
+        rounds: Rounds,
+        policy: Replan,
+        task: Callable[[int, str], PlanTask],
+        emit: Callable[[Event], None],
+    ) -> None:
+        self._planner = planner
+        self._rounds = rounds
+        self._policy = policy
+        self._task = task
+        self._emit = emit
+
+    def surprise(self, node: Node, value: Any) -> str | None:
+        if self._policy.check is None or self._rounds.left <= 0:
+            return None
+        return self._policy.check(node, value)
+
+    async def revise(self, triggers: Sequence[Trigger]) -> AsyncIterator[GraphPatch]:
+        if self._rounds.left <= 0:
+            return
+        feedback = told(triggers)
+        number = self._rounds.next()
+        self._emit(RoundStarted(round=number, feedback=feedback, revision=True))
+        gave_up: list[
+            PlanningError
+        ] = []  # what it accepted until then stands, and another round may mend the rest
+        patches = plan_patches(self._planner, self._task(number, feedback), emit=self._emit, gave_up=gave_up)
+        async with aclosing(patches):
+            async for patch in patches:
+                yield patch
+
+
+def told(triggers: Sequence[Trigger]) -> str:
+    """Triggers as the planner's feedback."""
+    heads = {
+        "failed": "failed",
+        "surprise": "surprising",
+        "progress": "so far",
+        "person": "the user says",
+    }
+    return "; ".join(f"{heads[one.kind]}: {one.text}" for one in triggers)

@@ -1,0 +1,50 @@
+"""An agent as a tool of another one: its own plan, graph and budget scope, within the outer run."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Final
+
+from engine import ambient_budget
+from executors import Effect, Metered, Tool, ToolContext, ToolError
+
+if TYPE_CHECKING:
+    from engine import Budget
+    from orchestrator.agent import Agent
+
+MAX_DEPTH: Final = 3
+"""Agents within agents: the outermost is at depth 0."""
+
+_depth: ContextVar[int] = ContextVar("braid_agent_depth", default=0)
+
+
+def agent_tool(
+    agent: Agent,
+    *,
+    name: str,
+    description: str,
+    effect: Effect = "idempotent",
+    tokens: int | None = None,
+    seconds: float | None = None,
+    calls: int | None = None,
+    max_concurrency: int | None = 4,
+) -> Tool:
+    """A tool that has `agent` answer a question; see `Agent.as_tool`."""
+
+    async def ask(context: ToolContext, question: str) -> Metered:
+        depth = _depth.get()
+        if depth >= MAX_DEPTH:
+            raise ToolError(f"{name}: agents are nested {MAX_DEPTH} deep already", tool=name)
+        token = _depth.set(depth + 1)
+        try:
+            scope: Budget = ambient_budget().child(name, tokens=tokens, seconds=seconds, calls=calls)
+            result = await agent.run_nested(question, run_id=context.idempotency_key, budget=scope)
+        finally:
+            _depth.reset(token)
+        if not result.complete:
+            known = f"; known so far: {result.answer}" if result.answer else ""
+            raise ToolError(f"{name}: no full answer: {result.reason}{known}", tool=name)
+        value = result.output if result.output is not None else result.answer
+        return Metered(value=value, usage=result.usage)
+
+    return Tool(ask, name=name, description=description, effect=effect, max_concurrency=max_concurrency)

@@ -1,0 +1,58 @@
+"""`best_of_n`: draw n answers, let a verifier score them, and take the best (Cobbe et al., arXiv 2110.14168)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from engine import Context, InvalidParamsError, SamplingParams, Usage
+from reasoning.answers import extract_answer
+from reasoning.core import Candidate, Run, Solution, method
+from reasoning.sampling import refuse_options, sample_pool
+
+
+@method("best_of_n")
+async def best_of_n(
+    run: Run,
+    problem: Context,
+    *,
+    n: int = 8,
+    max_tokens: int = 512,
+    temperature: float = 1.0,
+    stop: tuple[str, ...] = (),
+    extract: Callable[[str], str | None] = extract_answer,
+    **unknown: Any,
+) -> Solution:
+    """Sample `n` answers and take the one that `run.verifier` scores highest; of equals, the first.
+
+    A candidate's weight is its score; one without an answer is not shown to the verifier and weighs nothing.
+    """
+    refuse_options("best_of_n", unknown)
+    if run.verifier is None:
+        raise InvalidParamsError("method 'best_of_n' needs a verifier in its Run")
+    params = SamplingParams(n=n, max_tokens=max_tokens, temperature=temperature, stop=stop)
+    pool = await sample_pool(run, problem, params)
+    answers = [extract(completion.text) for completion in pool]
+    given = [answer for answer in answers if answer is not None]
+    scores = iter(await run.verifier.score(problem.text, given) if given else [])
+    candidates = tuple(
+        Candidate(
+            text=completion.text,
+            answer=answer,
+            weight=0.0 if answer is None else next(scores),
+            critical_path_tokens=completion.usage.critical_path_tokens,
+        )
+        for completion, answer in zip(pool, answers, strict=True)
+    )
+    usage = Usage.parallel(completion.usage for completion in pool)
+    if not given:
+        return Solution(
+            answer="", candidates=candidates, reason="no sample held an answer", usage=usage, confidence=0.0
+        )
+    best = max((c for c in candidates if c.answer is not None), key=lambda c: c.weight)
+    return Solution(
+        answer=best.answer or "",
+        candidates=candidates,
+        reason=f"scored {best.weight:g}, the best of {len(given)} answers",
+        usage=usage,
+    )

@@ -1,0 +1,517 @@
+"""Resuming runs: what is done is not done again, what was cut off goes on, and what cannot go on says why.
+
+A run is interrupted by cancelling it or by ending its agent at a chosen moment; `tests/crash` kills real processes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from engine import Budget
+from executors import Journal, NodeStarted, RunBusyError, ToolContext, UnknownRunError, recorded_events
+from executors.effects import Done, NotDone
+from orchestrator import (
+    Agent,
+    JournalFailed,
+    ResumeRefusedError,
+    RunFinished,
+    RunResumed,
+    RunStarted,
+    tool,
+)
+from orchestrator.testing import Response, ScriptedEngine
+from planner import PlannerFinished
+
+PLAN = """\
+xs = [double(i) for i in [1, 2, 3]]
+s = total(xs)
+if s > 5:
+    m = note(s)
+else:
+    m = note(0)
+answer(m, xs)
+"""
+
+
+class Toolbox:
+    """Tools that write down their calls, and one of which hangs until it is let go."""
+
+    def __init__(self, *, hang: str = "") -> None:
+        self.calls: list[tuple[str, Any]] = []
+        self.hang = hang
+        self.hanging = asyncio.Event()
+        box = self
+
+        async def called(name: str, given: Any) -> None:
+            box.calls.append((name, given))
+            if name == box.hang:
+                box.hanging.set()
+                await asyncio.sleep(60)
+
+        @tool
+        async def double(x: int) -> int:
+            await called("double", x)
+            return 2 * x
+
+        @tool
+        async def total(xs: list[int]) -> int:
+            await called("total", tuple(xs))
+            return sum(xs)
+
+        @tool(effect="mutating")
+        async def note(context: ToolContext, x: int) -> str:
+            await called("note", x)
+            return f"noted {x}"
+
+        @tool
+        async def broken(x: int) -> int:
+            await called("broken", x)
+            raise ValueError("never works")
+
+        self.tools = [double, total, note, broken]
+
+
+async def yes(_: object) -> bool:
+    return True
+
+
+def agent_of(file: Path, box: Toolbox, plan: Response | Sequence[Response] = PLAN, **options: Any) -> Agent:
+    engine = plan if isinstance(plan, ScriptedEngine) else ScriptedEngine(plan, chunk="whole")
+    return Agent(
+        engine, tools=box.tools, builtins=False, journal=file, **{"approve": yes, "max_rounds": 1, **options}
+    )
+
+
+async def interrupted(agent: Agent, hanging: asyncio.Event, *, plans: int = 1, **options: Any) -> str:
+    """Start a run, cancel it once so many plans are written and a tool hangs, and give its id."""
+    async with agent.stream("go", **options) as events:
+        async for envelope in events:
+            plans -= isinstance(envelope.event, PlannerFinished)
+            if plans == 0:
+                await hanging.wait()
+                break
+    assert agent.journal is not None
+    id = agent.journal.find("last").id
+    await agent.close()
+    return id
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "journal.db"
+
+
+async def test_what_is_done_is_not_done_again(file: Path) -> None:
+    first = Toolbox(hang="total")
+    id = await interrupted(agent_of(file, first), first.hanging)
+    assert first.calls == [("double", 1), ("double", 2), ("double", 3), ("total", (2, 4, 6))]
+    second = Toolbox()
+    async with agent_of(file, second, plan=[]) as agent:  # the plan was whole: no model is asked
+        result = await agent.resume(id[:6])
+        assert result.answer == "noted 12, 2, 4, 6" and result.complete and result.run_id == id
+        assert second.calls == [("total", (2, 4, 6)), ("note", 12)]
+        assert agent.journal is not None and agent.journal.find(id).status == "answered"
+    kinds = [type(envelope.event) for envelope in result.events]
+    assert kinds[0] is RunStarted and kinds[-1] is RunFinished and kinds.count(RunResumed) == 1
+    assert [envelope.seq for envelope in result.events] == list(range(len(result.events)))
+    assert {envelope.run for envelope in result.events} == {id}
+    report = result.report()
+    assert report.states == {"done": 7, "skipped": 1} and report.work > 0
+
+
+async def test_an_answered_run_gives_its_answer_again(file: Path) -> None:
+    box = Toolbox()
+    async with agent_of(file, box) as agent:
+        first = await agent.run("go")
+        before = len(box.calls)
+        again = await agent.resume(first.run_id)
+        assert (again.answer, again.output, again.plan) == (first.answer, first.output, first.plan)
+        assert len(box.calls) == before
+        assert [e.event for e in again.events] == [e.event for e in first.events]
+        assert again.usage == first.usage
+        assert agent.journal is not None
+        row = agent.journal.find(first.run_id)
+        assert [e.event for e in recorded_events(agent.journal, row)] == [e.event for e in first.events]
+
+
+@pytest.mark.parametrize("cut", range(0, len(PLAN), 7))
+@pytest.mark.parametrize("style", ["chat", "compact"])
+async def test_planning_goes_on_where_it_was_cut_off(file: Path, cut: int, style: str) -> None:
+    details = {"prompt_style": "compact"} if style == "compact" else {}
+    paused = asyncio.Event()
+
+    async def stops(prompt: str) -> AsyncIterator[str]:
+        yield PLAN[:cut]
+        paused.set()
+        await asyncio.sleep(60)
+
+    first = Toolbox()
+    agent = agent_of(file, first, ScriptedEngine(stops, details=details, chunk="char"))
+    run = asyncio.create_task(agent.run("go"))
+    await paused.wait()
+    run.cancel()
+    with suppress(asyncio.CancelledError):
+        await run
+    await agent.close()
+
+    def goes_on(prompt: str) -> str:
+        if style == "chat":
+            return PLAN
+        return PLAN[len(prompt.split("<|plan|>\n")[1]) :]
+
+    second = Toolbox()
+    engine = ScriptedEngine(goes_on, details=details)
+    async with agent_of(file, second, engine) as agent:
+        result = await agent.resume("last")
+    assert result.answer == "noted 12, 2, 4, 6", result.reason
+    assert sorted(first.calls + second.calls) == sorted(
+        [("double", 1), ("double", 2), ("double", 3), ("total", (2, 4, 6)), ("note", 12)]
+    ), "every call once, over both processes"
+    assert result.plan.count("total(") == 1
+    assert len(engine.calls) == 1
+
+
+async def test_a_rejected_attempt_counts_after_a_resume(file: Path) -> None:
+    async def second_stops(prompt: str) -> AsyncIterator[str]:
+        yield "s = double(1)\n"
+        paused.set()
+        await asyncio.sleep(60)
+
+    paused = asyncio.Event()
+    box = Toolbox()
+    agent = agent_of(file, box, ["s = double(1)\nt = nonsense(s)\n", second_stops], max_repairs=1)
+    run = asyncio.create_task(agent.run("go"))
+    await paused.wait()
+    run.cancel()
+    with suppress(asyncio.CancelledError):
+        await run
+    await agent.close()
+    engine = ScriptedEngine("s = double(1)\nanswer(s)")
+    async with agent_of(file, box, engine, max_repairs=1) as agent:
+        result = await agent.resume("last")
+    assert result.answer == "2" and box.calls == [("double", 1)]
+    (call,) = engine.calls
+    assert "nonsense" in call.prompt and "breaks off here" in call.prompt
+
+
+async def test_later_rounds_are_resumed_too(file: Path) -> None:
+    plans = ["a = double(1)\nb = broken(a)\nanswer(b)\n", "c = total([a, 3])\nanswer(c)\n"]
+    first = Toolbox(hang="total")
+    await interrupted(agent_of(file, first, plans, max_rounds=2, replan=None), first.hanging, plans=2)
+    second = Toolbox()
+    async with agent_of(file, second, [], max_rounds=2, replan=None) as agent:
+        result = await agent.resume("last")
+    assert result.answer == "5" and result.rounds == 2
+    assert second.calls == [("total", (2, 3))]
+    assert result.graph.state("b") == "failed"
+
+
+async def test_a_revision_of_the_running_plan_is_resumed(file: Path) -> None:
+    plans = ["a = double(1)\nb = broken(a)\nc = double(b)\nanswer(c)\n", "b = total([a, 3])\n"]
+    first = Toolbox(hang="total")
+    await interrupted(agent_of(file, first, plans, max_rounds=3), first.hanging, plans=2)
+    assert ("total", (2, 3)) in first.calls
+    second = Toolbox()
+    async with agent_of(file, second, [], max_rounds=3) as agent:
+        result = await agent.resume("last")
+    assert result.answer == "10" and second.calls == [("total", (2, 3)), ("double", 5)]
+
+
+async def test_what_was_spent_counts(file: Path) -> None:
+    first = Toolbox(hang="total")
+    await interrupted(agent_of(file, first), first.hanging, budget=Budget(calls=6, tokens=100_000))
+    second = Toolbox()
+    async with agent_of(file, second, []) as agent:
+        result = await agent.resume("last")
+        # One call of the model, three of `double`, one of `total` that was cut off: one is left, for `total`.
+        assert result.stopped == "budget" and "calls" in result.reason
+        assert second.calls == [("total", (2, 4, 6))]
+        assert agent.journal is not None and agent.journal.find("last").status == "stopped"
+        more = await agent.resume("last", budget=Budget(calls=20))
+        assert more.answer == "noted 12, 2, 4, 6" and second.calls[1:] == [("note", 12)]
+        assert agent.journal.find("last").spent["calls"] == 7
+
+
+async def test_options_of_the_run_come_back(file: Path) -> None:
+    first = Toolbox(hang="total")
+    history: Any = [{"role": "user", "content": "before"}, {"role": "assistant", "content": "yes"}]
+    agent = agent_of(file, first, seed=7, instructions="be brief", max_repairs=5)
+    await interrupted(agent, first.hanging, history=history, sequential=True)
+    second = Toolbox()
+    async with agent_of(file, second, []) as agent:
+        result = await agent.resume("last")
+    assert result.question == "go" and list(result.history)[:2] == history
+    assert "be brief" in result.root[0]["content"]
+
+
+async def test_deps_and_output_types_are_given_again(file: Path) -> None:
+    @tool
+    async def secret_of(context: ToolContext[dict[str, str]]) -> str:
+        """What the caller handed in."""
+        if context.deps["wait"]:
+            started.set()
+            await asyncio.sleep(60)
+        return context.deps["word"]
+
+    started = asyncio.Event()
+    options: Any = {"tools": [secret_of], "builtins": False, "journal": file, "output_type": list[str]}
+    plan = "x = secret_of()\nanswer([x])"
+    agent = Agent(ScriptedEngine(plan, chunk="whole"), **options)
+    await interrupted(agent, started, deps={"wait": "yes", "word": "never stored"})
+    assert b"never stored" not in everything(file)
+    async with Agent(ScriptedEngine([]), **options) as agent:
+        result = await agent.resume("last", deps={"wait": "", "word": "now"})
+    assert result.output == ["now"]
+
+
+def everything(file: Path) -> bytes:
+    return b"".join(one.read_bytes() for one in file.parent.glob(file.name + "*"))
+
+
+class Handle:
+    """Nothing that a journal could hold."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+
+def handles(hanging: asyncio.Event | None, calls: list[str], *, effect: Any = "pure") -> list[Any]:
+    @tool(effect=effect)
+    async def grab() -> Any:
+        """A thing that cannot be stored."""
+        calls.append("grab")
+        return Handle(3)
+
+    @tool
+    async def look(thing: Any) -> int:
+        """Its number."""
+        calls.append("look")
+        if hanging is not None:
+            hanging.set()
+            await asyncio.sleep(60)
+        return thing.number
+
+    return [grab, look]
+
+
+@pytest.mark.parametrize("effect", ["pure", "mutating"])
+async def test_a_result_that_could_not_be_stored(file: Path, effect: str) -> None:
+    calls: list[str] = []
+    options: Any = {"builtins": False, "journal": file, "approve": yes, "max_rounds": 1, "replan": None}
+    plan = "h = grab()\nn = look(h)\nanswer(n)"
+    hanging = asyncio.Event()
+    tools = handles(hanging, calls, effect=effect)
+    await interrupted(Agent(ScriptedEngine(plan, chunk="whole"), tools=tools, **options), hanging)
+    assert calls == ["grab", "look"]
+    calls.clear()
+    async with Agent(ScriptedEngine([]), tools=handles(None, calls, effect=effect), **options) as agent:
+        result = await agent.resume("last", force=True)
+    if effect == "pure":
+        assert result.answer == "3" and calls == ["grab", "look"]
+        calls.clear()
+        async with Agent(ScriptedEngine([]), tools=[], **options) as agent:
+            assert (await agent.resume("last")).answer == "3" and calls == []
+    else:
+        assert not result.complete and calls == []
+        assert "grab did its work, but its result is not in the journal" in (result.graph.error("h") or "")
+
+
+async def test_tools_that_changed_are_refused(file: Path) -> None:
+    first = Toolbox(hang="total")
+    await interrupted(agent_of(file, first), first.hanging)
+
+    @tool
+    async def total(xs: list[float]) -> float:
+        return sum(xs)
+
+    second = Toolbox()
+    changed = [one if one.name != "total" else total for one in second.tools]
+    for tools, why in ((changed, "total has changed"), (second.tools[:2], "note is not here")):
+        async with Agent(ScriptedEngine([]), tools=tools, builtins=False, journal=file) as agent:
+            with pytest.raises(ResumeRefusedError, match=why):
+                await agent.resume("last")
+    # What only finished nodes called may go.
+    async with Agent(
+        ScriptedEngine([]), tools=changed[1:], builtins=False, journal=file, approve=yes
+    ) as agent:
+        assert (await agent.resume("last", force=True)).answer == "noted 12, 2, 4, 6"
+
+
+async def test_what_cannot_be_resumed_says_so(file: Path) -> None:
+    box = Toolbox(hang="total")
+    with pytest.raises(ResumeRefusedError, match="journal=True"):
+        await Agent(ScriptedEngine([])).resume("x")
+    async with agent_of(file, box) as agent:
+        with pytest.raises(UnknownRunError, match="no run 'x'"):
+            await agent.resume("x")
+        run = asyncio.create_task(agent.run("go"))
+        await box.hanging.wait()
+        with pytest.raises(RunBusyError):
+            await agent.resume("last")
+        run.cancel()
+        with suppress(asyncio.CancelledError):
+            await run
+
+
+@pytest.mark.parametrize("fate", ["done", "not done", "nobody knows", "a person knows"])
+async def test_a_mutating_call_under_way(file: Path, fate: str) -> None:
+    calls: list[str] = []
+    began = asyncio.Event()
+    hang = True
+
+    def asked(key: str) -> Done | NotDone:
+        assert key.endswith(":p")
+        return Done("receipt 1") if fate == "done" else NotDone()
+
+    async def pay(context: ToolContext, amount: int) -> str:
+        """Pay."""
+        calls.append(context.idempotency_key)
+        if hang:
+            began.set()
+            await asyncio.sleep(60)
+        return f"receipt {len(calls)}"
+
+    async def person(question: str) -> str:
+        assert "pay(amount=5)" in question
+        return "no"
+
+    reconcile: Callable[[str], Done | NotDone] | None = asked if "done" in fate else None
+    options: Any = {
+        "tools": [tool(effect="mutating", reconcile=reconcile)(pay)],
+        "builtins": False,
+        "journal": file,
+        "approve": yes,
+        "max_rounds": 1,
+        "replan": None,
+        "ask": person if fate == "a person knows" else None,
+    }
+    plan = "p = pay(5)\nanswer(p)"
+    await interrupted(Agent(ScriptedEngine(plan, chunk="whole"), **options), began)
+    hang = False
+    async with Agent(ScriptedEngine([]), **options) as agent:
+        result = await agent.resume("last")
+        if fate == "nobody knows":
+            assert result.graph.state("p") == "uncertain" and len(calls) == 1
+            result = await agent.resume("last")
+            assert result.graph.state("p") == "uncertain" and len(calls) == 1, "never repeated blindly"
+    assert len(set(calls)) == 1, "one key for one call"
+    expected = {"done": ("receipt 1", 1), "not done": ("receipt 2", 2), "a person knows": ("receipt 2", 2)}
+    if fate in expected:
+        assert (result.answer, len(calls)) == expected[fate]
+
+
+async def test_an_agent_within_an_agent_is_resumed_too(file: Path) -> None:
+    outer_plan = 'a = helper("first part")\nanswer(a)'
+    inner_plan = "m = note(5)\nt = total([1, 2])\nanswer(m, t)"
+
+    def agents(box: Toolbox, inner: Response | list[Response], outer: Response | list[Response]) -> Agent:
+        helper = Agent(
+            ScriptedEngine(inner, chunk="whole"), tools=box.tools, builtins=False, approve=yes, max_rounds=1
+        ).as_tool("helper", "helps")
+        return Agent(ScriptedEngine(outer, chunk="whole"), tools=[helper], builtins=False, journal=file)
+
+    first = Toolbox(hang="total")
+    id = await interrupted(agents(first, inner_plan, outer_plan), first.hanging)
+    assert sorted(first.calls) == [("note", 5), ("total", (1, 2))]
+    second = Toolbox()
+    async with agents(second, [], []) as agent:
+        result = await agent.resume("last")
+        assert result.answer == "noted 5, 3" and result.run_id == id
+        assert second.calls == [("total", (1, 2))], "the note is not written again"
+        assert agent.journal is not None
+        assert [row.id for row in agent.journal.runs()] == [id]
+        assert [row.id for row in agent.journal.runs(nested=True)] == [f"{id}:a", id]
+        assert agent.journal.find(id[:4]).id == id
+        usage = agent.journal.find("last").spent
+        assert usage["calls"] >= 4
+
+
+async def test_a_stream_of_a_resumed_run_begins_at_the_beginning(file: Path) -> None:
+    first = Toolbox(hang="total")
+    await interrupted(agent_of(file, first), first.hanging)
+    second = Toolbox()
+    async with agent_of(file, second, []) as agent, agent.stream_resume("last") as events:
+        seen = [envelope async for envelope in events]
+        assert isinstance(seen[0].event, RunStarted) and isinstance(seen[-1].event, RunFinished)
+        assert [e.event for e in seen] == [e.event for e in events.result.events]
+        started = [e.event.node for e in seen if isinstance(e.event, NodeStarted)]
+        assert started.count("s") == 2 and started.count("xs[0]") == 1
+
+
+async def test_typed_results_are_what_they_were(file: Path) -> None:
+    seen: list[Any] = []
+    hanging = asyncio.Event()
+
+    @tool
+    async def make() -> Typed:
+        """A model."""
+        return Typed(number=4)
+
+    @tool
+    async def use(thing: Any) -> int:
+        """Reads it."""
+        seen.append(thing)
+        if len(seen) == 1:
+            hanging.set()
+            await asyncio.sleep(60)
+        return thing.number
+
+    options: Any = {"tools": [make, use], "builtins": False, "journal": file}
+    plan = "a = make()\nb = use(a)\nanswer(b)"
+    await interrupted(Agent(ScriptedEngine(plan, chunk="whole"), **options), hanging)
+    async with Agent(ScriptedEngine([]), **options) as agent:
+        assert (await agent.resume("last")).answer == "4"
+    assert seen == [Typed(number=4), Typed(number=4)] and type(seen[1]) is Typed
+
+
+class Typed(BaseModel):
+    number: int
+
+
+async def test_a_journal_that_fails_costs_the_run_nothing(file: Path) -> None:
+    box = Toolbox()
+
+    @tool
+    async def fill() -> str:
+        """Fills the disk."""
+        assert agent.journal is not None
+        agent.journal._db.execute("PRAGMA max_page_count = 1")  # pyright: ignore[reportPrivateUsage]
+        return "x" * 200_000
+
+    plan = "a = double(4)\nb = fill()\nc = double(b)\nd = double(a)\nm = note(d)\nanswer(a, d)\n"
+    agent = Agent(
+        ScriptedEngine(plan, chunk="whole"),
+        tools=[*box.tools, fill],
+        builtins=False,
+        journal=file,
+        approve=yes,
+        replan=None,
+        max_rounds=1,
+    )
+    async with agent:
+        result = await agent.run("go")
+        assert result.answer == "8, 16"
+        (failed,) = [e.event for e in result.events if isinstance(e.event, JournalFailed)]
+        assert "free some space" in failed.error
+        assert result.graph.state("m") == "failed" and "note is not called" in (result.graph.error("m") or "")
+        assert agent.journal is not None and agent.journal.find("last").status == "interrupted"
+
+
+async def test_without_a_journal_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BRAID_HOME", str(tmp_path / "home"))
+    box = Toolbox()
+    async with Agent(ScriptedEngine(PLAN), tools=box.tools, approve=yes) as agent:
+        result = await agent.run("go")
+        assert result.complete and result.run_id and agent.journal is None
+    assert not (tmp_path / "home").exists()
+    async with Agent(ScriptedEngine(PLAN), tools=box.tools, approve=yes, journal=True) as agent:
+        await agent.run("go")
+    with Journal(tmp_path / "home" / "journal.db") as journal:
+        assert len(journal.runs()) == 1

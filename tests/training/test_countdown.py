@@ -1,0 +1,127 @@
+"""braid-countdown's training: it learns, it survives a kill, and what it exports is read by our engine and transformers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from engine import connect
+from evals.countdown import Problem, generate
+from evals.countdown.attempts import attempt_serial, attempt_spawn
+from training.countdown import (
+    WINDOW,
+    CountdownRecipe,
+    CountdownSource,
+    CountdownTrainer,
+    countdown_tokenizer,
+)
+from training.countdown_command import export_countdown, measure_countdown
+from training.model import Shape
+from training.train import Progress
+
+TINY = CountdownRecipe(
+    steps=40,
+    batch_tokens=1024,
+    shape=Shape(
+        hidden=32, layers=2, feed_forward=64, heads=2, key_value_heads=2, head_size=16, positions=512
+    ),
+    vector_rate=1e-2,
+    warmup=0.05,
+    compile=False,
+)
+
+
+class KilledError(Exception):
+    pass
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def test_loss_falls(tmp_path: Path) -> None:
+    losses: list[float] = []
+    CountdownTrainer(TINY, tmp_path).run(report=lambda progress, _: losses.append(progress.loss))
+    assert len(losses) == TINY.steps
+    assert sum(losses[-5:]) < 0.75 * sum(losses[:5]), losses
+
+
+def test_a_killed_run_ends_as_one_that_was_not(tmp_path: Path) -> None:
+    recipe = replace(TINY, steps=6)
+    whole = CountdownTrainer(recipe, tmp_path / "whole")
+    whole.run()
+
+    def kill(progress: Progress, _: float) -> None:
+        if progress.step == 4:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        CountdownTrainer(recipe, tmp_path / "killed").run(report=kill, save_every=0.0)
+    resumed = CountdownTrainer(recipe, tmp_path / "killed")
+    assert resumed.progress.step == 3
+    resumed.run()
+    assert resumed.progress.tokens == whole.progress.tokens
+    theirs = whole.model.state_dict()
+    for name, weight in resumed.model.state_dict().items():
+        assert torch.equal(weight, theirs[name]), name
+
+
+def test_sequences_are_of_every_kind_and_of_the_training_split() -> None:
+    tokenizer = countdown_tokenizer()
+    source = CountdownSource(tokenizer, recipe=TINY)
+    rows = source.rows(0)
+    assert rows == source.rows(0)
+    texts = [tokenizer.decode(row.ids) for row in rows]
+    for kind in ("DIRECT S", "SERIAL S", "SPAWN 3 S", "CALL 1", "SUBS"):
+        assert sum(kind in text for text in texts) > 5, kind
+    assert max(len(row.ids) for row in rows) == WINDOW + 1
+    assert not any("<|unknown|>" in text for text in texts)
+    for text in texts:
+        header = text.split()
+        numbers = header[header.index("S") + 1 :][:5]
+        if header[0] == "DIRECT":
+            assert Problem(tuple(map(int, numbers[1:])), int(numbers[0])).split == "train"
+
+
+def test_the_tokenizer_loses_nothing() -> None:
+    tokenizer = countdown_tokenizer()
+    for row in CountdownSource(tokenizer, recipe=TINY).rows(1)[:50]:
+        text = tokenizer.decode(row.ids)
+        assert tokenizer.encode(text) == list(row.ids)
+
+
+async def test_the_export_runs_in_every_mode(tmp_path: Path) -> None:
+    trainer = CountdownTrainer(replace(TINY, steps=1), tmp_path / "run")
+    export_countdown(trainer, tmp_path / "model")
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "model")
+    assert model.dtype == torch.bfloat16
+    assert AutoTokenizer.from_pretrained(tmp_path / "model").decode([1]) == "<|end|>"
+    problem = generate("validation", 1)[0]
+    async with await connect(f"local:{tmp_path / 'model'}", threads=1) as engine:
+        serial = await attempt_serial(engine, problem, window=40)
+        spawn = await attempt_spawn(engine, problem, threads=2, window=40)
+        assert engine.open_contexts() == 0
+    assert serial.longest_sequence <= 40
+    assert spawn.longest_sequence <= 40
+
+
+def test_measuring_writes_the_card(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    trainer = CountdownTrainer(replace(TINY, steps=1), tmp_path / "run")
+    trainer.run()
+    export_countdown(trainer, tmp_path / "model")
+    measure_countdown(tmp_path / "model", split="test", problems=2, threads=1, as_json=False)
+    printed = capsys.readouterr().out
+    card = (tmp_path / "model" / "README.md").read_text(encoding="utf-8")
+    for text in (printed, card):
+        assert "| direct@64 |" in text
+        assert "| spawn/join, 10 threads |" in text
+    assert "braid train countdown --steps 1" in card

@@ -1,0 +1,167 @@
+"""How braid-countdown is made: demonstrations of the symbolic search, one word a token, all three modes in one model."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
+
+from engine import Engine
+from evals.countdown import (
+    Demonstration,
+    Problem,
+    demonstrate_direct,
+    demonstrate_join,
+    demonstrate_serial,
+    demonstrate_spawn,
+    draw_problem,
+)
+from evals.countdown.attempts import attempt_spawn
+from evals.countdown.search import LARGEST_NUMBER, Equation
+from evals.countdown.text import MOST_THREADS, WORDS
+from planner.compact import STOP
+from training.batches import BatchSource, Encoded
+from training.grpo import Outcome
+from training.model import Shape
+from training.tokenizer import PAD
+from training.train import Recipe, Trainer
+
+WINDOW = 256
+"""Tokens of the longest sequence in training; longer searches are cut there, as they would be by the context."""
+
+_UNKNOWN = "<|unknown|>"
+_PROBLEMS = 1024
+"""Problems whose sequences are sorted by length together."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shares:
+    """How often a problem's demonstrations are trained on, sequences of each kind per problem; the direct one always is.
+
+    A child is drawn from the ten most promising states; parents and joins have 0 to 10 threads, uniformly.
+    """
+
+    serial: float = 0.08
+    child: float = 0.18
+    parent: float = 0.18
+    join: float = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class CountdownRecipe(Recipe):
+    """The recipe of braid-countdown; `mixture` and the tokenizer's settings, which are braid-mini's, have no effect."""
+
+    steps: int = 3200
+    minutes: float | None = None
+    batch_tokens: int = 8192
+    numbers: int = 4
+    shares: Shares = field(default_factory=Shares)
+    shape: Shape = field(
+        default_factory=lambda: Shape(
+            hidden=192, layers=6, feed_forward=512, heads=6, key_value_heads=6, head_size=32, positions=512
+        )
+    )
+
+
+class CountdownTrainer(Trainer):
+    """A training run of braid-countdown in a folder."""
+
+    recipe: CountdownRecipe
+
+    def _tokenizer(self) -> PreTrainedTokenizerFast:
+        tokenizer = countdown_tokenizer()
+        tokenizer.save_pretrained(self.folder)
+        return tokenizer
+
+    def _source(self) -> BatchSource:
+        return CountdownSource(self.tokenizer, recipe=self.recipe)
+
+
+class CountdownSource(BatchSource):
+    """The demonstrations of all problems of a run, each a function of the seed and its place."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerFast, *, recipe: CountdownRecipe) -> None:
+        super().__init__(tokenizer, seed=recipe.seed, batch_tokens=recipe.batch_tokens)
+        self.recipe = recipe
+        self._ids = tokenizer.get_vocab()
+
+    def rows(self, index: int) -> list[Encoded]:
+        found: list[Encoded] = []
+        for number in range(index * _PROBLEMS, (index + 1) * _PROBLEMS):
+            rng = random.Random(f"countdown/train/{self.seed}/{number}")
+            problem, solution = draw_problem(rng, "train", count=self.recipe.numbers)
+            shown = demonstrations(problem, solution, self.recipe.shares, rng)
+            found += [self.encode(demonstration) for demonstration in shown]
+        return found
+
+    def encode(self, shown: Demonstration) -> Encoded:
+        """Token ids; the end token stands behind a text that is whole and is not closed by the list of threads."""
+        prompt = [self._ids[word] for word in shown.prompt.split()]
+        text = [self._ids[word] for word in shown.text.split()]
+        if not shown.text.endswith("END"):
+            text.append(self._ids[STOP])
+        return Encoded((prompt + text)[: WINDOW + 1], len(prompt))
+
+
+def demonstrations(
+    problem: Problem, solution: list[Equation], shares: Shares, rng: random.Random
+) -> list[Demonstration]:
+    """The demonstrations of one problem that are trained on, drawn by `shares`."""
+    numbers, target = problem.numbers, problem.target
+    shown = [demonstrate_direct(numbers, target, solution)]
+    if rng.random() < shares.serial:
+        shown.append(demonstrate_serial(numbers, target))
+    if len(numbers) < 4:  # its threads would have nothing to search
+        return shown
+    wanted = [rng.random() < share for share in (shares.child, shares.parent, shares.join)]
+    if not any(wanted):
+        return shown
+    threads = rng.randint(0, MOST_THREADS)
+    parent, spawned = demonstrate_spawn(numbers, target, MOST_THREADS)
+    if wanted[0]:
+        shown.append(rng.choice(spawned).child)
+    if wanted[1] or threads == 0:
+        parent, spawned = demonstrate_spawn(numbers, target, threads)
+        shown.append(parent)
+    if wanted[2] and threads > 0:
+        shown.append(demonstrate_join(numbers, target, threads, spawned[:threads]))
+    return shown
+
+
+def countdown_tokenizer() -> PreTrainedTokenizerFast:
+    """Words and the numbers 0 to 999, one token each, split at spaces."""
+    words = (PAD, STOP, _UNKNOWN, *WORDS, *map(str, range(LARGEST_NUMBER + 1)))
+    tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token=_UNKNOWN))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        eos_token=STOP,
+        pad_token=PAD,
+        unk_token=_UNKNOWN,
+        clean_up_tokenization_spaces=False,
+        model_max_length=512,
+        padding_side="left",
+    )
+
+
+class Spawning:
+    """Spawn/join on training problems as a GRPO task: 1 to 10 threads, and a reward of 1 for a solution."""
+
+    def __init__(self, *, numbers: int = 4, temperature: float = 1.0) -> None:
+        self.numbers = numbers
+        self.temperature = temperature
+
+    async def attempt(self, engine: Engine, place: int, *, seed: int) -> Outcome:
+        rng = random.Random(f"countdown/grpo/{place}")
+        problem, _ = draw_problem(rng, "train", count=self.numbers)
+        tried = await attempt_spawn(
+            engine,
+            problem,
+            threads=rng.randint(1, MOST_THREADS),
+            window=WINDOW,
+            temperature=self.temperature,
+            seed=seed,
+        )
+        return Outcome(float(tried.solved), tried.threads)
