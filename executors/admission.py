@@ -103,7 +103,7 @@ class Admission:
         if self.priorities is None:
             return False
         tool = entry.tool
-        if tool is not None and tool not in self._caps:
+        if tool is not None and tool not in self._caps and self.priorities.estimate is None:
             return True  # the first call of a tool shows what to expect of the others
         return tool in self.instant or (not self._queue and len(self._arrived) <= self.width - self.active)
 

@@ -184,12 +184,16 @@ class Workers:
 
     def _learn(self, entry: Entry, *, waited: bool) -> None:
         """Take note of how long a node took. Calls of a plain tool that never waited take no turns from now on."""
+        if entry.state != "done":
+            return
         entry.args = None
+        tool = entry.tool
         if waited:
             self.priorities.learn(entry)
-        elif entry.tool not in self.slots.instant and entry.tool not in self._waited:
-            if entry.tool is not None and self._plain_tools.get(entry.tool) is not None:
-                self.slots.instant.add(entry.tool)
+        elif (
+            tool not in self.slots.instant and self._plain_tools.get(tool or "") and tool not in self._waited
+        ):
+            self.slots.instant.add(tool)
 
     async def _call_once(self, entry: Entry, tool: Tool, memo: CallMemo) -> Any:
         """A call of a plain tool, or the result of an equal one."""

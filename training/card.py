@@ -79,8 +79,8 @@ _LIMITS = """\
 ## Limits
 
 - It plans in English what the planning set asks for (`evals/planning_set`): look-ups, arithmetic over what they give,
-  comparisons, rankings, ratios and percentages, hypothetical changes, units, conditions, lists that a tool gives; and calls of tools that it
-  has never seen, by their descriptions. Another question gets a plan of that kind all the same, or is declined.
+  comparisons, rankings, ratios and percentages, hypothetical changes, units, conditions, lists that a tool gives; and calls of
+  tools that it has never seen, by their descriptions. Another question gets a plan of that kind all the same, or is declined.
 - What no tool does but a model can (explain, advise, write) becomes a `think`. Braid-mini itself is no model to think with: name
   another one for that.
 - It writes no nested calls, no `ask`, and conditions only at the end of a plan.
