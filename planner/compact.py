@@ -9,7 +9,7 @@ The form is fixed because braid-mini is trained on exactly this text (see `train
     <|plan|>
 
 The model goes on from there and ends the plan with `STOP`. In a later round the statements that are done stand behind the
-plan marker, each with its result, and those that failed with the reason:
+plan marker; for a model whose prompt style is `compact-results`, each with its result, and those that failed with the reason:
 
     <|plan|>
     a = search("height of K2")  # 8611 m

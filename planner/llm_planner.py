@@ -59,7 +59,7 @@ class LLMPlanner:
     Args:
         engine: what writes the plan.
         style: the prompt's form; `auto` takes what the engine's model wants: `compact` where its details say
-            `prompt_style: compact`, `chat` where it can chat, otherwise the same messages as plain text.
+            `prompt_style: compact` or `compact-results`, `chat` where it can chat, otherwise the same messages as plain text.
         max_repairs: how many further attempts a round gets after invalid ones.
         max_tokens: limit of each attempt; None takes 512 for the compact style, else 1024.
         max_statements: a plan of more statements is given up, as babble.
@@ -90,6 +90,7 @@ class LLMPlanner:
                 raise InvalidParamsError(f"LLMPlanner: {name} must be >= {least}, got {value!r}")
         self.engine = engine
         self.style: Style = _style_for(engine, style)
+        self._shows_results = engine.info.details.get("prompt_style") == "compact-results"
         self.max_repairs = max_repairs
         self.max_tokens = max_tokens or (512 if self.style == "compact" else 1024)
         self.max_statements = max_statements
@@ -242,7 +243,7 @@ class LLMPlanner:
         task, reader = state.task, state.reader
         if self.style == "compact":
             prefix = self._prefix(state)
-            before = finished_statements(task.graph, before=task.round)
+            before = finished_statements(task.graph, before=task.round, results=self._shows_results)
             state.plan_so_far = before + prefix
             return compact_prompt(task.question, task.tools, plan_so_far=state.plan_so_far), prefix
         messages = [*run_root(task), plan_request(task, earlier_statements(task.graph, before=task.round))]
@@ -260,8 +261,9 @@ class LLMPlanner:
 
     def _params(self, state: _Round) -> SamplingParams:
         task, attempt = state.task, len(state.errors)
-        # The embedded model reads results but no feedback: in a third round only chance keeps it from repeating itself.
-        again = attempt > 0 or (task.round > 1 and self.style == "compact")
+        # A compact prompt has no feedback: once results are no news either, only chance keeps a model from repeating itself.
+        news = 1 if self._shows_results else 0
+        again = attempt > 0 or (task.round > news and self.style == "compact")
         seeded = "seed" in self.engine.capabilities
         seed = derived_seed(task.seed, task.round, attempt) if seeded else None
         grammar: Grammar | None = None
@@ -277,8 +279,12 @@ class LLMPlanner:
         )
 
 
+_COMPACT = ("compact", "compact-results")
+"""Prompt styles of models: the second was trained on the results of earlier rounds too."""
+
+
 def _style_for(engine: Engine, style: Literal["auto", "chat", "compact"]) -> Style:
-    if style == "compact" or (style == "auto" and engine.info.details.get("prompt_style") == "compact"):
+    if style == "compact" or (style == "auto" and engine.info.details.get("prompt_style") in _COMPACT):
         return "compact"
     return "chat" if "chat" in engine.capabilities else "text"
 

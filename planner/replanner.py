@@ -27,18 +27,20 @@ def earlier_statements(graph: TaskGraph, *, before: int) -> str:
     return render_plan(_statements(graph, before), line=line)
 
 
-def finished_statements(graph: TaskGraph, *, before: int) -> str:
-    """The statements of earlier rounds that stand under no condition, as plan text with their results.
+def finished_statements(graph: TaskGraph, *, before: int, results: bool = True) -> str:
+    """The statements of earlier rounds that stand under no condition, as plan text: where a model with compact prompts goes on.
 
-    This is where the embedded model goes on writing, and what it is trained on: a statement that is done has its result behind it
-    as a comment; one that failed is itself a comment, with the reason. The rest is left out.
+    A statement that is done has its result behind it as a comment; one that failed is itself a comment, with the reason. The
+    rest is left out. Without `results`, only the statements that are done are left, and no comments.
     """
     lines: list[str] = []
     for node in _statements(graph, before):
         if node.guards or isinstance(node.op, Answer):
             continue
         state = graph.state(node.id)
-        if state == "done":
+        if not results:
+            lines += [f"{node.source}\n"] if state == "done" else []
+        elif state == "done":
             lines.append(f"{node.source}  # {_outcome(graph, node)}\n")
         elif state == "failed":
             lines.append(f"# {' '.join(node.source.split())}  # {_outcome(graph, node)}\n")

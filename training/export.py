@@ -28,7 +28,7 @@ def export(
     tokenizer: PreTrainedTokenizerFast,
     folder: Path,
     *,
-    prompt_style: str | None = "compact",
+    prompt_style: str | None = "compact-results",
 ) -> None:
     """Write bfloat16 weights, configuration and tokenizer to `folder`, and load them again as a check.
 

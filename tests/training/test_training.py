@@ -128,7 +128,7 @@ def test_export_loads_unmodified_and_says_the_same(tmp_path: Path) -> None:
     model = AutoModelForCausalLM.from_pretrained(folder)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     assert model.dtype == torch.bfloat16
-    assert model.config.prompt_style == "compact"
+    assert model.config.prompt_style == "compact-results"
     assert tokenizer.eos_token == STOP
     prompt = compact_prompt("Größe von 'Mont Blanc' – K2?", builtin_toolbox())
     ids = tokenizer.encode(prompt)
