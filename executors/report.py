@@ -75,7 +75,7 @@ class RunReport(BaseModel):
                 f"stragglers cost {self.straggling:.3g} s of that; {self.wasted:.3g} s of work were wasted"
             )
         if self.planner_seconds > 0:
-            lines.append(f"planning took {self.planner_seconds:.3g} s, most of it beside the nodes")
+            lines.append(f"planning took {self.planner_seconds:.3g} s")
         return "\n".join(lines)
 
 

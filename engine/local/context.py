@@ -38,7 +38,7 @@ class LocalContext(Context):
         self._usage = usage
         self._released = False
         self._text: str | None = None
-        engine._opened(self)
+        engine._contexts.add(self)
 
     @property
     def text(self) -> str:
@@ -69,7 +69,7 @@ class LocalContext(Context):
     def release(self) -> None:
         if not self._released:
             self._released = True
-            self.engine._closed_context(self)
+            self.engine._contexts.remove(self)
 
     def __repr__(self) -> str:
         state = "released" if self._released else f"{len(self.ids)} tokens"

@@ -6,6 +6,7 @@ from collections.abc import Sequence as Listing
 
 import torch
 
+from engine.errors import EngineError
 from engine.local.branch import Branch
 from engine.local.model import Model
 from engine.local.sampler import draw, top_logprobs
@@ -14,25 +15,34 @@ from engine.local.sequence import Generate
 Drawing = tuple[Generate, Branch]
 
 
-def draw_tokens(model: Model, drawings: Listing[Drawing], logits: torch.Tensor) -> list[int]:
-    """A token for each row of `logits` [rows, vocabulary], noted in its branch's log-probabilities, not yet in its text.
-
-    Raises `EngineError` when a grammar became too complex.
-    """
+def draw_tokens(
+    model: Model, drawings: Listing[Drawing], logits: torch.Tensor
+) -> tuple[list[int], dict[Generate, EngineError]]:
+    """A token for each row of `logits` [rows, vocabulary], noted in its branch's log-probabilities, not yet in its text; and the
+    requests whose grammar became too complex, whose tokens mean nothing."""
     bound: dict[Generate, list[int]] = {}
     for row, (request, _) in enumerate(drawings):
         if request.masks is not None:
             bound.setdefault(request, []).append(row)
     allowed = logits.clone() if bound else logits
+    faults: dict[Generate, EngineError] = {}
     for request, rows in bound.items():
         assert request.masks is not None
-        allowed[rows] = request.masks.apply(allowed[rows], [drawings[row][1].index for row in rows])
+        try:
+            allowed[rows] = request.masks.apply(allowed[rows], [drawings[row][1].index for row in rows])
+        except EngineError as error:
+            faults[request] = error
     tokens = draw(allowed, [request.draws[branch.index] for request, branch in drawings])
     for request, rows in bound.items():
         assert request.masks is not None
-        request.masks.advance([tokens[row] for row in rows], [drawings[row][1].index for row in rows])
+        if request in faults:
+            continue
+        try:
+            request.masks.advance([tokens[row] for row in rows], [drawings[row][1].index for row in rows])
+        except EngineError as error:
+            faults[request] = error
     _note_logprobs(model, drawings, tokens, logits)
-    return tokens
+    return tokens, faults
 
 
 def _note_logprobs(model: Model, drawings: Listing[Drawing], tokens: list[int], logits: torch.Tensor) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -170,12 +171,13 @@ class LocalEngine(Engine):
         self._check_length(len(ids), "the join")
         added = len(ids) - len(own.ids)
         scope = ambient_budget() if budget is None else budget
+        cost = self._price(scope).of(prompt=added)
         last, whole = pieces.pop()
-        with scope.reserve(tokens=added) as held:
-            reads = [self._read_request(piece, part, scope) for part, piece in [*pieces, (last, whole[:-1])]]
+        with scope.reserve(tokens=added, cost=cost) as held:
+            reads = (self._read_request(piece, part, scope) for part, piece in [*pieces, (last, whole[:-1])])
             layout = Layout(len(own.ids), positions, temperature, scale)
             tip, pins, computed = await join_kv(self._worker, self._pool, reads, layout)
-            held.settle(tokens=added)
+            held.settle(tokens=added, cost=cost)
         usage = Usage(prompt_tokens=added, cached_tokens=max(0, added - computed))
         return LocalContext(self, ids, tip, len(ids) - 1, pins, critical, usage)
 
@@ -240,7 +242,10 @@ class LocalEngine(Engine):
         with scope.reserve(tokens=most, calls=1, cost=price.of(generated=most, calls=1)) as held:
 
             def show(tokens: list[Token]) -> None:
-                loop.call_soon_threadsafe(steps.put_nowait, tokens)
+                try:
+                    loop.call_soon_threadsafe(steps.put_nowait, tokens)
+                except RuntimeError:  # the loop is closed: nobody reads any further
+                    request.cancelled = True
 
             request = self._generate_request(own, params, scope, masks, show)
             work = self._worker.submit(request)
@@ -251,10 +256,12 @@ class LocalEngine(Engine):
                         yield token
                 work.done.result()
             finally:
-                await work.drop()
-                held.settle(
-                    tokens=request.generated, calls=1, cost=price.of(generated=request.generated, calls=1)
-                )
+                try:
+                    await work.drop()
+                finally:
+                    held.settle(
+                        tokens=request.generated, calls=1, cost=price.of(generated=request.generated, calls=1)
+                    )
 
     def open_contexts(self) -> int:
         return len(self._contexts)
@@ -280,8 +287,8 @@ class LocalEngine(Engine):
         self._pool.check()
 
     def stats(self) -> Stats:
-        """Counts since the engine was opened."""
-        return self._scheduler.stats
+        """Counts since the engine was opened, as they are now."""
+        return replace(self._scheduler.stats)
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of token ids, special tokens included."""
@@ -404,9 +411,3 @@ class LocalEngine(Engine):
     def _check_open(self) -> None:
         if self._closed:
             raise EngineError(f"the engine {self._info.uri} is closed")
-
-    def _opened(self, context: LocalContext) -> None:
-        self._contexts.add(context)
-
-    def _closed_context(self, context: LocalContext) -> None:
-        self._contexts.remove(context)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -44,17 +44,20 @@ def joined_ids(
     return ids, pieces
 
 
-async def join_kv(worker: Worker, pool: Pool, reads: Sequence[Read], layout: Layout) -> tuple[Tip, Pins, int]:
+async def join_kv(worker: Worker, pool: Pool, reads: Iterable[Read], layout: Layout) -> tuple[Tip, Pins, int]:
     """Complete the KV of the parts, then put their views one behind the other.
 
-    Returns where the join ends, pinned, and how many tokens had to be computed.
+    `reads` are made one by one as they are submitted, since each holds pins. Returns where the join ends, pinned, and how many
+    tokens had to be computed.
     """
     done: list[tuple[Tip, Pins, int]] = []
     works: list[Work] = []
+    total = 0
     try:
         try:
             for read in reads:
                 works.append(worker.submit(read))
+                total += len(read.ids)
             for work in works:
                 done.append(await work.result())
         except BaseException:
@@ -71,8 +74,7 @@ async def join_kv(worker: Worker, pool: Pool, reads: Sequence[Read], layout: Lay
     finally:
         for _, held, _ in done:
             pool.unpin(held)
-    computed = sum(len(read.ids) - reused for read, (_, _, reused) in zip(reads, done, strict=True))
-    return tip, pins, computed
+    return tip, pins, total - sum(reused for _, _, reused in done)
 
 
 def _joined_views(parts: Sequence[tuple[View, ...]], layout: Layout) -> tuple[tuple[View, ...], int]:

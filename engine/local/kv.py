@@ -255,8 +255,12 @@ class Pool:
                 )
 
     def _note_idle(self, segment: Segment) -> None:
-        if segment is not self.root and self._evictable(segment):
-            heapq.heappush(self._idle, (segment.stamp, segment.serial, segment))
+        if segment is self.root or not self._evictable(segment):
+            return
+        heapq.heappush(self._idle, (segment.stamp, segment.serial, segment))
+        if len(self._idle) > 2 * len(self.segments) + 64:  # mostly entries of what was held again since
+            self._idle = [(each.stamp, each.serial, each) for each in self.segments if self._evictable(each)]
+            heapq.heapify(self._idle)
 
     def _evictable(self, segment: Segment) -> bool:
         return not segment.pins and not segment.uses and segment.grower is None
@@ -299,8 +303,6 @@ class Pool:
             if segment.grower is None and needed < WHOLE and _rounded(needed) < segment.capacity:
                 del segment.ids[needed:]
                 segment.ready = min(segment.ready, needed)
-                clean = {key: child for key, child in segment.children.items() if key[0] <= needed}
-                segment.children = clean
                 self._resize(segment, _rounded(needed))
                 return True
         return False

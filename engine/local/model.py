@@ -71,7 +71,10 @@ class Model:
                 tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         except (OSError, ValueError, KeyError, ImportError) as error:
             raise EngineError(f"cannot load a causal language model from {str(folder)!r}: {error}") from error
-        network = network.eval().to(device)
+        try:
+            network = network.eval().to(device)
+        except (RuntimeError, AssertionError) as error:  # torch asserts that it was built for the device
+            raise EngineError(f"the model cannot be moved to device {device!r}: {error}") from error
         codec = TextCodec(tokenizer, network.config.get_text_config(decoder=True).vocab_size)
         ends = network.generation_config.eos_token_id
         end_ids = {ends} if isinstance(ends, int) else set(ends or ())
@@ -131,11 +134,12 @@ class Model:
 
     def _speed_up(self, expected: torch.Tensor) -> None:
         """The lean path where there is one, if the logits stay; the network's own weights go then."""
-        decoder = lean.build(self._network)
-        if decoder is None:
-            return
-        self._lean = decoder
-        if self._close(expected, self._probe()):
+        try:
+            self._lean = lean.build(self._network)
+            fits = self._lean is not None and self._close(expected, self._probe())
+        except Exception:  # something about this model is not as in its family
+            fits = False
+        if fits:
             self.path = "lean"
             self._network = None
         else:

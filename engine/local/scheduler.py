@@ -34,6 +34,13 @@ class Stats:
     forward_seconds: float = 0.0
 
 
+def step_failed(error: Exception) -> EngineError:
+    """What callers are told when a step fails, out of memory on the device for example."""
+    failure = EngineError(f"the model's step failed: {type(error).__name__}: {error}")
+    failure.__cause__ = error
+    return failure
+
+
 class Scheduler:
     """Runs requests step by step; belongs to the model's thread.
 
@@ -71,7 +78,7 @@ class Scheduler:
             try:
                 logits = self._model.forward(step, [place for _, places in wanted for place in places])
             except Exception as error:
-                self._fail_all(error)
+                self._fail_running(step_failed(error))
                 return
             self._count(plan, time.perf_counter() - start)  # whoever gets an outcome sees its counts
             self._collect(plan, wanted, logits)
@@ -104,9 +111,11 @@ class Scheduler:
         self._waiting.sort(key=lambda s: (-s.request.urgency(now), s.request.serial))
         reserved = sum(s.request.future_tokens(s) for s in self._running.sequences)
         for sequence in list(self._waiting):
-            found = self._find(sequence)
+            if sequence not in self._waiting:
+                continue  # another sequence of its request found no room, which ended both
+            found = self._find(sequence, now)
             if found is None:
-                continue  # its beginning is being read right now
+                continue
             tip, covered = found
             need = sequence.request.future_tokens(sequence) - (covered - sequence.covered)
             size = self._pool.bytes_of(reserved + need) + self._pool.pinned + self._pool.charged
@@ -127,8 +136,8 @@ class Scheduler:
             if sequence.pending == 0:
                 self._finish_read(sequence)
 
-    def _find(self, sequence: Sequence) -> tuple[Tip, int] | None:
-        """How far the KV of a waiting sequence is there; None while somebody is computing more of it."""
+    def _find(self, sequence: Sequence, now: float) -> tuple[Tip, int] | None:
+        """How far the KV of a waiting sequence is there; None while somebody is computing more of it, who then is as urgent."""
         request = sequence.request
         goal = len(sequence.ids) - request.must_run()
         tip, covered = request.base, request.covered
@@ -136,6 +145,9 @@ class Scheduler:
             return self._pool.back(tip, covered - goal), goal
         tip, more = self._pool.match(tip, sequence.ids[covered:goal])
         if tip.length > tip.segment.ready:
+            reader = tip.segment.grower
+            assert isinstance(reader, Sequence)
+            reader.request.inherit(request.urgency(now), now)
             return None
         return tip, covered + more
 
@@ -227,13 +239,13 @@ class Scheduler:
                 rows.append(row)
         if rows != list(range(len(logits))):
             logits = logits[torch.tensor(rows, device=logits.device)]
-        try:
-            tokens = draw_tokens(self._model, [(request, branch) for _, request, branch in drawn], logits)
-        except EngineError as error:  # which grammar it was, the next step shows
-            self._fail_all(error)
-            return
+        tokens, faults = draw_tokens(self._model, [(request, branch) for _, request, branch in drawn], logits)
+        for request, fault in faults.items():
+            self._end(request, None, fault)
+        written = [(each, token) for each, token in zip(drawn, tokens, strict=True) if each[1] not in faults]
+        drawn = [each for each, _ in written]
         shown: dict[Generate, list[Token]] = {}
-        for (_, request, branch), token in zip(drawn, tokens, strict=True):
+        for (_, request, branch), token in written:
             request.generated += 1
             piece = branch.push(token, self._model.end_ids)
             if piece is not None:
@@ -282,7 +294,7 @@ class Scheduler:
                 request.discard(self._pool)
         request.deliver(outcome, error)
 
-    def _fail_all(self, error: Exception) -> None:
+    def _fail_running(self, error: Exception) -> None:
         for request in {s.request: None for s in self._running.sequences}:
             self._end(request, None, error)
 

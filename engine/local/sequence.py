@@ -58,6 +58,10 @@ class Request:
         """Priority in seconds, and it grows with the wait, so that nothing starves."""
         return self.priority + now - self.arrived
 
+    def inherit(self, urgency: float, now: float) -> None:
+        """Become at least as urgent as somebody who waits for what this request reads."""
+        self.priority = max(self.priority, urgency - (now - self.arrived))
+
     def future_tokens(self, sequence: Sequence) -> int:
         """How many tokens of KV `sequence` may still need."""
         return len(sequence.ids) - sequence.covered
@@ -104,9 +108,6 @@ class Score(Request):
 class Generate(Request):
     """Samples `params.n` branches behind `ids`; the outcome is the list of branches."""
 
-    def must_run(self) -> int:
-        return 1
-
     def __init__(
         self,
         *args: Any,
@@ -127,6 +128,9 @@ class Generate(Request):
             Branch(index, params, GrowingText(codec, before), streamed=show is not None)
             for index in range(params.n)
         ]
+
+    def must_run(self) -> int:
+        return 1
 
     def future_tokens(self, sequence: Sequence) -> int:
         each = self.params.max_tokens

@@ -6,7 +6,6 @@ import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
@@ -14,7 +13,7 @@ import torch
 
 from engine.errors import EngineError
 from engine.local.kv import Pool
-from engine.local.scheduler import Scheduler
+from engine.local.scheduler import Scheduler, step_failed
 from engine.local.sequence import Request
 
 T = TypeVar("T")
@@ -68,8 +67,10 @@ class Work:
             else:
                 self.done.set_result(value)
 
-        with suppress(RuntimeError):  # the loop is closed: nobody is left to tell
+        try:
             self._loop.call_soon_threadsafe(deliver)
+        except RuntimeError:  # the loop is closed: nobody is left to tell
+            self._request.discard(self._pool)
 
 
 async def in_own_thread(work: Callable[[], T]) -> T:
@@ -127,5 +128,5 @@ class Worker:
                 self._scheduler.step()
             except (
                 Exception
-            ) as error:  # a fault of ours: those who wait are told, and later requests may still be served
-                self._scheduler.abandon(error)
+            ) as error:  # a fault of ours: who waits is told, and later requests may still be served
+                self._scheduler.abandon(step_failed(error))

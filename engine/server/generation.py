@@ -90,8 +90,10 @@ class Generation:
     async def _branches(self, place: int, context: Context) -> AsyncGenerator[Token]:
         first = place * self._job.sampling.n
         if not self._job.stream and self._job.sampling.logprobs is None:
-            for completion in await self._engine.generate(context, self._sampling(context)):
+            completions = await self._engine.generate(context, self._sampling(context))
+            for completion in completions:  # all of them at once: the reader may go away in the middle
                 completion.context.release()
+            for completion in completions:
                 for token in _pieces(completion):
                     yield replace(token, index=first + completion.index)
             return

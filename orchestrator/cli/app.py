@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -361,6 +361,14 @@ def serve(
         float, typer.Option("--grace", min=0, metavar="S", help="Seconds to finish in when told to stop.")
     ] = 30.0,
     threads: ThreadsOption = None,
+    dtype: Annotated[
+        Literal["auto", "float32", "bfloat16", "float16"] | None,
+        typer.Option(
+            "--dtype",
+            help="Precision of a local engine's weights and KV. Default: auto, by the size of the model.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Put an engine behind the OpenAI API, for any OpenAI client.
 
@@ -385,6 +393,7 @@ def serve(
             max_queue=max_queue,
             grace=grace,
             threads=threads,
+            dtype=dtype,
         )
     )
 

@@ -9,7 +9,7 @@ from ipaddress import ip_address
 
 import typer
 
-from engine import Engine, connect
+from engine import Engine, InvalidParamsError, connect
 from engine.server import Limits, ServerOptions, bind, read_api_key, serve
 from orchestrator.cli.options import run_async
 from orchestrator.settings import load_settings
@@ -28,6 +28,7 @@ class ServeOptions:
     max_queue: int = 128
     grace: float = 30.0
     threads: int | None = None
+    dtype: str | None = None
 
 
 def serve_command(options: ServeOptions) -> None:
@@ -51,7 +52,12 @@ async def _serve(options: ServeOptions, server: ServerOptions) -> None:
     settings = load_settings()
     address = settings.engine if options.engine is None else options.engine
     threads = settings.threads if options.threads is None else options.threads
-    local = {"threads": threads} if address.startswith("local:") and threads is not None else {}
+    local: dict[str, object] = {}
+    if address.startswith("local:"):
+        given = {"threads": threads, "dtype": options.dtype}
+        local = {name: value for name, value in given.items() if value is not None}
+    elif options.dtype is not None:
+        raise InvalidParamsError(f"--dtype is for local engines, not for {address}")
     # The address comes first: that it is taken should be told before a model is loaded.
     with closing(bind(server.host, server.port)) as listener:
         async with await connect(address, **local) as engine:

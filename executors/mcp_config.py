@@ -1,0 +1,99 @@
+"""Which MCP servers there are and how to reach them: `McpServer`, and the configuration file that lists them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any, Self, cast
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+
+from engine import BraidError
+from executors.effects import Effect
+
+
+class McpError(BraidError):
+    """An MCP server cannot be reached, or its configuration cannot be read. Says which, why, and what it wrote last."""
+
+
+class McpServer(BaseModel):
+    """How to reach one server: `command` with `args` to launch it, or the `url` of one that runs.
+
+    `start_timeout` bounds the start and `timeout` each call, in seconds; `max_concurrency` the calls at once over all tools of
+    the server; `max_result_bytes` the text of one result. `headers` and `env` are secrets: neither is ever logged.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(min_length=1)
+    command: str | None = None
+    args: tuple[str, ...] = ()
+    env: dict[str, SecretStr] = Field(default_factory=dict)
+    cwd: Path | None = None
+    url: str | None = None
+    headers: dict[str, SecretStr] = Field(default_factory=dict)
+    start_timeout: float = Field(default=60.0, gt=0)
+    timeout: float = Field(default=60.0, gt=0)
+    max_concurrency: int = Field(default=8, ge=1)
+    max_result_bytes: int = Field(default=1_000_000, ge=1)
+    effects: dict[str, Effect] = Field(default_factory=dict)
+    only: tuple[str, ...] | None = None
+    """Names of the tools to take, as the server calls them; None takes all."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.command is None) == (self.url is None):
+            raise ValueError(f"server {self.name!r}: give either a command or a url")
+        return self
+
+
+def read_mcp_config(file: Path | str) -> list[McpServer]:
+    """The servers of a JSON file in the usual form: `{"mcpServers": {"time": {"command": "uvx", "args": ["mcp-server-time"]}}}`.
+
+    `${NAME}` in values stands for an environment variable.
+
+    Raises:
+        McpError: the file cannot be read, or is not of this form; the message names the place.
+    """
+    path = Path(file)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise McpError(f"cannot read the MCP configuration {path}: {error}") from error
+    listed: Any = cast("dict[str, Any]", content).get("mcpServers") if isinstance(content, dict) else None
+    if not isinstance(listed, dict):
+        raise McpError(f'{path}: expected {{"mcpServers": {{"name": {{"command": ...}}}}}}')
+    servers: list[McpServer] = []
+    for name, options in cast("dict[str, Any]", listed).items():
+        if not isinstance(options, dict):
+            raise McpError(f"{path}: server {name!r} must be an object with a command or a url")
+        given = {key: value for key, value in cast("dict[str, Any]", options).items() if key != "type"}
+        try:
+            servers.append(McpServer(name=name, **_expanded(given, path)))
+        except ValidationError as error:
+            first = error.errors(include_input=False, include_url=False)[0]
+            where = ".".join(map(str, first["loc"]))
+            raise McpError(
+                f"{path}: server {name!r}: {f'{where}: ' if where else ''}{first['msg']}"
+            ) from None
+    return servers
+
+
+def _expanded(value: Any, path: Path) -> Any:
+    """`${NAME}` replaced by environment variables, at any depth."""
+    if isinstance(value, str):
+
+        def variable(match: re.Match[str]) -> str:
+            found = os.environ.get(match[1])
+            if found is None:
+                raise McpError(f"{path}: the environment variable {match[1]} is not set")
+            return found
+
+        return re.sub(r"\$\{(\w+)\}", variable, value)
+    if isinstance(value, dict):
+        return {key: _expanded(one, path) for key, one in cast("dict[str, Any]", value).items()}
+    if isinstance(value, list):
+        return [_expanded(one, path) for one in cast("list[Any]", value)]
+    return value

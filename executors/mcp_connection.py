@@ -1,0 +1,220 @@
+"""The connection to one MCP server: made when it is first needed, and again when it was lost."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections import deque
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack, suppress
+from typing import TYPE_CHECKING, Any, Final, TextIO, TypeVar, cast
+
+from executors.effects import Effect
+from executors.mcp_config import McpError, McpServer
+from executors.tool_errors import ToolError, UncertainError
+
+if TYPE_CHECKING:
+    from mcp import Client
+
+T = TypeVar("T")
+
+RECONNECTS: Final = 2
+"""How often one request may find its connection lost and make a new one, when it may be repeated."""
+
+
+class Connection:
+    """One server: connected when first needed, again when the connection was lost."""
+
+    def __init__(self, server: McpServer) -> None:
+        self.server = server
+        self._client: Client | None = None
+        self._holder: asyncio.Task[None] | None = None
+        self._leave = asyncio.Event()
+        self._opening = asyncio.Lock()
+        self._slots = asyncio.Semaphore(server.max_concurrency)
+        self._stderr = _LastLines()
+
+    async def request(self, name: str, effect: Effect, ask: Callable[[Client], Awaitable[T]]) -> T:
+        """What `ask` gets from the server, over a new connection if the one at hand was lost and `effect` allows it.
+
+        Raises:
+            UncertainError: a mutating request got no reply.
+            ToolError: whatever else goes wrong.
+            McpError: the server cannot be reached.
+        """
+        async with self._slots:
+            for left in range(RECONNECTS, -1, -1):
+                client = await self.connected()
+                try:
+                    return await ask(client)
+                except Exception as error:
+                    lost = _is_lost(error)
+                    if lost:
+                        await self._drop(client)
+                        if effect != "mutating" and left:
+                            continue
+                    raise self._failed(name, error, lost=lost, effect=effect) from error
+        raise AssertionError("the last attempt returns or raises")
+
+    async def close(self) -> None:
+        """Stop the server that was launched, or leave the one that was reached."""
+        await self._drop()
+        self._stderr.close()
+
+    async def connected(self) -> Client:
+        """The client, of a connection made now if there is none. Raises `McpError`."""
+        async with self._opening:
+            if self._client is None or self._holder is None or self._holder.done():
+                self._leave = asyncio.Event()
+                ready: asyncio.Future[Client] = asyncio.get_running_loop().create_future()
+                # The SDK wants a connection to be left by the task that made it, so each has one.
+                self._holder = asyncio.create_task(
+                    self._hold(ready, self._leave), name=f"braid mcp {self.server.name}"
+                )
+                try:
+                    async with asyncio.timeout(self.server.start_timeout):
+                        self._client = await ready
+                except BaseException as error:
+                    await self._drop()
+                    if isinstance(error, Exception):
+                        raise self.unreachable(error) from error
+                    raise
+            return self._client
+
+    async def _hold(self, ready: asyncio.Future[Client], leave: asyncio.Event) -> None:
+        from mcp import Client
+
+        try:
+            async with AsyncExitStack() as stack:
+                transport = await self._transport(stack)
+                client = await stack.enter_async_context(
+                    Client(transport, read_timeout_seconds=self.server.timeout, cache=None)
+                )
+                ready.set_result(client)
+                await leave.wait()
+        except BaseException as error:
+            if not ready.done():
+                ready.set_exception(_first(error))
+            elif isinstance(error, asyncio.CancelledError):
+                raise
+            # An error while leaving: the server is gone, which is what was asked for.
+
+    async def _transport(self, stack: AsyncExitStack) -> Any:
+        server = self.server
+        if server.url is not None:
+            import httpx2
+            from mcp.client.streamable_http import streamable_http_client
+
+            headers = {key: value.get_secret_value() for key, value in server.headers.items()}
+            timeout = httpx2.Timeout(server.timeout, read=None)
+            http = await stack.enter_async_context(httpx2.AsyncClient(headers=headers, timeout=timeout))
+            return streamable_http_client(server.url, http_client=http)
+        from mcp import StdioServerParameters
+        from mcp.client.stdio import stdio_client
+
+        assert server.command is not None
+        parameters = StdioServerParameters(
+            command=server.command,
+            args=list(server.args),
+            env={key: value.get_secret_value() for key, value in server.env.items()},
+            cwd=server.cwd,
+            encoding_error_handler="replace",
+        )
+        return stdio_client(parameters, errlog=self._stderr.open())
+
+    async def _drop(self, client: Client | None = None) -> None:
+        """Leave the connection, unless it is another one than `client` by now."""
+        if client is not None and client is not self._client:
+            return
+        holder, ready = self._holder, self._client is not None
+        self._holder = self._client = None
+        if holder is None:
+            return
+        self._leave.set()  # which one that never got ready does not wait for
+        if not ready or not (await asyncio.wait((holder,), timeout=10.0))[0]:
+            holder.cancel()
+            with suppress(asyncio.CancelledError):
+                await holder
+
+    def unreachable(self, error: BaseException) -> McpError:
+        """`error` as one that names the server, how it is reached, and what it wrote last."""
+        shown = (
+            f"no answer within {self.server.start_timeout:g} s"
+            if isinstance(error, TimeoutError)
+            else str(error)
+        )
+        how = (
+            self.server.url
+            or " ".join(" ".join((self.server.command or "", *self.server.args)).split())[:120]
+        )
+        return McpError(
+            f"MCP server {self.server.name!r} ({how}): {shown or type(error).__name__}{self._stderr.shown()}"
+        )
+
+    def _failed(self, name: str, error: Exception, *, lost: bool, effect: Effect) -> ToolError:
+        where = f"{self.server.name}: {name}"
+        if lost:
+            said = f"{where}: the connection to the MCP server was lost{self._stderr.shown()}"
+        else:
+            said = f"{where}: {type(error).__name__}: {str(error)[:2000]}"
+        if effect == "mutating" and (lost or _is_late(error)):
+            return UncertainError(f"{said}; whether the call took effect is not known", tool=name)
+        return ToolError(said, tool=name)
+
+
+class _LastLines:
+    """The end of what a server writes to stderr, for error messages; the rest of it goes nowhere."""
+
+    def __init__(self, size: int = 2000) -> None:
+        self._kept: deque[str] = deque(maxlen=size)
+        self._write: TextIO | None = None
+
+    def open(self) -> TextIO:
+        if self._write is None:
+            read, write = os.pipe()
+            self._write = os.fdopen(write, "w")
+            threading.Thread(target=self._read, args=(read,), name="braid mcp stderr", daemon=True).start()
+        return self._write
+
+    def close(self) -> None:
+        if self._write is not None:
+            self._write.close()
+            self._write = None
+
+    def shown(self) -> str:
+        last = "".join(self._kept).strip()
+        return f"; it wrote: {last}" if last else ""
+
+    def _read(self, fd: int) -> None:
+        with os.fdopen(fd, errors="replace") as stream:
+            while chunk := os.read(stream.fileno(), 65536):
+                self._kept.extend(chunk.decode("utf-8", "replace"))
+
+
+def _is_lost(error: BaseException) -> bool:
+    """Whether the connection is gone, in contrast to a call that failed."""
+    import anyio
+    from mcp import MCPError
+    from mcp_types import CONNECTION_CLOSED
+
+    if isinstance(error, MCPError):
+        return error.code == CONNECTION_CLOSED
+    return isinstance(
+        error, (anyio.ClosedResourceError, anyio.BrokenResourceError, ConnectionError, RuntimeError)
+    ) and (not isinstance(error, RuntimeError) or "context manager" in str(error))
+
+
+def _is_late(error: Exception) -> bool:
+    """Whether the server did not reply in time."""
+    from mcp import MCPError
+    from mcp_types import REQUEST_TIMEOUT
+
+    return isinstance(error, TimeoutError) or (isinstance(error, MCPError) and error.code == REQUEST_TIMEOUT)
+
+
+def _first(error: BaseException) -> BaseException:
+    """The first error of a group: the SDK's connections run in task groups."""
+    while isinstance(error, BaseExceptionGroup):
+        error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
+    return error

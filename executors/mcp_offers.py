@@ -1,0 +1,199 @@
+"""What an MCP server offers, as tools: names, schemas, effects, and results as values."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import warnings
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from executors.effects import Effect
+from executors.mcp_config import McpError, McpServer
+from executors.mcp_connection import Connection
+from executors.schema_arguments import SchemaSignature
+from executors.tool_errors import ToolDefinitionError, ToolError
+from executors.tool_options import RESERVED
+from executors.tools import Tool
+
+if TYPE_CHECKING:
+    from mcp import Client
+    from mcp_types import CallToolResult
+    from mcp_types import Tool as Listed
+
+_MOST_PAGES: Final = 100
+
+
+async def offered_tools(connection: Connection) -> list[Tool]:
+    """What the server offers; tools that cannot be used are left out with a warning.
+
+    Raises:
+        McpError: the server cannot be reached, or has not the tools that were asked for.
+    """
+    server = connection.server
+    client = await connection.connected()
+    try:
+        async with asyncio.timeout(server.start_timeout):
+            listed = await _all_tools(client)
+            resources = client.server_capabilities.resources is not None and bool(
+                (await client.list_resources()).resources
+            )
+    except Exception as error:
+        raise connection.unreachable(error) from error
+    made: dict[str, Tool] = {}
+    for one in listed:
+        if server.only is not None and one.name not in server.only:
+            continue
+        name = _plan_name(server.name, one.name, made)
+        try:
+            made[name] = _tool(connection, name, one)
+        except (ToolDefinitionError, RecursionError) as error:
+            warnings.warn(
+                f"MCP server {server.name!r}: a tool is left out: {error}", RuntimeWarning, stacklevel=2
+            )
+    missing = set(server.only or ()) - {one.name for one in listed}
+    if missing:
+        raise McpError(
+            f"MCP server {server.name!r} has no tool {', '.join(sorted(missing))}; "
+            f"it has {', '.join(one.name for one in listed)}"
+        )
+    if resources:
+        for tool in _resource_tools(connection):
+            made.setdefault(tool.name, tool)
+    return list(made.values())
+
+
+def _tool(connection: Connection, name: str, listed: Listed) -> Tool:
+    server = connection.server
+    effect = server.effects.get(listed.name) or _effect_of(listed)
+
+    async def call(**args: Any) -> Any:
+        result = await connection.request(
+            listed.name, effect, lambda client: client.call_tool(listed.name, args)
+        )
+        return _value(server, listed.name, result)
+
+    description = " ".join((listed.description or listed.title or listed.name).split())
+    signature = SchemaSignature.of(name, description, listed.input_schema, _returns(listed.output_schema))
+    # The connection has its own limits; a tool's retries are not for what the server itself said.
+    return Tool(call, name=name, effect=effect, signature=signature)
+
+
+def _resource_tools(connection: Connection) -> list[Tool]:
+    server = connection.server
+
+    async def list_resources() -> list[dict[str, str]]:
+        listed = await connection.request(
+            "list_resources", "idempotent", lambda client: client.list_resources()
+        )
+        return [
+            {"uri": str(one.uri), "name": one.name, "description": one.description or ""}
+            for one in listed.resources
+        ]
+
+    async def read_resource(uri: str) -> str:
+        found = await connection.request(
+            "read_resource", "idempotent", lambda client: client.read_resource(uri)
+        )
+        texts = [
+            text if isinstance(text := getattr(part, "text", None), str) else f"[{part.mime_type or 'data'}]"
+            for part in found.contents
+        ]
+        return _bounded(server, "read_resource", "\n".join(texts))
+
+    prefix = _identifier(server.name)
+    return [
+        Tool(
+            list_resources,
+            name=f"{prefix}_list_resources",
+            description=f"list what the {server.name} server has to read",
+            effect="idempotent",
+        ),
+        Tool(
+            read_resource,
+            name=f"{prefix}_read_resource",
+            description=f"read one resource of the {server.name} server by its uri",
+            effect="idempotent",
+        ),
+    ]
+
+
+def _value(server: McpServer, name: str, result: CallToolResult) -> Any:
+    text = "\n".join(_text_of(part) for part in result.content)
+    if result.is_error:
+        raise ToolError(f"{server.name}: {name}: {text[:2000] or 'failed without a reason'}", tool=name)
+    structured = result.structured_content
+    if structured is None:
+        return _bounded(server, name, text)
+    _bounded(server, name, json.dumps(structured, ensure_ascii=False))
+    # A plain value is wrapped, for results have to be objects.
+    if isinstance(structured, dict) and set(cast("dict[str, Any]", structured)) == {"result"}:
+        return cast("dict[str, Any]", structured)["result"]
+    return cast("Any", structured)
+
+
+def _bounded(server: McpServer, name: str, text: str) -> str:
+    size = len(text.encode("utf-8", "replace"))
+    if size > server.max_result_bytes:
+        raise ToolError(
+            f"{server.name}: {name}: the result has {size:,} bytes, and no more than "
+            f"{server.max_result_bytes:,} are taken (max_result_bytes)",
+            tool=name,
+        )
+    return text
+
+
+async def _all_tools(client: Client) -> list[Listed]:
+    found: list[Listed] = []
+    cursor: str | None = None
+    for _ in range(_MOST_PAGES):
+        page = await client.list_tools(cursor=cursor)
+        found += page.tools
+        cursor = page.next_cursor
+        if not cursor:
+            break
+    return found
+
+
+def _effect_of(listed: Listed) -> Effect:
+    """By the server's hints. Read-only tools are not pure: what they read may change. Without a word, a tool is destructive."""
+    hints = listed.annotations
+    if hints is None:
+        return "mutating"
+    repeatable = hints.idempotent_hint and hints.destructive_hint is False
+    return "idempotent" if hints.read_only_hint or repeatable else "mutating"
+
+
+def _returns(schema: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The schema of the value that a call gives: what is wrapped, unwrapped."""
+    properties = (schema or {}).get("properties")
+    if isinstance(properties, dict) and set(cast("dict[str, Any]", properties)) == {"result"}:
+        inner = cast("dict[str, Any]", properties)["result"]
+        return {**inner, "$defs": schema["$defs"]} if schema and "$defs" in schema else inner
+    return schema
+
+
+def _text_of(part: Any) -> str:
+    text = getattr(part, "text", None)
+    if isinstance(text, str):
+        return text
+    resource = getattr(part, "resource", None)
+    if resource is not None and isinstance(getattr(resource, "text", None), str):
+        return resource.text
+    if getattr(part, "uri", None):
+        return str(part.uri)
+    return f"[{getattr(part, 'mime_type', None) or part.type}]"
+
+
+def _identifier(text: str) -> str:
+    cleaned = re.sub(r"\W+", "_", text, flags=re.ASCII).strip("_") or "tool"
+    return f"_{cleaned}" if cleaned[0].isdigit() else cleaned
+
+
+def _plan_name(server: str, tool: str, taken: Mapping[str, Tool]) -> str:
+    base = f"{_identifier(server)}_{_identifier(tool)}"
+    name, number = base, 2
+    while name in taken or name in RESERVED:
+        name, number = f"{base}_{number}", number + 1
+    return name

@@ -1,0 +1,230 @@
+"""The local engine when something goes wrong: faults stay with those whom they concern, and nothing that was held is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from contextlib import suppress
+
+import pytest
+
+from engine import EngineError, SamplingParams
+from engine.conformance.base import released
+from engine.local import LocalEngine
+from engine.local.grammar import TokenMasks
+from engine.local.lean import LeanDecoder
+from engine.local.sequence import Generate
+from engine.priority import use_priority
+from engine.server import Limits
+from engine.server.generation import Generation
+from engine.server.requests import read_job
+
+PROMPT = "The height of K2 is 8611 metres, and Mont Blanc"
+
+
+def sampled(tokens: int, **changes) -> SamplingParams:
+    return SamplingParams(**{"max_tokens": tokens, "ignore_eos": True, **changes})
+
+
+@pytest.fixture
+async def engine(tiny_model):
+    async with await LocalEngine.load(tiny_model("llama"), threads=1, chunk_tokens=32) as engine:
+        yield engine
+        engine.check_integrity()
+        assert engine.open_contexts() == 0
+
+
+async def test_a_lean_path_that_differs_or_fails_is_not_used(tiny_model, monkeypatch):
+    plain = LeanDecoder.forward
+
+    def wrong(*args):
+        return plain(*args) * 1.1
+
+    def failing(*args):
+        raise RuntimeError("a shape is not as expected")
+
+    for forward in (wrong, failing):
+        monkeypatch.setattr(LeanDecoder, "forward", forward)
+        async with await LocalEngine.load(tiny_model("llama"), threads=1) as engine:
+            assert engine.info.details["path"] == "transformers"
+            async with await engine.prefill(PROMPT) as context:
+                assert len(released(await engine.generate(context, sampled(3)))[0].token_ids) == 3
+
+
+async def test_an_unknown_device_is_named(tiny_model):
+    with pytest.raises(EngineError, match="'nowhere'"):
+        await LocalEngine.load(tiny_model("llama"), device="nowhere")
+
+
+async def test_a_failing_step_is_told_as_an_engine_error_and_the_engine_goes_on(engine, monkeypatch):
+    async with await engine.prefill(PROMPT) as context:
+
+        def failing(*args):
+            raise MemoryError("no room on the device")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(engine._model, "forward", failing)
+            with pytest.raises(EngineError, match="no room on the device"):
+                await engine.generate(context, sampled(5, n=3))
+        assert len(released(await engine.generate(context, sampled(5, n=3)))) == 3
+
+
+async def test_a_grammar_that_fails_ends_its_own_request_only(engine, monkeypatch):
+    pytest.importorskip("llguidance")
+    apply, calls = TokenMasks.apply, 0
+
+    def too_complex(self, logits, branches):
+        nonlocal calls
+        calls += 1
+        if calls > 3:
+            raise EngineError("the grammar cannot be followed any further")
+        return apply(self, logits, branches)
+
+    monkeypatch.setattr(TokenMasks, "apply", too_complex)
+    async with await engine.prefill(PROMPT) as context:
+        expected = released(await engine.generate(context, sampled(30, n=2, seed=1)))
+        beside = asyncio.create_task(engine.generate(context, sampled(30, n=2, seed=1)))
+        with pytest.raises(EngineError, match="any further"):
+            await engine.generate(context, SamplingParams(grammar="[a-z]{100}", max_tokens=50, n=2))
+        assert [c.token_ids for c in released(await beside)] == [c.token_ids for c in expected]
+
+
+async def test_loops_that_close_in_the_middle_leave_nothing_behind(engine):
+    """A loop that is stopped while its requests run can take neither tokens nor outcomes; other loops notice nothing."""
+    async with await engine.prefill(PROMPT) as context:
+        expected = released(await engine.generate(context, sampled(100, seed=1)))[0].token_ids
+        idle = engine._pool.pinned
+
+        def abandoned() -> None:
+            loop = asyncio.new_event_loop()
+
+            async def start() -> None:
+                stream = engine.stream(context, sampled(60, n=2))
+                await anext(stream)
+                tasks.append(asyncio.ensure_future(engine.generate(context, sampled(60, n=2))))
+                streams.append(stream)
+                await asyncio.sleep(0)
+
+            tasks: list[asyncio.Future] = []
+            streams: list = []
+            loop.run_until_complete(start())
+            loop.close()
+            kept.append((tasks, streams))
+
+        kept: list = []
+        thread = threading.Thread(target=abandoned)
+        thread.start()
+        [beside] = released(await engine.generate(context, sampled(100, seed=1)))
+        assert beside.token_ids == expected
+        await asyncio.to_thread(thread.join, 30)
+        async with asyncio.timeout(20):
+            while engine._scheduler.busy:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        assert engine._pool.pinned == idle
+        for tasks, _ in kept:
+            for task in tasks:
+                task._log_destroy_pending = False
+
+
+async def test_branches_that_wait_for_room_end_together(engine, monkeypatch):
+    """Two branches of one request wait, and neither fits: the request ends once, with the reason."""
+    async with await engine.prefill(PROMPT) as context, await engine.prefill("one two three") as other:
+        pool = engine._pool
+        monkeypatch.setattr(Generate, "future_tokens", lambda self, sequence: 0)
+        pool.limit = pool.total + pool.bytes_of(
+            150
+        )  # three tails grow until there is no room for the last of them
+        monkeypatch.setattr(engine._scheduler, "_spill", lambda: False)
+        with pytest.raises(EngineError, match="no room"):
+            await engine.generate(context, sampled(200, n=3))
+        pool.limit = 1 << 30
+        assert len(released(await engine.generate(other, sampled(4, n=2)))) == 2
+
+
+async def test_what_waits_longer_overtakes_what_is_more_urgent(engine):
+    """Prompts that are a little more urgent arrive all the time; the other one is read all the same."""
+    done = asyncio.Event()
+
+    async def busy(start: int) -> None:
+        number = start
+        while not done.is_set():
+            number += 1
+            with use_priority(0.2):
+                (await engine.prefill([(number * i * i + i) % 370 + 2 for i in range(200)])).release()
+
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+        for start in (0, 1000, 2000):
+            group.create_task(busy(start))
+        await asyncio.sleep(0)
+        (await engine.prefill([(3 * i * i + 5 * i) % 370 + 2 for i in range(200)])).release()
+        done.set()
+
+
+async def test_a_prompt_that_an_urgent_request_waits_for_becomes_urgent(engine):
+    """Otherwise whatever lies between the two would go first."""
+    shared = [(7 * i * i + 3 * i) % 370 + 2 for i in range(120)]
+    order: list[str] = []
+
+    async def read(name: str, priority: float, ids: list[int]) -> None:
+        with use_priority(priority):
+            (await engine.prefill(ids)).release()
+        order.append(name)
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(read("low", -100.0, shared))
+        async with asyncio.timeout(20):
+            while engine.stats().prefilled == 0:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+        group.create_task(read("high", 100.0, [*shared, 5, 6]))
+        group.create_task(read("middle", 0.0, [9, *shared[::-1]]))
+    assert order.index("high") < order.index("middle")
+
+
+async def test_decodes_go_on_while_a_long_prompt_is_read(engine):
+    async with await engine.prefill("one") as context:
+        stream = engine.stream(context, sampled(200))
+        await anext(stream)
+        before = engine.stats()
+        prompt = [(11 * i * i + i) % 370 + 2 for i in range(240)]
+        reading = asyncio.create_task(engine.prefill(prompt))
+        while not reading.done():
+            if await anext(stream, None) is None:
+                break
+        (await reading).release()
+        after = engine.stats()
+        await stream.aclose()
+    assert after.decoded - before.decoded >= 239 // 32
+
+
+async def test_kv_is_given_up_in_the_order_of_its_last_use(engine):
+    prompts = [[first, *range(20, 60)] for first in (2, 3, 4)]
+    for ids in (*prompts, prompts[0]):
+        (await engine.prefill(ids)).release()
+    engine._pool.limit = engine.kv_bytes() + engine._pool.bytes_of(1)
+    (
+        await engine.prefill([5, *range(20, 60)])
+    ).release()  # in place of the second, which was used the longest ago
+    engine._pool.limit = 1 << 30
+    reused = []
+    for ids in prompts:
+        async with await engine.prefill(ids) as context:
+            reused.append(context.usage.cached_tokens > 0)
+    assert reused == [True, False, True]
+
+
+async def test_what_is_noted_of_idle_kv_does_not_grow_with_every_request(engine):
+    for _ in range(300):
+        (await engine.prefill(PROMPT)).release()
+    assert len(engine._pool._idle) < 150
+
+
+async def test_a_reader_that_goes_away_leaves_no_completions_open(engine):
+    body = b'{"model": "tiny", "prompt": ["one", "two"], "n": 3, "max_tokens": 5, "ignore_eos": true}'
+    job = read_job("completions", body, model="tiny", limits=Limits())
+    async with Generation(engine, job, Limits()) as generation:
+        tokens = generation.tokens()
+        await anext(tokens)
+        await tokens.aclose()
+        assert engine.open_contexts() == 2  # the two prompts
+    with suppress(StopAsyncIteration):
+        await anext(tokens)
