@@ -25,6 +25,7 @@ from engine.local.scheduler import Scheduler, Stats
 from engine.local.segments import Tip
 from engine.local.sequence import Generate, Read, Score
 from engine.local.text import off_loop, prompt_size
+from engine.local.threads import best_threads
 from engine.local.worker import Worker, in_own_thread
 from engine.machine import processors
 from engine.priority import ambient_priority
@@ -68,7 +69,8 @@ class LocalEngine(Engine):
         """Load a model from a folder, by the name of one of Braid's own models, or from the hub's cache.
 
         Args:
-            threads: CPU threads for the model; None takes what affinity and container quota allow.
+            threads: CPU threads for the model; None takes what affinity and container quota allow, or one thread for a small
+                model that runs faster so at the moment.
             dtype: precision of weights and KV; sampling is always float32. `auto` is float32 for small models,
                 bfloat16 for those with more than 500 MiB of weights.
             device: where the model runs, as torch names it.
@@ -89,10 +91,12 @@ class LocalEngine(Engine):
             raise InvalidParamsError(f"chunk_tokens must be at least 1, got {chunk_tokens!r}")
         folder = await asyncio.to_thread(locate_model, name_or_path)
         model = await in_own_thread(partial(Model.load, folder, dtype=dtype, device=device, fast=fast))
+        if threads is None:
+            threads = await in_own_thread(partial(best_threads, model, processors().usable))
         return cls(
             model,
             name=str(name_or_path),
-            threads=threads or processors().usable,
+            threads=threads,
             cache_bytes=cache_bytes,
             memory_bytes=default_memory(model.device) if memory_bytes is None else memory_bytes,
             chunk_tokens=chunk_tokens,

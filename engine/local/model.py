@@ -119,7 +119,7 @@ class Model:
             expected = network(input_ids=self._probe_ids()[None], use_cache=False).logits[0].float()
             self.geometry = _geometry(network, self._probe_ids())
             network.set_attn_implementation(NAME)
-            given = self._probe()
+            given = self.probe()
         except Exception as error:
             raise EngineError(f"{self.name} does not run with attention over segments: {error}") from error
         # In low precision rounding alone may move an expert's choice, so only float32 is compared for those.
@@ -136,7 +136,7 @@ class Model:
         """The lean path where there is one, if the logits stay; the network's own weights go then."""
         try:
             self._lean = lean.build(self._network)
-            fits = self._lean is not None and self._close(expected, self._probe())
+            fits = self._lean is not None and self._close(expected, self.probe())
         except Exception:  # something about this model is not as in its family
             fits = False
         if fits:
@@ -162,7 +162,7 @@ class Model:
         length = min(length, (self.max_context or length + 1) - 1)
         return torch.randint(0, self.vocabulary, (length,), generator=generator).to(self.device)
 
-    def _probe(self) -> torch.Tensor:
+    def probe(self) -> torch.Tensor:
         """Logits of the probe, read in the three ways that there are: as a chunk, as a chunk behind one, and as rows in place and
         in the arena."""
         ids = self._probe_ids().tolist()

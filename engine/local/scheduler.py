@@ -111,8 +111,8 @@ class Scheduler:
         self._waiting.sort(key=lambda s: (-s.request.urgency(now), s.request.serial))
         reserved = sum(s.request.future_tokens(s) for s in self._running.sequences)
         for sequence in list(self._waiting):
-            if sequence not in self._waiting:
-                continue  # another sequence of its request found no room, which ended both
+            if sequence not in sequence.request.sequences:
+                continue  # another one of its request found no room, which ended the request
             found = self._find(sequence, now)
             if found is None:
                 continue
@@ -287,6 +287,7 @@ class Scheduler:
         with self._pool.lock:
             for sequence in request.sequences:
                 self._running.stop(sequence)
+            request.sequences = []
             self._waiting = [s for s in self._waiting if s.request is not request]
             self._requests.remove(request)
             self._pool.unpin(request.pins)

@@ -129,11 +129,11 @@ def placed_logits(model: Any, layout: Sequence[Placed]) -> Any:
     ids = torch.tensor([[token.id for token in layout]])
     positions = torch.tensor([[token.position for token in layout]])
     given: Any = mask
-    if "sliding_attention" in (getattr(model.config, "layer_types", None) or ()):
-        far = positions[0][:, None] - positions[0] >= model.config.sliding_window
-        given = {
-            "full_attention": mask,
-            "sliding_attention": mask.masked_fill(far, torch.finfo(torch.float32).min),
-        }
+    layer_types, window = (getattr(model.config, name, None) for name in ("layer_types", "sliding_window"))
+    if window:
+        far = positions[0][:, None] - positions[0] >= window
+        near = mask.masked_fill(far, torch.finfo(torch.float32).min)
+        # Models without layer types have the window in every layer.
+        given = {"full_attention": mask, "sliding_attention": near} if layer_types else near
     with torch.no_grad():
         return model(input_ids=ids, attention_mask=given, position_ids=positions).logits[0]

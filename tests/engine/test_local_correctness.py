@@ -25,6 +25,7 @@ from engine import (
 )
 from engine.conformance.base import released
 from engine.local import LocalEngine
+from engine.machine import processors
 
 PROMPT = "The height of K2 is 8611 metres, and Mont Blanc"
 FAMILIES = ["llama", "qwen3", "gpt2"]
@@ -499,3 +500,11 @@ async def run_program(program: list[tuple], warm: Engine, cold: Engine) -> None:
             assert fresh.text == context.text
             assert one.token_ids == two.token_ids
             assert one.logprobs == pytest.approx(two.logprobs, abs=1e-4)
+
+
+async def test_threads_are_measured_unless_they_are_given(tiny_model):
+    most = processors().usable
+    async with await LocalEngine.load(tiny_model("llama")) as engine:
+        assert int(engine.info.details["threads"]) in (1, most)
+    async with await LocalEngine.load(tiny_model("llama"), threads=most) as engine:
+        assert engine.info.details["threads"] == str(most)

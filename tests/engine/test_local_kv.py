@@ -171,7 +171,9 @@ async def test_urgent_requests_go_first_and_the_others_do_not_starve(architectur
     assert order == ["high", "middle", "low"]
 
 
-@pytest.mark.parametrize("name", ["llama", "qwen3", "gpt2", "gemma2", "gpt_neox"])
+@pytest.mark.parametrize(
+    "name", ["llama", "qwen3", "gpt2", "gemma2", "gpt_neox", "mistral_window", "gpt_oss"]
+)
 async def test_a_kv_join_equals_one_forward_with_an_explicit_mask(architecture, name):
     folder = architecture(name)
     model = reference_model(folder)

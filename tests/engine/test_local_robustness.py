@@ -30,8 +30,9 @@ async def engine(tiny_model):
 
 
 async def test_a_very_long_prompt_does_not_hold_up_the_loop(engine):
-    """Two megabytes take more than a second to tokenize; the loop goes on meanwhile. The bound is generous for busy machines."""
+    """Two megabytes take more than a second to tokenize; the loop goes on meanwhile."""
     gaps: list[float] = []
+    taken: list[float] = []
 
     async def watch() -> None:
         last = time.perf_counter()
@@ -50,10 +51,12 @@ async def test_a_very_long_prompt_does_not_hold_up_the_loop(engine):
             engine.extend(context, text),
             engine.score(context, text),
         ):
+            start = time.perf_counter()
             with pytest.raises(ContextLengthError):
                 await work
+            taken.append(time.perf_counter() - start)
         watching.cancel()
-    assert max(gaps) < 0.5
+    assert max(gaps) < max(taken) / 2, "the loop stood still while a text was read"
     assert len(gaps) > 100
 
 
