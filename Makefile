@@ -61,7 +61,7 @@ bench: $(READY) ## every speed claim, as scripts that print both sides and the r
 train-mini: $(READY) ## train braid-mini again from nothing (about an hour on 2 cores)
 	$(BIN)/braid train mini --out build/braid-mini
 
-train-countdown: $(READY) ## train braid-countdown again from nothing (about an hour on one core)
+train-countdown: $(READY) ## train braid-countdown again from nothing (about 40 minutes on one core)
 	$(BIN)/braid train countdown --out build/braid-countdown
 
 clean: ## remove .venv and caches

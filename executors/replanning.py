@@ -23,9 +23,9 @@ _SHOWN = 12
 @dataclass(frozen=True, kw_only=True)
 class Trigger:
     """What calls for a revision, in words for the planner: a node that `failed`, one whose result is a `surprise`, `progress` (a
-    summary after so many results), or what a `person` said."""
+    summary after so many results), what a `person` said, or why patches of the last revision were `rejected`."""
 
-    kind: Literal["failed", "surprise", "progress", "person"]
+    kind: Literal["failed", "surprise", "progress", "person", "rejected"]
     text: str
     node: str | None = None
 
@@ -45,7 +45,8 @@ class Replanner(Protocol):
 @dataclass(frozen=True, kw_only=True)
 class Replan:
     """When a running graph is revised: as soon as a failure blocks something (`on_failure`), whenever `check` finds a result
-    surprising (it says why, or gives None), and after each `every` results; `max_revisions` times at most."""
+    surprising (it says why, or gives None), and after each `every` results; `max_revisions` times at most, not counting those
+    that a person asks for."""
 
     on_failure: bool = True
     every: int | None = None
@@ -104,7 +105,7 @@ class Revisions:
     @property
     def due(self) -> bool:
         """Whether a revision could start now."""
-        return bool(self._waiting) and not self.running and self._left > 0
+        return not self.running and bool(self._heard())
 
     def surprise(self, entry: Entry, value: Any) -> str | None:
         """Why `value` calls for a revision; None when it does not, or none is left."""
@@ -134,13 +135,24 @@ class Revisions:
         """Ask the replanner once, about all that is waiting, and apply what it gives."""
         # What failed may have blocked something a moment later.
         await asyncio.sleep(0)
-        triggers, self._waiting = self._waiting, []
+        triggers, self._waiting = self._heard(), []
         # A failure that nothing waits for needs no mending.
         triggers = [one for one in triggers if one.kind != "failed" or self._blocks()]
-        if triggers:
-            self._left -= 1
-            async for patch in self.replanner.revise(triggers):
+        if not triggers:
+            return
+        self._left -= any(one.kind != "person" for one in triggers)
+        reasons: list[str] = []
+        async for patch in self.replanner.revise(triggers):
+            try:
                 apply(patch)
+            except GraphError as error:  # it met a node that has moved on; nothing of the patch was taken
+                reasons.append(str(error))
+        if reasons:
+            self._add(Trigger(kind="rejected", text="; ".join(reasons)))
+
+    def _heard(self) -> list[Trigger]:
+        """What waits and may still have a revision: a person's words always may."""
+        return [one for one in self._waiting if self._left > 0 or one.kind == "person"]
 
     def _blocks(self) -> bool:
         return any(entry.state == "blocked" for entry in self.graph.entries.values())

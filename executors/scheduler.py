@@ -462,6 +462,7 @@ class _Run:
         finally:
             revisions.running = False
             if not self.closing:
+                self.revise()  # what called for one meanwhile does not wait for the graph to be idle
                 self._unpark()
                 self.workers.call()
                 self.check_idle()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,13 +11,10 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from engine import (
     Budget,
-    BudgetExceededError,
     Engine,
     Message,
-    Usage,
     ambient_budget,
     connect,
-    use_budget,
 )
 from executors import (
     Approve,
@@ -41,17 +37,12 @@ from orchestrator.errors import (
 from orchestrator.events import (
     JournalFailed,
     Recorder,
-    RunAnswered,
-    RunFailed,
-    RunFinished,
     RunResumed,
     RunStarted,
 )
-from orchestrator.feedback import partial_answer
-from orchestrator.history import extended, read_history
+from orchestrator.history import read_history
 from orchestrator.journaling import (
     JournalOption,
-    ambient_journal,
     as_started,
     book_earlier,
     check_tools,
@@ -59,16 +50,15 @@ from orchestrator.journaling import (
     restored_budget,
     start_log,
     take_up,
-    use_journal,
 )
-from orchestrator.loop import Job, run_rounds
-from orchestrator.outputs import answer_text, plain_output, typed_output
-from orchestrator.result import RunResult, total_usage
+from orchestrator.loop import Job
+from orchestrator.nesting import NO_RUN, OuterRun, outer_run
+from orchestrator.result import RunResult
+from orchestrator.running import carry_out
 from orchestrator.settings import load_settings
 from orchestrator.stream import RunStream
 from orchestrator.subagents import agent_tool
 from orchestrator.toolbox import registry_of
-from planner.events import PlannerFinished
 
 if TYPE_CHECKING:
     from executors import Journal, RunLog
@@ -295,18 +285,23 @@ class Agent:
             Recorder(), run_id, output_type=output_type, deps=deps, budget=budget, force=force
         )
 
-    async def run_nested(self, question: str, *, run_id: str, budget: Budget | None = None) -> RunResult[Any]:
-        """`run` within the run of another agent.
+    async def run_nested(
+        self, question: str, *, run_id: str, deps: Any = None, budget: Budget | None = None
+    ) -> RunResult[Any]:
+        """`run` within the run of another agent, with that one's person to ask where this agent has none of its own.
 
         Where that one has a journal, it has this run too, by `run_id`: when the outer run is resumed, so is this one, and what
         its tools have done is not done again.
         """
-        journal = self.journal or ambient_journal()
+        within = outer_run()
+        journal = self.journal or within.journal
         recorder = Recorder()
         recorder.run = run_id
         if journal is not None and journal.get(run_id) is not None:
-            return await self._resume(recorder, run_id, budget=budget, journal=journal)
-        return await self._run(recorder, question, budget=budget, journal=journal)
+            return await self._resume(
+                recorder, run_id, deps=deps, budget=budget, journal=journal, within=within
+            )
+        return await self._run(recorder, question, deps=deps, budget=budget, journal=journal, within=within)
 
     def stream_resume(self, run_id: str, **options: Any) -> RunStream:
         """`resume` as a stream of its events, those of earlier processes first."""
@@ -392,9 +387,16 @@ class Agent:
         sequential: bool = False,
         inbox: Inbox | None = None,
         journal: Journal | None = None,
+        within: OuterRun = NO_RUN,
     ) -> RunResult[Any]:
         job = await self.job(
-            question, deps=deps, history=history, budget=budget, sequential=sequential, inbox=inbox
+            question,
+            deps=deps,
+            history=history,
+            budget=budget,
+            sequential=sequential,
+            inbox=inbox,
+            within=within,
         )
         log = self._start_log(journal or self.journal, job, recorder, budget)
         job = replace(job, run_id=recorder.run, journal=log)
@@ -408,7 +410,7 @@ class Agent:
                 seed=job.seed,
             )
         )
-        return await self._carry_out(job, output_type, recorder, log)
+        return await carry_out(job, self._wanted(output_type), recorder, log)
 
     async def _resume(
         self,
@@ -421,6 +423,7 @@ class Agent:
         force: bool = False,
         inbox: Inbox | None = None,
         journal: Journal | None = None,
+        within: OuterRun = NO_RUN,
     ) -> RunResult[Any]:
         journal = journal or self.journal
         if journal is None:
@@ -434,7 +437,7 @@ class Agent:
             if not force and row.status != "answered":
                 check_tools(log.pasts, row.spec, self.tools)
             own = budget or restored_budget(row.spec)
-            job = await self.job(row.question, deps=deps, budget=own, inbox=inbox)
+            job = await self.job(row.question, deps=deps, budget=own, inbox=inbox, within=within)
             for scope in (own, job.budget):
                 if scope is not None:
                     book_earlier(scope, row.spent)
@@ -445,7 +448,7 @@ class Agent:
         log.on_failure = lambda error: recorder(JournalFailed(error=str(error)))
         recorder.write_to(log, earlier=earlier, quiet=row.status == "answered")
         recorder(RunResumed(done=len(log.pasts[0].known) if log.pasts else 0))
-        return await self._carry_out(job, output_type, recorder, log)
+        return await carry_out(job, self._wanted(output_type), recorder, log)
 
     def _start_log(
         self, journal: Journal | None, job: Job, recorder: Recorder, budget: Budget | None
@@ -466,66 +469,8 @@ class Agent:
         recorder.write_to(log)
         return log
 
-    async def _carry_out(
-        self, job: Job, output_type: Any, recorder: Recorder, log: RunLog | None
-    ) -> RunResult[Any]:
-        wanted = self.output_type if output_type is None else output_type
-        try:
-            with use_budget(job.budget), use_journal(log.journal if log is not None else None):
-                result = await self._finish(job, wanted, recorder)
-        except BaseException as error:
-            recorder(RunFailed(error=f"{type(error).__name__}: {error}"))
-            if log is not None:
-                log.finish("failed" if isinstance(error, Exception) else "cancelled", None)
-            raise
-        if log is not None:
-            log.finish("answered" if result.complete else "stopped", result.answer)
-        return result
-
-    async def _finish(self, job: Job, wanted: Any, recorder: Recorder) -> RunResult[Any]:
-        ending = await run_rounds(job, recorder)
-        planned = [event for event in recorder.told if isinstance(event, PlannerFinished)]
-        usage = total_usage(planned, ending.outcomes)
-        stopped, reason, output = ending.stopped, ending.reason, None
-        if ending.values is None:
-            answer = partial_answer(ending.graph, ending.outcomes[-1])
-        else:
-            answer = answer_text(ending.values)
-            recorder(RunAnswered(answer=answer))
-            try:
-                output, more = await self._output(ending.values, wanted, job)
-                usage = usage.then(more)
-            except BudgetExceededError as error:
-                stopped, reason = "budget", str(error)
-        seconds = time.monotonic() - job.budget.started  # what earlier processes took is in it
-        rounds = ending.rounds
-        recorder(RunFinished(answer=answer, rounds=rounds, seconds=seconds, stopped=stopped, reason=reason))
-        return RunResult(
-            run_id=recorder.run,
-            question=job.question,
-            answer=answer,
-            output=output,
-            graph=ending.graph,
-            plan="\n".join({event.round: event.plan.rstrip("\n") for event in planned}.values()),
-            rounds=rounds,
-            usage=usage,
-            engine=job.engine.info.uri,
-            seconds=seconds,
-            planning_seconds=sum(event.seconds for event in planned),
-            stopped=stopped,
-            reason=reason,
-            events=recorder,
-            history=tuple(extended(job.history, job.question, answer)),
-            root=ending.root,
-            budget=job.budget.statement(),
-        )
-
-    async def _output(self, values: tuple[Any, ...], wanted: Any, job: Job) -> tuple[Any, Usage]:
-        if wanted is None:
-            return plain_output(values), Usage()
-        return await typed_output(
-            values, wanted, question=job.question, engine=job.engine, budget=job.budget, seed=job.seed
-        )
+    def _wanted(self, output_type: Any) -> Any:
+        return self.output_type if output_type is None else output_type
 
     async def job(
         self,
@@ -536,6 +481,7 @@ class Agent:
         budget: Budget | None = None,
         sequential: bool = False,
         inbox: Inbox | None = None,
+        within: OuterRun = NO_RUN,
     ) -> Job:
         """What `run` would do, with the engine opened: for callers that drive planner or executors themselves."""
         if not isinstance(question, str) or not question.strip():
@@ -554,8 +500,8 @@ class Agent:
             max_repairs=self.max_repairs,
             limits=self.limits,
             sequential=sequential,
-            approve=self.approve,
-            ask=self.ask,
+            approve=self.approve or within.approve,
+            ask=self.ask or within.ask,
             deps=deps,
             seed=self.seed,
             replan=self.replan,

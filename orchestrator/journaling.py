@@ -6,9 +6,7 @@ import dataclasses
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -40,24 +38,6 @@ def open_journal(option: JournalOption) -> Journal | None:
     if option is False:
         return None
     return Journal(journal_file() if option is True else option)
-
-
-_ambient: ContextVar[Journal | None] = ContextVar("braid_journal", default=None)
-
-
-def ambient_journal() -> Journal | None:
-    """The journal of the run around this one, where an agent runs within another."""
-    return _ambient.get()
-
-
-@contextmanager
-def use_journal(journal: Journal | None) -> Iterator[None]:
-    """Let agents that run within this run write into its journal."""
-    token = _ambient.set(journal)
-    try:
-        yield
-    finally:
-        _ambient.reset(token)
 
 
 def start_log(

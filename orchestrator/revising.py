@@ -53,14 +53,13 @@ class PlanReviser:
         return self._policy.check(node, value)
 
     async def revise(self, triggers: Sequence[Trigger]) -> AsyncIterator[GraphPatch]:
-        if self._rounds.left <= 0:
+        if self._rounds.left <= 0 and all(one.kind != "person" for one in triggers):
             return
         feedback = told(triggers)
         number = self._rounds.next()
         self._emit(RoundStarted(round=number, feedback=feedback, revision=True))
-        gave_up: list[
-            PlanningError
-        ] = []  # what it accepted until then stands, and another round may mend the rest
+        # What it accepted until it gave up stands, and another round may mend the rest.
+        gave_up: list[PlanningError] = []
         patches = plan_patches(self._planner, self._task(number, feedback), emit=self._emit, gave_up=gave_up)
         async with aclosing(patches):
             async for patch in patches:
@@ -74,5 +73,6 @@ def told(triggers: Sequence[Trigger]) -> str:
         "surprise": "surprising",
         "progress": "so far",
         "person": "the user says",
+        "rejected": "not taken from the last plan",
     }
     return "; ".join(f"{heads[one.kind]}: {one.text}" for one in triggers)

@@ -38,7 +38,9 @@ def agent_tool(
         token = _depth.set(depth + 1)
         try:
             scope: Budget = ambient_budget().child(name, tokens=tokens, seconds=seconds, calls=calls)
-            result = await agent.run_nested(question, run_id=context.idempotency_key, budget=scope)
+            result = await agent.run_nested(
+                question, run_id=context.idempotency_key, deps=context.deps, budget=scope
+            )
         finally:
             _depth.reset(token)
         if not result.complete:

@@ -53,7 +53,7 @@ class Shares:
 class CountdownRecipe(Recipe):
     """The recipe of braid-countdown; `mixture` and the tokenizer's settings, which are braid-mini's, have no effect."""
 
-    steps: int = 3200
+    steps: int = 1500
     minutes: float | None = None
     batch_tokens: int = 8192
     numbers: int = 4

@@ -1,13 +1,25 @@
-"""Graphs that are revised while they run, and agents within agents."""
+"""Graphs that are revised while they run."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
 from engine import Budget
-from executors import GraphError, GraphPatch, Replan, StalePatchError, TaskGraph, tool
+from executors import (
+    GraphError,
+    GraphPatch,
+    Inbox,
+    Replan,
+    StalePatchError,
+    TaskGraph,
+    ToolRegistry,
+    Trigger,
+    run_graph,
+    tool,
+)
 from executors.nodes import Answer, Const, Node, Ref, ToolCall
 from orchestrator import Agent
 from orchestrator.testing import ScriptedEngine
@@ -129,25 +141,82 @@ def test_a_stale_patch_is_refused_and_can_be_rebased_unless_it_conflicts():
         graph.rebase(GraphPatch(base_version=0, add=(Node(id="c", name="a", op=Answer((Const(1),))),)))
 
 
-async def test_an_agent_within_an_agent_spends_the_outer_budget_and_shows_in_its_usage():
-    inner = Agent(ScriptedEngine(["answer(1 + 1)\n", 'answer("two")\n']), tools=[])
-    outer_engine = ScriptedEngine(['a = helper("what is one and one?")\nanswer(a)\n'])
-    helper = inner.as_tool("helper", "knows numbers", tokens=5000)
-    budget = Budget(tokens=20_000)
-    async with inner, Agent(outer_engine, tools=[helper]) as agent:
-        result = await agent.run("What?", budget=budget)
-    assert result.answer == "two"
-    spent = result.usage.prompt_tokens + result.usage.generated_tokens
-    assert spent == budget.spent["tokens"] > 0
+async def test_a_person_is_heard_also_when_rounds_and_revisions_are_used_up():
+    gate = Gate()
+    engine = ScriptedEngine(['a = slow("one")\nanswer(a)\n', 'o = quick("opens")\nanswer(o)\n'])
+    agent = Agent(engine, tools=gate.tools(), max_rounds=1, replan=Replan(max_revisions=0))
+    async with agent, agent.stream("What?") as events:
+        async for envelope in events:
+            if envelope.event.kind == "node.started" and gate.called == ["one"]:
+                events.say("leave that")
+    assert events.result.answer == "quick opens" and len(engine.calls) == 2
 
 
-async def test_agents_nest_to_a_limit():
-    async def made(depth: int) -> Agent:
-        engine = ScriptedEngine(['a = deeper("and?")\nanswer(a)\n'] * 9)
-        if depth == 0:
-            return Agent(ScriptedEngine(['answer("bottom")\n'] * 9), tools=[])
-        return Agent(engine, tools=[(await made(depth - 1)).as_tool("deeper", "goes deeper")], max_rounds=1)
+class Scripted:
+    """A replanner whose patches are made beforehand; notes what it was told."""
 
-    assert (await (await made(3)).run("What?")).answer == "bottom"
-    result = await (await made(4)).run("What?")
-    assert not result.complete and "nested 3 deep" in result.reason
+    def __init__(self, graph: TaskGraph, revisions: list[list[Node]], during: Inbox | None = None) -> None:
+        self.graph = graph
+        self.revisions = revisions
+        self.during = during
+        self.told: list[tuple[str, str]] = []
+
+    def surprise(self, node: Node, value: object) -> str | None:
+        return None
+
+    async def revise(self, triggers: Sequence[Trigger]) -> AsyncIterator[GraphPatch]:
+        self.told += [(one.kind, one.text) for one in triggers]
+        if self.during is not None:
+            self.during.say("and now?")
+            self.during = None
+            await asyncio.sleep(0)
+        for node in self.revisions.pop(0) if self.revisions else []:
+            yield GraphPatch(base_version=self.graph.version, add=(node,))
+
+
+def called(name: str, tool: str, argument: object) -> Node:
+    given = Ref(argument.name or "") if isinstance(argument, Node) else Const(argument)
+    return Node(id=f"{name}-{argument}", name=name, op=ToolCall(tool, (("name", given),)))
+
+
+async def test_a_patch_that_conflicts_is_rejected_with_the_reason_and_the_rest_of_the_revision_stands():
+    gate = Gate()
+    graph = TaskGraph()
+    bad = called("b", "quick", "bad")
+    slow = called("a", "slow", "one")
+    waits = Node(id="c", name="c", op=ToolCall("quick", (("name", Ref("b")),)))
+    graph.apply(GraphPatch(base_version=0, add=(slow, bad, waits)))
+    replanner = Scripted(
+        graph,
+        [
+            [
+                called("a", "quick", "again"),
+                called("d", "quick", "fits"),
+            ],  # `a` is running: it cannot be bound anew
+            [called("e", "quick", "opens"), Node(id="end", op=Answer((Ref("a"), Ref("d"), Ref("e"))))],
+        ],
+    )
+    async with asyncio.timeout(30):
+        outcome = await run_graph(
+            graph, None, tools=ToolRegistry(gate.tools()), replanner=replanner, budget=Budget()
+        )
+    assert outcome.answer == ("slow one", "quick fits", "quick opens")
+    assert [kind for kind, _ in replanner.told] == ["failed", "rejected"]
+    assert "'a'" in replanner.told[1][1]
+    assert "again" not in gate.called
+
+
+async def test_words_said_during_a_revision_are_handed_over_right_after_it():
+    gate = Gate()
+    graph = TaskGraph()
+    graph.apply(GraphPatch(base_version=0, add=(called("a", "slow", "one"),)))
+    inbox = Inbox()
+    opens = [called("o", "quick", "opens"), Node(id="end", op=Answer((Ref("a"),)))]
+    replanner = Scripted(graph, [[], opens], during=inbox)
+    inbox.say("hello")
+    async with asyncio.timeout(30):
+        outcome = await run_graph(
+            graph, None, tools=ToolRegistry(gate.tools()), replanner=replanner, inbox=inbox, budget=Budget()
+        )
+    assert outcome.answer == ("slow one",)
+    assert replanner.told == [("person", "hello"), ("person", "and now?")]

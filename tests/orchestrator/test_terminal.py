@@ -19,6 +19,15 @@ CTRL_C, CTRL_D = "\x03", "\x04"
 QUICK = 'a = search("height of K2")\nanswer(a)\n'
 SLOW = 'a = search("height of K2")\nb = python("import time\\ntime.sleep(60)")\nanswer(a, b)\n'
 
+POST = """
+from executors import tool
+
+@tool(effect="mutating")
+async def post(text: str) -> str:
+    '''Put a text where all can read it.'''
+    return f"posted {text}"
+"""
+
 
 def reply(messages: list[dict[str, str]]) -> str:
     """Plans by the last task: slow when it says so, else the number of tasks seen."""
@@ -27,6 +36,8 @@ def reply(messages: list[dict[str, str]]) -> str:
     task = next(m["content"] for m in reversed(messages) if m["content"].startswith("The task:"))
     if "slow" in task:
         return SLOW
+    if "post it" in task:
+        return 'a = search("height of K2")\nb = post("hello")\nanswer(a, b)\n'
     if "ask me" in task:
         return 'a = ask("Which colour?")\nb = ask("Which size?")\nanswer(a, b)\n'
     if "recall" in task:
@@ -114,6 +125,41 @@ def test_a_plan_asks_the_person_one_question_at_a_time(env: dict[str, str]) -> N
         terminal.type("large\r")
         assert terminal.wait_for_end() == 0
     assert "blue, large" in terminal.text.splitlines()
+
+
+@pytest.fixture
+def posting(env: dict[str, str], tmp_path: Path) -> dict[str, str]:
+    """With an installed tool that changes something."""
+    info = tmp_path / "site" / "posting-1.0.dist-info"
+    info.mkdir(parents=True)
+    (tmp_path / "site" / "posting.py").write_text(POST)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: posting\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[braid.tools]\npost = posting:post\n")
+    return {**env, "PYTHONPATH": str(tmp_path / "site")}
+
+
+@pytest.mark.parametrize(("typed", "code"), [("y", 0), ("", 1)])
+def test_a_change_is_allowed_or_refused_while_the_rest_goes_on(
+    posting: dict[str, str], typed: str, code: int
+) -> None:
+    with Terminal([BRAID, "run", "post it", "--max-rounds", "1"], env=posting) as terminal:
+        terminal.wait_for("Allow post(text=hello)? [y/N]")
+        terminal.type(f"{typed}\r")
+        assert terminal.wait_for_end() == code
+    assert ("posted hello" in terminal.text) == (code == 0)
+    assert "8611" in terminal.text  # what does not depend on it came all the same
+
+
+def test_a_session_asks_before_a_change(posting: dict[str, str]) -> None:
+    with Terminal([BRAID, "repl"], env=posting) as terminal:
+        terminal.wait_for("braid>")
+        terminal.type("post it\r")
+        terminal.wait_for("[y/N]")
+        terminal.type("y\r")
+        terminal.wait_for("posted hello")
+        terminal.wait_for("braid>")
+        terminal.type("/quit\r")
+        assert terminal.wait_for_end() == 0
 
 
 def test_ctrl_c_at_a_question_ends_the_run(env: dict[str, str]) -> None:
