@@ -11,7 +11,8 @@ from typing import Any, Final, cast
 from executors.journal_nodes import REDACTED
 from executors.tools import ToolSpec
 
-_NAMES: Final = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?|AUTH)(_|$)")
+_NAMES: Final = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASS|CREDENTIALS?|AUTH)(_|$)")
+_IN_ADDRESS: Final = re.compile(r"://[^\s/:@]*:([^\s/@]+)@")
 _LEAST: Final = 8
 """A shorter value of a variable is no secret: replacing it would spoil ordinary text."""
 
@@ -44,12 +45,10 @@ class Secrets:
 
 
 def secrets_of(environment: Mapping[str, str]) -> list[str]:
-    """The values of variables whose names say that they are secret, such as `OPENAI_API_KEY`."""
-    return [
-        value.strip()
-        for name, value in environment.items()
-        if len(value.strip()) >= _LEAST and _NAMES.search(name.upper())
-    ]
+    """The values of variables whose names say that they are secret, such as `OPENAI_API_KEY`, and passwords in addresses."""
+    named = [value.strip() for name, value in environment.items() if _NAMES.search(name.upper())]
+    in_addresses = [found for value in environment.values() for found in _IN_ADDRESS.findall(value)]
+    return [value for value in (*named, *in_addresses) if len(value) >= _LEAST]
 
 
 def secret_arguments(specs: Iterable[ToolSpec]) -> dict[str, frozenset[str]]:

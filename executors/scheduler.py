@@ -120,9 +120,7 @@ async def run_graph(
         run.revisions = Revisions(graph, replanner, replan or Replan(), run.revise)
     with use_budget(scope):
         try:
-            if run.revisions is not None and inbox is not None:
-                inbox.listen(run.revisions.say)
-            return await run.execute(patches)
+            return await run.execute(patches, inbox)
         finally:
             if inbox is not None:
                 inbox.listen(None)
@@ -168,7 +166,7 @@ class _Run:
         self.revisions: Revisions | None = None
         self.people = People(self)
 
-    async def execute(self, patches: AsyncIterator[GraphPatch] | None) -> RunOutcome:
+    async def execute(self, patches: AsyncIterator[GraphPatch] | None, inbox: Inbox | None) -> RunOutcome:
         loop = asyncio.get_running_loop()
         self.idle: asyncio.Future[None] = loop.create_future()
         self.context = contextvars.copy_context()
@@ -178,7 +176,7 @@ class _Run:
             async with asyncio.TaskGroup() as group:
                 self.group = group
                 try:
-                    self._begin(patches)
+                    self._begin(patches, inbox)
                     await self.idle
                 except BaseException:
                     self.closing = True
@@ -196,11 +194,13 @@ class _Run:
                 self.graph.runs += 1
         return self._outcome()
 
-    def _begin(self, patches: AsyncIterator[GraphPatch] | None) -> None:
+    def _begin(self, patches: AsyncIterator[GraphPatch] | None, inbox: Inbox | None) -> None:
         self.answers.add(self.graph.entries.values())
         if patches is not None:
             self.streaming = True
             self.workers.slots.held = self.sequential
+        if self.revisions is not None and inbox is not None:
+            inbox.listen(self.revisions.say)  # words that are there already wait for the end of the stream
         if self.past is not None:
             self._relive(self.past)
         else:

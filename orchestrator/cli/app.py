@@ -304,8 +304,9 @@ def repl(
 ) -> None:
     """Ask one question after another; later ones may refer to earlier ones.
 
-    Inside: /plan <question>, /tools, /engine [address], /help, /quit. Ctrl-C stops the running task and keeps
-    the session; Ctrl-D leaves.
+    Inside: /plan <question>, /tools, /engine \\[address], /help, /quit.
+    A line typed while a task runs is told to the planner.
+    Ctrl-C stops the running task and keeps the session; Ctrl-D leaves.
     """
     from orchestrator.cli.options import RunOptions
     from orchestrator.cli.repl import repl_command

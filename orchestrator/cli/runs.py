@@ -97,13 +97,30 @@ def resume(
         ),
     ] = None,
     budget_tokens: Annotated[
-        int | None, typer.Option("--budget-tokens", min=0, metavar="N", show_default=False)
+        int | None,
+        typer.Option(
+            "--budget-tokens",
+            min=0,
+            metavar="N",
+            show_default=False,
+            help="Take the place of the run's own limit; what was spent counts.",
+        ),
     ] = None,
     budget_seconds: Annotated[
-        float | None, typer.Option("--budget-seconds", min=0, metavar="S", show_default=False)
+        float | None,
+        typer.Option(
+            "--budget-seconds", min=0, metavar="S", show_default=False, help="The same for seconds."
+        ),
     ] = None,
     budget_calls: Annotated[
-        int | None, typer.Option("--budget-calls", min=0, metavar="N", show_default=False)
+        int | None,
+        typer.Option(
+            "--budget-calls",
+            min=0,
+            metavar="N",
+            show_default=False,
+            help="The same for calls of model and tools.",
+        ),
     ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Go on although tools that the run needs have changed.")
@@ -114,8 +131,15 @@ def resume(
 ) -> None:
     """Go on with a run whose process ended before it, that was stopped, or that failed.
 
-    What is done is not done again. Of a call that changes something and was under way, the tool is asked whether it happened,
-    else you are; it is never repeated blindly. A new budget takes the place of the run's own; what was spent counts.
+    What is done is not done again. Where a call that changes something was
+    under way, its tool is asked whether it happened, else you are; it is never
+    repeated blindly.
+
+    [bold]Examples[/bold]
+
+      braid resume last
+
+      braid resume 3f2a --budget-tokens 50000
     """
     from orchestrator.cli.journal import resume_command
     from orchestrator.cli.options import RunOptions
@@ -140,7 +164,14 @@ def view(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Report on a run: work, critical path, speed-up, where the time went; with `--html` as a page with graph and timeline."""
+    """Report on a run: work, critical path, speed-up, where the time went; with `--html` as a page with graph and timeline.
+
+    [bold]Examples[/bold]
+
+      braid view last
+
+      braid view 3f2a --html run.html
+    """
     from orchestrator.cli.journal import view_command
 
     view_command(run, html=html, as_json=as_json)
@@ -160,7 +191,12 @@ def replay(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show a run again as it came, and end as it did. No tool is called and no model asked."""
+    """Show a run again as it came, and end as it did. No tool is called and no model asked.
+
+    [bold]Example[/bold]
+
+      braid replay last --speed 10
+    """
     from orchestrator.cli.journal import replay_command
 
     replay_command(run, speed=speed, as_json=as_json)

@@ -570,6 +570,8 @@ def test_secrets_of_the_environment_are_told_by_their_names() -> None:
         "TOKENIZERS_PARALLELISM": "falsefalse",
     }
     assert set(secrets_of(environment)) == {"sk-12345678", "ghp_12345678", "hunter2hunter2"}
+    addresses = {"DATABASE_URL": "postgres://braid:s3cretpass@db:5432/x", "PWD": "/home/somebody/braid"}
+    assert secrets_of({**addresses, "HOME_PAGE": "https://example.org:8000/a@b"}) == ["s3cretpass"]
 
 
 def everything(journal: Journal) -> str:

@@ -14,7 +14,8 @@ from orchestrator.testing import ScriptedEngine
 PLAN = """t = time_convert_time("Europe/Paris", "12:00", "Asia/Tokyo")
 answer(t.target.timezone)
 """
-TIME = McpServer(name="time", command=sys.executable, args=("-m", "mcp_server_time"))
+# A busy machine may take long to start an interpreter.
+TIME = McpServer(name="time", command=sys.executable, args=("-m", "mcp_server_time"), start_timeout=300.0)
 
 
 async def test_plans_call_tools_of_servers_that_the_agent_starts_and_stops():

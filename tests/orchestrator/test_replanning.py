@@ -152,6 +152,17 @@ async def test_a_person_is_heard_also_when_rounds_and_revisions_are_used_up():
     assert events.result.answer == "quick opens" and len(engine.calls) == 2
 
 
+async def test_words_that_come_before_the_plan_are_kept_for_it():
+    gate = Gate()
+    engine = ScriptedEngine(['a = slow("one")\nanswer(a)\n', 'o = quick("opens")\nanswer(o)\n'])
+    async with Agent(engine, tools=gate.tools()) as agent, agent.stream("What?") as events:
+        events.say("quick, please")
+        async for _ in events:
+            pass
+    assert events.result.answer == "quick opens"
+    assert "quick, please" in engine.calls[1].prompt
+
+
 class Scripted:
     """A replanner whose patches are made beforehand; notes what it was told."""
 
