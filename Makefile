@@ -3,7 +3,6 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-# Drawn by `python examples/transcript.py --questions --seed 0`: the third.
 QUESTION ?= In a world where Hispaniola dips 55%, Sumatra was dropped by 83% in number of inhabitants, while Easter Island's population was to dwindle by 45 per cent, which among them can then call itself the most populous?
 
 .PHONY: help setup demo test test-long lint format bench bench-engine bench-executors bench-peers train-mini train-countdown clean
