@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -54,6 +55,7 @@ async def test_the_time_server_answers_with_typed_records():
             await convert.call({"tim": "12:00"})
 
 
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 async def test_the_git_server_runs_in_a_graph_and_a_commit_needs_approval(tmp_path):
     git(tmp_path, "init", "-q")
     git(tmp_path, "config", "user.email", "a@example.org")
