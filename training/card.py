@@ -99,7 +99,7 @@ def _making(training: Mapping[str, Any]) -> str:
             "",
             f"    braid train mini {limit} --seed {recipe['seed']} --out DIR",
             "",
-            _paragraph(
+            paragraph(
                 "**Data.** Nothing but generated text. Questions and plans come from the families and wordings of",
                 "`evals/planning_set` (training wordings only), typed as people type: with openings and thanks, slips of the",
                 "finger, small letters, no question mark.",
@@ -115,19 +115,19 @@ def _making(training: Mapping[str, Any]) -> str:
                 f"is missing in {_percent(mixture['no_ranker'])}. No question of ParallelQA, nor any",
                 "other data set, was used.",
             ),
-            _paragraph(
+            paragraph(
                 f"**Tokenizer.** Byte-level BPE of {recipe['vocab_size']} tokens, trained on",
                 f"{recipe['tokenizer_examples']:,} of these examples. Words, single digits and runs of punctuation are",
                 "split before merging, and a space never sticks to a word, so a name has the same tokens in the",
                 "question and inside a quoted string. A held-out name that descriptions of tools had made one token is spelled",
                 "with smaller ones.",
             ),
-            _paragraph(
+            paragraph(
                 f"**Model.** {shape['layers']} layers of width {shape['hidden']}, {shape['heads']} query and",
                 f"{shape['key_value_heads']} key-value heads of size {shape['head_size']}, feed-forward",
                 f"{shape['feed_forward']}, tied embeddings: {training['parameters']:,} parameters.",
             ),
-            _paragraph(
+            paragraph(
                 "**Recipe.** Three to six examples for the same tools share a sequence and see the tools and themselves alone.",
                 f"Loss on plan tokens only; Muon (learning rate {recipe['matrix_rate']:g}) for the matrices,",
                 f"AdamW ({recipe['vector_rate']:g}) for embeddings and norms; bfloat16 autocast;",
@@ -137,10 +137,10 @@ def _making(training: Mapping[str, Any]) -> str:
                 "tokens as the machine manages, so another machine gives another model of the same kind; with",
                 "`--steps` in place of `--minutes` a run can be repeated exactly.",
             ),
-            _paragraph(
+            paragraph(
                 f"**Cost.** {cost['step']:,} steps, {cost['tokens'] / 1e6:.1f} million tokens",
                 f"({cost['learned_tokens'] / 1e6:.1f} million of them plan tokens), {training['flops']:.2g} FLOPs,",
-                f"{cost['seconds'] / 60:.0f} minutes of processor time on {_threads(training['threads'])}",
+                f"{cost['seconds'] / 60:.0f} minutes of the training thread's processor time on {_threads(training['threads'])}",
                 f"({training['machine']}), {cost['tokens'] / cost['seconds']:,.0f} tokens a second.",
             ),
         ]
@@ -161,7 +161,7 @@ def _spelling(sets: Mapping[str, Mapping[str, float]]) -> str:
         [
             "## The copy experiment",
             "",
-            _paragraph(
+            paragraph(
                 "Can a model of this size copy names of several tokens and tool names that it has never seen? Plans",
                 "were written freely (greedy) for questions whose names, and most of whose tools, were invented for",
                 "the question; every name and every called tool in them was then looked up in the prompt, letter by",
@@ -184,7 +184,7 @@ def _copying(sets: Mapping[str, Mapping[str, float]], measured: Mapping[str, Any
         [
             "## Exact plans",
             "",
-            _paragraph(
+            paragraph(
                 f"Greedy decoding, {measured['samples']} questions in each row (seed {measured['seed']}); a name counts",
                 "as right if the model's first choice is right at each of its tokens when the plan before it is the",
                 "reference. The names of the first two rows and most of their tools were invented for the question;",
@@ -208,10 +208,11 @@ def _runs(runs: Mapping[str, Mapping[str, float]], measured: Mapping[str, Any]) 
         [
             "## Whole runs",
             "",
-            _paragraph(
+            paragraph(
                 "Planned by this model, executed with the built-in tools, and the answer compared with the true one",
                 f"(`braid train measure FOLDER --runs {measured['runs']} --seed {measured['seed']} --data-dir DIR`).",
-                "`planning, heldout` has wording and entities that training never saw. `parallelqa` is the sample of",
+                "`planning, heldout` has wording and entities that training never saw. The questions of `planning, handwritten`",
+                "were written one by one and not drawn, before the model was trained to its end. `parallelqa` is the sample of",
                 "LLMCompiler's ParallelQA in the data folder: development data, whose kinds of phrasing informed the",
                 "question families, and whose rows were never trained on.",
             ),
@@ -223,7 +224,8 @@ def _runs(runs: Mapping[str, Mapping[str, float]], measured: Mapping[str, Any]) 
     )
 
 
-def _paragraph(*sentences: str) -> str:
+def paragraph(*sentences: str) -> str:
+    """One paragraph of Markdown, wrapped."""
     return textwrap.fill(" ".join(sentences), 110, break_long_words=False, break_on_hyphens=False) + "\n"
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import dataclass, field
 
+import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerFast, Qwen3ForCausalLM
 
 from engine import Engine
 from evals.countdown import (
@@ -24,7 +26,7 @@ from evals.countdown.text import MOST_THREADS, WORDS
 from planner.compact import STOP
 from training.batches import BatchSource, Encoded
 from training.grpo import Outcome
-from training.model import Shape
+from training.model import Shape, build_model
 from training.tokenizer import PAD
 from training.train import Recipe, Trainer
 
@@ -53,7 +55,7 @@ class Shares:
 class CountdownRecipe(Recipe):
     """The recipe of braid-countdown; `mixture` and the tokenizer's settings, which are braid-mini's, have no effect."""
 
-    steps: int = 1500
+    steps: int = 2000
     minutes: float | None = None
     batch_tokens: int = 8192
     numbers: int = 4
@@ -74,6 +76,14 @@ class CountdownTrainer(Trainer):
         tokenizer = countdown_tokenizer()
         tokenizer.save_pretrained(self.folder)
         return tokenizer
+
+    def _model(self) -> Qwen3ForCausalLM:
+        model = build_model(self.recipe.shape, self.tokenizer, seed=self.recipe.seed)
+        embedding = model.get_input_embeddings().weight
+        rows = [self.tokenizer.get_vocab()[str(number)] for number in range(LARGEST_NUMBER + 1)]
+        with torch.no_grad():
+            embedding[rows] = number_embeddings(embedding.shape[1], seed=self.recipe.seed) * embedding.std()
+        return model
 
     def _source(self) -> BatchSource:
         return CountdownSource(self.tokenizer, recipe=self.recipe)
@@ -144,6 +154,58 @@ def countdown_tokenizer() -> PreTrainedTokenizerFast:
         model_max_length=512,
         padding_side="left",
     )
+
+
+_PERIODS = (
+    2,
+    3,
+    4,
+    5,
+    6,
+    7,
+    8,
+    9,
+    10,
+    11,
+    12,
+    13,
+    16,
+    20,
+    25,
+    32,
+    40,
+    50,
+    64,
+    100,
+    128,
+    200,
+    256,
+    400,
+    512,
+    1000,
+    2000,
+)
+_LOG_RATES = (0.5, 1, 2, 3, 4, 6, 8, 12)
+
+
+def number_embeddings(hidden: int, *, seed: int) -> torch.Tensor:
+    """First embeddings of the numbers 0 to 999, (1000, hidden), with standard deviation 1.
+
+    Waves over the number and over its logarithm, turned at random: sums and products are then turns of the waves, which
+    trained models are seen to compute with (arXiv 2406.03445) and need not find out first.
+    """
+    numbers = torch.arange(LARGEST_NUMBER + 1.0)[:, None]
+    angles = torch.cat(
+        [
+            2 * math.pi * numbers / torch.tensor(_PERIODS),
+            numbers.clamp(min=0.5).log() * torch.tensor(_LOG_RATES),
+        ],
+        dim=1,
+    )
+    waves = torch.cat([angles.cos(), angles.sin()], dim=1)
+    generator = torch.Generator().manual_seed(seed)
+    embeddings = waves @ torch.randn(waves.shape[1], hidden, generator=generator)
+    return embeddings / embeddings.std()
 
 
 class Spawning:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from evals.countdown.curves import Curves, gap_table, table
+from training.card import paragraph
 
 
 def write_countdown_card(folder: Path, facts: Mapping[str, Any]) -> None:
@@ -61,27 +61,28 @@ def _making(training: Mapping[str, Any]) -> str:
             "",
             f"    braid train countdown {limits} --seed {recipe['seed']} --out DIR",
             "",
-            _paragraph(
+            paragraph(
                 "**Data.** Demonstrations of a symbolic search, generated on the way (`evals/countdown`); 2 % of all",
                 "problems, by a hash, are kept for validation and 2 % for the test. Every problem is shown with an",
                 f"answer at once; {shares['serial']:.0%} with the serial search, cut at 256 tokens; {shares['child']:.0%}",
                 f"with the search of one thread; {shares['parent']:.0%} with the parent that spawns, 0 to 10 threads; and",
                 f"{shares['join']:.0%} with the parent behind its join. Each is a sequence of its own.",
             ),
-            _paragraph(
+            paragraph(
                 f"**Model.** {shape['layers']} layers of width {shape['hidden']}, {shape['heads']} heads of size",
                 f"{shape['head_size']}, feed-forward {shape['feed_forward']}, tied embeddings: {training['parameters']:,}",
                 "parameters.",
             ),
-            _paragraph(
+            paragraph(
                 f"**Recipe.** Loss on what follows the header; Muon ({recipe['matrix_rate']:g}) for the matrices, AdamW",
                 f"({recipe['vector_rate']:g}) for embeddings and norms; bfloat16 autocast; {recipe['batch_tokens']:,} tokens a",
                 f"step, padding included; {recipe['warmup']:.0%} warm-up, linear decay to zero over the last",
-                f"{recipe['decay']:.0%}. Seed {recipe['seed']}.",
+                f"{recipe['decay']:.0%}. The embeddings of the numbers begin as waves over the number and its logarithm",
+                f"(`training/countdown.py`). Seed {recipe['seed']}.",
             ),
-            _paragraph(
+            paragraph(
                 f"**Cost.** {cost['step']:,} steps, {cost['tokens'] / 1e6:.1f} million tokens, {training['flops']:.2g} FLOPs,",
-                f"{cost['seconds'] / 60:.0f} minutes of wall clock with {training['threads']} thread(s)",
+                f"{cost['seconds'] / 60:.0f} minutes of processor time with {training['threads']} thread(s)",
                 f"({training['machine']}), {cost['tokens'] / cost['seconds']:,.0f} tokens a second.",
             ),
         ]
@@ -97,7 +98,7 @@ def _measured(facts: Mapping[str, Any]) -> str:
         [
             "## What it solves",
             "",
-            _paragraph(
+            paragraph(
                 f"{model.problems} test problems (`braid train measure-countdown FOLDER`), with 95 % intervals; in brackets",
                 "the symbolic demonstrator, which is what there is to imitate. direct@n is pass@n, estimated from 64 samples",
                 "at temperature 1 with the exact verifier; the other modes decode greedily, once. Tokens are all that were",
@@ -110,7 +111,3 @@ def _measured(facts: Mapping[str, Any]) -> str:
             "",
         ]
     )
-
-
-def _paragraph(*sentences: str) -> str:
-    return textwrap.fill(" ".join(sentences), 110, break_long_words=False, break_on_hyphens=False) + "\n"

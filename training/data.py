@@ -69,7 +69,7 @@ class Mixture:
         rounds: share of questions that are shown in a later round.
     """
 
-    atlas: float = 0.15
+    atlas: float = 0.3
     errands: float = 0.04
     no_ranker: float = 0.1
     lists: float = 0.14

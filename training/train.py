@@ -19,6 +19,7 @@ import torch
 from torch.nn.functional import cross_entropy
 from transformers import PreTrainedTokenizerFast, Qwen3ForCausalLM
 
+from training.attention import BLOCKED
 from training.batches import Batch, BatchSource
 from training.card import machine
 from training.data import Mixture
@@ -85,7 +86,7 @@ class Trainer:
         folder.mkdir(parents=True, exist_ok=True)
         self.tokenizer = self._tokenizer()
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.model = build_model(recipe.shape, self.tokenizer, seed=recipe.seed)
+        self.model = self._model()
         torch.nn.Module.to(self.model, self.device)
         matrices = [p for n, p in self.model.named_parameters() if p.ndim == 2 and "embed" not in n]
         others = [p for n, p in self.model.named_parameters() if p.ndim != 2 or "embed" in n]
@@ -121,7 +122,7 @@ class Trainer:
         began, base = time.thread_time(), progress.seconds
         saved = evaluated = time.monotonic()
         stop = None if stop_after is None else progress.step + stop_after
-        self.model.train()
+        self._training(True)
         for pool, position, batch in self.source.batches(pool=progress.pool, position=progress.position):
             progress.seconds = base + time.thread_time() - began
             done = self.done()
@@ -142,14 +143,20 @@ class Trainer:
                 self._note_in("evaluations.jsonl", {"step": progress.step, **self.evaluate()})
                 evaluated = time.monotonic()
         self.save()
+        self._training(False)
         return progress
 
     def evaluate(self) -> dict[str, float]:
         """What the model gets right so far on a few questions of the held-out part of the planning set."""
-        self.model.eval()
+        self._training(False)
         rates = measure(self.model, self.tokenizer, atlas_examples("heldout", 48, seed=101)).facts()
-        self.model.train()
+        self._training(True)
         return rates
+
+    def _training(self, on: bool) -> None:
+        """Training mode, with its own attention on a CPU; that one knows no cache, so generating takes torch's."""
+        self.model.train(on)
+        self.model.set_attn_implementation(BLOCKED if on and self.device.type == "cpu" else "sdpa")
 
     def done(self) -> float:
         """The share of the run that is done, by steps or by time."""
@@ -210,6 +217,9 @@ class Trainer:
             self.progress = Progress(**state["progress"])
             log.info("resumed at step %d", self.progress.step)
         recorded.write_text(mine, encoding="utf-8")
+
+    def _model(self) -> Qwen3ForCausalLM:
+        return build_model(self.recipe.shape, self.tokenizer, seed=self.recipe.seed)
 
     def _source(self) -> BatchSource:
         return BatchSource(

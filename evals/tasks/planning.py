@@ -6,20 +6,26 @@ from collections.abc import Sequence
 from typing import get_args
 
 from evals.planning_set import Sample as Planned
-from evals.planning_set import Split, generate, matches
+from evals.planning_set import Split, generate, handwritten, matches
 from evals.task import EvalError, Options, Output, Sample, Score, Task, register
 from evals.tasks.agent import planning_metrics, solve_with_agent
 
 DEFAULT_SIZE = 200
+HANDWRITTEN = "handwritten"
+"""The split that no generator wrote."""
 
 
 def load(options: Options) -> Sequence[Sample]:
     """Questions of the split `-T split=...` (default `heldout`: wording and entities that training never saw)."""
     wanted = options.arguments.get("split", "heldout")
     splits: dict[str, Split] = {name: name for name in get_args(Split)}
-    if wanted not in splits:
-        raise EvalError(f"unknown split {wanted!r}; there are: {', '.join(splits)}")
     size = DEFAULT_SIZE if options.limit is None else options.limit
+    if wanted == HANDWRITTEN:
+        chosen = handwritten()[:size]
+    elif wanted in splits:
+        chosen = list(generate(splits[wanted], size, seed=options.seed))
+    else:
+        raise EvalError(f"unknown split {wanted!r}; there are: {', '.join((*splits, HANDWRITTEN))}")
     return [
         Sample(
             id=planned.id,
@@ -32,7 +38,7 @@ def load(options: Options) -> Sequence[Sample]:
                 "tolerance": planned.tolerance,
             },
         )
-        for planned in generate(splits[wanted], size, seed=options.seed)
+        for planned in chosen
     ]
 
 
@@ -57,6 +63,6 @@ planning = register(
         load=load,
         solve=solve_with_agent,
         score=score,
-        arguments={"split": f"one of {', '.join(get_args(Split))} (default: heldout)"},
+        arguments={"split": f"one of {', '.join((*get_args(Split), HANDWRITTEN))} (default: heldout)"},
     )
 )

@@ -8,7 +8,7 @@ from typing import get_args
 
 import pytest
 
-from evals.planning_set import Sample, Split, generate, matches
+from evals.planning_set import Sample, Split, generate, handwritten, matches
 from evals.planning_set.families import FAMILIES
 from evals.planning_set.world import held_out
 from executors import GraphPatch, TaskGraph, ToolRegistry, run_graph
@@ -37,6 +37,14 @@ async def run(plan: str) -> str:
 @pytest.mark.parametrize("split", SPLITS)
 async def test_reference_plans_give_the_true_answers(split: Split) -> None:
     for sample in generate(split, 120, seed=11):
+        answer = await run(sample.plan)
+        assert matches(sample, answer), f"{sample.question}\n{sample.plan}{answer!r}, not {sample.answer!r}"
+
+
+async def test_plans_of_the_handwritten_questions_give_their_answers() -> None:
+    samples = handwritten()
+    assert len({sample.question for sample in samples}) == len(samples) == 40
+    for sample in samples:
         answer = await run(sample.plan)
         assert matches(sample, answer), f"{sample.question}\n{sample.plan}{answer!r}, not {sample.answer!r}"
 

@@ -19,6 +19,7 @@ from training.countdown import (
     CountdownSource,
     CountdownTrainer,
     countdown_tokenizer,
+    number_embeddings,
 )
 from training.countdown_command import export_countdown, measure_countdown
 from training.model import Shape
@@ -90,6 +91,16 @@ def test_sequences_are_of_every_kind_and_of_the_training_split() -> None:
         numbers = header[header.index("S") + 1 :][:5]
         if header[0] == "DIRECT":
             assert Problem(tuple(map(int, numbers[1:])), int(numbers[0])).split == "train"
+
+
+def test_embeddings_of_numbers_begin_apart_and_alike_for_neighbours() -> None:
+    embeddings = number_embeddings(192, seed=0)
+    assert torch.equal(embeddings, number_embeddings(192, seed=0))
+    assert embeddings.std().item() == pytest.approx(1.0)
+    apart = torch.cdist(embeddings, embeddings).fill_diagonal_(torch.inf)
+    assert apart.min() > 1.0
+    neighbours = apart.diagonal(1)
+    assert neighbours[1:].mean() < apart[apart < torch.inf].mean()
 
 
 def test_the_tokenizer_loses_nothing() -> None:
