@@ -57,10 +57,10 @@ bench: $(READY) ## every speed claim, as scripts that print both sides and the r
 	$(BIN)/python benchmarks/node_overhead.py --scale
 	$(BIN)/python benchmarks/prompt_sharing.py
 
-train-mini: $(READY) ## train braid-mini again from nothing (about an hour on 2 cores)
+train-mini: $(READY) ## train braid-mini again from nothing (about 75 minutes on 2 cores)
 	$(BIN)/braid train mini --out build/braid-mini
 
-train-countdown: $(READY) ## train braid-countdown again from nothing (about 40 minutes on one core)
+train-countdown: $(READY) ## train braid-countdown again from nothing (about 45 minutes on one core, then 15 to measure it)
 	$(BIN)/braid train countdown --out build/braid-countdown
 
 clean: ## remove .venv and caches

@@ -33,7 +33,7 @@ def mini(
     ],
     minutes: Annotated[
         float, typer.Option("--minutes", min=0.1, metavar="N", help="Limit of the training's processor time.")
-    ] = 60.0,
+    ] = 75.0,
     steps: Annotated[
         int | None,
         typer.Option(

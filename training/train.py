@@ -43,7 +43,7 @@ class Recipe:
     """
 
     seed: int = 0
-    minutes: float | None = 60.0
+    minutes: float | None = 75.0
     steps: int = 1_000_000
     batch_tokens: int = 8192
     vocab_size: int = 2048
