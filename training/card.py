@@ -93,12 +93,15 @@ def _making(training: Mapping[str, Any]) -> str:
     mixture, shape = recipe["mixture"], recipe["shape"]
     limit = f"--minutes {recipe['minutes']:g}" if recipe["minutes"] else f"--steps {recipe['steps']}"
     invented = 1 - mixture["atlas"] - mixture["errands"]
+    before = training.get("before")
+    origin = "--from EARLIER " if before else ""
     return "\n".join(
         [
             "## How it was made",
             "",
-            f"    braid train mini {limit} --seed {recipe['seed']} --out DIR",
+            f"    braid train mini {origin}{limit} --seed {recipe['seed']} --out DIR",
             "",
+            *([_before(before)] if before else []),
             paragraph(
                 "**Data.** Nothing but generated text. Questions and plans come from the families and wordings of",
                 "`evals/planning_set` (training wordings only), typed as people type: with openings and thanks, slips of the",
@@ -144,6 +147,22 @@ def _making(training: Mapping[str, Any]) -> str:
                 f"({training['machine']}), {cost['tokens'] / cost['seconds']:,.0f} tokens a second.",
             ),
         ]
+    )
+
+
+def _before(training: Mapping[str, Any]) -> str:
+    steps, tokens, flops = 0, 0, 0.0
+    run: Mapping[str, Any] | None = training
+    while run:
+        steps, tokens, flops = (
+            steps + run["progress"]["step"],
+            tokens + run["progress"]["tokens"],
+            flops + run["flops"],
+        )
+        run = run.get("before")
+    return paragraph(
+        f"**Before.** The run went on from a model made in the same way, by {steps:,} steps on {tokens / 1e6:.1f} million",
+        f"tokens ({flops:.2g} FLOPs), with questions of other seeds.",
     )
 
 

@@ -31,6 +31,15 @@ def mini(
             show_default=False,
         ),
     ],
+    start: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="DIR",
+            help="Go on from this exported model, with another --seed than its own, instead of from nothing.",
+            show_default=False,
+        ),
+    ] = None,
     minutes: Annotated[
         float, typer.Option("--minutes", min=0.1, metavar="N", help="Limit of the training's processor time.")
     ] = 75.0,
@@ -56,7 +65,7 @@ def mini(
     """Train braid-mini, export it to DIR/model, measure it and write its card."""
     from training.command import train_mini
 
-    train_mini(out, minutes=minutes, steps=steps, seed=seed, threads=threads, compiled=not plain)
+    train_mini(out, start=start, minutes=minutes, steps=steps, seed=seed, threads=threads, compiled=not plain)
 
 
 @app.command()

@@ -19,19 +19,28 @@ from training.export import ExportError, export
 from training.measure import CopyReport, invented_examples, measure_copying, measure_runs
 from training.spelling import measure_spelling
 from training.tokenizer import load_tokenizer
-from training.train import Progress, Recipe, Trainer
+from training.train import Progress, Recipe, Trainer, going_on_from
 
 
 def train_mini(
-    out: Path, *, minutes: float, steps: int | None, seed: int, threads: int | None, compiled: bool
+    out: Path,
+    *,
+    start: Path | None,
+    minutes: float,
+    steps: int | None,
+    seed: int,
+    threads: int | None,
+    compiled: bool,
 ) -> None:
-    """Train, export to `out/model`, measure and write the card."""
+    """Train, from the model in `start` if there is one, export to `out/model`, measure and write the card."""
     if threads:
         torch.set_num_threads(threads)
     recipe = Recipe(seed=seed, compile=compiled, minutes=minutes)
     if steps is not None:
         recipe = replace(recipe, minutes=None, steps=steps)
-    trainer = Trainer(recipe, out)
+    if start is not None:
+        recipe = going_on_from(recipe, start)
+    trainer = Trainer(recipe, out, start=start)
     train_with_bar(trainer, evaluate_every=600.0)
     folder = out / "model"
     export(trainer.model, trainer.tokenizer, folder)

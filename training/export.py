@@ -15,11 +15,13 @@ from transformers import (
     Qwen3ForCausalLM,
 )
 
+from engine import BraidError
+
 MAX_BYTES = 12 * 1024 * 1024
 """What weights and tokenizer may take together."""
 
 
-class ExportError(Exception):
+class ExportError(BraidError):
     """The exported folder is not what it must be."""
 
 

@@ -7,21 +7,23 @@ spent of those allowed, so that a run on a busy machine still anneals to its end
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch.nn.functional import cross_entropy
-from transformers import PreTrainedTokenizerFast, Qwen3ForCausalLM
+from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast, Qwen3ForCausalLM
 
+from engine import BraidError
 from training.attention import BLOCKED
 from training.batches import Batch, BatchSource
-from training.card import machine
+from training.card import FACTS, machine
 from training.data import Mixture
 from training.measure import atlas_examples, measure
 from training.model import Shape, build_model, flops_per_token, parameter_count
@@ -40,9 +42,11 @@ class Recipe:
         steps: optimizer steps; the run ends at whichever limit comes first.
         batch_tokens: tokens per step, padding included.
         warmup, decay: shares of the run in which the learning rate rises and falls to zero.
+        start: digest of the weights that the run goes on from, empty if from nothing (`going_on_from`).
     """
 
     seed: int = 0
+    start: str = ""
     minutes: float | None = 75.0
     steps: int = 1_000_000
     batch_tokens: int = 8192
@@ -73,6 +77,38 @@ class Progress:
     loss: float = 0.0
 
 
+class StartError(BraidError, ValueError):
+    """A run that cannot begin, or go on, as asked."""
+
+
+def going_on_from(recipe: Recipe, folder: Path) -> Recipe:
+    """`recipe` for a run that begins with the weights and tokenizer of the exported model in `folder`.
+
+    Raises:
+        StartError: `folder` holds no model with its figures, or one that saw the questions of the recipe's seed.
+    """
+    if not ((folder / "model.safetensors").is_file() and (folder / FACTS).is_file()):
+        raise StartError(
+            f"{str(folder)!r} holds no model: give the folder that has its model.safetensors and {FACTS}"
+        )
+    if recipe.seed in seeds(_training_of(folder)):
+        raise StartError(
+            f"the model in {str(folder)!r} saw the questions of seed {recipe.seed}; give another seed"
+        )
+    digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()[:16]
+    return replace(recipe, start=digest, easy_pools=0)
+
+
+def seeds(training: dict[str, Any]) -> list[int]:
+    """The seeds of a recorded run and of those before it."""
+    before = training.get("before")
+    return [training["recipe"]["seed"], *(seeds(before) if before else [])]
+
+
+def _training_of(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / FACTS).read_text(encoding="utf-8"))["training"]
+
+
 Report = Callable[[Progress, float], None]
 """Called after every step with the progress and the share of the run that is done."""
 
@@ -80,9 +116,11 @@ Report = Callable[[Progress, float], None]
 class Trainer:
     """One training run in a folder: `tokenizer.json`, `recipe.json`, `checkpoint.pt`, and the log of its losses."""
 
-    def __init__(self, recipe: Recipe, folder: Path) -> None:
+    def __init__(self, recipe: Recipe, folder: Path, *, start: Path | None = None) -> None:
+        """`start` is the model that a recipe of `going_on_from` was made for."""
         self.recipe = recipe
         self.folder = folder
+        self.start = start
         folder.mkdir(parents=True, exist_ok=True)
         self.tokenizer = self._tokenizer()
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -199,7 +237,7 @@ class Trainer:
             "flops": flops_per_token(self.model) * self.progress.tokens,
             "threads": torch.get_num_threads(),
             "machine": machine(),
-        }
+        } | ({"before": _training_of(self.start)} if self.start else {})
 
     def _resume(self) -> None:
         recorded = self.folder / "recipe.json"
@@ -207,7 +245,7 @@ class Trainer:
         path = self.folder / "checkpoint.pt"
         if path.exists():
             if recorded.read_text(encoding="utf-8") != mine:
-                raise ValueError(
+                raise StartError(
                     f"{self.folder} holds a run with another recipe; give it the same one, or another folder"
                 )
             state = torch.load(path, weights_only=True, map_location=self.device)
@@ -216,7 +254,16 @@ class Trainer:
                 optimizer.load_state_dict(saved)
             self.progress = Progress(**state["progress"])
             log.info("resumed at step %d", self.progress.step)
+        elif self.start is not None:
+            self._begin_with(self.start)
         recorded.write_text(mine, encoding="utf-8")
+
+    def _begin_with(self, folder: Path) -> None:
+        theirs = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).state_dict()
+        try:
+            self.model.load_state_dict(theirs)
+        except RuntimeError as error:
+            raise StartError(f"the model in {str(folder)!r} has another shape: {error}") from error
 
     def _model(self) -> Qwen3ForCausalLM:
         return build_model(self.recipe.shape, self.tokenizer, seed=self.recipe.seed)
@@ -231,6 +278,8 @@ class Trainer:
         )
 
     def _tokenizer(self) -> PreTrainedTokenizerFast:
+        if self.start is not None:
+            load_tokenizer(self.start).save_pretrained(self.folder)
         if not (self.folder / "tokenizer.json").exists():
             tokenizer = train_tokenizer(
                 vocab_size=self.recipe.vocab_size,

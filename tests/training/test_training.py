@@ -14,6 +14,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from planner.compact import STOP, compact_prompt
 from training.batches import collate, collate_packed, encode, pack
+from training.card import FACTS, card
 from training.data import draw_group
 from training.export import ExportError, check, export
 from training.measure import Miss, invented_examples, measure
@@ -21,7 +22,7 @@ from training.model import Shape
 from training.spelling import measure_spelling
 from training.tokenizer import PAD, token_id
 from training.toolbox import builtin_toolbox
-from training.train import Progress, Recipe, Trainer, plan_loss, rate
+from training.train import Progress, Recipe, StartError, Trainer, going_on_from, plan_loss, rate, seeds
 
 TINY = Recipe(
     minutes=None,
@@ -110,6 +111,41 @@ def test_a_run_is_not_resumed_with_another_recipe(tmp_path: Path) -> None:
     Trainer(replace(TINY, steps=1), tmp_path).run()
     with pytest.raises(ValueError, match="another recipe"):
         Trainer(replace(TINY, steps=2), tmp_path)
+
+
+def test_a_run_goes_on_from_an_exported_model(tmp_path: Path) -> None:
+    first = Trainer(replace(TINY, steps=2), tmp_path / "first")
+    first.run()
+    folder = tmp_path / "model"
+    export(first.model, first.tokenizer, folder)
+    (folder / FACTS).write_text(json.dumps({"training": first.facts()}), encoding="utf-8")
+    with pytest.raises(StartError, match="another seed"):
+        going_on_from(TINY, folder)
+    recipe = going_on_from(replace(TINY, steps=1, seed=1), folder)
+    second = Trainer(recipe, tmp_path / "second", start=folder)
+    theirs = first.model.state_dict()
+    for name, weight in second.model.state_dict().items():
+        assert torch.equal(weight, theirs[name].bfloat16().float()), name
+    assert second.tokenizer.get_vocab() == first.tokenizer.get_vocab()
+    second.run()
+    assert seeds(second.facts()) == [1, 0]
+    assert "went on from a model" in card({"training": second.facts()})
+
+
+@pytest.mark.parametrize("wrong", ["nothing", "shape"])
+def test_a_run_goes_on_from_nothing_else(tmp_path: Path, wrong: str) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    if wrong == "nothing":
+        with pytest.raises(StartError, match="holds no model"):
+            going_on_from(TINY, folder)
+        return
+    first = Trainer(replace(TINY, steps=1), tmp_path / "first")
+    export(first.model, first.tokenizer, folder)
+    (folder / FACTS).write_text(json.dumps({"training": first.facts()}), encoding="utf-8")
+    recipe = going_on_from(replace(TINY, seed=1, shape=replace(TINY.shape, layers=1)), folder)
+    with pytest.raises(StartError, match="another shape"):
+        Trainer(recipe, tmp_path / "second", start=folder)
 
 
 def test_the_rate_ends_at_zero() -> None:
