@@ -24,7 +24,7 @@ from training.train import Recipe, Trainer
 
 def speed(trainer: Trainer, batches: Sequence[Batch], attention: str) -> float:
     """Tokens per second over `batches`."""
-    trainer.model.set_attn_implementation(attention)
+    trainer.model.set_attn_implementation(attention)  # pyright: ignore[reportUnknownMemberType]
     began = time.perf_counter()
     for batch in batches:
         trainer.step(batch, 0.0)

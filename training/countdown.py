@@ -79,7 +79,7 @@ class CountdownTrainer(Trainer):
 
     def _model(self) -> Qwen3ForCausalLM:
         model = build_model(self.recipe.shape, self.tokenizer, seed=self.recipe.seed)
-        embedding = model.get_input_embeddings().weight
+        embedding = model.model.embed_tokens.weight
         rows = [self.tokenizer.get_vocab()[str(number)] for number in range(LARGEST_NUMBER + 1)]
         with torch.no_grad():
             embedding[rows] = number_embeddings(embedding.shape[1], seed=self.recipe.seed) * embedding.std()
