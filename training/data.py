@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from evals.planning_set.attributes import NAMED
 from evals.planning_set.families.common import Draft
@@ -32,6 +32,7 @@ from training.invented import Invented
 from training.lists import Listing, ListQuestion, attribute_for, draw_list_question, draw_listing
 from training.rounds import later_round, listed_text
 from training.services import draw_service
+from training.strange import estranged
 from training.thoughts import draw_thought
 from training.toolbox import Toolbox, draw_toolbox
 
@@ -121,7 +122,7 @@ def _questions(rng: random.Random, mixture: Mixture, size: int, *, held_out: boo
     drawn = [
         _thought(rng, world)
         if rng.random() < mixture.thoughts and not held_out
-        else draw(rng, world, held_out=held_out, ranker=ranker)
+        else _estranged(rng, draw(rng, world, held_out=held_out, ranker=ranker), held_out=held_out)
         for _ in range(size - listed)
     ]
     steps = [step for d in drawn for step in d.program.steps]
@@ -178,6 +179,13 @@ def _questions(rng: random.Random, mixture: Mixture, size: int, *, held_out: boo
     if not examples:
         raise LookupError("none of the questions goes with the tools")
     return examples
+
+
+def _estranged(rng: random.Random, d: Drawn, *, held_out: bool) -> Drawn:
+    """Now and then the same with strange words, where the answer repeats nothing but names."""
+    if held_out or d.family == "greater-one" or rng.random() > 0.15:
+        return d
+    return replace(d, question=estranged(rng, d.question, d.entities))
 
 
 def _thought(rng: random.Random, world: World) -> Drawn:

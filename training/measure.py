@@ -134,7 +134,7 @@ async def measure_runs(
     ParallelQA is included where `data_dir` holds it.
     """
     found: dict[str, dict[str, float]] = {}
-    for split in (*get_args(Split), HANDWRITTEN):
+    for split in (*get_args(Split), *HANDWRITTEN):
         options = Options(seed=seed, limit=n, arguments={"split": split})
         found[f"planning, {split}"] = _figures(await run_task(get_task("planning"), engine, options))
     if data_dir is not None:

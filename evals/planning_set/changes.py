@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from evals.planning_set.attributes import Attribute
@@ -80,6 +80,30 @@ PARTS = {
 }
 _RISES = ("increase", "rise", "growth", "gain", "boost", "jump", "surge", "expansion", "increment")
 _DROPS = ("decrease", "drop", "reduction", "cut", "loss", "decline", "fall", "dip", "shrinkage")
+_GAINS = (
+    "gains",
+    "gained",
+    "adds",
+    "added",
+    "puts on",
+    "put on",
+    "picks up",
+    "acquires",
+    "won",
+    "gets another",
+)
+_LOSSES = (
+    "loses",
+    "lost",
+    "sheds",
+    "shed",
+    "gives up",
+    "gave up",
+    "forfeits",
+    "drops",
+    "is robbed of",
+    "gets rid of",
+)
 WHOLE = {"doubled": 2, "tripled": 3, "quadrupled": 4}
 
 
@@ -118,6 +142,8 @@ def times(amount: str, up: bool, by: str, form: str = "by") -> Change:
 
 
 HALF = Change(" * 0.5", lambda v: v * 0.5, False, "half", "by")
+STILL = Change("", lambda v: v, True, "", "none")
+"""No change, said of one thing among others that change."""
 
 
 def absolute(rng: random.Random, attribute: Attribute, thing: Thing, up: bool) -> Change:
@@ -191,6 +217,18 @@ def clause(c: Choice, change: Change, name: str, attribute: Attribute) -> str:
     rng = c.rng
     noun = rng.choice(attribute.words)
     owned = rng.choice((f"{name}'s {noun}", f"the {noun} of {name}", f"{name}'s {noun}"))
+    if change.form == "none":
+        return c.frame(
+            "{o} [stays|stayed|remains|remained|is left|was left|is kept] [as it is|as it was|the same|unchanged|constant]",
+            "{x} [stays|stayed|remains|remained|is left] [as it is|as it was|the same|unchanged|untouched|alone]",
+            "{x} [keeps|kept|holds|retains] its [current|present|usual|old|original|] {n}",
+            "{x} [does not|doesn't|did not|didn't] change [in {n}|at all|]",
+            "{o} [does not|doesn't|did not|didn't] change",
+            held=("nothing happens to {x}", "{x} sees no change in {n}"),
+            o=owned,
+            x=name,
+            n=noun,
+        )
     be = rng.choice(("was", "were", "is", "is", "had been", "becomes", "gets"))
     if change.form == "whole":
         plain = {"doubled": "double", "tripled": "triple", "quadrupled": "quadruple", "halved": "halve"}[
@@ -243,6 +281,26 @@ def clause(c: Choice, change: Change, name: str, attribute: Attribute) -> str:
         f"{name} {rng.choice((transitive.third, transitive.past))} its {noun} {by}",
         f"{name} {rng.choice(('grew', 'grows', 'became', 'becomes', 'gets', 'got'))} {_more(rng, change, attribute)} by {amount}",
     ]
+    if not amount.endswith("times") and " factor " not in amount:
+        gain = rng.choice(_GAINS if change.up else _LOSSES)
+        forms += [
+            f"{name} {gain} {amount} {rng.choice(('of', 'in', 'from' if not change.up else 'of'))} its {noun}",
+            f"{name} {gain} {amount} {'in' if change.up else 'of'} {noun}",
+            f"{owned} {gain} {amount}",
+        ]
+        if "%" not in amount:
+            forms += [
+                f"{name} {gain} {amount}",
+                f"{amount} {rng.choice(('of', 'from') if not change.up else ('on', 'to'))} {owned} {rng.choice(('is lost', 'was lost', 'vanishes', 'disappears', 'goes', 'is cut away', 'is taken away'))}"
+                if not change.up
+                else f"{amount} {rng.choice(('is', 'was', 'were'))} {rng.choice(('added to', 'put on'))} {owned}",
+            ]
+    if rng.random() < 0.3:
+        forms += [
+            f"{name} {rng.choice((transitive.third, transitive.past))} its own {noun} {by}",
+            f"{rng.choice(('we', 'you', 'they', 'one', 'I'))} {rng.choice((transitive.past, transitive.base))} {owned} {by}",
+            f"{name} {rng.choice((move.third, move.past, move.gerund))} {amount}",
+        ]
     if not amount.startswith(("a ", "half", "one ")):
         forms += [
             f"{name} {be} {amount} {_more(rng, change, attribute)}",
@@ -285,11 +343,62 @@ def clause(c: Choice, change: Change, name: str, attribute: Attribute) -> str:
     return c.pick(*forms, held=held)
 
 
+def elliptic(c: Choice, changes: Sequence[Change], names: Sequence[str], attribute: Attribute) -> list[str]:
+    """Clauses of which all but the first leave the verb out: "the Nile were 12% longer", "the Volga 8% shorter".
+
+    Raises:
+        LookupError: where the changes cannot be told so.
+    """
+    rng = c.rng
+    if any(change.form != "by" for change in changes):
+        raise LookupError("only changes by an amount are told without a verb")
+    noun = rng.choice(attribute.words)
+    be = rng.choice(("was", "were", "is", "becomes", "gets", "grew", "were to be", "turned"))
+    told = [change.by for change in changes]
+    parts = any(text.startswith(("a ", "half", "one ")) for text in told)
+    pick = rng.random()
+    if pick < 0.45 and not parts:
+        told = [f"{change.by} {_more(rng, change, attribute)}" for change in changes]
+        return [f"{names[0]} {be} {told[0]}"] + [
+            f"{x} {how}" for x, how in zip(names[1:], told[1:], strict=True)
+        ]
+    if pick < 0.75:
+        be = rng.choice(("is", "was", "were", "gets", "has been"))
+        done = [
+            f"{_verb(rng, change, attribute, transitive=True).participle} by {change.by}"
+            for change in changes
+        ]
+        if rng.random() < 0.5:
+            return [f"the {noun} of {names[0]} {be} {done[0]}"] + [
+                f"that of {x} {how}" for x, how in zip(names[1:], done[1:], strict=True)
+            ]
+        return [f"{names[0]} {be} {done[0]}"] + [
+            f"{x} {how}" for x, how in zip(names[1:], done[1:], strict=True)
+        ]
+    if len({change.up for change in changes}) > 1 or any(
+        "times" in text or "factor" in text for text in told
+    ):
+        raise LookupError("one verb does not do for both directions")
+    verb = rng.choice(rng.choice((_GAINS, UP_MOVE)) if changes[0].up else rng.choice((_LOSSES, DOWN_MOVE)))
+    first = verb if isinstance(verb, str) else f"{rng.choice((verb.third, verb.past))} by"
+    by = "" if isinstance(verb, str) or rng.random() < 0.5 else "by "
+    tail = rng.choice((f" of its {noun}", f" in {noun}", "")) if isinstance(verb, str) else ""
+    return [f"{names[0]} {first} {told[0]}{tail}"] + [
+        f"{x} {by}{how}" for x, how in zip(names[1:], told[1:], strict=True)
+    ]
+
+
 def participle(c: Choice, change: Change, name: str, attribute: Attribute) -> str:
     """The change as a phrase that follows "with" or "given": "the Nile shortened by 15%"."""
     rng = c.rng
     noun = rng.choice(attribute.words)
     owned = rng.choice((f"{name}'s {noun}", f"the {noun} of {name}", f"{name}'s {noun}", name))
+    if change.form == "none":
+        return c.fill(
+            "[{o} [unchanged|left as it is|left alone|kept as it is|staying the same|untouched]|an unchanged {x}|no change [in|to] {o}]",
+            o=owned,
+            x=name,
+        )
     being = rng.choice(("", "", "", "being ", "having been "))
     if change.form == "whole":
         return f"{owned} {being}{change.by}"
@@ -334,6 +443,9 @@ def _action(c: Choice, change: Change, name: str, attribute: Attribute, form: Ca
     noun = rng.choice(attribute.words)
     owned = rng.choice((f"{name}'s {noun}", f"the {noun} of {name}", f"{name}'s {noun}"))
     thing = rng.choice((owned, owned, name))
+    if change.form == "none":
+        keep = form(Verb.of(rng.choice(("leave", "keep"))))
+        return f"{keep} {thing} {rng.choice(('as it is', 'as it was', 'unchanged', 'the same', 'alone' if keep.startswith('leav') else 'constant'))}"
     if change.form == "whole":
         plain = {"doubled": "double", "tripled": "triple", "quadrupled": "quadruple", "halved": "halve"}[
             change.by
@@ -371,6 +483,12 @@ def described(c: Choice, change: Change, name: str, attribute: Attribute) -> str
     its = rng.choice(("its ", "its maximum ", "its usual ", "the ")) if rng.random() < 0.8 else ""
     if its.endswith("maximum ") and noun.startswith(("max", "top", "peak", "best")):
         its = "its "
+    if change.form == "none":
+        return c.fill(
+            "[{x} [as it is|that stays as it is|that does not change|with an unchanged {n}]|an unchanged {x}]",
+            x=name,
+            n=noun,
+        )
     if change.form == "whole":
         verb = Verb.of(
             {"doubled": "double", "tripled": "triple", "quadrupled": "quadruple", "halved": "halve"}[

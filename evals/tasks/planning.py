@@ -11,8 +11,8 @@ from evals.task import EvalError, Options, Output, Sample, Score, Task, register
 from evals.tasks.agent import planning_metrics, solve_with_agent
 
 DEFAULT_SIZE = 200
-HANDWRITTEN = "handwritten"
-"""The split that no generator wrote."""
+HANDWRITTEN = ("handwritten", "handwritten-later")
+"""The splits that no generator wrote."""
 
 
 def load(options: Options) -> Sequence[Sample]:
@@ -20,12 +20,12 @@ def load(options: Options) -> Sequence[Sample]:
     wanted = options.arguments.get("split", "heldout")
     splits: dict[str, Split] = {name: name for name in get_args(Split)}
     size = DEFAULT_SIZE if options.limit is None else options.limit
-    if wanted == HANDWRITTEN:
-        chosen = handwritten()[:size]
+    if wanted in HANDWRITTEN:
+        chosen = handwritten(later=wanted == HANDWRITTEN[1])[:size]
     elif wanted in splits:
         chosen = list(generate(splits[wanted], size, seed=options.seed))
     else:
-        raise EvalError(f"unknown split {wanted!r}; there are: {', '.join((*splits, HANDWRITTEN))}")
+        raise EvalError(f"unknown split {wanted!r}; there are: {', '.join((*splits, *HANDWRITTEN))}")
     return [
         Sample(
             id=planned.id,
@@ -63,6 +63,6 @@ planning = register(
         load=load,
         solve=solve_with_agent,
         score=score,
-        arguments={"split": f"one of {', '.join((*get_args(Split), HANDWRITTEN))} (default: heldout)"},
+        arguments={"split": f"one of {', '.join((*get_args(Split), *HANDWRITTEN))} (default: heldout)"},
     )
 )

@@ -42,8 +42,8 @@ async def test_reference_plans_give_the_true_answers(split: Split) -> None:
 
 
 async def test_plans_of_the_handwritten_questions_give_their_answers() -> None:
-    samples = handwritten()
-    assert len({sample.question for sample in samples}) == len(samples) == 40
+    samples = handwritten() + handwritten(later=True)
+    assert len({sample.question for sample in samples}) == len(samples) == 80
     for sample in samples:
         answer = await run(sample.plan)
         assert matches(sample, answer), f"{sample.question}\n{sample.plan}{answer!r}, not {sample.answer!r}"

@@ -30,6 +30,7 @@ FAMILIES: dict[str, tuple[Family, float]] = {
     "total": (sums.total, 3),
     "compare": (comparisons.compare, 3),
     "limit": (comparisons.limit, 3),
+    "multiple": (comparisons.multiple, 2),
     "sum-compare": (comparisons.sum_compare, 2),
     "gap-and-limit": (comparisons.gap_and_limit, 2),
     "which-and-gap": (comparisons.which_and_gap, 3),

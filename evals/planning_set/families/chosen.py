@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from evals.planning_set.attributes import NAMED, NUMERIC, Attribute
+from evals.planning_set.attributes import NAMED, NUMERIC, POPULATION, Attribute
 from evals.planning_set.families.common import Draft, adjective, by_value, scalable, shown
 from evals.planning_set.program import Amount, Builder, Item
 from evals.planning_set.quantities import has_unit, shown_part
 from evals.planning_set.units import number_near, unit_words
-from evals.planning_set.wording import Choice, listed, plural
+from evals.planning_set.wording import Choice, listed, phrases, plural
 from evals.planning_set.world import World
 
 NO_TOOL = "I have no tool for that."
@@ -126,8 +126,23 @@ def best_then(c: Choice, w: World, rank: bool) -> Draft:
         "[find|take|determine|pick] the {w} of {x}. What is its {n}",
         "[take|find] the {w} [{k}|] [of|among] {x} and [tell me|give me] its {n}",
         "which of {x} is the {w}, and what is its {n}",
+        "[what|which] is the {n} of the {k} with the {g} {m}, {y}",
+        "[what's|give me|tell me|find] the {n} of the {k} [with|that has] the {g} {m}[,|:] {y}",
+        "[take|find] [whichever of {x}|the one of {x} that] has the {g} {m}. What is its {n}",
+        "the {k} with the {g} {m}, {y}: what is its {n}",
+        *(
+            (
+                f"what is the {{n}} of the {{k}} with {'more' if up else 'fewer'} [people|inhabitants|residents], {{y}}",
+                f"[of|among|between] {{x}}, what is the {{n}} of the [one|{{k}}] [with|that has] the {'most' if up else 'fewest'} people",
+            )
+            if attribute is POPULATION
+            else ()
+        ),
         held=("{x}: for the {w} one, look up the {n}", "the {n}, please, of whichever {k} is the {w}: {y}"),
-        n=noun, w=word, k=kind, x=both, y=either,
+        n=noun, w=word, k=kind, x=both, y=either, m=rng.choice(attribute.words),
+        g=rng.choice(("greatest", "largest", "highest", "biggest") if up else ("smallest", "lowest", "least"))
+        if len(things) > 2 or rng.random() < 0.3
+        else rng.choice(("greater", "larger", "higher") if up else ("smaller", "lower")),
     )  # fmt: skip
     b = Builder()
     refs = [b.look(attribute.noun, t.name) for t in things]
@@ -245,6 +260,9 @@ _NO_TOOL_ORDERS = (
     "[send|write|forward] [an e-mail|a message|a text|a letter] to {x}",
     "[play|put on] [some music|a song|the radio] [in|for|by] {x}",
     "[order|buy|get] me [a pizza|two tickets|flowers|a present|a taxi] [in|for|to] {x}",
+    "[order|buy|get|fetch|bring] [me|us|my mother] [a|some|the|two] {i} [with {i}|with {i} and {i}|from {x}|for tonight|at once|]",
+    "[wash|clean|iron|feed|walk|wake|repaint|mow|rent|sell|lend|print|sign|scan|mail|record|film|tweet|post] [my|the|our|this] {i} [in {x}|for {x}|before noon|tomorrow|]",
+    "[make|prepare|sing|compose|design|plan|organise|schedule|cancel|hire] [me|us|] [a|the|my] {i} [for {x}|with {i}|next Monday|]",
     "[turn|switch] [on|off] the [lights|heating|alarm|TV] in {x}",
     "[call|phone|ring] {x} [for me|tomorrow|]",
     "[draw|paint|sketch] [a picture|a map|a portrait] of {x}",
@@ -262,11 +280,21 @@ _HELD_ORDERS = (
 )
 
 
+_GOODS = phrases(
+    "pizza|mushrooms|coffee|sandwich|burger|salad|bicycle|shirt|dog|cat|car|lawn|piano|poem|lullaby|cake|"
+    "report|contract|invoice|letter|newspaper|umbrella|dinner|soup|noodles|cheese|chairs|garden|boat|lamp|"
+    "carpet|birthday party|meeting|haircut|dentist|video|postcard|parcel|ladder|guitar|jacket|rice|fries|"
+    "onions|tea|bread|wine|keys|phone|laptop|printer|fence|roof|babysitter|wedding|concert|logo"
+)
+
+
 def declined(c: Choice, w: World, rank: bool) -> Draft:
     """Something that no tool does."""
     rng = c.rng
     _, (thing,) = w.comparable(rng, 1)
     order = c.frame(*_NO_TOOL_ORDERS, held=_HELD_ORDERS, x=thing.text(rng))
+    while "{i}" in order:
+        order = order.replace("{i}", rng.choice(_GOODS), 1)
     question = c.fill(
         "[|please |can you |could you |I want you to |I need you to |now |would you ]{q}", q=order
     )

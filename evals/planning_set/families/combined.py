@@ -232,6 +232,10 @@ def gap_two(c: Choice, w: World, rank: bool) -> Draft:
             "[how far apart|how different] are {q} and {r}",
             "[by how much|how much] do {q} and {r} differ",
             "what [difference|gap] is there between {q} and {r}",
+            "{q} and {r}: [what is the|how large is the|find the] [difference|gap]",
+            "[compare|take|consider] {q} and {r}. [What is the difference|How much do they differ|How far apart are they]",
+            "[what lies|how much lies|how much is] between {q} and {r}",
+            "how [big|large|great|wide] is the [difference|gap] between {q} and {r}",
             held=(
                 "{q} versus {r}: [how big is the difference|what separates them]",
                 "what margin lies between {q} and {r}",
@@ -250,6 +254,9 @@ def gap_two(c: Choice, w: World, rank: bool) -> Draft:
             "[how much|by how much] {w} is {q} than {r}",
             "by how much [does {q} {v}|is {q} {w} than] {r}",
             "{q} is how much {w} than {r}",
+            "how much {w} than {r} is {q}",
+            "[tell me|find|find out|calculate|I wonder|I'd like to know] [how much|by how much] {q} is {w} than {r}",
+            "[take|consider] {q} and {r}. How much {w} is the former",
             "[subtract|deduct|take away] {r} from {q}" if up else "[subtract|deduct] {q} from {r}",
             "what [remains|is left] [if|when] [you|we] [subtract|take] {r} from {q}"
             if up

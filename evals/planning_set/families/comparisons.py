@@ -40,6 +40,12 @@ def superlative(c: Choice, w: World, rank: bool) -> Draft:
         "{t} [out of|of|among] {x}",
         "[take|consider|compare|look at|given] {x}[.|:] {t}",
         "[I have|here are|there are] {x}[.|:] {t}",
+        "[which|what] of these has the {gr} {n}: {y}",
+        "[of|among] {x}, [name|tell me|find] the one with the {gr} {n}",
+        "the one with the {gr} {n}: {y}",
+        "who or what has the {gr} {n}, {y}"
+        if kind in ("animal", "bird")
+        else "[where|for which] is the {n} {gr}: {y}",
         "[I can't decide between|I'm comparing|I want to compare] {x}[.|:|, so] {t}",
     ]
     if word:
@@ -75,6 +81,12 @@ def superlative(c: Choice, w: World, rank: bool) -> Draft:
         w=word,
         the=the,
         k=kind,
+        n=rng.choice(attribute.words),
+        gr=rng.choice(
+            (("greatest", "largest", "highest", "biggest") if up else ("smallest", "lowest", "least"))
+            if len(things) > 2 or rng.random() < 0.4
+            else (("greater", "larger", "higher", "bigger") if up else ("smaller", "lower"))
+        ),
     )
     b = Builder()
     refs = [b.look(attribute.noun, t.name) for t in things]
@@ -308,6 +320,59 @@ def sum_compare(c: Choice, w: World, rank: bool) -> Draft:
     return Draft(f"{question}?", b, [first, second, third], "yes" if (both > one) == up else "no")
 
 
+_MULTIPLES = (
+    (2, "twice"), (2, "two times"), (2, "double"), (3, "three times"), (3, "3 times"), (4, "four times"),
+    (5, "five times"), (10, "ten times"), (10, "10 times"), (1.5, "1.5 times"), (2.5, "2.5 times"),
+    (0.5, "half"), (0.5, "half"),
+)  # fmt: skip
+
+
+def multiple(c: Choice, w: World, rank: bool) -> Draft:
+    """Yes or no about a multiple: "Is K2 more than twice as tall as Mont Blanc?"."""
+    rng = c.rng
+    attribute, things = scalable(w, rng, 2)
+    first, second = things
+    x, y, noun = first.text(rng), second.text(rng), rng.choice(attribute.words)
+    up = rng.random() < 0.7
+    factor, told = rng.choice(_MULTIPLES)
+    if second.number(attribute) * factor == first.number(attribute):
+        raise LookupError("the one is exactly that multiple of the other")
+    patterns = [
+        "is the {n} of {x} {o} {t} [that|the {n}] of {y}",
+        "is {x}'s {n} {o} {t} [{y}'s|that of {y}|the {n} of {y}]",
+        "does {x} have {o} {t} the {n} of {y}",
+        "[is it true|would you say] that {x} has {o} {t} the {n} of {y}",
+    ]
+    if attribute.how and told != "double":
+        patterns += [f"is {{x}} {{o}} {{t}} as {attribute.how} as {{y}}"] * 4 + [
+            f"[is it true|do you think|can one say] that {{x}} is {{o}} {{t}} as {attribute.how} as {{y}}",
+            f"{{x}} is {{o}} {{t}} as {attribute.how} as {{y}}, [right|true or false|isn't it|yes or no]",
+        ]
+    if attribute is POPULATION:
+        patterns += [
+            "do {o} {t} as many people live in {x} as in {y}",
+            "does {x} have {o} {t} as many people as {y}",
+        ]
+    question = c.frame(
+        *patterns,
+        held=("with its {n}, does {x} come to {o} {t} that of {y}",),
+        x=x,
+        y=y,
+        n=noun,
+        t=told,
+        o=rng.choice(
+            ("more than", "more than", "over", "at least")
+            if up
+            else ("less than", "less than", "under", "not even")
+        ),
+    )
+    b = Builder()
+    i, j = b.look(attribute.noun, first.name), b.look(attribute.noun, second.name)
+    b.yes_no(i, ">" if up else "<", b.calculate(j, f" * {factor}"))
+    above = first.number(attribute) > second.number(attribute) * factor
+    return Draft(f"{question}?", b, things, "yes" if above == up else "no")
+
+
 def gap_and_limit(c: Choice, w: World, rank: bool) -> Draft:
     """A difference and what it means: "How much taller is A than B, and is that more than the depth of C?"."""
     rng = c.rng
@@ -379,6 +444,12 @@ def which_and_gap(c: Choice, w: World, rank: bool) -> Draft:
         f"{tail}, {either}, and what is the difference",
         f"{tail}: {either}? By how much",
         f"{tail}, {either}, and how big is the difference",
+        f"{tail}, {either}, and how much {more or rng.choice(('more', 'larger', 'greater'))}"
+        if up or more
+        else f"{tail}, {either}, and by how much",
+        f"[of|between] {either.replace(' or ', ' and ')}, {tail}[,|] and [by how much|how much {more or 'more'}]"
+        if " or " not in things[0].name + things[1].name
+        else f"{tail}, {either}, and by how much",
         held=(
             f"{tail}, {either}? And [what margin is there|with what lead]",
             f"{either} - {tail}, plus the margin please",

@@ -74,6 +74,9 @@ def changed_pair(c: Choice, w: World, rank: bool) -> Draft:
                 "[find|calculate|compute|tell me] the [difference|gap] [between them|in {n}|between their {ns}]",
                 "how far apart [are they|would they be] [in {n}|]",
                 "what would be the {n} difference",
+                "what [is|would be] the difference between {x} and {y} [then|]",
+                "what difference [is there|remains|would remain] between [{x} and {y}|the two|them]",
+                "how much [{n}|] [lies|would lie] between [them|the two]",
                 held=(
                     "how big is the gap in {n}",
                     "what separates the two in {n}",
@@ -104,6 +107,8 @@ def changed_pair(c: Choice, w: World, rank: bool) -> Draft:
             )
             tail = c.frame(
                 "how much {m} [would {a} be|is {a}] than {b}",
+                "how much {m} [would {a} be|is {a}|is {a} then|is {a} now|would {a} then be]",
+                "how much {m} than {b} [would {a} be|is {a}]",
                 "by how much [would {a} be|is {a}] {m} than {b}",
                 "by how much [would|does] {a} [exceed|surpass] {b}"
                 if above
@@ -195,6 +200,8 @@ def changed_against(c: Choice, w: World, rank: bool) -> Draft:
             tail = c.frame(
                 "[would|will] it be {m} than {y}",
                 "[is it|does it become|would it become|would it then be|would it still be|is {x}] {m} than {y}",
+                "[would|will|can] [it|{x}] [then|still|now|] [be|become] {m} than {y}",
+                "is [it|{x}] [then|still|now] {m} than {y}",
                 "would {x} be {m} than {y}",
                 "would it [beat|surpass|overtake|exceed|top|outdo] {y}" if up else "would it fall behind {y}",
                 "would it have a [greater|larger|higher|bigger] {n} than {y}"

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from evals.planning_set.attributes import Attribute
 from evals.planning_set.changes import (
     DOWN_MOVE,
+    STILL,
     UP_MOVE,
     Change,
     clause,
     described,
     draw_change,
+    elliptic,
     gerund,
     imperative,
     participle,
@@ -125,7 +128,11 @@ def situation_of(
                 and changes[0].suffix == changes[1].suffix
             ):
                 return f"{opener} {joined(rng, phrases(clause))}", False
-            text = f"{opener} {joined(rng, phrases(clause))}"
+            clauses = phrases(clause)
+            if len(things) > 1 and rng.random() < 0.3:
+                with suppress(LookupError):
+                    clauses = elliptic(c, changes, texts, attribute)
+            text = f"{opener} {joined(rng, clauses)}"
             stop = opener in _SENTENCES and rng.random() < 0.6
             return text + ("?" if opener == "what if" and stop else ""), stop
         case "participles":
@@ -221,6 +228,8 @@ def draw_changes(rng: random.Random, attribute: Attribute, things: Sequence[Thin
     if count > 1 and rng.random() < 0.08:
         # One and the same change for all, or its opposite for one of them.
         changes = [draw_change(rng)] * count
+    elif count > 1 and rng.random() < 0.08:
+        changes[rng.randrange(count)] = STILL
     return changes
 
 
@@ -258,7 +267,7 @@ def in_either_order(rng: random.Random, situation: str, tail: str, stop: bool) -
 
 
 def changed_value(b: Builder, ref: Ref, change: Change) -> Ref:
-    return b.calculate(ref, change.suffix)
+    return b.calculate(ref, change.suffix) if change.suffix else ref
 
 
 def changed_best(c: Choice, w: World, rank: bool) -> Draft:
@@ -380,6 +389,10 @@ def changed_twice(c: Choice, w: World, rank: bool) -> Draft:
     question = c.frame(
         "if {o} and then {p} by {a}, [what would its {n} be|what is the {n} then]",
         "[suppose|imagine|say|assume] {o}, and [then|afterwards|later] {p} by {a}. What [is|would be] [its|the] [new|final|] {n}",
+        "first {o}, [then|and after that|later] it {p} by {a}[. What|: what|; what] [is|would be] its {n} [now|then|in the end|]",
+        "{x} {k} by {h}[,|;|, and] [then|after that|afterwards|next] it {p} by {a}[. What|: what] [is|would be] its [new|final|] {n}",
+        "what {n} [does|would] {x} have [if|when] it {k} by {h} and [then|afterwards|later] {p} by {a}",
+        "if {x} {k} by {h}, then {p} by {a}, what {n} [is that|would that be|does that give|do we get]",
         "what [is|would be] the {n} of {x} after [first|] {g} by {h} and then {q} by {a}",
         held=("{o}, whereupon it {p} by {a}: what {n} is left",),
         o=opening,
@@ -387,7 +400,8 @@ def changed_twice(c: Choice, w: World, rank: bool) -> Draft:
         a=second.by,
         n=noun,
         x=x,
-        g=rng.choice(UP_MOVE if first.up else DOWN_MOVE).gerund,
+        g=(start := rng.choice(UP_MOVE if first.up else DOWN_MOVE)).gerund,
+        k=rng.choice((start.past, start.third)),
         h=first.by,
         q=then.gerund,
     )

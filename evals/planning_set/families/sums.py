@@ -35,6 +35,9 @@ def difference(c: Choice, w: World, rank: bool) -> Draft:
         options += [f"how much {more} is {x} than {y}"] * 4 + [
             f"by how much is {x} {more} than {y}",
             f"{x} is how much {more} than {y}",
+            f"how much {more} than {y} is {x}",
+            f"than {y}, how much {more} is {x}",
+            f"by what amount is {x} {more} than {y}",
         ]
     if attribute is POPULATION:
         options += [
@@ -49,6 +52,12 @@ def difference(c: Choice, w: World, rank: bool) -> Draft:
             f"how many years {more} is {x} than {y}",
             f"how much {more} is {x} than {y}",
             f"by how many years is {x} {more} than {y}",
+            f"by how many years did the {noun} of {x if not up else y} [precede|come before] that of {y if not up else x}"
+            if noun == attribute.noun
+            else f"by how many years is {x} {more} than {y}",
+            f"[by how many years|how many years] did the {noun} of {x if up else y} [follow|come after] [that|the {noun}] of {y if up else x}",
+            f"how many years [after|later than] {y if up else x} [was|is] {x if up else y} [dated by its {noun}|in {noun}]",
+            f"how many years [passed|went by] [from|between] the {noun} of {y if up else x} [to|and] [that|the {noun}] of {x if up else y}",
         ]
     options += [
         f"what must be added to the {noun} of {y} to get the {noun} of {x}"
@@ -186,7 +195,15 @@ def ratio(c: Choice, w: World, rank: bool) -> Draft:
                 f"[I wonder|tell me|find out|do you know] how many times {more} {x} is than {y}",
             ]
         if attribute.how:
-            options += [f"how many times as {attribute.how} as {y} is {x}"]
+            options += [
+                f"how many times as {attribute.how} as {y} is {x}",
+                f"{x} is how many times as {attribute.how} as {y}",
+                f"how many times as {attribute.how} is {x} as {y}",
+            ]
+        if attribute.noun in ("population", "area"):
+            options += [
+                f"how many times {rng.choice(('larger', 'bigger', 'greater'))} is {x} than {y} [in|by|in terms of] {noun}"
+            ]
         question = c.frame(
             *options,
             held=(

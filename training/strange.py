@@ -1,0 +1,47 @@
+"""Words that the model cannot know, in place of words that matter little: what is left must be enough to understand."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Sequence
+
+from evals.planning_set.wording import words
+
+_LIGHT = frozenset(
+    words(
+        "if given assuming suppose supposing imagine considering when once provided assume pretend with after "
+        "tell find give compute calculate determine name pick say show work look take consider identify report "
+        "was were would be becomes become will ends gets been turns comes have has boasts shows "
+        "then now so just exactly please actually really still current present usual own "
+        "me us you we they people one ones these those that it its them both"
+    )
+)
+_ONSETS = words(
+    "b c d f g h j k l m n p r s t v w z bl br ch cl cr dr fl fr gl gr pl pr sc sh sl sn sp st str th tr wh"
+)
+_VOWELS = words("a e i o u ai ea ee ie oa oo ou")
+_CODAS = ["", "", *words("b ck d ft ld ll m n nd ng nt p r rd rn s ss st t tch x")]
+_ENDINGS = ("", "", "", "ing", "ed", "s", "er", "ly")
+
+
+def strange_word(rng: random.Random) -> str:
+    """A word of one or two syllables that means nothing."""
+    syllables = rng.choice((1, 1, 2))
+    word = "".join(rng.choice(_ONSETS) + rng.choice(_VOWELS) + rng.choice(_CODAS) for _ in range(syllables))
+    return word + rng.choice(_ENDINGS)
+
+
+def estranged(rng: random.Random, question: str, kept: Sequence[str]) -> str:
+    """`question` with one to three of its light words replaced by strange ones; `kept` stay letter by letter."""
+    spans = [m.span() for text in kept for m in re.finditer(re.escape(text), question, re.IGNORECASE)]
+    light = [
+        m
+        for m in re.finditer(r"[A-Za-z]+", question)
+        if m[0].lower() in _LIGHT and not any(start < m.end() and m.start() < end for start, end in spans)
+    ]
+    for m in sorted(rng.sample(light, min(len(light), rng.randint(1, 3))), key=lambda m: -m.start()):
+        word = strange_word(rng)
+        word = word.capitalize() if m[0][0].isupper() else word
+        question = question[: m.start()] + word + question[m.end() :]
+    return question
