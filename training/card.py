@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from training.strange import SHARE as STRANGE_SHARE
+
 FACTS = "training.json"
 """The file beside the weights that holds recipe, cost and measurements; the card is written from it."""
 
@@ -95,6 +97,11 @@ def _making(training: Mapping[str, Any]) -> str:
     invented = 1 - mixture["atlas"] - mixture["errands"]
     before = training.get("before")
     origin = "--from EARLIER " if before else ""
+    easy = (
+        f"; the first {recipe['easy_pools']} pools of 1,024 sequences keep short ones only"
+        if recipe["easy_pools"]
+        else ""
+    )
     return "\n".join(
         [
             "## How it was made",
@@ -105,7 +112,8 @@ def _making(training: Mapping[str, Any]) -> str:
             paragraph(
                 "**Data.** Nothing but generated text. Questions and plans come from the families and wordings of",
                 "`evals/planning_set` (training wordings only), typed as people type: with openings and thanks, slips of the",
-                "finger, small letters, no question mark.",
+                f"finger, small letters, no question mark; {_percent(STRANGE_SHARE)} have words that mean nothing in place of",
+                "some that matter little.",
                 f"{_percent(invented)} of the groups of questions are about things with invented names, drawn afresh;",
                 f"{_percent(mixture['atlas'])} are about the training part of the built-in atlas (four fifths",
                 f"of its titles); {_percent(mixture['errands'])} ask for calls of unfamiliar tools;",
@@ -135,8 +143,8 @@ def _making(training: Mapping[str, Any]) -> str:
                 f"Loss on plan tokens only; Muon (learning rate {recipe['matrix_rate']:g}) for the matrices,",
                 f"AdamW ({recipe['vector_rate']:g}) for embeddings and norms; bfloat16 autocast;",
                 f"{recipe['batch_tokens']:,} tokens a step; {_percent(recipe['warmup'])} warm-up, then linear decay to",
-                f"zero over the last {_percent(recipe['decay'])} of the run; the first {recipe['easy_pools']} pools of",
-                f"1,024 sequences keep short ones only. Seed {recipe['seed']}. A run with a time limit sees as many",
+                f"zero over the last {_percent(recipe['decay'])} of the run{easy}.",
+                f"Seed {recipe['seed']}. A run with a time limit sees as many",
                 "tokens as the machine manages, so another machine gives another model of the same kind; with",
                 "`--steps` in place of `--minutes` a run can be repeated exactly.",
             ),

@@ -32,6 +32,7 @@ from training.invented import Invented
 from training.lists import Listing, ListQuestion, attribute_for, draw_list_question, draw_listing
 from training.rounds import later_round, listed_text
 from training.services import draw_service
+from training.strange import SHARE as STRANGE_SHARE
 from training.strange import estranged
 from training.thoughts import draw_thought
 from training.toolbox import Toolbox, draw_toolbox
@@ -183,7 +184,7 @@ def _questions(rng: random.Random, mixture: Mixture, size: int, *, held_out: boo
 
 def _estranged(rng: random.Random, d: Drawn, *, held_out: bool) -> Drawn:
     """Now and then the same with strange words, where the answer repeats nothing but names."""
-    if held_out or d.family == "greater-one" or rng.random() > 0.15:
+    if held_out or d.family == "greater-one" or rng.random() > STRANGE_SHARE:
         return d
     return replace(d, question=estranged(rng, d.question, d.entities))
 

@@ -8,6 +8,9 @@ from collections.abc import Sequence
 
 from evals.planning_set.wording import words
 
+SHARE = 0.15
+"""Share of the questions that get such words."""
+
 _LIGHT = frozenset(
     words(
         "if given assuming suppose supposing imagine considering when once provided assume pretend with after "

@@ -21,6 +21,7 @@ from training.data import PLAIN_MIXTURE, Example, Mixture, draw_example, draw_gr
 from training.lists import attribute_for, draw_list_question, draw_listing
 from training.names import identifier, proper_name
 from training.rounds import later_round
+from training.strange import estranged
 from training.tokenizer import train_tokenizer
 from training.toolbox import draw_toolbox
 
@@ -203,3 +204,12 @@ def test_a_name_has_the_same_tokens_everywhere(tokenizer: PreTrainedTokenizerFas
 
 def _holds(whole: list[int], part: list[int]) -> bool:
     return any(whole[i : i + len(part)] == part for i in range(len(whole)))
+
+
+def test_strange_words_leave_names_and_numbers_alone() -> None:
+    rng = random.Random(0)
+    question = "If the Nile were 15% shorter and Lake Given twice as long, which one would be the longest?"
+    for _ in range(50):
+        other = estranged(rng, question, ("Nile", "Lake Given"))
+        assert other != question
+        assert all(word in other for word in ("Nile", "15% shorter", "Lake Given twice", "longest?"))
