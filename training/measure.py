@@ -17,9 +17,8 @@ from transformers import PreTrainedTokenizerFast, Qwen3ForCausalLM
 
 from engine import Engine
 from evals import EvalReport, Options, run_task
-from evals.planning_set import Split, generate
+from evals.planning_set import HANDWRITTEN, Split, generate
 from evals.tasks import get_task
-from evals.tasks.planning import HANDWRITTEN
 from executors.tools import ToolSpec
 from planner.compact import STOP, compact_prompt
 from training.batches import collate, encode

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Sequence
 
+from evals.planning_set.noise import free_words
 from evals.planning_set.wording import words
 
 SHARE = 0.15
@@ -37,12 +37,7 @@ def strange_word(rng: random.Random) -> str:
 
 def estranged(rng: random.Random, question: str, kept: Sequence[str]) -> str:
     """`question` with one to three of its light words replaced by strange ones; `kept` stay letter by letter."""
-    spans = [m.span() for text in kept for m in re.finditer(re.escape(text), question, re.IGNORECASE)]
-    light = [
-        m
-        for m in re.finditer(r"[A-Za-z]+", question)
-        if m[0].lower() in _LIGHT and not any(start < m.end() and m.start() < end for start, end in spans)
-    ]
+    light = [m for m in free_words(question, "[A-Za-z]+", kept) if m[0].lower() in _LIGHT]
     for m in sorted(rng.sample(light, min(len(light), rng.randint(1, 3))), key=lambda m: -m.start()):
         word = strange_word(rng)
         word = word.capitalize() if m[0][0].isupper() else word

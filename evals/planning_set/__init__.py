@@ -6,6 +6,6 @@ templates, held-out entities, or both at once.
 """
 
 from evals.planning_set.generate import Sample, Split, generate, matches
-from evals.planning_set.handwritten import handwritten
+from evals.planning_set.handwritten import HANDWRITTEN, handwritten
 
-__all__ = ["Sample", "Split", "generate", "handwritten", "matches"]
+__all__ = ["HANDWRITTEN", "Sample", "Split", "generate", "handwritten", "matches"]

@@ -352,16 +352,17 @@ def elliptic(c: Choice, changes: Sequence[Change], names: Sequence[str], attribu
     rng = c.rng
     if any(change.form != "by" for change in changes):
         raise LookupError("only changes by an amount are told without a verb")
+
+    def once(verb: str, told: Sequence[str], *, whose: str = "", others: str = "") -> list[str]:
+        first = f"{whose}{names[0]} {verb} {told[0]}"
+        return [first, *(f"{others}{x} {how}" for x, how in zip(names[1:], told[1:], strict=True))]
+
     noun = rng.choice(attribute.words)
     be = rng.choice(("was", "were", "is", "becomes", "gets", "grew", "were to be", "turned"))
-    told = [change.by for change in changes]
-    parts = any(text.startswith(("a ", "half", "one ")) for text in told)
+    amounts = [change.by for change in changes]
     pick = rng.random()
-    if pick < 0.45 and not parts:
-        told = [f"{change.by} {_more(rng, change, attribute)}" for change in changes]
-        return [f"{names[0]} {be} {told[0]}"] + [
-            f"{x} {how}" for x, how in zip(names[1:], told[1:], strict=True)
-        ]
+    if pick < 0.45 and not any(amount.startswith(("a ", "half", "one ")) for amount in amounts):
+        return once(be, [f"{change.by} {_more(rng, change, attribute)}" for change in changes])
     if pick < 0.75:
         be = rng.choice(("is", "was", "were", "gets", "has been"))
         done = [
@@ -369,23 +370,17 @@ def elliptic(c: Choice, changes: Sequence[Change], names: Sequence[str], attribu
             for change in changes
         ]
         if rng.random() < 0.5:
-            return [f"the {noun} of {names[0]} {be} {done[0]}"] + [
-                f"that of {x} {how}" for x, how in zip(names[1:], done[1:], strict=True)
-            ]
-        return [f"{names[0]} {be} {done[0]}"] + [
-            f"{x} {how}" for x, how in zip(names[1:], done[1:], strict=True)
-        ]
+            return once(be, done, whose=f"the {noun} of ", others="that of ")
+        return once(be, done)
     if len({change.up for change in changes}) > 1 or any(
-        "times" in text or "factor" in text for text in told
+        "times" in amount or "factor" in amount for amount in amounts
     ):
         raise LookupError("one verb does not do for both directions")
     verb = rng.choice(rng.choice((_GAINS, UP_MOVE)) if changes[0].up else rng.choice((_LOSSES, DOWN_MOVE)))
-    first = verb if isinstance(verb, str) else f"{rng.choice((verb.third, verb.past))} by"
-    by = "" if isinstance(verb, str) or rng.random() < 0.5 else "by "
-    tail = rng.choice((f" of its {noun}", f" in {noun}", "")) if isinstance(verb, str) else ""
-    return [f"{names[0]} {first} {told[0]}{tail}"] + [
-        f"{x} {by}{how}" for x, how in zip(names[1:], told[1:], strict=True)
-    ]
+    if isinstance(verb, str):
+        return once(verb, [amounts[0] + rng.choice((f" of its {noun}", f" in {noun}", "")), *amounts[1:]])
+    by = rng.choice((verb.third, verb.past)) + " by"
+    return once(by, [amounts[0], *([f"by {a}" for a in amounts[1:]] if rng.random() >= 0.5 else amounts[1:])])
 
 
 def participle(c: Choice, change: Change, name: str, attribute: Attribute) -> str:

@@ -11,10 +11,12 @@ from importlib.resources import files
 
 from evals.planning_set.generate import Sample
 
+HANDWRITTEN = ("handwritten", "handwritten-later")
+"""The splits that no generator wrote."""
 
-def handwritten(*, later: bool = False) -> list[Sample]:
-    """The first forty or the later forty; the answers were worked out from the atlas without the plans."""
-    name = "handwritten-later" if later else "handwritten"
+
+def handwritten(name: str) -> list[Sample]:
+    """The questions of one of `HANDWRITTEN`; the answers were worked out from the atlas without the plans."""
     text = (files("evals.planning_set") / f"{name.replace('-', '_')}.jsonl").read_text(encoding="utf-8")
     return [
         Sample(

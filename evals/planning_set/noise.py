@@ -71,18 +71,19 @@ def dressed(c: Choice, question: str, verbatim: Sequence[str]) -> str:
     return question
 
 
-def _slip(rng: random.Random, question: str, verbatim: Sequence[str]) -> str:
-    """One or two words misspelled: letters swapped, doubled, left out, or a neighbour's."""
-    kept = [
-        (m.start(), m.end())
-        for part in verbatim
-        for m in re.finditer(re.escape(part), question, re.IGNORECASE)
-    ]
-    words = [
+def free_words(question: str, pattern: str, verbatim: Sequence[str]) -> list[re.Match[str]]:
+    """What matches `pattern` and touches none of the parts that must stay letter by letter."""
+    kept = [m.span() for part in verbatim for m in re.finditer(re.escape(part), question, re.IGNORECASE)]
+    return [
         m
-        for m in re.finditer(r"[a-z]{5,}", question)
+        for m in re.finditer(pattern, question)
         if not any(start < m.end() and m.start() < end for start, end in kept)
     ]
+
+
+def _slip(rng: random.Random, question: str, verbatim: Sequence[str]) -> str:
+    """One or two words misspelled: letters swapped, doubled, left out, or a neighbour's."""
+    words = free_words(question, r"[a-z]{5,}", verbatim)
     if not words:
         return question
     for word in sorted(rng.sample(words, min(len(words), rng.choice((1, 1, 2)))), key=lambda m: -m.start()):

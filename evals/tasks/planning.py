@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import get_args
 
+from evals.planning_set import HANDWRITTEN, Split, generate, handwritten, matches
 from evals.planning_set import Sample as Planned
-from evals.planning_set import Split, generate, handwritten, matches
 from evals.task import EvalError, Options, Output, Sample, Score, Task, register
 from evals.tasks.agent import planning_metrics, solve_with_agent
 
 DEFAULT_SIZE = 200
-HANDWRITTEN = ("handwritten", "handwritten-later")
-"""The splits that no generator wrote."""
 
 
 def load(options: Options) -> Sequence[Sample]:
@@ -21,7 +19,7 @@ def load(options: Options) -> Sequence[Sample]:
     splits: dict[str, Split] = {name: name for name in get_args(Split)}
     size = DEFAULT_SIZE if options.limit is None else options.limit
     if wanted in HANDWRITTEN:
-        chosen = handwritten(later=wanted == HANDWRITTEN[1])[:size]
+        chosen = handwritten(wanted)[:size]
     elif wanted in splits:
         chosen = list(generate(splits[wanted], size, seed=options.seed))
     else:

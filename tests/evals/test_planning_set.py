@@ -8,7 +8,7 @@ from typing import get_args
 
 import pytest
 
-from evals.planning_set import Sample, Split, generate, handwritten, matches
+from evals.planning_set import HANDWRITTEN, Sample, Split, generate, handwritten, matches
 from evals.planning_set.families import FAMILIES
 from evals.planning_set.world import held_out
 from executors import GraphPatch, TaskGraph, ToolRegistry, run_graph
@@ -42,7 +42,7 @@ async def test_reference_plans_give_the_true_answers(split: Split) -> None:
 
 
 async def test_plans_of_the_handwritten_questions_give_their_answers() -> None:
-    samples = handwritten() + handwritten(later=True)
+    samples = [sample for name in HANDWRITTEN for sample in handwritten(name)]
     assert len({sample.question for sample in samples}) == len(samples) == 80
     for sample in samples:
         answer = await run(sample.plan)

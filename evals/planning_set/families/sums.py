@@ -47,17 +47,18 @@ def difference(c: Choice, w: World, rank: bool) -> Draft:
     if more and first.unit(attribute) in SAME:
         options += [f"how many {rng.choice(SAME[first.unit(attribute)])} {more} is {x} than {y}"]
     if attribute.dated:
+        earlier, later = (y, x) if up else (x, y)
         options = [
             f"how many years [lie|are] between the {noun} of {x} and that of {y}",
             f"how many years {more} is {x} than {y}",
             f"how much {more} is {x} than {y}",
             f"by how many years is {x} {more} than {y}",
-            f"by how many years did the {noun} of {x if not up else y} [precede|come before] that of {y if not up else x}"
+            f"by how many years did the {noun} of {earlier} [precede|come before] that of {later}"
             if noun == attribute.noun
             else f"by how many years is {x} {more} than {y}",
-            f"[by how many years|how many years] did the {noun} of {x if up else y} [follow|come after] [that|the {noun}] of {y if up else x}",
-            f"how many years [after|later than] {y if up else x} [was|is] {x if up else y} [dated by its {noun}|in {noun}]",
-            f"how many years [passed|went by] [from|between] the {noun} of {y if up else x} [to|and] [that|the {noun}] of {x if up else y}",
+            f"[by how many years|how many years] did the {noun} of {later} [follow|come after] [that|the {noun}] of {earlier}",
+            f"how many years [after|later than] {earlier} [was|is] {later} [dated by its {noun}|in {noun}]",
+            f"how many years [passed|went by] [from|between] the {noun} of {earlier} [to|and] [that|the {noun}] of {later}",
         ]
     options += [
         f"what must be added to the {noun} of {y} to get the {noun} of {x}"
