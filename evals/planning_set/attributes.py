@@ -64,7 +64,7 @@ HEIGHT = Attribute(
     least_tails=("stands lower than the rest", "reaches the least high"),
     how="tall",
     gains=("grow taller", "rise", "grow"),
-    losses=("shrink", "erode", "sink"),
+    losses=("shrink", "erode", "sink", "crumble", "wear down"),
     kinds=(
         "mountain",
         "mountain",
@@ -226,7 +226,7 @@ POPULATION = Attribute(
     ),
     how="populous",
     gains=("grow", "swell"),
-    losses=("shrink", "dwindle", "decline"),
+    losses=("shrink", "dwindle", "decline", "sink"),
     kinds=("country", "country", "city", "state", "island", "region"),
     unit_words=("people", "inhabitants"),
     asks=(
@@ -275,8 +275,17 @@ SPEED = Attribute(
     most_tails=("moves the fastest", "wins the race", "comes first in a race", "outruns the others"),
     least_tails=("moves the slowest", "loses the race", "comes last in a race"),
     how="fast",
-    gains=("accelerate", "speed up", "run faster", "go faster"),
-    losses=("slow down", "slow", "decelerate"),
+    gains=(
+        "accelerate",
+        "speed up",
+        "run faster",
+        "go faster",
+        "pick up speed",
+        "pick up the pace",
+        "get quicker",
+        "hurry up",
+    ),
+    losses=("slow down", "slow", "decelerate", "lose pace", "tire", "get slower", "flag"),
     kinds=("animal", "animal", "animal", "bird", "car", "train", "plane", "fish"),
     unit_words=("km/h", "mph"),
     asks=(

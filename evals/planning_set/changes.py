@@ -29,17 +29,20 @@ class Change:
 
 UP_TRANSITIVE = verbs(
     "increase increase raise boost expand extend enlarge magnify lift augment enhance improve amplify elevate "
-    "strengthen upgrade inflate heighten broaden bump scale-up push-up ramp-up multiply-up"
+    "strengthen upgrade inflate heighten broaden bump scale-up push-up ramp-up multiply-up step-up crank-up beef-up hike "
+    "bump-up build-up blow-up stretch top-up"
 )
 UP_MOVE = verbs(
-    "grow grow grow rise increase expand climb go-up gain extend swell improve jump surge move-up enlarge"
+    "grow grow grow rise increase expand climb go-up gain extend swell improve jump surge move-up enlarge "
+    "climb soar balloon leap shoot-up creep-up pick-up stretch widen"
 )
 DOWN_TRANSITIVE = verbs(
     "decrease reduce reduce lower cut diminish shrink trim lessen slash drop compress cut-down scale-down "
-    "bring-down curtail deflate weaken worsen downgrade limit"
+    "bring-down curtail deflate weaken worsen downgrade limit chop prune slim-down whittle-down wear-down knock-down shave dock"
 )
 DOWN_MOVE = verbs(
-    "shrink fall drop decrease decline go-down contract lose diminish dwindle dip move-down plunge"
+    "shrink fall drop decrease decline go-down contract lose diminish dwindle dip move-down plunge "
+    "tumble slide slip subside recede erode melt dry-up dry-out wither crumble slump plummet wear-away thin-out collapse"
 )
 SPECIAL_UP = {
     "length": verbs("lengthen extend stretch elongate prolong"),
@@ -104,6 +107,7 @@ _LOSSES = (
     "is robbed of",
     "gets rid of",
 )
+_TIMES = {"doubled": "twice", "tripled": "three times", "quadrupled": "four times", "halved": "half"}
 WHOLE = {"doubled": 2, "tripled": 3, "quadrupled": 4}
 
 
@@ -180,6 +184,9 @@ def draw_change(rng: random.Random, attribute: Attribute | None = None, thing: T
         sign = "+" if up else "-"
         by = "half" if word == "half" else rng.choice((f"a {word}", f"one {word}"))
         return Change(f" * (1 {sign} 1 / {size})", lambda v: v * factor, up, by, "by")
+    if kind < 0.95 and not up and rng.random() < 0.4:
+        share = str(rng.choice((rng.randint(5, 95), 10 * rng.randint(1, 9))))
+        return Change(f" * {share} / 100", lambda v: v * float(share) / 100, False, f"{share}%", "to")
     if kind < 0.97 and not up:
         word, size = rng.choice(list(PARTS.items()))
         if size == 2:
@@ -220,6 +227,10 @@ def clause(c: Choice, change: Change, name: str, attribute: Attribute) -> str:
     if change.form == "none":
         return c.frame(
             "{o} [stays|stayed|remains|remained|is left|was left|is kept] [as it is|as it was|the same|unchanged|constant]",
+            "{o} [stays|stayed] [put|where it is|where it was|at its level]",
+            "[{x}|{o}] [is|was] [not touched|unaffected|not affected|not changed|spared]",
+            "[{x}|{o}] [holds|held] [steady|its ground|firm]",
+            "{x} [stays|remains] [what it is|put|as {h} as it is|as {h} as before]",
             "{x} [stays|stayed|remains|remained|is left] [as it is|as it was|the same|unchanged|untouched|alone]",
             "{x} [keeps|kept|holds|retains] its [current|present|usual|old|original|] {n}",
             "{x} [does not|doesn't|did not|didn't] change [in {n}|at all|]",
@@ -228,6 +239,7 @@ def clause(c: Choice, change: Change, name: str, attribute: Attribute) -> str:
             o=owned,
             x=name,
             n=noun,
+            h=attribute.how or "great",
         )
     be = rng.choice(("was", "were", "is", "is", "had been", "becomes", "gets"))
     if change.form == "whole":
@@ -240,9 +252,18 @@ def clause(c: Choice, change: Change, name: str, attribute: Attribute) -> str:
             f"{owned} {rng.choice((verb.third, verb.past))}",
             f"{name} {rng.choice((verb.third, verb.past))} in {noun}",
             f"{name} {rng.choice((verb.third, verb.past))} its {noun}",
+            f"{rng.choice((name, owned))} {be} {rng.choice(('cut', 'reduced', 'shortened', 'brought down', 'sliced'))} {rng.choice(('in half', 'by half', 'to half'))}"
+            if change.by == "halved"
+            else f"{owned} {be} {change.by}",
             f"{owned} {rng.choice(('is', 'was', 'becomes'))} {'twice' if change.by == 'doubled' else 'half'} what it is"
             if change.by in ("doubled", "halved")
             else f"{owned} {be} {change.by}",
+            *[
+                f"{name} {be} {_TIMES[change.by]} as {attribute.how or 'great'}"
+                f"{rng.choice(('', ' as now', ' as today', ' as it is', ' as before', ' as it really is'))}"
+            ]
+            * 2,
+            f"{owned} {be} {_TIMES[change.by]} as {rng.choice(('great', 'large', 'big'))} {rng.choice(('', 'as it is', 'as now', 'as before'))}".strip(),
             held=(f"{name} {be} {change.by} in {noun}",),
         )
     if change.form == "to":
@@ -281,10 +302,23 @@ def clause(c: Choice, change: Change, name: str, attribute: Attribute) -> str:
         f"{name} {rng.choice((transitive.third, transitive.past))} its {noun} {by}",
         f"{name} {rng.choice(('grew', 'grows', 'became', 'becomes', 'gets', 'got'))} {_more(rng, change, attribute)} by {amount}",
     ]
+    if amount.endswith("times") and change.up and attribute.how:
+        forms += [
+            f"{name} {be} {amount} as {attribute.how}{rng.choice(('', ' as now', ' as today', ' as it is', ' as before'))}"
+        ] * 2
     if not amount.endswith("times") and " factor " not in amount:
+        who = rng.choice(("someone", "somebody", "you", "we", "I", "they", "one", "engineers"))
+        forms += [
+            f"{who} {rng.choice(('add', 'added', 'put', 'piled'))} {amount} {rng.choice(('to', 'onto', 'on top of'))} {rng.choice((name, owned))}"
+            if change.up
+            else f"{who} {rng.choice(('take', 'took', 'cut', 'chopped', 'knocked', 'shaved', 'sliced', 'lopped'))} {amount} {rng.choice(('off', 'from', 'off of'))} {rng.choice((name, owned))}",
+        ] * 2
         gain = rng.choice(_GAINS if change.up else _LOSSES)
         forms += [
-            f"{name} {gain} {amount} {rng.choice(('of', 'in', 'from' if not change.up else 'of'))} its {noun}",
+            *[
+                f"{name} {gain} {amount} {rng.choice(('of', 'of', 'in', 'from' if not change.up else 'of'))} its {noun}"
+            ]
+            * 3,
             f"{name} {gain} {amount} {'in' if change.up else 'of'} {noun}",
             f"{owned} {gain} {amount}",
         ]
@@ -408,6 +442,11 @@ def participle(c: Choice, change: Change, name: str, attribute: Attribute) -> st
         forms += [
             f"{name} {rng.choice(('being ', '', 'made ', 'now '))}{change.by} {_more(rng, change, attribute)}",
         ]
+    if attribute.noun == "population" and not change.by.endswith("times") and " factor " not in change.by:
+        people = rng.choice(("people", "inhabitants", "residents"))
+        amount = change.by.removesuffix(" people").removesuffix(" inhabitants").removesuffix(" residents")
+        if not amount.startswith(("a ", "half", "one ")):
+            forms += [f"{amount} {'more' if change.up else 'fewer'} {people} in {name}"] * 2
     if change.by.endswith(("%", "percent", "per cent")):
         forms += [
             f"a {change.by} {rng.choice(_RISES if change.up else _DROPS)} in {owned}",

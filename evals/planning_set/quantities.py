@@ -297,7 +297,7 @@ def extreme(c: Choice, attribute: Attribute, things: Sequence[Thing]) -> Quantit
 def spread(c: Choice, attribute: Attribute, things: Sequence[Thing]) -> Quantity:
     """The difference between the extremes of several."""
     rng = c.rng
-    names = listed([t.text(rng) for t in things])
+    names = listed([t.text(rng) for t in things], comma=rng.random() < 0.6)
     noun = rng.choice(attribute.words)
     most = rng.choice(attribute.most) if attribute.most else f"greatest in {noun}"
     least = rng.choice(attribute.least) if attribute.least else f"smallest in {noun}"
@@ -336,7 +336,7 @@ def density(c: Choice, w: World, merged: int = 1) -> Quantity:
     """People per area, of one country or of several that become one."""
     rng = c.rng
     things = w.having(rng, (POPULATION.noun, AREA.noun), merged)
-    names = listed([t.text(rng) for t in things])
+    names = listed([t.text(rng) for t in things], comma=rng.random() < 0.6)
     per = "people per square [kilometre|kilometer|km]"
     if merged == 1:
         text = c.frame(

@@ -31,8 +31,14 @@ IRREGULAR = {
     "shallow": ("shallowed", "shallowed"),
     "narrow": ("narrowed", "narrowed"),
     "swell": ("swelled", "swollen"),
+    "shoot": ("shot", "shot"),
+    "creep": ("crept", "crept"),
+    "leap": ("leapt", "leapt"),
+    "slide": ("slid", "slid"),
+    "wear": ("wore", "worn"),
+    "blow": ("blew", "blown"),
 }
-_DOUBLING = {"cut", "drop", "trim", "dip", "run", "put", "let", "ramp"} - {"ramp"}
+_DOUBLING = {"cut", "drop", "trim", "dip", "run", "put", "let", "step", "slip", "chop", "slim", "top", "thin"}
 
 
 @dataclass(frozen=True)

@@ -133,6 +133,11 @@ def situation_of(
                 with suppress(LookupError):
                     clauses = elliptic(c, changes, texts, attribute)
             text = f"{opener} {joined(rng, clauses)}"
+            if rng.random() < 0.12:
+                # Told as if it had happened.
+                return c.fill(
+                    "[|||now |one day |by a miracle, |in a story, |some day ]{t}", t=joined(rng, clauses)
+                ), True
             stop = opener in _SENTENCES and rng.random() < 0.6
             return text + ("?" if opener == "what if" and stop else ""), stop
         case "participles":

@@ -6,6 +6,7 @@ from evals.planning_set.families.combined import one_quantity, two_quantities, w
 from evals.planning_set.families.common import Draft, shown
 from evals.planning_set.program import Builder
 from evals.planning_set.quantities import (
+    Quantity,
     has_unit,
     shown_part,
 )
@@ -25,6 +26,8 @@ def share_two(c: Choice, w: World, rank: bool) -> Draft:
     if kind in ("times", "percent-more") and first.value < second.value:
         first, second = second, first
     word = rng.choice(("larger", "greater", "bigger", "higher"))
+    if kind == "percent-more" and rng.random() < 0.4:
+        return _percent_less(c, first, second)
     match kind:
         case "times":
             question = c.frame(
@@ -98,6 +101,35 @@ def share_two(c: Choice, w: World, rank: bool) -> Draft:
         )
     b.answer(b.calculate(top, " / ", bottom))
     return Draft(f"{question}?", b, things, shown(first.value / second.value))
+
+
+def _percent_less(c: Choice, larger: Quantity, smaller: Quantity) -> Draft:
+    """How many percent the smaller one is below the larger: "By what percentage is K2 lower than Mount Everest?"."""
+    word = c.rng.choice(("smaller", "lower", "less"))
+    if (
+        larger.attribute is smaller.attribute is not None
+        and larger.attribute.less
+        and len(larger.things) == len(smaller.things) == 1
+    ):
+        word = c.rng.choice(larger.attribute.less)
+    question = c.frame(
+        "[by what percentage|by how many percent|by what percent] is {q} {w} than {r}",
+        "[how many percent|what percentage|what percent] {w} than {r} is {q}",
+        "{q} is [how many percent|what percentage] {w} than {r}",
+        "[in percent|in percentage terms|percentage-wise], how much {w} is {q} than {r}",
+        "by [what percentage|how many percent] does {q} [fall short of|stay below|trail] {r}",
+        held=("what percentage must be taken from {r} to get {q}",),
+        w=word,
+        q=smaller.text,
+        r=larger.text,
+    )
+    b = Builder()
+    swapped = question.find(larger.text) < question.find(smaller.text)
+    (i, j), _ = written(b, (larger, smaller) if swapped else (smaller, larger))
+    top, below = (i, j) if swapped else (j, i)
+    b.answer(b.calculate("100 * (", top, " - ", below, ") / ", top), "%")
+    things = [*larger.things, *smaller.things] if swapped else [*smaller.things, *larger.things]
+    return Draft(f"{question}?", b, things, f"{shown(100 * (larger.value - smaller.value) / larger.value)}%")
 
 
 def limit_one(c: Choice, w: World, rank: bool) -> Draft:

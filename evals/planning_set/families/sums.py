@@ -243,7 +243,7 @@ def total(c: Choice, w: World, rank: bool) -> Draft:
     rng = c.rng
     attribute, things = scalable(w, rng, rng.choices((2, 3, 4), (4, 4, 2))[0])
     noun = rng.choice(attribute.words)
-    names = listed([t.text(rng) for t in things])
+    names = listed([t.text(rng) for t in things], comma=rng.random() < 0.6)
     b = Builder()
     refs = [b.look(attribute.noun, t.name) for t in things]
     terms: list[str | Ref] = []
