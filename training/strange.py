@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from evals.planning_set.noise import free_words
 from evals.planning_set.wording import words
+from training.names import syllable
 
 SHARE = 0.15
 """Share of the questions that get such words."""
@@ -20,19 +21,12 @@ _LIGHT = frozenset(
         "me us you we they people one ones these those that it its them both"
     )
 )
-_ONSETS = words(
-    "b c d f g h j k l m n p r s t v w z bl br ch cl cr dr fl fr gl gr pl pr sc sh sl sn sp st str th tr wh"
-)
-_VOWELS = words("a e i o u ai ea ee ie oa oo ou")
-_CODAS = ["", "", *words("b ck d ft ld ll m n nd ng nt p r rd rn s ss st t tch x")]
 _ENDINGS = ("", "", "", "ing", "ed", "s", "er", "ly")
 
 
 def strange_word(rng: random.Random) -> str:
     """A word of one or two syllables that means nothing."""
-    syllables = rng.choice((1, 1, 2))
-    word = "".join(rng.choice(_ONSETS) + rng.choice(_VOWELS) + rng.choice(_CODAS) for _ in range(syllables))
-    return word + rng.choice(_ENDINGS)
+    return "".join(syllable(rng) for _ in range(rng.choice((1, 1, 2)))) + rng.choice(_ENDINGS)
 
 
 def estranged(rng: random.Random, question: str, kept: Sequence[str]) -> str:

@@ -1,7 +1,7 @@
 """Questions written one by one, for a look beyond what the generators ask; no model is trained on them, and none is chosen by them.
 
-The first forty are development data: what a model got wrong in them has led to wider generators. The later forty were
-written when the generators had taken their present form, before any model was asked.
+The first and the later forty are development data: what a model got wrong in them has led to wider generators. The latest
+forty were written when the generators had taken their present form, before any model was asked.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from importlib.resources import files
 
 from evals.planning_set.generate import Sample
 
-HANDWRITTEN = ("handwritten", "handwritten-later")
+HANDWRITTEN = ("handwritten", "handwritten-later", "handwritten-latest")
 """The splits that no generator wrote."""
 
 

@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from evals.planning_set.attributes import AREA, LENGTH, POPULATION, SPEED, Attribute
-from evals.planning_set.changes import Change, changed_noun, draw_change
+from evals.planning_set.changes import Change, draw_change
+from evals.planning_set.phrasing import changed_noun
 from evals.planning_set.program import Amount, Builder, Part, Ref
-from evals.planning_set.wording import Choice, listed, plural
+from evals.planning_set.wording import Choice, plural
 from evals.planning_set.world import Thing, World
 
 
@@ -138,7 +139,7 @@ def scaled(c: Choice, attribute: Attribute, thing: Thing) -> Quantity:
 
 def total(c: Choice, attribute: Attribute, things: Sequence[Thing]) -> Quantity:
     rng = c.rng
-    names = listed([t.text(rng) for t in things], comma=rng.random() < 0.6)
+    names = c.listed([t.text(rng) for t in things])
     noun = rng.choice(attribute.words)
     text = c.frame(
         "the [combined|total|joint|summed|overall|added|cumulative|collective|aggregate] {n} of {x}",
@@ -177,7 +178,7 @@ def total(c: Choice, attribute: Attribute, things: Sequence[Thing]) -> Quantity:
 
 def mean(c: Choice, attribute: Attribute, things: Sequence[Thing]) -> Quantity:
     rng = c.rng
-    names = listed([t.text(rng) for t in things], comma=rng.random() < 0.6)
+    names = c.listed([t.text(rng) for t in things])
     noun = rng.choice(attribute.words)
     text = c.frame(
         "the [average|mean] {n} of {x}",
@@ -258,7 +259,7 @@ def extreme(c: Choice, attribute: Attribute, things: Sequence[Thing]) -> Quantit
     """The value of the greatest or smallest of several."""
     rng = c.rng
     up = rng.random() < 0.6
-    names = listed([t.text(rng) for t in things], comma=rng.random() < 0.6)
+    names = c.listed([t.text(rng) for t in things])
     noun = rng.choice(attribute.words)
     words = attribute.most if up else attribute.least
     patterns = [
@@ -297,7 +298,7 @@ def extreme(c: Choice, attribute: Attribute, things: Sequence[Thing]) -> Quantit
 def spread(c: Choice, attribute: Attribute, things: Sequence[Thing]) -> Quantity:
     """The difference between the extremes of several."""
     rng = c.rng
-    names = listed([t.text(rng) for t in things], comma=rng.random() < 0.6)
+    names = c.listed([t.text(rng) for t in things])
     noun = rng.choice(attribute.words)
     most = rng.choice(attribute.most) if attribute.most else f"greatest in {noun}"
     least = rng.choice(attribute.least) if attribute.least else f"smallest in {noun}"
@@ -336,7 +337,7 @@ def density(c: Choice, w: World, merged: int = 1) -> Quantity:
     """People per area, of one country or of several that become one."""
     rng = c.rng
     things = w.having(rng, (POPULATION.noun, AREA.noun), merged)
-    names = listed([t.text(rng) for t in things], comma=rng.random() < 0.6)
+    names = c.listed([t.text(rng) for t in things])
     per = "people per square [kilometre|kilometer|km]"
     if merged == 1:
         text = c.frame(

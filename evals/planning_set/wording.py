@@ -124,6 +124,10 @@ class Choice:
             text = text.replace(f"{{{name}}}", value)
         return " ".join(text.split())
 
+    def listed(self, items: Sequence[str], *, last: str = "and", comma: float = 0.6) -> str:
+        """`a, b, and c`, with the last comma in a share of `comma` of the cases."""
+        return listed(items, last=last, comma=self.rng.random() < comma)
+
 
 _ALTERNATIVES = re.compile(r"\[([^\[\]]*)\]")
 

@@ -43,7 +43,7 @@ async def test_reference_plans_give_the_true_answers(split: Split) -> None:
 
 async def test_plans_of_the_handwritten_questions_give_their_answers() -> None:
     samples = [sample for name in HANDWRITTEN for sample in handwritten(name)]
-    assert len({sample.question for sample in samples}) == len(samples) == 80
+    assert len({sample.question for sample in samples}) == len(samples) == 120
     for sample in samples:
         answer = await run(sample.plan)
         assert matches(sample, answer), f"{sample.question}\n{sample.plan}{answer!r}, not {sample.answer!r}"

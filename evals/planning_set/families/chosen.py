@@ -7,7 +7,7 @@ from evals.planning_set.families.common import Draft, adjective, by_value, scala
 from evals.planning_set.program import Amount, Builder, Item
 from evals.planning_set.quantities import has_unit, shown_part
 from evals.planning_set.units import number_near, unit_words
-from evals.planning_set.wording import Choice, listed, phrases, plural
+from evals.planning_set.wording import Choice, phrases, plural
 from evals.planning_set.world import World
 
 NO_TOOL = "I have no tool for that."
@@ -116,8 +116,8 @@ def best_then(c: Choice, w: World, rank: bool) -> Draft:
         raise LookupError("the things have nothing else to ask for")
     then = rng.choice(others)
     noun, kind = rng.choice(then.words), things[0].kind
-    both = listed([t.text(rng) for t in things], comma=rng.random() < 0.6)
-    either = listed([t.text(rng) for t in things], last="or", comma=rng.random() < 0.6)
+    both = c.listed([t.text(rng) for t in things])
+    either = c.listed([t.text(rng) for t in things], last="or")
     question = c.frame(
         "what is the {n} of the {w} [of|among|out of] {x}",
         "[what's|give me|tell me|find|look up] the {n} of the {w} {k} [of|among|out of] {x}",
@@ -171,8 +171,8 @@ def many(c: Choice, w: World, rank: bool) -> Draft:
         raise LookupError("many things are ranked")
     attribute, things = w.comparable(rng, rng.choices((6, 7, 8), (5, 3, 2))[0])
     up = rng.random() < 0.6
-    both = listed([t.text(rng) for t in things], comma=rng.random() < 0.6)
-    either = listed([t.text(rng) for t in things], last="or", comma=rng.random() < 0.6)
+    both = c.listed([t.text(rng) for t in things])
+    either = c.listed([t.text(rng) for t in things], last="or")
     noun = rng.choice(attribute.words)
     word = adjective(c, attribute, up=up, superlative=True) or f"{'greatest' if up else 'smallest'} in {noun}"
     ordered = by_value(things, [t.number(attribute) for t in things], up=up)
@@ -219,7 +219,7 @@ def in_a_sentence(c: Choice, w: World, rank: bool) -> Draft:
     rng = c.rng
     attribute, things = scalable(w, rng, rng.choices((1, 2), (3, 2))[0])
     noun = rng.choice(attribute.words)
-    names = listed([t.text(rng) for t in things], comma=rng.random() < 0.6)
+    names = c.listed([t.text(rng) for t in things])
     b = Builder()
     refs = [b.look(attribute.noun, t.name) for t in things]
     unit = things[0].unit(attribute) if has_unit(attribute) else ""

@@ -15,7 +15,7 @@ from evals.planning_set.families.common import (
 )
 from evals.planning_set.program import Amount, Answer, Block, Builder, Item
 from evals.planning_set.units import number_near, unit_words
-from evals.planning_set.wording import Choice, listed, plural
+from evals.planning_set.wording import Choice, plural
 from evals.planning_set.world import World
 
 
@@ -26,7 +26,7 @@ def superlative(c: Choice, w: World, rank: bool) -> Draft:
     up = rng.random() < 0.6
     kind = things[0].kind
     texts = [t.text(rng) for t in things]
-    either, both = listed(texts, last="or", comma=rng.random() < 0.6), listed(texts, comma=rng.random() < 0.6)
+    either, both = c.listed(texts, last="or"), c.listed(texts)
     word = adjective(c, attribute, up=up, superlative=len(things) > 2)
     tail = which_tail(c, attribute, kind, len(things), up=up)
     the = "the " if len(things) > 2 else rng.choice(("", "the "))
@@ -102,7 +102,7 @@ def placed(c: Choice, w: World, rank: bool) -> Draft:
         raise LookupError("a full order needs a ranking tool")
     up = rng.random() < 0.6
     kind = things[0].kind
-    both = listed([t.text(rng) for t in things], comma=rng.random() < 0.6)
+    both = c.listed([t.text(rng) for t in things])
     noun = rng.choice(attribute.words)
     most = adjective(c, attribute, up=True, superlative=True) or f"greatest {noun}"
     least = adjective(c, attribute, up=False, superlative=True) or f"smallest {noun}"
@@ -430,7 +430,7 @@ def which_and_gap(c: Choice, w: World, rank: bool) -> Draft:
     rng = c.rng
     attribute, things = w.comparable(rng, 2)
     up = rng.random() < 0.65
-    either = listed([t.text(rng) for t in things], last="or", comma=rng.random() < 0.6)
+    either = c.listed([t.text(rng) for t in things], last="or")
     tail = which_tail(c, attribute, things[0].kind, 2, up=up)
     more = adjective(c, attribute, up=up, superlative=False)
     tail = f"which is {more}" if more and rng.random() < 0.4 else tail

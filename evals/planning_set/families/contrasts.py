@@ -18,7 +18,7 @@ from evals.planning_set.families.hypothetical import (
     situation_of,
 )
 from evals.planning_set.program import Amount, Builder
-from evals.planning_set.wording import Choice, listed, plural
+from evals.planning_set.wording import Choice, plural
 from evals.planning_set.world import World
 
 
@@ -216,7 +216,7 @@ def changed_against(c: Choice, w: World, rank: bool) -> Draft:
             b.yes_no(values[0], ">" if up else "<", values[1])
             answer = "yes" if (numbers[0] > numbers[1]) == up else "no"
         case "which":
-            either = listed([*(t.text(rng) for t in moved), y], last="or", comma=rng.random() < 0.6)
+            either = c.listed([*(t.text(rng) for t in moved), y], last="or")
             if len(things) == 2:
                 either = rng.choice((either, f"it or {y}", f"{x} or {y}"))
                 word = more

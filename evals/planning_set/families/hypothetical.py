@@ -7,20 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from evals.planning_set.attributes import Attribute
-from evals.planning_set.changes import (
-    DOWN_MOVE,
-    STILL,
-    UP_MOVE,
-    Change,
-    clause,
-    described,
-    draw_change,
-    elliptic,
-    gerund,
-    imperative,
-    participle,
-    percent,
-)
+from evals.planning_set.changes import STILL, Change, draw_change, percent
 from evals.planning_set.families.common import (
     Draft,
     adjective,
@@ -30,6 +17,16 @@ from evals.planning_set.families.common import (
     scalable,
     shown,
     which_tail,
+)
+from evals.planning_set.phrasing import (
+    DOWN_MOVE,
+    UP_MOVE,
+    clause,
+    described,
+    elliptic,
+    gerund,
+    imperative,
+    participle,
 )
 from evals.planning_set.program import Amount, Builder, Ref
 from evals.planning_set.wording import Choice, listed
@@ -160,7 +157,7 @@ def situation_of(
                 "thanks to",
                 held=("bearing in mind", "allowing for", "granted", "in light of"),
             )
-            return f"{opener} {listed(phrases(participle), comma=rng.random() < 0.8)}", False
+            return f"{opener} {c.listed(phrases(participle), comma=0.8)}", False
         case "gerunds":
             opener = c.pick(
                 "after",
@@ -176,7 +173,7 @@ def situation_of(
                 "through",
                 held=("once you are done", "as a result of", "having finished"),
             )
-            return f"{opener} {listed(phrases(gerund), comma=rng.random() < 0.8)}", False
+            return f"{opener} {c.listed(phrases(gerund), comma=0.8)}", False
         case "actions":
             opener = c.pick(
                 "if you",
@@ -196,7 +193,7 @@ def situation_of(
                 "if I were to",
                 held=("imagine we", "should you", "say I were to", "had we to"),
             )
-            return f"{opener} {listed(phrases(imperative), comma=rng.random() < 0.8)}", False
+            return f"{opener} {c.listed(phrases(imperative), comma=0.8)}", False
         case "orders":
             first = imperative(c, changes[0], texts[0], attribute)
             rest = [imperative(c, ch, t, attribute) for ch, t in zip(changes[1:], texts[1:], strict=True)]
@@ -224,7 +221,7 @@ def situation_of(
                 "looking at",
                 held=("picture", "weighing up"),
             )
-            return f"{opener} {listed(phrases(described), comma=rng.random() < 0.8)}", False
+            return f"{opener} {c.listed(phrases(described), comma=0.8)}", False
 
 
 def draw_changes(rng: random.Random, attribute: Attribute, things: Sequence[Thing]) -> list[Change]:

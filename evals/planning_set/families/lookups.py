@@ -12,7 +12,7 @@ from evals.planning_set.families.common import (
 )
 from evals.planning_set.program import Amount, Answer, Block, Builder, Part, Ref
 from evals.planning_set.quantities import has_unit, shown_part
-from evals.planning_set.wording import Choice, listed, plural
+from evals.planning_set.wording import Choice, plural
 from evals.planning_set.world import World
 
 
@@ -64,7 +64,7 @@ def single_name(c: Choice, w: World, rank: bool) -> Draft:
     rng = c.rng
     attribute, things = w.named(rng, rng.choices((1, 2, 3), (5, 3, 1))[0])
     noun = rng.choice(attribute.words)
-    names = listed([t.text(rng) for t in things], comma=rng.random() < 0.6)
+    names = c.listed([t.text(rng) for t in things])
     plurals = plural(noun)
     if len(things) == 1:
         question = c.frame(
@@ -101,7 +101,7 @@ def several(c: Choice, w: World, rank: bool) -> Draft:
     rng = c.rng
     attribute, things = w.comparable(rng, rng.choices((2, 3, 4), (4, 3, 1))[0])
     noun = rng.choice(attribute.words)
-    names = listed([t.text(rng) for t in things], comma=rng.random() < 0.6)
+    names = c.listed([t.text(rng) for t in things])
     options = [
         f"what are the {plural(noun)} of {names}",
         f"what is the {noun} of {names}",
@@ -183,8 +183,8 @@ def hop_compare(c: Choice, w: World, rank: bool) -> Draft:
     chains = w.chained(rng, 2)
     attribute = chains[0].attribute
     up = rng.random() < 0.65
-    either = listed([chain.thing.text(rng) for chain in chains], last="or", comma=rng.random() < 0.6)
-    both = listed([chain.thing.text(rng) for chain in chains], comma=rng.random() < 0.6)
+    either = c.listed([chain.thing.text(rng) for chain in chains], last="or")
+    both = c.listed([chain.thing.text(rng) for chain in chains])
     kind = chains[0].thing.kind
     link, noun = rng.choice(chains[0].link.words), rng.choice(attribute.words)
     more = adjective(c, attribute, up=up, superlative=False)

@@ -11,7 +11,7 @@ from evals.planning_set.quantities import (
     shown_part,
     summed,
 )
-from evals.planning_set.wording import Choice, listed
+from evals.planning_set.wording import Choice
 from evals.planning_set.world import World
 
 
@@ -41,8 +41,8 @@ def best_derived(c: Choice, w: World, rank: bool) -> Draft:
         e=rng.choice(("highest", "greatest", "largest") if up else ("lowest", "smallest")),
         h="higher" if up else "lower",
         m="most" if up else "least",
-        x=listed(texts, comma=rng.random() < 0.6),
-        y=listed(texts, last="or", comma=rng.random() < 0.6),
+        x=c.listed(texts),
+        y=c.listed(texts, last="or"),
     )
     b = Builder()
     values, _ = written(b, quantities)
@@ -57,7 +57,7 @@ def merger(c: Choice, w: World, rank: bool) -> Draft:
     sizes = (2, 2) if both else (rng.choice((2, 2, 3)),)
     things = w.having(rng, (POPULATION.noun, AREA.noun), sum(sizes))
     groups = [things[: sizes[0]], *([things[sizes[0] :]] if both else [])]
-    names = [listed([t.text(rng) for t in group], comma=rng.random() < 0.6) for group in groups]
+    names = [c.listed([t.text(rng) for t in group]) for group in groups]
     kind = things[0].kind
     one = rng.choice((f"one {kind}", f"a single {kind}", "one", "a single country", f"a new {kind}"))
     merge = rng.choice(

@@ -12,7 +12,7 @@ from evals.planning_set.families.common import (
 from evals.planning_set.program import Amount, Builder, Ref
 from evals.planning_set.quantities import has_unit, shown_part
 from evals.planning_set.units import SAME
-from evals.planning_set.wording import Choice, listed, plural
+from evals.planning_set.wording import Choice, plural
 from evals.planning_set.world import World
 
 
@@ -243,7 +243,7 @@ def total(c: Choice, w: World, rank: bool) -> Draft:
     rng = c.rng
     attribute, things = scalable(w, rng, rng.choices((2, 3, 4), (4, 4, 2))[0])
     noun = rng.choice(attribute.words)
-    names = listed([t.text(rng) for t in things], comma=rng.random() < 0.6)
+    names = c.listed([t.text(rng) for t in things])
     b = Builder()
     refs = [b.look(attribute.noun, t.name) for t in things]
     terms: list[str | Ref] = []
