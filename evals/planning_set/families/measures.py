@@ -106,12 +106,9 @@ def share_two(c: Choice, w: World, rank: bool) -> Draft:
 def _percent_less(c: Choice, larger: Quantity, smaller: Quantity) -> Draft:
     """How many percent the smaller one is below the larger: "By what percentage is K2 lower than Mount Everest?"."""
     word = c.rng.choice(("smaller", "lower", "less"))
-    if (
-        larger.attribute is smaller.attribute is not None
-        and larger.attribute.less
-        and len(larger.things) == len(smaller.things) == 1
-    ):
-        word = c.rng.choice(larger.attribute.less)
+    shared = larger.attribute if larger.attribute is smaller.attribute else None
+    if shared and shared.less and len(larger.things) == len(smaller.things) == 1:
+        word = c.rng.choice(shared.less)
     question = c.frame(
         "[by what percentage|by how many percent|by what percent] is {q} {w} than {r}",
         "[how many percent|what percentage|what percent] {w} than {r} is {q}",
