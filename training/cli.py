@@ -20,17 +20,32 @@ app = typer.Typer(
 )
 
 
+OutOption = Annotated[
+    Path,
+    typer.Option(
+        "--out",
+        metavar="DIR",
+        help="Folder of the run: checkpoint, losses, and the model in DIR/model. A run that was killed goes on.",
+        show_default=False,
+    ),
+]
+CountdownArgument = Annotated[
+    Path, typer.Argument(metavar="MODEL", help="Folder of an exported braid-countdown.", show_default=False)
+]
+SeedOption = Annotated[int, typer.Option("--seed", metavar="N", help="Draws data and first weights.")]
+ThreadsOption = Annotated[
+    int | None,
+    typer.Option("--threads", min=1, metavar="N", help="CPU threads. Default: all.", show_default=False),
+]
+PlainOption = Annotated[
+    bool, typer.Option("--no-compile", help="Do without torch.compile, which needs a C++ compiler.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document for a program to read.")]
+
+
 @app.command()
 def mini(
-    out: Annotated[
-        Path,
-        typer.Option(
-            "--out",
-            metavar="DIR",
-            help="Folder of the run: checkpoint, losses, and the model in DIR/model. A run that was killed goes on.",
-            show_default=False,
-        ),
-    ],
+    out: OutOption,
     start: Annotated[
         Path | None,
         typer.Option(
@@ -53,14 +68,9 @@ def mini(
             show_default=False,
         ),
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Draws data and first weights.")] = 0,
-    threads: Annotated[
-        int | None,
-        typer.Option("--threads", min=1, metavar="N", help="CPU threads. Default: all.", show_default=False),
-    ] = None,
-    plain: Annotated[
-        bool, typer.Option("--no-compile", help="Do without torch.compile, which needs a C++ compiler.")
-    ] = False,
+    seed: SeedOption = 0,
+    threads: ThreadsOption = None,
+    plain: PlainOption = False,
 ) -> None:
     """Train braid-mini, export it to DIR/model, measure it and write its card."""
     from training.command import train_mini
@@ -94,13 +104,8 @@ def measure(
         ),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="Draws the questions.")] = 0,
-    threads: Annotated[
-        int | None,
-        typer.Option("--threads", min=1, metavar="N", help="CPU threads. Default: all.", show_default=False),
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document for a program to read.")
-    ] = False,
+    threads: ThreadsOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Measure an exported model on held-out questions, and rewrite its card with the result."""
     from training.command import measure_model
@@ -112,15 +117,7 @@ def measure(
 
 @app.command()
 def countdown(
-    out: Annotated[
-        Path,
-        typer.Option(
-            "--out",
-            metavar="DIR",
-            help="Folder of the run: checkpoint, losses, and the model in DIR/model. A run that was killed goes on.",
-            show_default=False,
-        ),
-    ],
+    out: OutOption,
     minutes: Annotated[
         float | None,
         typer.Option(
@@ -133,14 +130,9 @@ def countdown(
             "--steps", min=1, metavar="N", help="Optimizer steps. Default: the recipe's.", show_default=False
         ),
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Draws data and first weights.")] = 0,
-    threads: Annotated[
-        int | None,
-        typer.Option("--threads", min=1, metavar="N", help="CPU threads. Default: all.", show_default=False),
-    ] = None,
-    plain: Annotated[
-        bool, typer.Option("--no-compile", help="Do without torch.compile, which needs a C++ compiler.")
-    ] = False,
+    seed: SeedOption = 0,
+    threads: ThreadsOption = None,
+    plain: PlainOption = False,
 ) -> None:
     """Train braid-countdown, export it to DIR/model, measure it on the test problems and write its card."""
     from training.countdown_command import train_countdown
@@ -150,7 +142,7 @@ def countdown(
 
 @app.command("measure-countdown")
 def measure_countdown_(
-    model: Annotated[Path, typer.Argument(help="Folder of an exported braid-countdown.", show_default=False)],
+    model: CountdownArgument,
     problems: Annotated[
         int, typer.Option("--problems", "-n", min=1, metavar="N", help="Problems of the split.")
     ] = 500,
@@ -158,13 +150,8 @@ def measure_countdown_(
         Literal["validation", "test"],
         typer.Option("--split", help="Tune on validation; the card shows the test split."),
     ] = "test",
-    threads: Annotated[
-        int | None,
-        typer.Option("--threads", min=1, metavar="N", help="CPU threads. Default: all.", show_default=False),
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document for a program to read.")
-    ] = False,
+    threads: ThreadsOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Measure all three modes of braid-countdown beside the symbolic demonstrator, print the tables, rewrite the card."""
     from training.countdown_command import measure_countdown
@@ -174,7 +161,7 @@ def measure_countdown_(
 
 @app.command("improve-countdown")
 def improve_countdown_(
-    model: Annotated[Path, typer.Argument(help="Folder of an exported braid-countdown.", show_default=False)],
+    model: CountdownArgument,
     out: Annotated[
         Path, typer.Option("--out", metavar="DIR", help="Folder of the improved model.", show_default=False)
     ],
@@ -189,10 +176,7 @@ def improve_countdown_(
         typer.Option("--problems", "-n", min=2, metavar="N", help="Validation problems, before and after."),
     ] = 500,
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="Draws problems and samples.")] = 0,
-    threads: Annotated[
-        int | None,
-        typer.Option("--threads", min=1, metavar="N", help="CPU threads. Default: all.", show_default=False),
-    ] = None,
+    threads: ThreadsOption = None,
 ) -> None:
     """Reinforcement learning (GRPO) of spawn/join, with rollouts on Braid's own engine. Meant for a GPU."""
     from training.countdown_command import improve_countdown

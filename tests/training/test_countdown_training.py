@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from engine import connect
 from evals.countdown import Problem, generate
 from evals.countdown.attempts import attempt_serial, attempt_spawn
+from tests.training.killing import ends_as_if_not_killed
 from training.countdown import (
     WINDOW,
     CountdownRecipe,
@@ -23,7 +24,6 @@ from training.countdown import (
 )
 from training.countdown_command import export_countdown, measure_countdown
 from training.model import Shape
-from training.train import Progress
 
 TINY = CountdownRecipe(
     steps=40,
@@ -37,18 +37,6 @@ TINY = CountdownRecipe(
 )
 
 
-class KilledError(Exception):
-    pass
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def test_loss_falls(tmp_path: Path) -> None:
     losses: list[float] = []
     CountdownTrainer(TINY, tmp_path).run(report=lambda progress, _: losses.append(progress.loss))
@@ -57,23 +45,7 @@ def test_loss_falls(tmp_path: Path) -> None:
 
 
 def test_a_killed_run_ends_as_one_that_was_not(tmp_path: Path) -> None:
-    recipe = replace(TINY, steps=6)
-    whole = CountdownTrainer(recipe, tmp_path / "whole")
-    whole.run()
-
-    def kill(progress: Progress, _: float) -> None:
-        if progress.step == 4:
-            raise KilledError
-
-    with pytest.raises(KilledError):
-        CountdownTrainer(recipe, tmp_path / "killed").run(report=kill, save_every=0.0)
-    resumed = CountdownTrainer(recipe, tmp_path / "killed")
-    assert resumed.progress.step == 3
-    resumed.run()
-    assert resumed.progress.tokens == whole.progress.tokens
-    theirs = whole.model.state_dict()
-    for name, weight in resumed.model.state_dict().items():
-        assert torch.equal(weight, theirs[name]), name
+    ends_as_if_not_killed(partial(CountdownTrainer, replace(TINY, steps=6)), tmp_path)
 
 
 def test_sequences_are_of_every_kind_and_of_the_training_split() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
 import pytest
 import torch
@@ -16,14 +15,6 @@ from training.grpo import GRPO, GRPORecipe, Outcome, advantages
 from training.model import Shape, build_model
 
 SHAPE = Shape(hidden=32, layers=1, feed_forward=64, heads=2, key_value_heads=2, head_size=16, positions=64)
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 class Saying:

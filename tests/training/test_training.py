@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from planner.compact import STOP, compact_prompt
+from tests.training.killing import ends_as_if_not_killed
 from training.batches import collate, collate_packed, encode, pack
 from training.card import FACTS, card
 from training.data import draw_group
@@ -22,7 +23,7 @@ from training.model import Shape
 from training.spelling import measure_spelling
 from training.tokenizer import PAD, token_id
 from training.toolbox import builtin_toolbox
-from training.train import Progress, Recipe, StartError, Trainer, going_on_from, plan_loss, rate, seeds
+from training.train import Recipe, StartError, Trainer, going_on_from, plan_loss, rate, seeds
 
 TINY = Recipe(
     minutes=None,
@@ -41,19 +42,6 @@ TINY = Recipe(
 )
 
 
-class KilledError(Exception):
-    pass
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Models this small lose time to a second thread, and much of it on a busy machine."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def test_loss_falls(tmp_path: Path) -> None:
     losses: list[float] = []
     Trainer(TINY, tmp_path).run(report=lambda progress, _: losses.append(progress.loss))
@@ -62,25 +50,7 @@ def test_loss_falls(tmp_path: Path) -> None:
 
 
 def test_a_killed_run_ends_as_one_that_was_not(tmp_path: Path) -> None:
-    recipe = replace(TINY, steps=6)
-    whole = Trainer(recipe, tmp_path / "whole")
-    whole.run()
-
-    def kill(progress: Progress, _: float) -> None:
-        if progress.step == 4:
-            raise KilledError
-
-    with pytest.raises(KilledError):
-        # A checkpoint after every step; the kill comes before the fourth is written.
-        Trainer(recipe, tmp_path / "killed").run(report=kill, save_every=0.0)
-    resumed = Trainer(recipe, tmp_path / "killed")
-    assert resumed.progress.step == 3
-    resumed.run()
-    assert resumed.progress.step == whole.progress.step == 6
-    assert resumed.progress.tokens == whole.progress.tokens
-    theirs = whole.model.state_dict()
-    for name, weight in resumed.model.state_dict().items():
-        assert torch.equal(weight, theirs[name]), name
+    ends_as_if_not_killed(partial(Trainer, replace(TINY, steps=6)), tmp_path)
 
 
 def test_packed_examples_are_learned_as_they_are_alone(tmp_path: Path) -> None:
