@@ -238,9 +238,9 @@ def _runs(runs: Mapping[str, Mapping[str, float]], measured: Mapping[str, Any]) 
             paragraph(
                 "Planned by this model, executed with the built-in tools, and the answer compared with the true one",
                 f"(`braid train measure FOLDER --runs {measured['runs']} --seed {measured['seed']} --data-dir DIR`).",
-                "`planning, heldout` has wording and entities that training never saw. The questions of `planning,",
-                "handwritten` and its two like were written one by one and not drawn; those of `handwritten-latest` after the",
-                "last change to the question families, the others are development data. `parallelqa` is the sample of",
+                "`planning, heldout` has wording and entities that training never saw. The handwritten questions were",
+                "written one by one and not drawn: the latest after the last change to the question families, the others",
+                "are development data. `parallelqa` is the sample of",
                 "LLMCompiler's ParallelQA in the data folder: development data, whose kinds of phrasing informed the",
                 "question families, and whose rows were never trained on.",
             ),
