@@ -84,6 +84,11 @@ def _named(amount: str) -> bool:
     return amount.startswith(("a ", "half", "one "))
 
 
+def _multiple(amount: str) -> bool:
+    """Whether the amount multiplies ("3 times", "a factor of 3") and is none that one adds or takes off."""
+    return amount.endswith("times") or " factor " in amount
+
+
 def _verb(rng: random.Random, change: Change, attribute: Attribute, *, transitive: bool) -> Verb:
     special = (SPECIAL_UP if change.up else SPECIAL_DOWN).get(attribute.noun)
     if transitive:
@@ -103,6 +108,12 @@ def _more(rng: random.Random, change: Change, attribute: Attribute) -> str:
 
 def _by(rng: random.Random, change: Change) -> str:
     return change.by if change.by.endswith("times") and rng.random() < 0.5 else f"by {change.by}"
+
+
+def _to(rng: random.Random, change: Change, noun: str) -> str:
+    """What the value changes to: "to a third of its original length"."""
+    of = rng.choice(("of ", "of ", ""))
+    return f"to {change.by} {of}its {rng.choice(('current ', 'original ', ''))}{noun}"
 
 
 def clause(c: Choice, change: Change, name: str, attribute: Attribute) -> str:
@@ -138,7 +149,7 @@ def clause(c: Choice, change: Change, name: str, attribute: Attribute) -> str:
             f"{rng.choice((name, owned))} {be} {rng.choice(('cut', 'reduced', 'shortened', 'brought down', 'sliced'))} {rng.choice(('in half', 'by half', 'to half'))}"
             if change.by == "halved"
             else f"{owned} {be} {change.by}",
-            f"{owned} {rng.choice(('is', 'was', 'becomes'))} {'twice' if change.by == 'doubled' else 'half'} what it is"
+            f"{owned} {rng.choice(('is', 'was', 'becomes'))} {_TIMES[change.by]} what it is"
             if change.by in ("doubled", "halved")
             else f"{owned} {be} {change.by}",
             *[
@@ -188,7 +199,7 @@ def clause(c: Choice, change: Change, name: str, attribute: Attribute) -> str:
         forms += [
             f"{name} {be} {amount} as {attribute.how}{rng.choice(('', ' as now', ' as today', ' as it is', ' as before'))}"
         ] * 2
-    if not amount.endswith("times") and " factor " not in amount:
+    if not _multiple(amount):
         who = rng.choice(("someone", "somebody", "you", "we", "I", "they", "one", "engineers"))
         forms += [
             f"{who} {rng.choice(('add', 'added', 'put', 'piled'))} {amount} {rng.choice(('to', 'onto', 'on top of'))} {rng.choice((name, owned))}"
@@ -207,7 +218,7 @@ def clause(c: Choice, change: Change, name: str, attribute: Attribute) -> str:
         if "%" not in amount:
             forms += [
                 f"{name} {gain} {amount}",
-                f"{amount} {rng.choice(('of', 'from') if not change.up else ('on', 'to'))} {owned} {rng.choice(('is lost', 'was lost', 'vanishes', 'disappears', 'goes', 'is cut away', 'is taken away'))}"
+                f"{amount} {rng.choice(('of', 'from'))} {owned} {rng.choice(('is lost', 'was lost', 'vanishes', 'disappears', 'goes', 'is cut away', 'is taken away'))}"
                 if not change.up
                 else f"{amount} {rng.choice(('is', 'was', 'were'))} {rng.choice(('added to', 'put on'))} {owned}",
             ]
@@ -288,9 +299,7 @@ def elliptic(c: Choice, changes: Sequence[Change], names: Sequence[str], attribu
         if rng.random() < 0.5:
             return once(be, done, whose=f"the {noun} of ", others="that of ")
         return once(be, done)
-    if len({change.up for change in changes}) > 1 or any(
-        "times" in amount or "factor" in amount for amount in amounts
-    ):
+    if len({change.up for change in changes}) > 1 or any(_multiple(amount) for amount in amounts):
         raise LookupError("one verb does not do for both directions")
     verb = rng.choice(rng.choice((_GAINS, UP_MOVE)) if changes[0].up else rng.choice((_LOSSES, DOWN_MOVE)))
     if isinstance(verb, str):
@@ -315,7 +324,7 @@ def participle(c: Choice, change: Change, name: str, attribute: Attribute) -> st
         return f"{owned} {being}{change.by}"
     transitive = _verb(rng, change, attribute, transitive=True)
     if change.form == "to":
-        return f"{owned} {being}{transitive.participle} to {change.by} {rng.choice(('of ', 'of ', ''))}its {rng.choice(('current ', 'original ', ''))}{noun}"
+        return f"{owned} {being}{transitive.participle} {_to(rng, change, noun)}"
     by = _by(rng, change)
     forms = [f"{owned} {being}{transitive.participle} {by}"] * 3
     move = _verb(rng, change, attribute, transitive=False)
@@ -324,7 +333,7 @@ def participle(c: Choice, change: Change, name: str, attribute: Attribute) -> st
         forms += [
             f"{name} {rng.choice(('being ', '', 'made ', 'now '))}{change.by} {_more(rng, change, attribute)}",
         ]
-    if attribute.noun == "population" and not change.by.endswith("times") and " factor " not in change.by:
+    if attribute.noun == "population" and not _multiple(change.by):
         people = rng.choice(("people", "inhabitants", "residents"))
         amount = change.by.removesuffix(" people").removesuffix(" inhabitants").removesuffix(" residents")
         if not _named(amount):
@@ -366,7 +375,7 @@ def _action(c: Choice, change: Change, name: str, attribute: Attribute, form: Ca
         return f"{form(Verb.of(_PLAIN[change.by]))} {thing}"
     verb = _verb(rng, change, attribute, transitive=True)
     if change.form == "to":
-        return f"{form(verb)} {thing} to {change.by} {rng.choice(('of ', 'of ', ''))}its {rng.choice(('current ', 'original ', ''))}{noun}"
+        return f"{form(verb)} {thing} {_to(rng, change, noun)}"
     by = _by(rng, change)
     forms = [f"{form(verb)} {thing} {by}"] * 3
     if _percent(change.by):

@@ -5,18 +5,14 @@ from __future__ import annotations
 from evals.planning_set.families.combined import one_quantity, two_quantities, written
 from evals.planning_set.families.common import Draft, shown
 from evals.planning_set.program import Builder
-from evals.planning_set.quantities import (
-    Quantity,
-    has_unit,
-    shown_part,
-)
+from evals.planning_set.quantities import has_unit, shown_part
 from evals.planning_set.units import OTHER, SAME, base_unit, number_near
 from evals.planning_set.wording import Choice
 from evals.planning_set.world import World
 
 
 def share_two(c: Choice, w: World, rank: bool) -> Draft:
-    """Ratio, percentage, or percent more of two quantities."""
+    """Ratio, percentage, or percent more or less of two quantities."""
     rng = c.rng
     first, second = two_quantities(c, w)
     if min(abs(first.value), abs(second.value)) == 0:
@@ -27,7 +23,10 @@ def share_two(c: Choice, w: World, rank: bool) -> Draft:
         first, second = second, first
     word = rng.choice(("larger", "greater", "bigger", "higher"))
     if kind == "percent-more" and rng.random() < 0.4:
-        return _percent_less(c, first, second)
+        kind, word = "percent-less", rng.choice(("smaller", "lower", "less"))
+        shared = first.attribute if first.attribute is second.attribute else None
+        if shared and shared.less and len(first.things) == len(second.things) == 1:
+            word = rng.choice(shared.less)
     match kind:
         case "times":
             question = c.frame(
@@ -74,6 +73,18 @@ def share_two(c: Choice, w: World, rank: bool) -> Draft:
                 q=first.text,
                 r=second.text,
             )
+        case "percent-less":
+            question = c.frame(
+                "[by what percentage|by how many percent|by what percent] is {q} {w} than {r}",
+                "[how many percent|what percentage|what percent] {w} than {r} is {q}",
+                "{q} is [how many percent|what percentage] {w} than {r}",
+                "[in percent|in percentage terms|percentage-wise], how much {w} is {q} than {r}",
+                "by [what percentage|how many percent] does {q} [fall short of|stay below|trail] {r}",
+                held=("what percentage must be taken from {r} to get {q}",),
+                w=word,
+                q=second.text,
+                r=first.text,
+            )
         case _:
             question = c.frame(
                 "[by what percentage|by how many percent|by what percent] is {q} {w} than {r}",
@@ -94,39 +105,12 @@ def share_two(c: Choice, w: World, rank: bool) -> Draft:
     if kind == "percent":
         b.answer(b.calculate("100 * ", top, " / ", bottom), "%")
         return Draft(f"{question}?", b, things, f"{shown(100 * first.value / second.value)}%")
-    if kind == "percent-more":
-        b.answer(b.calculate("100 * (", top, " - ", bottom, ") / ", bottom), "%")
-        return Draft(
-            f"{question}?", b, things, f"{shown(100 * (first.value - second.value) / second.value)}%"
-        )
+    if kind in ("percent-more", "percent-less"):
+        whole, base = (bottom, second) if kind == "percent-more" else (top, first)
+        b.answer(b.calculate("100 * (", top, " - ", bottom, ") / ", whole), "%")
+        return Draft(f"{question}?", b, things, f"{shown(100 * (first.value - second.value) / base.value)}%")
     b.answer(b.calculate(top, " / ", bottom))
     return Draft(f"{question}?", b, things, shown(first.value / second.value))
-
-
-def _percent_less(c: Choice, larger: Quantity, smaller: Quantity) -> Draft:
-    """How many percent the smaller one is below the larger: "By what percentage is K2 lower than Mount Everest?"."""
-    word = c.rng.choice(("smaller", "lower", "less"))
-    shared = larger.attribute if larger.attribute is smaller.attribute else None
-    if shared and shared.less and len(larger.things) == len(smaller.things) == 1:
-        word = c.rng.choice(shared.less)
-    question = c.frame(
-        "[by what percentage|by how many percent|by what percent] is {q} {w} than {r}",
-        "[how many percent|what percentage|what percent] {w} than {r} is {q}",
-        "{q} is [how many percent|what percentage] {w} than {r}",
-        "[in percent|in percentage terms|percentage-wise], how much {w} is {q} than {r}",
-        "by [what percentage|how many percent] does {q} [fall short of|stay below|trail] {r}",
-        held=("what percentage must be taken from {r} to get {q}",),
-        w=word,
-        q=smaller.text,
-        r=larger.text,
-    )
-    b = Builder()
-    swapped = question.find(larger.text) < question.find(smaller.text)
-    (i, j), _ = written(b, (larger, smaller) if swapped else (smaller, larger))
-    top, below = (i, j) if swapped else (j, i)
-    b.answer(b.calculate("100 * (", top, " - ", below, ") / ", top), "%")
-    things = [*larger.things, *smaller.things] if swapped else [*smaller.things, *larger.things]
-    return Draft(f"{question}?", b, things, f"{shown(100 * (larger.value - smaller.value) / larger.value)}%")
 
 
 def limit_one(c: Choice, w: World, rank: bool) -> Draft:
