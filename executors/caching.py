@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from executors.effects import Cached, ResultCache
+from executors.journal_types import tag_of
 from executors.tool_errors import ToolError
 from executors.tool_types import Metered
 
@@ -151,7 +152,8 @@ class _Canonical:
             if all(type(key) is str for key in known):
                 return {key: self.of(item) for key, item in known.items()}
             return ["dict", sorted(_dump([self.of(key), self.of(item)]) for key, item in known.items())]
-        return [f"{kind.__module__}.{kind.__qualname__}", to_jsonable_python(value)]
+        name = tag_of(kind) or f"{kind.__module__}.{kind.__qualname__}"
+        return [name, to_jsonable_python(value)]
 
 
 def _dump(value: Any) -> str:

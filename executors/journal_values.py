@@ -1,9 +1,9 @@
 """Typed values as text and back, for the journal: what a tool returned is restored as what it was.
 
 Plain JSON stands for itself; everything else is an object with the key `$`, which names its kind. Models, dataclasses, enums and
-named tuples are stored field by field under the importable name of their type, and restored without running their
-constructors. What cannot be stored (an open file, an array, a secret) is stored as text that says so; whoever needs the value
-itself gets `LostValueError`.
+named tuples are stored field by field under the name of their type, and restored without running their constructors. Braid's own
+types have a tag as their name (`executors.journal_types`), others `module:qualified.name`. What cannot be stored (an open file,
+an array, a secret) is stored as text that says so; whoever needs the value itself gets `LostValueError`.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from typing import Any, Final, cast
 from pydantic import BaseModel, SecretBytes, SecretStr
 
 from engine import BraidError
+from executors.journal_types import EARLIER, HOMES, is_own, tag_of
 from executors.json_text import json_text
 from executors.values import preview
 
@@ -265,8 +266,12 @@ def _data(kind: Any, stored: Mapping[str, Any]) -> Any:
 
 @cache
 def _name_of(kind: type[Any]) -> str:
-    """The importable name of a type: `module:qualified.name`."""
+    """What a type is stored under: its tag, or `module:qualified.name` where it is no type of Braid's own."""
     name = f"{kind.__module__}:{kind.__qualname__}"
+    tag = tag_of(kind)
+    if tag is None and is_own(kind):
+        raise _CannotStore(f"{name} is Braid's own and no value; executors.journal_types has no tag for it")
+    name = tag or name
     try:
         found = _lookup(name)
     except LostValueError as error:
@@ -284,7 +289,8 @@ def _type_named(name: str, base: type[Any]) -> Any:
 
 
 def _lookup(name: str) -> Any:
-    module, _, path = name.partition(":")
+    tag = EARLIER.get(name, name)
+    module, _, path = HOMES.get(tag, tag).partition(":")
     if "<locals>" in path:
         raise LostValueError(f"its type {path} is defined inside a function, where nobody can import it from")
     try:

@@ -1,0 +1,99 @@
+"""The names under which Braid's own types of values stand in journals: `braid:Fact`, wherever `Fact` lives.
+
+A tag stays for ever, since journals outlive the code. A type that moves to another module keeps its tag, and only its module here
+changes. Types of users stand under `module:qualified.name`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+_TYPES: Final[tuple[tuple[str, str, str], ...]] = (
+    # Its module today, its module in journals that have no tags yet ("" for what is newer), and its types.
+    ("engine.budget", "engine.budget", "Price Spending"),
+    ("engine.events", "engine.events", "Envelope"),
+    ("engine.types", "engine.types", "EngineInfo Grammar SamplingParams Token Usage"),
+    ("evals.log", "evals.log", "Header Row"),
+    ("evals.report", "evals.report", "EvalReport Figure"),
+    ("evals.task", "evals.task", "Options Output Sample Score"),
+    ("executors.builtin.atlas", "executors.builtin.atlas", "Entity Fact"),
+    ("executors.builtin.now", "executors.builtin.now", "Moment"),
+    ("executors.builtin.python", "executors.builtin.python", "PythonResult"),
+    ("executors.effects", "executors.effects", "Cached Done NotDone Recorded"),
+    (
+        "executors.events",
+        "executors.events",
+        "BudgetExceeded NodeAdded NodeBlocked NodeCancelled NodeFailed NodeFinished NodeRetried NodeSkipped NodeStarted "
+        "NodeUncertain NodeWaits PlanPatched ToolAbandoned ToolHedged ToolReused",
+    ),
+    ("executors.journal_store", "executors.journal_store", "Pruned RunRow"),
+    (
+        "executors.nodes",
+        "executors.nodes",
+        "All Answer Any_ Ask Compare Const DictOf Field Guard ListOf Map Node Not Ref Template Think ToolCall",
+    ),
+    ("executors.operations", "executors.operations", "ToolCallRequest"),
+    ("executors.outcome", "executors.outcome", "Limits RunOutcome"),
+    ("executors.replanning", "executors.replanning", "Trigger"),
+    ("executors.report", "executors.report", "RunReport"),
+    ("executors.rules", "executors.rules", "GraphPatch"),
+    ("executors.sandbox", "executors.sandbox", "Isolation SandboxLimits SandboxResult"),
+    ("executors.spans", "executors.spans", "NodeSpan=Span"),
+    ("executors.tool_types", "executors.tool_types", "Metered ToolSpec"),
+    ("executors.values", "executors.values", "ItemError"),
+    (
+        "orchestrator.events",
+        "orchestrator.events",
+        "JournalFailed RoundFinished RoundStarted RunAnswered RunFailed RunFinished RunResumed RunStarted",
+    ),
+    ("orchestrator.replay", "orchestrator.replay", "Comparison"),
+    (
+        "planner.events",
+        "planner.events",
+        "PlannerFinished PlannerRejected PlannerRepaired PlannerStatement PlannerText",
+    ),
+    ("planner.task", "planner.task", "Written"),
+    ("reasoning.core", "reasoning.core", "Candidate Solution"),
+    (
+        "reasoning.spawn_join",
+        "reasoning.spawn_join",
+        "Span ThreadCall ThreadedSolution ThreadResult",
+    ),
+    ("reasoning.voting", "reasoning.voting", "Group"),
+)
+"""A tag is `braid:` and the name of the type. Where two types have one name, the tag of one stands before `=`."""
+
+_PACKAGES: Final = frozenset(
+    {"engine", "reasoning", "executors", "planner", "orchestrator", "evals", "training"}
+)
+
+
+def _named() -> tuple[dict[str, str], dict[str, str]]:
+    homes: dict[str, str] = {}
+    earlier: dict[str, str] = {}
+    for module, before, names in _TYPES:
+        for given in names.split():
+            tag, _, name = given.rpartition("=")
+            tag = f"braid:{tag or name}"
+            if tag in homes:
+                raise ValueError(f"two types of values have the tag {tag!r}; give one of them another")
+            homes[tag] = f"{module}:{name}"
+            if before:
+                earlier[f"{before}:{name}"] = tag
+    return homes, earlier
+
+
+HOMES, EARLIER = _named()
+"""Where the type of a tag lives, and the tag of a type that an older journal names by its module."""
+
+_TAGS: Final = {home: tag for tag, home in HOMES.items()}
+
+
+def tag_of(kind: type[Any]) -> str | None:
+    """The tag of a type; None if it has none."""
+    return _TAGS.get(f"{kind.__module__}:{kind.__qualname__}")
+
+
+def is_own(kind: type[Any]) -> bool:
+    """Whether a type is Braid's own."""
+    return kind.__module__.partition(".")[0] in _PACKAGES
