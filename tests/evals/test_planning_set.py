@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
+import json
 import re
 from collections.abc import AsyncIterator
 from typing import get_args
@@ -17,6 +20,13 @@ from executors.values import short_form
 from planner import compile_plan
 
 SPLITS: tuple[Split, ...] = get_args(Split)
+DRAWN: dict[Split, str] = {
+    "train": "467497173b330344f0f7f49877b820f62a2ea8ec9e9e45382e0a7598fa4bf224",
+    "heldout-templates": "d6e51512bb84c06e2ac5c8cf85c6cc0098fedf6a7d2f09ee60f2b3e686c7b8dc",
+    "heldout-entities": "c3052d09af929ef6b01f43c94c6ed3d46cf757f754675ddefb5897392cc46400",
+    "heldout": "b6100f5801257dbfb59f834f6b5442113c3f160603ac8d0168c07f268c30c3d1",
+}
+"""SHA-256 of the first 1,000 samples of each split, as JSON."""
 
 
 async def run(plan: str) -> str:
@@ -53,6 +63,16 @@ def test_a_sample_depends_on_seed_and_number_alone() -> None:
     short, long = list(generate("heldout", 5, seed=3)), list(generate("heldout", 20, seed=3))
     assert long[:5] == short
     assert list(generate("heldout", 5, seed=4)) != short
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_the_samples_drawn_are_what_they_were(split: Split) -> None:
+    digest = hashlib.sha256()
+    for sample in generate(split, 1000):
+        digest.update(json.dumps(dataclasses.asdict(sample)).encode())
+    assert digest.hexdigest() == DRAWN[split], (
+        "the generator draws other samples than it did; if that is meant, put the new hash into DRAWN"
+    )
 
 
 def test_entities_of_the_splits_are_apart() -> None:
