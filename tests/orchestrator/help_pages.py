@@ -1,0 +1,29 @@
+"""Prints the help of `braid` and of each of its commands, as a process of its own that no test has touched."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+from typer.main import get_command
+
+from orchestrator.cli import app
+from orchestrator.cli.group import load, plugins
+
+
+def show(command: Any, path: tuple[str, ...]) -> None:
+    print(f"$ braid {' '.join((*path, '--help'))}", flush=True)  # noqa: T201
+    with contextlib.suppress(SystemExit):
+        app([*path, "--help"])
+    for name, below in getattr(command, "commands", {}).items():
+        show(below, (*path, name))
+
+
+def main() -> None:
+    braid: Any = get_command(app)
+    braid.commands |= {point.name: load(point) for point in plugins()}
+    show(braid, ())
+
+
+if __name__ == "__main__":
+    main()
