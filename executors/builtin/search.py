@@ -15,11 +15,12 @@ import asyncio
 import math
 import os
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from executors.builtin.atlas import Fact, load_atlas
+from executors.builtin.atlas import Atlas, Fact, load_atlas
 from executors.tool_errors import ToolError
-from executors.tools import tool
+from executors.tools import Tool, tool
 
 MAX_LATENCY = 60.0
 """Longest wait that can be asked for, in seconds; draws of the log-normal are cut off here too."""
@@ -61,14 +62,22 @@ def _number(variable: str, *, most: float) -> float:
     return value
 
 
-@tool(effect="pure", examples=('a = search("height of K2")',))
-async def search(query: str) -> Fact:
-    """Look up one fact about a place, building, animal or planet, such as the height of a mountain.
+def search_tool(atlas: Callable[[], Atlas]) -> Tool:
+    """The tool `search` over what `atlas` gives when it is called."""
 
-    Args:
-        query: the fact and the name, as in "height of K2"; the name alone gives its main fact.
-    """
-    latency = Latency.from_environment().of(query)
-    if latency:
-        await asyncio.sleep(latency)
-    return load_atlas().lookup(query)
+    @tool(effect="pure", examples=('a = search("height of K2")',))
+    async def search(query: str) -> Fact:
+        """Look up one fact about a place, building, animal or planet, such as the height of a mountain.
+
+        Args:
+            query: the fact and the name, as in "height of K2"; the name alone gives its main fact.
+        """
+        latency = Latency.from_environment().of(query)
+        if latency:
+            await asyncio.sleep(latency)
+        return atlas().lookup(query)
+
+    return search
+
+
+search = search_tool(load_atlas)
