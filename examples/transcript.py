@@ -13,7 +13,8 @@ import asyncio
 import shlex
 import sys
 
-from evals.planning_set import Sample, generate, matches
+from evals.planning_set import Sample, generate
+from evals.tasks.planning import matches
 from orchestrator import Agent
 
 
@@ -37,7 +38,7 @@ async def transcript(samples: list[Sample], engine: str) -> None:
         for number, sample in enumerate(samples, 1):
             print(f"## {number}. {sample.question}\n")
             result = await agent.run(sample.question)
-            ok = result.complete and matches(sample, result.answer)
+            ok = result.complete and matches(sample.answer, result.answer)
             right += ok
             report = result.report()
             print(f"```\n{result.plan.strip()}\n```\n")

@@ -103,7 +103,12 @@ def measure(
             show_default=False,
         ),
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Draws the questions.")] = 0,
+    seed: Annotated[
+        int,
+        typer.Option(
+            "--seed", metavar="N", help="Draws the questions. Those of --runs are there for 0 and 1."
+        ),
+    ] = 0,
     threads: ThreadsOption = None,
     as_json: JsonOption = False,
 ) -> None:

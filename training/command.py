@@ -98,6 +98,8 @@ def measure_model(
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
     assert isinstance(model, Qwen3ForCausalLM)
     tokenizer = load_tokenizer(folder)
+    # Before all that takes longer: the runs refuse a seed for which the benchmark has no questions.
+    reports = asyncio.run(_runs(folder, runs=runs, seed=seed, data_dir=data_dir)) if runs else {}
     copying: CopyReport = measure_copying(model.eval(), tokenizer, n=samples, seed=seed)
     facts["spelling"] = {
         wording: measure_spelling(
@@ -108,8 +110,7 @@ def measure_model(
         for wording in ("known wording", "held-out wording")
     }
     facts["copying"] = {name: rates.facts() for name, rates in copying.items()}
-    if runs:
-        reports = asyncio.run(_runs(folder, runs=runs, seed=seed, data_dir=data_dir))
+    if reports:
         facts["runs"] = facts.get("runs", {}) | reports
     facts["measured"] = {"samples": samples, "runs": runs, "seed": seed}
     path.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")

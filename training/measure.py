@@ -17,8 +17,9 @@ from transformers import PreTrainedTokenizerFast, Qwen3ForCausalLM
 
 from engine import Engine
 from evals import EvalReport, Options, run_task
-from evals.planning_set import HANDWRITTEN, Split, generate
+from evals.planning_set import Split, generate
 from evals.tasks import get_task
+from evals.tasks.planning_data import SPLITS
 from executors.tools import ToolSpec
 from planner.compact import STOP, compact_prompt
 from training.batches import collate, encode
@@ -133,7 +134,7 @@ async def measure_runs(
     ParallelQA is included where `data_dir` holds it.
     """
     found: dict[str, dict[str, float]] = {}
-    for split in (*get_args(Split), *HANDWRITTEN):
+    for split in SPLITS:
         options = Options(seed=seed, limit=n, arguments={"split": split})
         found[f"planning, {split}"] = _figures(await run_task(get_task("planning"), engine, options))
     if data_dir is not None:

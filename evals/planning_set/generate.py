@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -25,7 +24,6 @@ class Sample:
     Args:
         template: the family and the wording drawn in it.
         entities: the titles that the question names.
-        tolerance: relative, for the numbers in the answer.
     """
 
     id: str
@@ -34,7 +32,6 @@ class Sample:
     answer: str
     template: str
     entities: tuple[str, ...]
-    tolerance: float = 1e-3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,25 +96,3 @@ def generate(split: Split, n: int, *, seed: int = 0) -> Iterator[Sample]:
             template=drawn.template,
             entities=drawn.entities,
         )
-
-
-_NUMBER = re.compile(r"-?\d+(?:[,\d]*\d)?(?:\.\d+)?(?:e[+-]?\d+)?", re.IGNORECASE)
-
-
-def matches(sample: Sample, answer: str) -> bool:
-    """Whether `answer` says what the true answer says: the same words, and numbers within the tolerance.
-
-    Letter case, punctuation around words, and the order of nothing else are ignored.
-    """
-    given, true = _split(answer), _split(sample.answer)
-    if given[0] != true[0] or len(given[1]) != len(true[1]):
-        return False
-    return all(
-        abs(x - y) <= max(sample.tolerance * abs(y), 1e-9) for x, y in zip(given[1], true[1], strict=True)
-    )
-
-
-def _split(text: str) -> tuple[list[str], list[float]]:
-    numbers = [float(number.replace(",", "")) for number in _NUMBER.findall(text)]
-    words = re.findall(r"[^\W_]+", _NUMBER.sub("#", text).casefold().replace("#", " "))
-    return words, numbers

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from engine import Engine
 from evals.task import Options, Output, Sample, Score
+from executors import Tool
 from orchestrator import Agent
 from planner import PlannerFinished, PlannerRejected
 
 
-async def solve_with_agent(engine: Engine, sample: Sample, options: Options, *, seed: int) -> Output:
-    """One `Agent.run` with the built-in tools. `detail` says whether the first plan was valid, and what it refused.
+async def solve_with_agent(
+    engine: Engine, sample: Sample, options: Options, *, seed: int, tools: Sequence[Tool] | None = None
+) -> Output:
+    """One `Agent.run` with `tools`, or with the usual ones. `detail` says whether the first plan was valid, and what it refused.
 
     A model that writes no valid plan gave a wrong answer; only what is not the model's doing is an error.
     """
-    events = Agent(engine, seed=seed).stream(sample.question, sequential=options.sequential)
+    events = Agent(engine, tools=tools, seed=seed).stream(sample.question, sequential=options.sequential)
     first: PlannerFinished | None = None
     rejected = 0
     async with events:

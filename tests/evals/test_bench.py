@@ -25,12 +25,14 @@ from evals import (
     run_task,
 )
 from evals.cli import app
-from evals.planning_set import generate
 from evals.tasks import get_task
 from evals.tasks.parallelqa import same_answer
+from evals.tasks.planning_data import questions
+from executors.builtin.atlas import load_atlas
+from executors.builtin.search import search
 from orchestrator.testing import ScriptedEngine
 
-PLANS = {sample.question: sample.plan for sample in generate("heldout", 12, seed=0)}
+PLANS = {row.question: row.plan for row in questions("heldout")[:12]}
 
 
 def planning_engine(
@@ -59,6 +61,15 @@ async def test_reference_plans_reach_the_true_answers_through_the_whole_house() 
         "valid plan": 1.0,
     }
     assert engine.open_contexts() == 0
+
+
+async def test_the_verdicts_stay_when_the_atlas_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    for entity in load_atlas():
+        for attribute in entity.facts:
+            monkeypatch.setitem(entity.facts, attribute, (0, "furlongs"))
+    assert (await search("height of K2")).value == 0
+    report = await run_task(get_task("planning"), planning_engine(), Options(limit=12), at_once=4)
+    assert report.accuracy is not None and report.accuracy.mean == 1.0
 
 
 async def test_wrong_answers_and_babble_are_wrong_and_no_errors() -> None:
@@ -125,6 +136,8 @@ def test_mistakes_are_told() -> None:
         get_task("planning").samples(Options(arguments={"spilt": "train"}))
     with pytest.raises(EvalError, match="heldout-entities"):
         get_task("planning").samples(Options(arguments={"split": "nonsense"}))
+    with pytest.raises(EvalError, match="seeds 0 and 1, and none of seed 7"):
+        get_task("planning").samples(Options(seed=7))
     with pytest.raises(DataMissingError, match="data-dir"):
         get_task("parallelqa").samples(Options())
     assert issubclass(EvalError, BraidError)

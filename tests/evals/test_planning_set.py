@@ -11,9 +11,10 @@ from typing import get_args
 
 import pytest
 
-from evals.planning_set import HANDWRITTEN, Sample, Split, generate, handwritten, matches
+from evals.planning_set import Split, generate
 from evals.planning_set.families import FAMILIES
 from evals.planning_set.world import held_out
+from evals.tasks.planning import matches
 from executors import GraphPatch, TaskGraph, ToolRegistry, run_graph
 from executors.registry import builtin_tools
 from executors.values import short_form
@@ -48,15 +49,9 @@ async def run(plan: str) -> str:
 async def test_reference_plans_give_the_true_answers(split: Split) -> None:
     for sample in generate(split, 120, seed=11):
         answer = await run(sample.plan)
-        assert matches(sample, answer), f"{sample.question}\n{sample.plan}{answer!r}, not {sample.answer!r}"
-
-
-async def test_plans_of_the_handwritten_questions_give_their_answers() -> None:
-    samples = [sample for name in HANDWRITTEN for sample in handwritten(name)]
-    assert len({sample.question for sample in samples}) == len(samples) == 120
-    for sample in samples:
-        answer = await run(sample.plan)
-        assert matches(sample, answer), f"{sample.question}\n{sample.plan}{answer!r}, not {sample.answer!r}"
+        assert matches(sample.answer, answer), (
+            f"{sample.question}\n{sample.plan}{answer!r}, not {sample.answer!r}"
+        )
 
 
 def test_a_sample_depends_on_seed_and_number_alone() -> None:
@@ -113,26 +108,3 @@ def test_units_are_converted_where_a_question_wants_another() -> None:
 def test_every_family_is_drawn() -> None:
     drawn = {sample.template.split("/")[0] for sample in generate("train", 2500, seed=6)}
     assert drawn == set(FAMILIES)
-
-
-def sample(answer: str) -> Sample:
-    return Sample(id="x", question="?", plan="", answer=answer, template="", entities=())
-
-
-@pytest.mark.parametrize(
-    ("true", "given", "right"),
-    [
-        ("3803 m", "3803 m", True),
-        ("3803 m", "3,803.2 m", True),
-        ("3803 m", "3903 m", False),
-        ("3803 m", "3803 km", False),
-        ("K2", "k2", True),
-        ("K2", "K3", False),
-        ("3803 m; yes", "3803 m; no", False),
-        ("France; 9 people", "France, 9 people", True),
-        ("yes", "", False),
-        ("12.5%", "12.5 %", True),
-    ],
-)
-def test_matching(true: str, given: str, right: bool) -> None:
-    assert matches(sample(true), given) is right
