@@ -1,10 +1,11 @@
-"""Run a program that is not trusted: limits on time, memory, output, files and processes, and no network where the system allows.
+"""Run a program that is not trusted: isolated, and limited in time, memory, output, files and processes.
 
-The program gets a session of its own and a scrubbed environment. On Linux it also gets (each where the kernel permits it)
+The program gets a session of its own and a scrubbed environment. On Linux it also gets
 a network namespace with nothing in it, a PID namespace that dies as a whole, read-only file systems but for its
-working directory, and, when we run as root, a user that owns nothing. `SandboxResult.isolation` says what held; `probe`
-says it beforehand. Elsewhere the limits, the session and the time limit remain, and a program that leaves
-its session can outlive its run.
+working directory, and, when we run as root, a user that owns nothing. Where the kernel refuses one of these, and on other
+systems, the program is not run, unless the caller allows a weaker sandbox (`IsolationMode`). What remains then are the limits
+and the session, and a program that leaves its session can outlive its run. `SandboxResult.isolation` says what held;
+`probe` says it beforehand.
 
 It may still read what our user may read: this keeps accidents and careless code in, it is no wall against an attacker with a
 kernel exploit.
@@ -24,7 +25,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeAlias
 
 from engine.errors import BraidError
 
@@ -33,9 +34,30 @@ LAUNCHER: Final = Path(__file__).with_name("sandbox_launcher.py")
 DRAIN_SECONDS: Final = 1.0
 """How long a pipe may stay open after the program ended; longer means that something escaped and holds it."""
 
+IsolationMode: TypeAlias = Literal["required", "best-effort", "none"]
+"""What happens where the system refuses a protection: "required" does not run the program, "best-effort" runs it with what is
+left. "none" asks for no protection, only for the limits.
+"""
+SANDBOX_VARIABLE: Final = "BRAID_SANDBOX"
+"""The environment variable by which a user allows a weaker sandbox."""
+
 
 class SandboxError(BraidError):
     """The program could not be started at all."""
+
+
+class IsolationRefusedError(SandboxError):
+    """The system refused a protection that the caller requires. The program was not started.
+
+    `isolation` says what would have held.
+    """
+
+    def __init__(self, isolation: Isolation) -> None:
+        super().__init__(
+            f"the program was not run, because this system refuses to isolate its {isolation.describe_lacking()}; "
+            f"`braid doctor` says more, and {SANDBOX_VARIABLE}=best-effort allows a sandbox without them"
+        )
+        self.isolation = isolation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,16 +81,29 @@ class SandboxLimits:
 
 @dataclass(frozen=True, kw_only=True)
 class Isolation:
-    """Which protections held: no `network`; `processes` end together; `files` outside the working directory cannot be written."""
+    """Which protections held."""
 
     network: bool = False
+    """There is no network."""
     processes: bool = False
+    """The program's processes end with it."""
     files: bool = False
+    """Files outside the working directory cannot be written, and other processes cannot be seen."""
     refused: tuple[str, ...] = ()
+    """What the system said where it refused something."""
+
+    @property
+    def lacking(self) -> tuple[str, ...]:
+        """The protections that did not hold, by name."""
+        return tuple(name for name in ("network", "processes", "files") if not getattr(self, name))
 
     @property
     def complete(self) -> bool:
-        return self.network and self.processes and self.files
+        return not self.lacking
+
+    def describe_lacking(self) -> str:
+        """For people: what did not hold, and why."""
+        return f"{', '.join(self.lacking)} ({'; '.join(self.refused) or 'no reason given'})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +134,7 @@ async def run_sandboxed(
     stdin: bytes = b"",
     env: Mapping[str, str] | None = None,
     limits: SandboxLimits | None = None,
-    isolate: bool = True,
+    isolation: IsolationMode = "required",
     report_variable: str | None = None,
 ) -> SandboxResult:
     """Run `command` in a new temporary directory and wait for its end; the directory is removed afterwards.
@@ -112,11 +147,12 @@ async def run_sandboxed(
         stdin: what the program reads; then, or at once, the end of input.
         env: added to a scrubbed environment; nothing of ours is passed on.
         limits: see `SandboxLimits`.
-        isolate: False asks for the limits without the namespaces.
+        isolation: see `IsolationMode`.
         report_variable: names an environment variable that tells the program a descriptor on which it may write up to
             64 KiB, apart from its output.
 
     Raises:
+        IsolationRefusedError: the system refuses a protection, and `isolation` is "required".
         SandboxError: the program could not be started; a program that fails is no error, see `SandboxResult.ok`.
     """
     limits = limits or SandboxLimits()
@@ -135,7 +171,7 @@ async def run_sandboxed(
             "status_fd": status.write_end,
             "workdir": str(workdir),
             "env": environment,
-            "isolate": isolate,
+            "isolation": isolation,
             "needs": [
                 command[0] if command[0].startswith("/") else "/",
                 sys.executable,
@@ -173,24 +209,21 @@ async def run_sandboxed(
         stopped = await _attend(process, dict(zip((stdout, stderr), output, strict=True)), limits.seconds)
         seconds = time.monotonic() - started
         told = _read_status(status.read_all())
+        held = _isolation(told)
+        if told.get("withheld"):
+            raise IsolationRefusedError(held)
         if "failed" in told:
             raise SandboxError(f"cannot start {command[0]!r}: {told['failed']}")
         returncode = int(told.get("exit", -signal.SIGKILL if stopped else process.returncode or 0))
-        if "exit" not in told and not stopped and process.returncode == 126:
+        if not stopped and ("done" not in told or ("exit" not in told and process.returncode == 126)):
             raise SandboxError(f"the sandbox could not be set up: {stderr.text().strip()[-500:]}")
-        held: list[str] = told.get("done", [])
         return SandboxResult(
             stdout=stdout.text(),
             stderr=stderr.text(),
             returncode=returncode,
             stopped=stopped,
             seconds=seconds,
-            isolation=Isolation(
-                network="network" in held,
-                processes="processes" in held,
-                files="files" in held,
-                refused=tuple(told.get("refused", ())),
-            ),
+            isolation=held,
             report=report.read_all() if report is not None else b"",
         )
 
@@ -200,9 +233,21 @@ def probe() -> Isolation:
     """What this system lets a sandbox do; tried out once, with a real one. For `braid doctor`, outside an event loop."""
     command = [sys.executable, "-I", "-S", "-c", "pass"]
     try:
-        return asyncio.run(run_sandboxed(command)).isolation
+        return asyncio.run(run_sandboxed(command, isolation="best-effort")).isolation
     except SandboxError as error:
         return Isolation(refused=(str(error),))
+
+
+def allowed_isolation() -> Literal["required", "best-effort"]:
+    """What the user set in the environment: "required", unless a weaker sandbox is allowed.
+
+    Raises:
+        SandboxError: the variable has another value.
+    """
+    value = os.environ.get(SANDBOX_VARIABLE, "").strip() or "required"
+    if value == "required" or value == "best-effort":
+        return value
+    raise SandboxError(f"{SANDBOX_VARIABLE} must be 'required' or 'best-effort', got {value!r}")
 
 
 async def _attend(
@@ -324,6 +369,16 @@ def _read_status(content: bytes) -> dict[str, Any]:
     for line in content.splitlines():
         told.update(json.loads(line))
     return told
+
+
+def _isolation(told: Mapping[str, Any]) -> Isolation:
+    held = told.get("done", ())
+    return Isolation(
+        network="network" in held,
+        processes="processes" in held,
+        files="files" in held,
+        refused=tuple(told.get("refused", ())),
+    )
 
 
 @contextlib.contextmanager

@@ -2,8 +2,8 @@
 
 Started by `executors.sandbox` as a fresh `python -I -S sandbox_launcher.py CONFIG COMMAND...`, because namespaces and
 limits must be set up in a process of one thread, after the fork and before the program. Uses the standard library
-only, and imports nothing of Braid. Each protection is tried by itself; what worked is reported as JSON lines on the
-status descriptor:
+only, and imports nothing of Braid. Each protection is tried by itself. What worked is reported as JSON lines on the
+status descriptor. Where isolation is required and one of `PROTECTIONS` was refused, the program is not started. The processes:
 
     launcher (leader of the session that our side kills)
       init (process 1 of a new PID namespace: when it ends, the kernel ends everything in there)
@@ -38,6 +38,7 @@ SYS_MOUNT_SETATTR, AT_FDCWD, AT_RECURSIVE, MOUNT_ATTR_RDONLY = 442, -100, 0x8000
 PR_SET_PDEATHSIG, PR_SET_KEEPCAPS, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE = 1, 8, 38, 47, 2
 CAP_DAC_READ_SEARCH = 2
 LINUX_CAPABILITY_VERSION_3 = 0x20080522
+PROTECTIONS = {"network", "processes", "files"}
 FIRST_UID = 2_000_000_000
 """Above what systems hand out to people and containers; the process id is added, so every run counts its own processes."""
 
@@ -97,7 +98,8 @@ def main() -> int:
     refused: list[str] = []
     root = os.geteuid() == 0
     uid = FIRST_UID + os.getpid() if root else os.geteuid()
-    if kernel is not None and config["isolate"]:
+    isolate = config["isolation"] != "none"
+    if isolate:
         done, refused = separate(kernel, root)
 
     if init := os.fork():
@@ -107,7 +109,6 @@ def main() -> int:
         kernel.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if kernel is not None and "mounts" in done:
         refused += close_files(kernel, config, uid, done)
-    report(status, {"done": sorted(done), "refused": refused})
 
     if program := os.fork():
         while True:
@@ -118,8 +119,12 @@ def main() -> int:
     try:
         if "processes" in done:
             os.setsid()  # `kill(0, ...)` inside must not reach the launcher, which is out of the namespace
-        if kernel is not None and root and config["isolate"]:
-            drop_root(kernel, config, uid)
+        if kernel is not None and root and isolate:
+            refused += drop_root(kernel, config, uid, done)
+        withheld = config["isolation"] == "required" and not done.issuperset(PROTECTIONS)
+        report(status, {"done": sorted(done), "refused": refused, "withheld": withheld})
+        if withheld:
+            return 0
         set_limits(config["limits"], fresh_count="user" in done or os.geteuid() >= FIRST_UID)
         if kernel is not None:
             kernel.prctl(PR_SET_NO_NEW_PRIVS, 1)
@@ -130,8 +135,10 @@ def main() -> int:
         return 127
 
 
-def separate(kernel: Kernel, root: bool) -> tuple[set[str], list[str]]:
+def separate(kernel: Kernel | None, root: bool) -> tuple[set[str], list[str]]:
     """Leave the system's namespaces, as far as that is allowed."""
+    if kernel is None:
+        return set(), [f"there are no namespaces on {sys.platform}"]
     done: set[str] = set()
     refused: list[str] = []
     uid, gid = os.geteuid(), os.getegid()
@@ -182,21 +189,24 @@ def close_files(kernel: Kernel, config: dict[str, Any], uid: int, done: set[str]
         if os.geteuid() != uid:
             for path in (Path(workdir), *folders, *files):
                 os.chown(path, uid, -1)
+        if "processes" in done:
+            hide_processes(kernel)
         done.add("files")
     except OSError as error:
         return [f"files: {error.strerror or error}"]
-    if "processes" in done:
-        # The old /proc shows the processes outside. Where a new one is refused, none is better.
-        flags = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC
-        try:
-            kernel.mount("proc", "/proc", "proc", flags)
-        except OSError:
-            with contextlib.suppress(OSError):
-                kernel.mount("none", "/proc", "tmpfs", flags, "size=4k")
     return []
 
 
-def drop_root(kernel: Kernel, config: dict[str, Any], uid: int) -> None:
+def hide_processes(kernel: Kernel) -> None:
+    """The old /proc shows the processes outside. Where a new one is refused, none is better."""
+    flags = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC
+    try:
+        kernel.mount("proc", "/proc", "proc", flags)
+    except OSError:
+        kernel.mount("none", "/proc", "tmpfs", flags, "size=4k")
+
+
+def drop_root(kernel: Kernel, config: dict[str, Any], uid: int, done: set[str]) -> list[str]:
     """Become a user that nobody else is; where its files allow no one to read the interpreter, keep the right to read."""
     blind = not all(readable_by_all(Path(path)) for path in config["needs"])
     workdir = config["workdir"]
@@ -210,10 +220,13 @@ def drop_root(kernel: Kernel, config: dict[str, Any], uid: int) -> None:
         os.setgroups([])
         os.setresgid(uid, uid, uid)
         os.setresuid(uid, uid, uid)
-    except OSError:
-        return  # root of a container with few user ids: stays that root, inside the namespaces
+    except OSError as error:
+        # Root of a container with few user ids stays that root, and can undo what was mounted.
+        done.discard("files")
+        return [f"files: root cannot be given up: {error.strerror}"]
     if blind:
         kernel.keep_only(CAP_DAC_READ_SEARCH)
+    return []
 
 
 def readable_by_all(path: Path) -> bool:

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, cast
 
 from pydantic import BaseModel, ConfigDict
 
-from executors.sandbox import SandboxLimits, SandboxResult, run_sandboxed
+from executors.sandbox import SandboxError, SandboxLimits, SandboxResult, allowed_isolation, run_sandboxed
 from executors.tool_errors import ToolError, ToolTimeoutError
 from executors.tools import tool
 from executors.values import short_form
@@ -24,7 +24,7 @@ class PythonResult(BaseModel):
     """What a program printed, and the value of its last expression.
 
     `value` is None, a number, text, a list or a dict where the value is one, and else the text of its `repr`. `network`
-    says whether the program could have reached the network: "blocked" where the system let us cut it off, else "open".
+    says whether the program could have reached the network: "open" only where the user allows a weaker sandbox.
     Its short form is what it printed, or, if it printed nothing, its value.
     """
 
@@ -49,12 +49,16 @@ async def python(code: str) -> PythonResult:
     Args:
         code: the program. It has 10 seconds, no network, no input, and a directory that is deleted afterwards.
     """
-    result = await run_sandboxed(
-        [sys.executable, "-I", "-B", "-X", "utf8", str(BOOTSTRAP), "code.py"],
-        files={"code.py": code},
-        limits=LIMITS,
-        report_variable="BRAID_REPORT",
-    )
+    try:
+        result = await run_sandboxed(
+            [sys.executable, "-I", "-B", "-X", "utf8", str(BOOTSTRAP), "code.py"],
+            files={"code.py": code},
+            limits=LIMITS,
+            isolation=allowed_isolation(),
+            report_variable="BRAID_REPORT",
+        )
+    except SandboxError as error:
+        raise ToolError(f"python: {error}", tool="python") from error
     _raise_failure(result)
     return PythonResult(
         stdout=result.stdout,

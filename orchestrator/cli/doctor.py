@@ -14,6 +14,7 @@ import typer
 from pydantic import BaseModel
 
 from engine import machine
+from executors.sandbox import SANDBOX_VARIABLE, SandboxError, allowed_isolation, probe
 from orchestrator.cli import group, installed
 from orchestrator.cli.output import console, print_json
 from orchestrator.errors import ConfigurationError
@@ -51,6 +52,7 @@ def examine() -> Iterator[Finding]:
     yield from _packages()
     yield from _settings()
     yield from _machine()
+    yield _sandbox()
     yield _embedded_model()
     yield from _plugins()
 
@@ -130,6 +132,25 @@ def _machine() -> Iterator[Finding]:
         )
     else:
         yield Finding(area="machine", name="gpu", status="ok", detail="; ".join(found))
+
+
+def _sandbox() -> Finding:
+    try:
+        allowed = allowed_isolation()
+    except SandboxError as error:
+        return Finding(area="machine", name="sandbox", status="broken", detail=str(error))
+    isolation = probe()
+    if isolation.complete:
+        detail = "complete; the python tool runs isolated from network, processes and files"
+        return Finding(area="machine", name="sandbox", status="ok", detail=detail)
+    detail = f"without {isolation.describe_lacking()}; the python tool "
+    if allowed == "best-effort":
+        detail += f"runs with what is left, as {SANDBOX_VARIABLE}=best-effort allows"
+        return Finding(area="machine", name="sandbox", status="absent", detail=detail)
+    hint = f"docs/effects.md says what it needs; {SANDBOX_VARIABLE}=best-effort allows a weaker sandbox"
+    return Finding(
+        area="machine", name="sandbox", status="absent", detail=detail + "refuses to run", hint=hint
+    )
 
 
 def _embedded_model() -> Finding:

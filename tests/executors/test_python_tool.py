@@ -1,20 +1,36 @@
 import asyncio
+import json
+import os
+import subprocess
 import sys
+import tempfile
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from executors.builtin.python import python
 from executors.registry import ToolRegistry
-from executors.sandbox import SandboxError, SandboxLimits, SandboxResult, probe, run_sandboxed
+from executors.sandbox import (
+    LAUNCHER,
+    IsolationMode,
+    IsolationRefusedError,
+    SandboxError,
+    SandboxLimits,
+    SandboxResult,
+    probe,
+    run_sandboxed,
+)
 from executors.tools import ToolError, ToolTimeoutError
 
 GENEROUS = SandboxLimits(seconds=30)
 
 
 async def run(code: str, limits: SandboxLimits = GENEROUS, **options: object) -> SandboxResult:
-    return await run_sandboxed([sys.executable, "-I", "-c", code], limits=limits, **options)  # type: ignore[arg-type]
+    chosen: dict[str, Any] = {"isolation": "best-effort", **options}
+    return await run_sandboxed([sys.executable, "-I", "-c", code], limits=limits, **chosen)
 
 
 HERE = Path.cwd()
@@ -153,7 +169,7 @@ async def test_files_stay_inside(name: str) -> None:
 
 async def test_a_command_that_is_not_there() -> None:
     with pytest.raises(SandboxError, match="no-such-program"):
-        await run_sandboxed(["no-such-program"])
+        await run_sandboxed(["no-such-program"], isolation="best-effort")
 
 
 async def test_output_keeps_both_ends() -> None:
@@ -211,14 +227,14 @@ async def test_children_that_leave_the_session_die_too() -> None:
     assert await all_gone(mark)
 
 
-@pytest.mark.parametrize("isolate", [True, False])
+@pytest.mark.parametrize("isolation", ["best-effort", "none"])
 async def test_cancellation_leaves_no_process(
-    isolate: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    isolation: IsolationMode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mark = uuid.uuid4().hex
     code = f"import os, time # {mark}\nos.fork(); os.fork(); time.sleep(60)"
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    call = asyncio.create_task(run(code, SandboxLimits(seconds=60), isolate=isolate))
+    call = asyncio.create_task(run(code, SandboxLimits(seconds=60), isolation=isolation))
     while len(processes_with(mark)) < 4:  # noqa: ASYNC110 - another process sets no event of ours
         await asyncio.sleep(0.02)
     call.cancel()
@@ -247,7 +263,7 @@ async def test_cancellation_at_any_moment_leaks_nothing(
 
 
 async def test_without_isolation_the_limits_hold() -> None:
-    result = await run("b = bytearray(3 * 10 ** 9)", isolate=False)
+    result = await run("b = bytearray(3 * 10 ** 9)", isolation="none")
     assert "MemoryError" in result.stderr
     assert not result.isolation.network and not result.isolation.complete
 
@@ -294,3 +310,108 @@ def test_probe_says_what_holds() -> None:
     isolation = probe()
     assert probe() is isolation
     assert isolation.complete or isolation.refused or sys.platform != "linux"
+
+
+# Where the system refuses
+
+REFUSING = Path(__file__).with_name("refusing_kernel.py")
+UNSHARE = ("unshare", 0, 0xFFFFFFFF)
+TOOL = """\
+import asyncio, json, sys
+from executors.builtin.python import python
+from executors.retries import may_retry
+try:
+    result = asyncio.run(python.call({"code": sys.argv[1]}))
+    print(json.dumps({"network": result.network}))
+except Exception as error:
+    cause = error.__cause__
+    told = {"error": type(error).__name__, "cause": type(cause).__name__, "retried": may_retry(error, None)}
+    print(json.dumps(told | {"text": str(error), "lacking": getattr(getattr(cause, "isolation", None), "lacking", [])}))
+"""
+
+
+@pytest.fixture
+def outside() -> Iterator[Path]:
+    """A folder that every user can reach and write."""
+    with tempfile.TemporaryDirectory(prefix="outside-", dir="/tmp") as name:
+        folder = Path(name)
+        folder.chmod(0o777)
+        yield folder
+
+
+def call_python(code: str, refused: tuple[str, int, int], **env: str) -> dict[str, Any]:
+    """What the tool says in a process in which the kernel refuses a system call."""
+    if not sys.platform.startswith("linux"):
+        pytest.skip("only Linux has seccomp filters")
+    clean = {name: value for name, value in os.environ.items() if name != "BRAID_SANDBOX"}
+    done = subprocess.run(
+        [sys.executable, REFUSING, *map(str, refused), sys.executable, "-c", TOOL, code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**clean, **env},
+    )
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize(
+    ("refused", "lacking"),
+    [
+        (UNSHARE, {"network", "processes", "files"}),
+        (("unshare", 0, 0x40000000), {"network"}),
+        (("unshare", 0, 0x20000000), {"processes"}),
+        (("mount_setattr", 2, 0xFFFFFFFF), {"files"}),
+        (("mount", 3, 1), {"files"}),  # MS_RDONLY: what hides the processes outside
+        (("setresuid", 0, 0xFFFFFFFF), {"files"}),
+    ],
+    ids=["all", "network", "processes", "files", "proc", "root"],
+)
+def test_where_a_protection_is_refused_nothing_runs(
+    refused: tuple[str, int, int], lacking: set[str], outside: Path
+) -> None:
+    if refused[0] == "setresuid" and os.geteuid() != 0:
+        pytest.skip("only root has root to give up")
+    told = call_python(f"open({str(outside / 'ran')!r}, 'w').write('x')", refused)
+    assert (told.get("error"), told.get("cause")) == ("ToolError", "IsolationRefusedError"), told
+    assert lacking <= set(told["lacking"]) and not told["retried"]
+    assert all(name in told["text"] for name in (*lacking, "BRAID_SANDBOX=best-effort"))
+    assert not children(outside)
+
+
+def test_a_user_can_allow_a_weaker_sandbox(outside: Path) -> None:
+    told = call_python(
+        f"open({str(outside / 'ran')!r}, 'w').write('x')", UNSHARE, BRAID_SANDBOX="best-effort"
+    )
+    assert told == {"network": "open"}
+    assert children(outside) == [outside / "ran"]
+
+
+async def test_another_word_allows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BRAID_SANDBOX", "weak")
+    with pytest.raises(ToolError, match="BRAID_SANDBOX must be 'required' or 'best-effort', got 'weak'"):
+        await python.call({"code": "1"})
+
+
+async def test_a_complete_sandbox_needs_no_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    if not (await run("pass")).isolation.complete:
+        pytest.skip("this system refuses a complete sandbox")
+    monkeypatch.delenv("BRAID_SANDBOX")
+    assert (await python.call({"code": "6 * 7"})).value == 42
+    assert (await run("pass", isolation="required")).isolation.complete
+
+
+async def test_systems_without_namespaces_refuse(
+    outside: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path / "launcher.py"
+    elsewhere.write_text(
+        f"import runpy, sys\nsys.platform = 'darwin'\nrunpy.run_path({str(LAUNCHER)!r}, run_name='__main__')\n"
+    )
+    monkeypatch.setattr("executors.sandbox.LAUNCHER", elsewhere)
+    code = f"open({str(outside / 'ran')!r}, 'w').write('x')"
+    with pytest.raises(IsolationRefusedError, match="no namespaces on darwin") as caught:
+        await run(code, isolation="required")
+    assert caught.value.isolation.lacking == ("network", "processes", "files")
+    assert not children(outside)
+    assert (await run(code)).ok
+    assert children(outside)

@@ -12,6 +12,7 @@ import pytest
 from scripted_server import serving
 from typer.testing import CliRunner
 
+from executors.sandbox import probe
 from orchestrator.cli import app
 
 BRAID = Path(sys.executable).with_name("braid")
@@ -209,6 +210,43 @@ def test_doctor_reports_what_is_there() -> None:
     threads = next(f for f in document["findings"] if f["name"] == "threads")
     assert threads["detail"].split()[0].isdigit()
     assert "torch" in invoke("doctor").stdout
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has seccomp filters")
+@pytest.mark.parametrize(
+    ("allowed", "says"), [("", "refuses to run"), ("best-effort", "runs with what is left")]
+)
+def test_doctor_says_what_the_sandbox_lacks(allowed: str, says: str) -> None:
+    refusing = Path(__file__).parents[1] / "executors" / "refusing_kernel.py"
+    done = subprocess.run(
+        [
+            sys.executable,
+            refusing,
+            "unshare",
+            "0",
+            str(0xFFFFFFFF),
+            sys.executable,
+            BRAID,
+            "doctor",
+            "--json",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "BRAID_SANDBOX": allowed},
+        check=False,
+    )
+    finding = next(f for f in json.loads(done.stdout)["findings"] if f["name"] == "sandbox")
+    assert finding["status"] == "absent"
+    assert finding["detail"].startswith("without network, processes, files (")
+    assert says in finding["detail"]
+
+
+def test_doctor_says_that_the_sandbox_is_complete() -> None:
+    finding = next(
+        f for f in json.loads(invoke("doctor", "--json").stdout)["findings"] if f["name"] == "sandbox"
+    )
+    assert finding["detail"].startswith("complete" if probe().complete else "without")
 
 
 def test_a_thousand_nodes_do_not_flood_the_pipe() -> None:
