@@ -157,9 +157,7 @@ async def run_sandboxed(
     """
     limits = limits or SandboxLimits()
     with contextlib.ExitStack() as stack:
-        workdir = Path(
-            stack.enter_context(tempfile.TemporaryDirectory(prefix="braid-", ignore_cleanup_errors=True))
-        )
+        workdir = stack.enter_context(_temporary_directory())
         for name, content in (files or {}).items():
             _write_inside(workdir, name, content)
         status = stack.enter_context(_Pipe())
@@ -382,10 +380,10 @@ def _isolation(told: Mapping[str, Any]) -> Isolation:
 
 
 @contextlib.contextmanager
-def _temporary_directory() -> Iterator[str]:
+def _temporary_directory() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="braid-", ignore_cleanup_errors=True) as name:
         # Resolved: the sandbox mounts on it, and /tmp may be a link.
-        yield str(Path(name).resolve())
+        yield Path(name).resolve()
 
 
 @contextlib.contextmanager

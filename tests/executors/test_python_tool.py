@@ -161,6 +161,15 @@ async def test_a_large_input_that_nobody_reads() -> None:
     assert (await run("pass", stdin=b"x" * 1_000_000)).ok
 
 
+async def test_the_temporary_folder_may_be_a_link(
+    outside: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(outside)
+    monkeypatch.setattr("tempfile.tempdir", str(link))
+    assert (await run("print(open('a.txt').read())", files={"a.txt": "content"})).stdout == "content\n"
+
+
 @pytest.mark.parametrize("name", ["../x", "/etc/x", "."])
 async def test_files_stay_inside(name: str) -> None:
     with pytest.raises(SandboxError, match="leads out"):
