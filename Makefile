@@ -3,6 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 QUESTION ?= In a world where Hispaniola dips 55%, Sumatra was dropped by 83% in number of inhabitants, while Easter Island's population was to dwindle by 45 per cent, which among them can then call itself the most populous?
 
 .PHONY: help setup demo test test-long lint format bench bench-engine bench-executors bench-peers train-mini train-countdown clean
@@ -13,8 +14,9 @@ help: ## list the targets
 $(READY): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || { echo "Making $(VENV) with $(PYTHON)"; $(PYTHON) -m venv $(VENV); }
 	@echo "Installing from constraints.txt (a few minutes the first time)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch==2.13.0
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@$(PIP) pip
+	@$(PIP) torch==2.13.0
+	@$(PIP) --group dev -e '.[local,mcp]'
 	@touch $@
 
 setup: $(READY) ## make .venv and install everything into it
@@ -47,7 +49,7 @@ bench-peers: $(READY) ## other engines' servers on the same weights: PEERS="--fo
 	$(BIN)/python benchmarks/peers.py $(or $(PEERS),--help)
 
 bench-executors: $(READY) ## what a node of a graph costs, against other frameworks
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]' || true
+	$(PIP) --group bench
 	$(BIN)/python benchmarks/node_overhead.py
 	$(BIN)/python benchmarks/node_overhead.py --scale
 

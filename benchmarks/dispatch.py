@@ -23,8 +23,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from engine import Event
-from executors import (
+from braid.engine import Event
+from braid.executors import (
     Answer,
     Const,
     GraphPatch,

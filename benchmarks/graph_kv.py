@@ -27,13 +27,13 @@ from typing import cast
 
 from local_engine import VOCABULARY, build
 
-from engine import Budget, Engine, Message, Prompt, connect
-from engine.local import LocalEngine
-from engine.local.context import LocalContext
-from engine.machine import processors
-from engine.server import ServerOptions, serving
-from executors import GraphPatch, TaskGraph, ToolRegistry, run_graph
-from executors.nodes import Answer, Const, Node, Ref, Think
+from braid.engine import Budget, Engine, Message, Prompt, connect
+from braid.engine.local import LocalEngine
+from braid.engine.local.context import LocalContext
+from braid.engine.machine import processors
+from braid.engine.server import ServerOptions, serving
+from braid.executors import GraphPatch, TaskGraph, ToolRegistry, run_graph
+from braid.executors.nodes import Answer, Const, Node, Ref, Think
 
 
 def words(rng: random.Random, count: int) -> str:

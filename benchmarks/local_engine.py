@@ -40,9 +40,9 @@ from torch._C._profiler import _ExperimentalConfig
 from torch.profiler import ProfilerActivity, profile
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from engine import Context, SamplingParams
-from engine.local import LocalEngine
-from engine.machine import processors
+from braid.engine import Context, SamplingParams
+from braid.engine.local import LocalEngine
+from braid.engine.machine import processors
 
 SHAPES: dict[str, dict[str, Any]] = {
     "31M": {

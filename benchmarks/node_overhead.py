@@ -45,8 +45,8 @@ from typing import Annotated, Any, Self
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from engine import Budget
-from executors import (
+from braid.engine import Budget
+from braid.executors import (
     CallMemo,
     Const,
     Expr,
@@ -62,7 +62,7 @@ from executors import (
     start_run,
     tool,
 )
-from orchestrator.events import Recorder
+from braid.orchestrator.events import Recorder
 
 WIDTH, FAN_IN = 100, 2
 Plan = list[tuple[str, tuple[str, ...]]]
@@ -323,12 +323,12 @@ def _dask_outputs(plan: Plan, dask: Any) -> list[Any]:
 ARMS: dict[str, tuple[Callable[[Plan], Arm], str]] = {
     "bare asyncio": (bare_asyncio, "asyncio"),
     "asyncio.gather": (asyncio_gather, "asyncio"),
-    "braid": (braid, "executors"),
-    "braid, streamed": (braid_streamed, "executors"),
-    "braid, pure tools": (braid_pure, "executors"),
-    "braid, journal": (braid_journal, "executors"),
-    "braid, journal, commits": (braid_journal_idempotent, "executors"),
-    "braid, without events": (braid_without_events, "executors"),
+    "braid": (braid, "braid.executors"),
+    "braid, streamed": (braid_streamed, "braid.executors"),
+    "braid, pure tools": (braid_pure, "braid.executors"),
+    "braid, journal": (braid_journal, "braid.executors"),
+    "braid, journal, commits": (braid_journal_idempotent, "braid.executors"),
+    "braid, without events": (braid_without_events, "braid.executors"),
     "LangGraph StateGraph": (langgraph, "langgraph"),
     "pydantic-graph map": (pydantic_graph, "pydantic_graph"),
     "dask.delayed": (dask_delayed, "dask"),

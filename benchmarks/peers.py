@@ -42,8 +42,8 @@ from typing import Any
 import httpx
 from local_engine import SHAPES, VOCABULARY, build, sampled
 
-from engine.local import LocalEngine
-from engine.machine import processors
+from braid.engine.local import LocalEngine
+from braid.engine.machine import processors
 
 Ids = list[int]
 Side = Callable[[Ids, int, bool], Awaitable[int]]
@@ -132,8 +132,8 @@ async def connected(url: str) -> AsyncIterator[tuple[httpx.AsyncClient, str]]:
 
 SERVER = """
 import asyncio, sys
-from engine.local import LocalEngine
-from engine.server import ServerOptions, serve
+from braid.engine.local import LocalEngine
+from braid.engine.server import ServerOptions, serve
 
 async def main(folder, dtype, threads):
     async with await LocalEngine.load(folder, dtype=dtype, threads=int(threads)) as engine:

@@ -26,10 +26,10 @@ from pathlib import Path
 from sharing_plans import PLANS
 from tokenizers import Tokenizer
 
-from engine import Message
-from executors import TaskGraph, ToolRegistry, builtin_tools, run_graph
-from orchestrator.testing import ScriptedEngine
-from planner import LLMPlanner, PlanTask, run_root
+from braid.engine import Message
+from braid.executors import TaskGraph, ToolRegistry, builtin_tools, run_graph
+from braid.orchestrator.testing import ScriptedEngine
+from braid.planner import LLMPlanner, PlanTask, run_root
 
 _NODE_SYSTEM: list[Message] = [
     {

@@ -1,4 +1,4 @@
-"""Training steps with the attention of `training.attention` against torch's own, on the batches that training sees.
+"""Training steps with the attention of `braid.training.attention` against torch's own, on the batches that training sees.
 
     python benchmarks/training_attention.py [--threads 1] [--steps 8] [--rounds 3]
 
@@ -16,10 +16,10 @@ from tempfile import TemporaryDirectory
 
 import torch
 
-from training.attention import BLOCKED
-from training.batches import Batch
-from training.countdown import CountdownRecipe, CountdownTrainer
-from training.train import Recipe, Trainer
+from braid.training.attention import BLOCKED
+from braid.training.batches import Batch
+from braid.training.countdown import CountdownRecipe, CountdownTrainer
+from braid.training.train import Recipe, Trainer
 
 
 def speed(trainer: Trainer, batches: Sequence[Batch], attention: str) -> float:

@@ -1,9 +1,9 @@
 """engine: context in, tokens out. The ground floor of Braid; it imports no other room."""
 
-from engine.base import Context, Engine
-from engine.budget import Budget, Price, Reservation, Spending, ambient_budget, budget, use_budget
-from engine.connect import connect
-from engine.errors import (
+from braid.engine.base import Context, Engine
+from braid.engine.budget import Budget, Price, Reservation, Spending, ambient_budget, budget, use_budget
+from braid.engine.connect import connect
+from braid.engine.errors import (
     BraidError,
     BudgetExceededError,
     CapabilityError,
@@ -15,9 +15,9 @@ from engine.errors import (
     EngineURIError,
     InvalidParamsError,
 )
-from engine.events import Envelope, Event, UnknownEventError
-from engine.priority import ambient_priority, use_priority
-from engine.types import (
+from braid.engine.events import Envelope, Event, UnknownEventError
+from braid.engine.priority import ambient_priority, use_priority
+from braid.engine.types import (
     Capability,
     Completion,
     EngineInfo,

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Final, Literal, overload
 
-from engine.errors import BudgetExceededError, InvalidParamsError
+from braid.engine.errors import BudgetExceededError, InvalidParamsError
 
 _ambient: ContextVar[Budget | None] = ContextVar("braid_budget", default=None)
 

@@ -6,8 +6,8 @@ import asyncio
 import importlib
 from typing import Any
 
-from engine.base import Engine
-from engine.errors import EngineURIError
+from braid.engine.base import Engine
+from braid.engine.errors import EngineURIError
 
 _FORMS = "local:braid-mini, local:<folder or hub id>, openai:<url>#<model> (such as openai:http://127.0.0.1:8000/v1#my-model)"
 
@@ -24,10 +24,10 @@ async def connect(uri: str, **options: Any) -> Engine:
         raise EngineURIError(f"cannot read the engine address {uri!r}; expected one of: {_FORMS}")
     if scheme == "local":
         # In a thread, because importing torch takes seconds in which a live display would stand still.
-        backend = await asyncio.to_thread(importlib.import_module, "engine.local")
+        backend = await asyncio.to_thread(importlib.import_module, "braid.engine.local")
         return await backend.LocalEngine.load(rest, **options)
     if scheme == "openai":
-        from engine.remote import RemoteEngine
+        from braid.engine.remote import RemoteEngine
 
         return await RemoteEngine.open(rest, **options)
     raise EngineURIError(f"unknown engine kind {scheme!r} in {uri!r}; expected one of: {_FORMS}")

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, cast
 
 from pydantic import BaseModel, ConfigDict, SerializeAsAny, field_validator
 
-from engine.errors import BraidError
+from braid.engine.errors import BraidError
 
 
 class UnknownEventError(BraidError, ValueError):

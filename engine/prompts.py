@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from engine.errors import InvalidParamsError
-from engine.types import Message, Prompt
+from braid.engine.errors import InvalidParamsError
+from braid.engine.types import Message, Prompt
 
 _ROLES = ("system", "user", "assistant")
 

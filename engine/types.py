@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict
 
-from engine.errors import InvalidParamsError
+from braid.engine.errors import InvalidParamsError
 
 if TYPE_CHECKING:
-    from engine.base import Context
+    from braid.engine.base import Context
 
 
 class Message(TypedDict):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import Literal
 
-from engine.base import Context, Engine
-from engine.budget import Budget
-from engine.types import Completion, EngineInfo, Prompt, SamplingParams, Token
+from braid.engine.base import Context, Engine
+from braid.engine.budget import Budget
+from braid.engine.types import Completion, EngineInfo, Prompt, SamplingParams, Token
 
 
 class EngineWrapper(Engine):

@@ -1,10 +1,10 @@
 """evals: questions in, verdicts out. The top room: it may use all others."""
 
-from evals.log import Header, Row, read_log
-from evals.report import EvalReport, Figure, report_on
-from evals.runner import run_task
-from evals.stats import mean_and_stderr, percentile
-from evals.task import (
+from braid.evals.log import Header, Row, read_log
+from braid.evals.report import EvalReport, Figure, report_on
+from braid.evals.runner import run_task
+from braid.evals.stats import mean_and_stderr, percentile
+from braid.evals.task import (
     DataMissingError,
     EvalError,
     Options,

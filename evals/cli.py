@@ -25,7 +25,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON documen
 @app.command("list")
 def list_(as_json: JsonOption = False) -> None:
     """List the tasks, and the arguments that each takes."""
-    from evals.command import list_command
+    from braid.evals.command import list_command
 
     list_command(as_json=as_json)
 
@@ -119,7 +119,7 @@ def run(
 
       braid bench run planning --resume planning.jsonl
     """
-    from evals.command import RunRequest, run_command
+    from braid.evals.command import RunRequest, run_command
 
     run_command(
         RunRequest(
@@ -150,6 +150,6 @@ def view(
     as_json: JsonOption = False,
 ) -> None:
     """Print the report on a log once more."""
-    from evals.command import view_command
+    from braid.evals.command import view_command
 
     view_command(log, wrong=wrong, as_json=as_json)

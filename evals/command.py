@@ -19,13 +19,13 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from engine import connect
-from evals.log import Row, read_log
-from evals.report import EvalReport, report_on
-from evals.runner import run_task
-from evals.task import EvalError, Options
-from evals.tasks import all_tasks, get_task
-from orchestrator import load_settings
+from braid.engine import connect
+from braid.evals.log import Row, read_log
+from braid.evals.report import EvalReport, report_on
+from braid.evals.runner import run_task
+from braid.evals.task import EvalError, Options
+from braid.evals.tasks import all_tasks, get_task
+from braid.orchestrator import load_settings
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from evals.task import EvalError, Output, Score
+from braid.evals.task import EvalError, Output, Score
 
 FORMAT = 1
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable
 
 from pydantic import BaseModel, ConfigDict
 
-from engine import Usage
-from evals.log import Header, Row
-from evals.stats import mean_and_stderr, percentile
+from braid.engine import Usage
+from braid.evals.log import Header, Row
+from braid.evals.stats import mean_and_stderr, percentile
 
 
 class Figure(BaseModel):

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 
-from engine import Engine
-from evals.log import Header, LogWriter, Row, header_for, read_log
-from evals.report import EvalReport, report_on
-from evals.task import EvalError, Options, Sample, Task
+from braid.engine import Engine
+from braid.evals.log import Header, LogWriter, Row, header_for, read_log
+from braid.evals.report import EvalReport, report_on
+from braid.evals.task import EvalError, Options, Sample, Task
 
 
 async def run_task(

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
-from engine import BraidError, Engine, Usage
+from braid.engine import BraidError, Engine, Usage
 
 
 class EvalError(BraidError):

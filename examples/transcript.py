@@ -3,7 +3,7 @@
     python examples/transcript.py [--seed 0] [--count 20] > docs/transcript.md
     python examples/transcript.py --questions      # only print the questions
 
-The draw is fixed by the seed: one question per family of questions, in the order in which `evals.planning_set` draws them.
+The draw is fixed by the seed: one question per family of questions, in the order in which `braid.evals.planning_set` draws them.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import asyncio
 import shlex
 import sys
 
-from evals.planning_set import Sample, generate
-from evals.tasks.planning import matches
-from orchestrator import Agent
+from braid.evals.planning_set import Sample, generate
+from braid.evals.tasks.planning import matches
+from braid.orchestrator import Agent
 
 
 def draw(seed: int, count: int) -> list[Sample]:

@@ -3,8 +3,8 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from executors.caching import CallMemo
-from executors.effects import (
+from braid.executors.caching import CallMemo
+from braid.executors.effects import (
     Cached,
     CallLog,
     Done,
@@ -15,8 +15,8 @@ from executors.effects import (
     ResultCache,
     RunJournal,
 )
-from executors.entries import exclusive, names_read, op_kind, tool_of
-from executors.events import (
+from braid.executors.entries import exclusive, names_read, op_kind, tool_of
+from braid.executors.events import (
     BudgetExceeded,
     NodeAdded,
     NodeBlocked,
@@ -33,9 +33,9 @@ from executors.events import (
     ToolHedged,
     ToolReused,
 )
-from executors.expressions import SKIPPED, evaluate
-from executors.graph import GraphError, GraphPatch, StalePatchError, TaskGraph
-from executors.nodes import (
+from braid.executors.expressions import SKIPPED, evaluate
+from braid.executors.graph import GraphError, GraphPatch, StalePatchError, TaskGraph
+from braid.executors.nodes import (
     All,
     Answer,
     Any_,
@@ -60,7 +60,7 @@ from executors.nodes import (
     ToolCall,
     refs,
 )
-from executors.operations import (
+from braid.executors.operations import (
     ApprovalError,
     Approve,
     AskPerson,
@@ -69,14 +69,14 @@ from executors.operations import (
     NothingToThinkWithError,
     ToolCallRequest,
 )
-from executors.outcome import Limits, RunOutcome
-from executors.registry import ToolRegistry, builtin_tools, load_installed
-from executors.replanning import Inbox, Replan, Replanner, SurprisingResultError, Trigger
-from executors.report import RunReport, report_of, report_on
-from executors.resume import Past, ResumeError
-from executors.scheduler import close_graph, run_graph
-from executors.tool_errors import ToolUnavailableError, UncertainError
-from executors.tools import (
+from braid.executors.outcome import Limits, RunOutcome
+from braid.executors.registry import ToolRegistry, builtin_tools, load_installed
+from braid.executors.replanning import Inbox, Replan, Replanner, SurprisingResultError, Trigger
+from braid.executors.report import RunReport, report_of, report_on
+from braid.executors.resume import Past, ResumeError
+from braid.executors.scheduler import close_graph, run_graph
+from braid.executors.tool_errors import ToolUnavailableError, UncertainError
+from braid.executors.tools import (
     Effect,
     Metered,
     Tool,
@@ -89,7 +89,7 @@ from executors.tools import (
     UnknownToolError,
     tool,
 )
-from executors.values import (
+from braid.executors.values import (
     ExpressionError,
     ItemError,
     ReferenceError_,
@@ -100,10 +100,10 @@ from executors.values import (
 )
 
 if TYPE_CHECKING:
-    from executors.journal import RunLog, recorded_events, resume_run, start_run
-    from executors.journal_results import StoredResults
-    from executors.journal_secrets import secret_arguments
-    from executors.journal_store import (
+    from braid.executors.journal import RunLog, recorded_events, resume_run, start_run
+    from braid.executors.journal_results import StoredResults
+    from braid.executors.journal_secrets import secret_arguments
+    from braid.executors.journal_store import (
         Journal,
         JournalError,
         JournalVersionError,
@@ -112,8 +112,8 @@ if TYPE_CHECKING:
         RunRow,
         UnknownRunError,
     )
-from executors.spans import Span, spans_of, spans_of_events
-from executors.view import run_page
+from braid.executors.spans import Span, spans_of, spans_of_events
+from braid.executors.view import run_page
 
 __all__ = [
     "SKIPPED",
@@ -258,6 +258,6 @@ _LATER = {
 def __getattr__(name: str) -> Any:
     if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"executors.{_LATER[name]}"), name)
+    value = getattr(import_module(f"braid.executors.{_LATER[name]}"), name)
     globals()[name] = value
     return value

@@ -7,8 +7,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import TypeAlias
 
-from executors.entries import Entry
-from executors.priority import Priorities
+from braid.executors.entries import Entry
+from braid.executors.priority import Priorities
 
 Place: TypeAlias = "tuple[float, tuple[int, int], int, int, Entry]"
 """Rank (negated: the longest chain first), plan order, a tie breaker, the entry's epoch when it was queued, the entry."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from executors.entries import Entry
-from executors.graph import TaskGraph
-from executors.nodes import Answer
+from braid.executors.entries import Entry
+from braid.executors.graph import TaskGraph
+from braid.executors.nodes import Answer
 
 
 class Answers:

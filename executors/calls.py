@@ -6,13 +6,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal, Protocol
 
-from engine import BraidError, use_budget
-from executors.effects import Done, NotDone, Recorded
-from executors.entries import Entry
-from executors.operations import ApprovalError, NobodyToAskError, Surroundings, ToolCallRequest
-from executors.tool_errors import ToolError, UncertainError
-from executors.tools import Tool, ToolContext
-from executors.values import explain, preview
+from braid.engine import BraidError, use_budget
+from braid.executors.effects import Done, NotDone, Recorded
+from braid.executors.entries import Entry
+from braid.executors.operations import ApprovalError, NobodyToAskError, Surroundings, ToolCallRequest
+from braid.executors.tool_errors import ToolError, UncertainError
+from braid.executors.tools import Tool, ToolContext
+from braid.executors.values import explain, preview
 
 
 class Teller(Protocol):

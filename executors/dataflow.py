@@ -11,11 +11,24 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal, Protocol, TypeAlias, assert_never, cast
 
-from executors.entries import FINAL, Entry, Key, Place, Slot
-from executors.expressions import SKIPPED, evaluate_with, truth
-from executors.graph import TaskGraph, revive
-from executors.nodes import Answer, Ask, Const, Expr, Guard, ListOf, Map, NodeState, Op, Ref, Think, ToolCall
-from executors.values import ExpressionError, ItemError, ReferenceError_, explain, preview, resolve_path
+from braid.executors.entries import FINAL, Entry, Key, Place, Slot
+from braid.executors.expressions import SKIPPED, evaluate_with, truth
+from braid.executors.graph import TaskGraph, revive
+from braid.executors.nodes import (
+    Answer,
+    Ask,
+    Const,
+    Expr,
+    Guard,
+    ListOf,
+    Map,
+    NodeState,
+    Op,
+    Ref,
+    Think,
+    ToolCall,
+)
+from braid.executors.values import ExpressionError, ItemError, ReferenceError_, explain, preview, resolve_path
 
 Status: TypeAlias = Literal["wait", "ok", "skip", "block"]
 

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from engine import Usage
-    from executors.resume import Past
-    from executors.rules import GraphPatch
+    from braid.engine import Usage
+    from braid.executors.resume import Past
+    from braid.executors.rules import GraphPatch
 
 Effect: TypeAlias = Literal["pure", "idempotent", "mutating"]
 """What calling a tool does to the world: nothing, the same thing however often, or something new each time."""
@@ -77,7 +77,7 @@ class RunJournal(CallLog, Protocol):
     """What a run writes down before anybody sees it, so that another process can go on from there.
 
     Called on the event loop, before readers of a node are released and before events are told. What the graph derives by itself
-    (guards, skips, maps, blocked readers) is not written: `executors.resume` derives it again.
+    (guards, skips, maps, blocked readers) is not written: `braid.executors.resume` derives it again.
     """
 
     def begin(self) -> Past | None:
@@ -113,7 +113,7 @@ class RunJournal(CallLog, Protocol):
 
 
 class ResultCache(Protocol):
-    """Results of pure tools across runs. The key says tool, version and arguments (`executors.caching.result_key`)."""
+    """Results of pure tools across runs. The key says tool, version and arguments (`braid.executors.caching.result_key`)."""
 
     def get(self, key: str) -> Cached | None: ...
 

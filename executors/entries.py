@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias, assert_never
 
-from engine import Usage
-from executors.nodes import (
+from braid.engine import Usage
+from braid.executors.nodes import (
     Answer,
     Ask,
     Const,

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from engine import Event
-from executors.nodes import OpKind
+from braid.engine import Event
+from braid.executors.nodes import OpKind
 
 
 class NodeAdded(Event):

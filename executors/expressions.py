@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias, assert_never, cast
 
-from executors.nodes import (
+from braid.executors.nodes import (
     All,
     Any_,
     Compare,
@@ -24,7 +24,7 @@ from executors.nodes import (
     Ref,
     Template,
 )
-from executors.values import (
+from braid.executors.values import (
     ExpressionError,
     ReferenceError_,
     attribute_names,

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Final, Protocol
 
-from executors.entries import (
+from braid.executors.entries import (
     FINAL,
     REBINDABLE,
     UNSTARTED,
@@ -26,9 +26,9 @@ from executors.entries import (
     op_kind,
     tool_of,
 )
-from executors.nodes import Map, Node, NodeState
-from executors.rules import GraphError, GraphPatch, Rules, StalePatchError, few
-from executors.values import plain_data, preview
+from braid.executors.nodes import Map, Node, NodeState
+from braid.executors.rules import GraphError, GraphPatch, Rules, StalePatchError, few
+from braid.executors.values import plain_data, preview
 
 __all__ = ["GraphError", "GraphPatch", "Listener", "StalePatchError", "TaskGraph", "revive"]
 

@@ -20,18 +20,18 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal
 
-from engine import Envelope, Event, UnknownEventError, Usage
-from executors.effects import Effect, Recorded
-from executors.entries import names_read
-from executors.journal_locks import RunLock
-from executors.journal_nodes import REDACTED, dump_patch, load_patch, without_secrets
-from executors.journal_secrets import Secrets
-from executors.journal_store import Journal, JournalError, RunRow, Status, log_key
-from executors.journal_values import LostValueError, dump_value, load_value, text_of
-from executors.json_text import json_text
-from executors.narrator import event_json
-from executors.resume import Past, Patched, Planned, Record, Settled
-from executors.rules import GraphPatch
+from braid.engine import Envelope, Event, UnknownEventError, Usage
+from braid.executors.effects import Effect, Recorded
+from braid.executors.entries import names_read
+from braid.executors.journal_locks import RunLock
+from braid.executors.journal_nodes import REDACTED, dump_patch, load_patch, without_secrets
+from braid.executors.journal_secrets import Secrets
+from braid.executors.journal_store import Journal, JournalError, RunRow, Status, log_key
+from braid.executors.journal_values import LostValueError, dump_value, load_value, text_of
+from braid.executors.json_text import json_text
+from braid.executors.narrator import event_json
+from braid.executors.resume import Past, Patched, Planned, Record, Settled
+from braid.executors.rules import GraphPatch
 
 LARGE: Final = 4096
 """A longer text of a value is stored once for all runs, by its content."""
@@ -43,7 +43,7 @@ _Row = tuple[int, float, str, str, str | None]
 
 
 class RunLog:
-    """The journal of one run: `executors.effects.RunJournal` on disk. Made by `start_run` and `resume_run`.
+    """The journal of one run: `braid.executors.effects.RunJournal` on disk. Made by `start_run` and `resume_run`.
 
     `spending` says what the run has spent; it is stored with every commit. `unwritten` gives events, as times and JSON, that were
     told since the last commit and not by `event`. `on_failure` is told, once, when the journal fails.

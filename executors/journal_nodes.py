@@ -7,10 +7,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
-from executors import nodes
-from executors.json_text import json_text
-from executors.nodes import Const, Expr, Node, ToolCall
-from executors.rules import GraphPatch
+from braid.executors import nodes
+from braid.executors.json_text import json_text
+from braid.executors.nodes import Const, Expr, Node, ToolCall
+from braid.executors.rules import GraphPatch
 
 _CLASSES: Final[dict[str, type[Any]]] = {
     name: found
@@ -29,7 +29,7 @@ REDACTED: Final = "[secret]"
 
 
 def dump_patch(patch: GraphPatch, *, running: Sequence[str] = ()) -> str:
-    """A patch as text. `running` are the nodes that ran when it came, where it matters which (see `executors.resume`)."""
+    """A patch as text. `running` are the nodes that ran when it came, where it matters which (see `braid.executors.resume`)."""
     data: dict[str, Any] = {"base": patch.base_version, "add": [_encode(node) for node in patch.add]}
     if patch.cancel:
         data["cancel"] = patch.cancel

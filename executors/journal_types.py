@@ -10,62 +10,60 @@ from typing import Any, Final
 
 _TYPES: Final[tuple[tuple[str, str, str], ...]] = (
     # Its module today, its module in journals that have no tags yet ("" for what is newer), and its types.
-    ("engine.budget", "engine.budget", "Price Spending"),
-    ("engine.events", "engine.events", "Envelope"),
-    ("engine.types", "engine.types", "EngineInfo Grammar SamplingParams Token Usage"),
-    ("evals.log", "evals.log", "Header Row"),
-    ("evals.report", "evals.report", "EvalReport Figure"),
-    ("evals.task", "evals.task", "Options Output Sample Score"),
-    ("executors.builtin.atlas", "executors.builtin.atlas", "Entity Fact"),
-    ("executors.builtin.now", "executors.builtin.now", "Moment"),
-    ("executors.builtin.python", "executors.builtin.python", "PythonResult"),
-    ("executors.effects", "executors.effects", "Cached Done NotDone Recorded"),
+    ("braid.engine.budget", "engine.budget", "Price Spending"),
+    ("braid.engine.events", "engine.events", "Envelope"),
+    ("braid.engine.types", "engine.types", "EngineInfo Grammar SamplingParams Token Usage"),
+    ("braid.evals.log", "evals.log", "Header Row"),
+    ("braid.evals.report", "evals.report", "EvalReport Figure"),
+    ("braid.evals.task", "evals.task", "Options Output Sample Score"),
+    ("braid.executors.builtin.atlas", "executors.builtin.atlas", "Entity Fact"),
+    ("braid.executors.builtin.now", "executors.builtin.now", "Moment"),
+    ("braid.executors.builtin.python", "executors.builtin.python", "PythonResult"),
+    ("braid.executors.effects", "executors.effects", "Cached Done NotDone Recorded"),
     (
-        "executors.events",
+        "braid.executors.events",
         "executors.events",
         "BudgetExceeded NodeAdded NodeBlocked NodeCancelled NodeFailed NodeFinished NodeRetried NodeSkipped NodeStarted "
         "NodeUncertain NodeWaits PlanPatched ToolAbandoned ToolHedged ToolReused",
     ),
-    ("executors.journal_store", "executors.journal_store", "Pruned RunRow"),
+    ("braid.executors.journal_store", "executors.journal_store", "Pruned RunRow"),
     (
-        "executors.nodes",
+        "braid.executors.nodes",
         "executors.nodes",
         "All Answer Any_ Ask Compare Const DictOf Field Guard ListOf Map Node Not Ref Template Think ToolCall",
     ),
-    ("executors.operations", "executors.operations", "ToolCallRequest"),
-    ("executors.outcome", "executors.outcome", "Limits RunOutcome"),
-    ("executors.replanning", "executors.replanning", "Trigger"),
-    ("executors.report", "executors.report", "RunReport"),
-    ("executors.rules", "executors.rules", "GraphPatch"),
-    ("executors.sandbox", "executors.sandbox", "Isolation SandboxLimits SandboxResult"),
-    ("executors.spans", "executors.spans", "NodeSpan=Span"),
-    ("executors.tool_types", "executors.tool_types", "Metered ToolSpec"),
-    ("executors.values", "executors.values", "ItemError"),
+    ("braid.executors.operations", "executors.operations", "ToolCallRequest"),
+    ("braid.executors.outcome", "executors.outcome", "Limits RunOutcome"),
+    ("braid.executors.replanning", "executors.replanning", "Trigger"),
+    ("braid.executors.report", "executors.report", "RunReport"),
+    ("braid.executors.rules", "executors.rules", "GraphPatch"),
+    ("braid.executors.sandbox", "executors.sandbox", "Isolation SandboxLimits SandboxResult"),
+    ("braid.executors.spans", "executors.spans", "NodeSpan=Span"),
+    ("braid.executors.tool_types", "executors.tool_types", "Metered ToolSpec"),
+    ("braid.executors.values", "executors.values", "ItemError"),
     (
-        "orchestrator.events",
+        "braid.orchestrator.events",
         "orchestrator.events",
         "JournalFailed RoundFinished RoundStarted RunAnswered RunFailed RunFinished RunResumed RunStarted",
     ),
-    ("orchestrator.replay", "orchestrator.replay", "Comparison"),
+    ("braid.orchestrator.replay", "orchestrator.replay", "Comparison"),
     (
-        "planner.events",
+        "braid.planner.events",
         "planner.events",
         "PlannerFinished PlannerRejected PlannerRepaired PlannerStatement PlannerText",
     ),
-    ("planner.task", "planner.task", "Written"),
-    ("reasoning.core", "reasoning.core", "Candidate Solution"),
+    ("braid.planner.task", "planner.task", "Written"),
+    ("braid.reasoning.core", "reasoning.core", "Candidate Solution"),
     (
-        "reasoning.spawn_join",
+        "braid.reasoning.spawn_join",
         "reasoning.spawn_join",
         "Span ThreadCall ThreadedSolution ThreadResult",
     ),
-    ("reasoning.voting", "reasoning.voting", "Group"),
+    ("braid.reasoning.voting", "reasoning.voting", "Group"),
 )
 """A tag is `braid:` and the name of the type. Where two types have one name, the tag of one stands before `=`."""
 
-_PACKAGES: Final = frozenset(
-    {"engine", "reasoning", "executors", "planner", "orchestrator", "evals", "training"}
-)
+_PACKAGES: Final = frozenset({"braid"})
 
 
 def _named() -> tuple[dict[str, str], dict[str, str]]:

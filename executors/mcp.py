@@ -1,4 +1,4 @@
-"""Tools of MCP servers: launched (stdio) or reached over streamable HTTP, by the official SDK (`pip install 'braid[mcp]'`).
+"""Tools of MCP servers: launched (stdio) or reached over streamable HTTP, by the official SDK (extra `mcp`).
 
     async with McpTools([McpServer(name="time", command="uvx", args=("mcp-server-time",))]) as tools:
         result = await Agent(tools=tools).run("...")
@@ -18,10 +18,10 @@ from contextlib import AsyncExitStack
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from executors.mcp_config import McpError, McpServer, read_mcp_config
-from executors.mcp_connection import Connection
-from executors.mcp_offers import offered_tools
-from executors.tools import Tool
+from braid.executors.mcp_config import McpError, McpServer, read_mcp_config
+from braid.executors.mcp_connection import Connection
+from braid.executors.mcp_offers import offered_tools
+from braid.executors.tools import Tool
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -43,7 +43,7 @@ class McpTools(Sequence[Tool]):
 
     async def __aenter__(self) -> Self:
         if find_spec("mcp") is None:
-            raise McpError("the MCP client is not installed: pip install 'braid[mcp]'")
+            raise McpError("the MCP client is not installed: pip install 'braid-agents[mcp]'")
         async with AsyncExitStack() as stack:
             try:
                 async with asyncio.TaskGroup() as group:

@@ -10,8 +10,8 @@ from typing import Any, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
-from engine import BraidError
-from executors.effects import Effect
+from braid.engine import BraidError
+from braid.executors.effects import Effect
 
 
 class McpError(BraidError):

@@ -10,9 +10,9 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Any, Final, TextIO, TypeVar, cast
 
-from executors.effects import Effect
-from executors.mcp_config import McpError, McpServer
-from executors.tool_errors import ToolError, UncertainError
+from braid.executors.effects import Effect
+from braid.executors.mcp_config import McpError, McpServer
+from braid.executors.tool_errors import ToolError, UncertainError
 
 if TYPE_CHECKING:
     from mcp import Client

@@ -9,13 +9,13 @@ import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from executors.effects import Effect
-from executors.mcp_config import McpError, McpServer
-from executors.mcp_connection import Connection
-from executors.schema_arguments import SchemaSignature
-from executors.tool_errors import ToolDefinitionError, ToolError
-from executors.tool_options import RESERVED
-from executors.tools import Tool
+from braid.executors.effects import Effect
+from braid.executors.mcp_config import McpError, McpServer
+from braid.executors.mcp_connection import Connection
+from braid.executors.schema_arguments import SchemaSignature
+from braid.executors.tool_errors import ToolDefinitionError, ToolError
+from braid.executors.tool_options import RESERVED
+from braid.executors.tools import Tool
 
 if TYPE_CHECKING:
     from mcp import Client

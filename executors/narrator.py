@@ -7,13 +7,13 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Literal, TypeAlias
 
-from engine import BraidError, BudgetExceededError, Event
-from executors import events
-from executors.entries import Entry, op_kind, tool_of
-from executors.graph import TaskGraph
-from executors.json_text import json_text
-from executors.rules import GraphPatch
-from executors.values import preview
+from braid.engine import BraidError, BudgetExceededError, Event
+from braid.executors import events
+from braid.executors.entries import Entry, op_kind, tool_of
+from braid.executors.graph import TaskGraph
+from braid.executors.json_text import json_text
+from braid.executors.rules import GraphPatch
+from braid.executors.values import preview
 
 Emit: TypeAlias = Callable[[Event], None]
 """Told each event at once. One with an attribute `deferred` that is a list gets what is frequent there instead (`Deferred`)."""

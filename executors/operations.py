@@ -6,14 +6,14 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from engine import BraidError, Budget, Engine, Message, Prompt, use_budget, use_priority
-from executors.caching import CallMemo
-from executors.effects import CallLog, Effect, MemoryCalls
-from executors.entries import Entry
-from executors.nodes import Scalar, Think
-from executors.registry import ToolRegistry
-from executors.values import short_form
-from reasoning import Run, Solution, derived_seed, get_method, within_means
+from braid.engine import BraidError, Budget, Engine, Message, Prompt, use_budget, use_priority
+from braid.executors.caching import CallMemo
+from braid.executors.effects import CallLog, Effect, MemoryCalls
+from braid.executors.entries import Entry
+from braid.executors.nodes import Scalar, Think
+from braid.executors.registry import ToolRegistry
+from braid.executors.values import short_form
+from braid.reasoning import Run, Solution, derived_seed, get_method, within_means
 
 
 class ApprovalError(BraidError):
@@ -80,9 +80,9 @@ async def ask_person(around: Surroundings, question: Any) -> str:
 async def think(around: Surroundings, entry: Entry, op: Think, *, priority: float = 0.0) -> Solution:
     """Prefill the run's root and this question, reason by the method, and give the context back.
 
-    The node has a budget scope of its own; with a soft limit reached it does with less (`reasoning.within_means`).
+    The node has a budget scope of its own; with a soft limit reached it does with less (`braid.reasoning.within_means`).
 
-    `priority` is what the engine goes by when it has more to do than it can do at once (`engine.priority`).
+    `priority` is what the engine goes by when it has more to do than it can do at once (`braid.engine.priority`).
 
     The branch seed depends on the node's place in the plan only, so the order of completion never changes a result.
 

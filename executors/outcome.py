@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from engine import Usage
-from executors.rules import GraphError
+from braid.engine import Usage
+from braid.executors.rules import GraphError
 
 
 @dataclass(frozen=True, kw_only=True)

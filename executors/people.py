@@ -11,13 +11,13 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
-from executors.calls import Teller, clear, find_fate
-from executors.effects import Done, NotDone
-from executors.entries import Entry, tool_of
-from executors.nodes import Ask
-from executors.operations import Surroundings, ask_person
-from executors.tool_errors import ToolError
-from executors.tools import Tool
+from braid.executors.calls import Teller, clear, find_fate
+from braid.executors.effects import Done, NotDone
+from braid.executors.entries import Entry, tool_of
+from braid.executors.nodes import Ask
+from braid.executors.operations import Surroundings, ask_person
+from braid.executors.tool_errors import ToolError
+from braid.executors.tools import Tool
 
 T = TypeVar("T")
 

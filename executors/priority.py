@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final, TypeAlias
 
-from executors.entries import Entry, exclusive
-from executors.graph import TaskGraph
-from executors.nodes import Answer, Ask, Map, Node, Think
+from braid.executors.entries import Entry, exclusive
+from braid.executors.graph import TaskGraph
+from braid.executors.nodes import Answer, Ask, Map, Node, Think
 
 Estimate: TypeAlias = Callable[[Node], float | None]
 """The seconds that a node will take, or None where the caller does not know."""

@@ -9,14 +9,14 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Final, cast
 
-from executors.tool_errors import ToolDefinitionError, UnknownToolError
-from executors.tools import Tool, ToolSpec
+from braid.executors.tool_errors import ToolDefinitionError, UnknownToolError
+from braid.executors.tools import Tool, ToolSpec
 
 ENTRY_POINTS: Final = "braid.tools"
 """Distributions list their tools under this entry-point group."""
 
 BUILTIN: Final = ("search", "calculate", "rank", "python", "now")
-"""Names of the tools that come with Braid; each is in the module of its name in `executors.builtin`."""
+"""Names of the tools that come with Braid; each is in the module of its name in `braid.executors.builtin`."""
 
 
 class ToolRegistry:
@@ -111,7 +111,7 @@ def builtin_tools(*names: str) -> list[Tool]:
             raise UnknownToolError(
                 f"no built-in tool named {name!r}; there are: {', '.join(BUILTIN)}", tool=name
             )
-        chosen.append(getattr(import_module(f"executors.builtin.{name}"), name))
+        chosen.append(getattr(import_module(f"braid.executors.builtin.{name}"), name))
     return chosen
 
 

@@ -11,11 +11,11 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from executors.entries import Entry
-from executors.graph import GraphPatch, TaskGraph
-from executors.nodes import Answer, Node
-from executors.rules import GraphError
-from executors.values import preview
+from braid.executors.entries import Entry
+from braid.executors.graph import GraphPatch, TaskGraph
+from braid.executors.nodes import Answer, Node
+from braid.executors.rules import GraphError
+from braid.executors.values import preview
 
 _SHOWN = 12
 

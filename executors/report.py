@@ -8,10 +8,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from engine import Usage
-from executors.entries import Entry
-from executors.graph import TaskGraph
-from executors.spans import Span, spans_of
+from braid.engine import Usage
+from braid.executors.entries import Entry
+from braid.executors.graph import TaskGraph
+from braid.executors.spans import Span, spans_of
 
 
 class RunReport(BaseModel):

@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias, assert_never
 
-from engine import BraidError, Usage
-from executors.dataflow import Dataflow
-from executors.entries import Entry, tool_of
-from executors.graph import TaskGraph
-from executors.rules import GraphError, GraphPatch
+from braid.engine import BraidError, Usage
+from braid.executors.dataflow import Dataflow
+from braid.executors.entries import Entry, tool_of
+from braid.executors.graph import TaskGraph
+from braid.executors.rules import GraphError, GraphPatch
 
 
 class ResumeError(BraidError):

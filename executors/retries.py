@@ -9,8 +9,8 @@ import random
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
-from engine.errors import BraidError, BudgetExceededError
-from executors.tool_errors import (
+from braid.engine.errors import BraidError, BudgetExceededError
+from braid.executors.tool_errors import (
     ToolArgumentError,
     ToolCrashError,
     ToolTimeoutError,
@@ -67,6 +67,8 @@ def retry_after(error: BaseException) -> float | None:
     headers = getattr(getattr(error, "response", None), "headers", None)
     if headers is None:
         return None
-    from engine.remote.client import retry_after as told  # here: it imports httpx, as whoever has headers did
+    from braid.engine.remote.client import (
+        retry_after as told,  # here: it imports httpx, as whoever has headers did
+    )
 
     return told(headers)

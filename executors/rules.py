@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
-from engine import BraidError
-from executors.entries import REBINDABLE, UNSTARTED, Entry, Key, Slot, exclusive, names_read, stages_of
-from executors.nodes import Map, Node
+from braid.engine import BraidError
+from braid.executors.entries import REBINDABLE, UNSTARTED, Entry, Key, Slot, exclusive, names_read, stages_of
+from braid.executors.nodes import Map, Node
 
 
 class GraphError(BraidError, ValueError):

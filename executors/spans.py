@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from engine import Envelope
-from executors import events
-from executors.entries import Entry, op_kind
-from executors.graph import TaskGraph
-from executors.nodes import NodeState, OpKind
-from executors.values import preview
+from braid.engine import Envelope
+from braid.executors import events
+from braid.executors.entries import Entry, op_kind
+from braid.executors.graph import TaskGraph
+from braid.executors.nodes import NodeState, OpKind
+from braid.executors.values import preview
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

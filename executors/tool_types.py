@@ -9,10 +9,10 @@ from typing import Any, Generic
 
 from typing_extensions import TypeVar
 
-from engine.budget import Budget, ambient_budget
-from engine.errors import BraidError
-from engine.types import Usage
-from executors.effects import Effect
+from braid.engine.budget import Budget, ambient_budget
+from braid.engine.errors import BraidError
+from braid.engine.types import Usage
+from braid.executors.effects import Effect
 
 OnRetry = Callable[[int, BraidError, float], None]
 """Told before each wait: the number of the attempt that failed (from 1), its error, and the wait in seconds."""

@@ -17,7 +17,7 @@ from typing import Any, Final, cast
 
 from pydantic import BaseModel
 
-from engine import BraidError
+from braid.engine import BraidError
 
 MAX_KEYS_SHOWN: Final = 12
 MAX_INT_DIGITS: Final = 4_000

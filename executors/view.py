@@ -7,8 +7,8 @@ from html import escape
 from importlib.resources import files
 from typing import Final
 
-from executors.report import RunReport
-from executors.spans import Span
+from braid.executors.report import RunReport
+from braid.executors.spans import Span
 
 MAX_DRAWN: Final = 150
 """Nodes in the drawing of the graph; the list and the timeline go on longer."""
@@ -294,4 +294,4 @@ def _seconds(seconds: float) -> str:
 
 
 def _style() -> str:
-    return files("executors").joinpath("view.css").read_text(encoding="utf-8")
+    return files("braid.executors").joinpath("view.css").read_text(encoding="utf-8")

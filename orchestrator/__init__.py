@@ -1,6 +1,6 @@
 """orchestrator: the face of Braid. An Agent plans a question as a graph, runs it and answers.
 
-    from orchestrator import Agent, tool
+    from braid.orchestrator import Agent, tool
 
 Names are loaded when they are first used, so that the command line starts without importing what it does not need.
 """
@@ -11,10 +11,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from engine import Budget, Envelope, Event, Price, budget
-    from executors import Done, Limits, NotDone, ToolContext, tool
-    from orchestrator.agent import Agent
-    from orchestrator.errors import (
+    from braid.engine import Budget, Envelope, Event, Price, budget
+    from braid.executors import Done, Limits, NotDone, ToolContext, tool
+    from braid.orchestrator.agent import Agent
+    from braid.orchestrator.errors import (
         ConfigurationError,
         InvalidHistoryError,
         InvalidQuestionError,
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         ResumeRefusedError,
         RunningLoopError,
     )
-    from orchestrator.events import (
+    from braid.orchestrator.events import (
         JournalFailed,
         RoundFinished,
         RoundStarted,
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
         RunResumed,
         RunStarted,
     )
-    from orchestrator.replay import Comparison, ReplayError, compare_with_sequential
-    from orchestrator.result import RunResult
-    from orchestrator.settings import Settings, load_settings
-    from orchestrator.stream import RunStream
+    from braid.orchestrator.replay import Comparison, ReplayError, compare_with_sequential
+    from braid.orchestrator.result import RunResult
+    from braid.orchestrator.settings import Settings, load_settings
+    from braid.orchestrator.stream import RunStream
 
 __all__ = [
     "Agent",
@@ -75,12 +75,12 @@ __all__ = [
 ]
 
 _HOMES = {
-    "engine": ("Budget", "Envelope", "Event", "Price", "budget"),
-    "executors": ("Done", "Limits", "NotDone", "ToolContext", "tool"),
-    "orchestrator.agent": ("Agent",),
-    "orchestrator.replay": ("Comparison", "ReplayError", "compare_with_sequential"),
-    "orchestrator.stream": ("RunStream",),
-    "orchestrator.errors": (
+    "braid.engine": ("Budget", "Envelope", "Event", "Price", "budget"),
+    "braid.executors": ("Done", "Limits", "NotDone", "ToolContext", "tool"),
+    "braid.orchestrator.agent": ("Agent",),
+    "braid.orchestrator.replay": ("Comparison", "ReplayError", "compare_with_sequential"),
+    "braid.orchestrator.stream": ("RunStream",),
+    "braid.orchestrator.errors": (
         "ConfigurationError",
         "InvalidHistoryError",
         "InvalidQuestionError",
@@ -89,7 +89,7 @@ _HOMES = {
         "ResumeRefusedError",
         "RunningLoopError",
     ),
-    "orchestrator.events": (
+    "braid.orchestrator.events": (
         "JournalFailed",
         "RoundFinished",
         "RoundStarted",
@@ -99,8 +99,8 @@ _HOMES = {
         "RunResumed",
         "RunStarted",
     ),
-    "orchestrator.result": ("RunResult",),
-    "orchestrator.settings": ("Settings", "load_settings"),
+    "braid.orchestrator.result": ("RunResult",),
+    "braid.orchestrator.settings": ("Settings", "load_settings"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

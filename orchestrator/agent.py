@@ -9,14 +9,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
-from engine import (
+from braid.engine import (
     Budget,
     Engine,
     Message,
     ambient_budget,
     connect,
 )
-from executors import (
+from braid.executors import (
     Approve,
     AskPerson,
     CallMemo,
@@ -28,20 +28,20 @@ from executors import (
     Tool,
     ToolRegistry,
 )
-from orchestrator.errors import (
+from braid.orchestrator.errors import (
     ConfigurationError,
     InvalidQuestionError,
     ResumeRefusedError,
     RunningLoopError,
 )
-from orchestrator.events import (
+from braid.orchestrator.events import (
     JournalFailed,
     Recorder,
     RunResumed,
     RunStarted,
 )
-from orchestrator.history import read_history
-from orchestrator.journaling import (
+from braid.orchestrator.history import read_history
+from braid.orchestrator.journaling import (
     JournalOption,
     as_started,
     book_earlier,
@@ -51,18 +51,18 @@ from orchestrator.journaling import (
     start_log,
     take_up,
 )
-from orchestrator.loop import Job
-from orchestrator.nesting import NO_RUN, OuterRun, outer_run
-from orchestrator.result import RunResult
-from orchestrator.running import carry_out
-from orchestrator.settings import load_settings
-from orchestrator.stream import RunStream
-from orchestrator.subagents import agent_tool
-from orchestrator.toolbox import registry_of
+from braid.orchestrator.loop import Job
+from braid.orchestrator.nesting import NO_RUN, OuterRun, outer_run
+from braid.orchestrator.result import RunResult
+from braid.orchestrator.running import carry_out
+from braid.orchestrator.settings import load_settings
+from braid.orchestrator.stream import RunStream
+from braid.orchestrator.subagents import agent_tool
+from braid.orchestrator.toolbox import registry_of
 
 if TYPE_CHECKING:
-    from executors import Journal, RunLog
-    from executors.mcp import McpServer, McpTools
+    from braid.executors import Journal, RunLog
+    from braid.executors.mcp import McpServer, McpTools
 
 OutputT = TypeVar("OutputT")
 DEFAULT_REPLAN = Replan()
@@ -95,7 +95,7 @@ class Agent:
         cache: keeps results of pure tools for later runs. Without one, equal calls are made once within a run, and of tools
             with `cache="always"` once for this agent.
         journal: where runs are written down as they happen, so that `resume` can go on with one whose process ended: True for
-            the user's own journal (`braid runs`), a file, or an open `executors.Journal`.
+            the user's own journal (`braid runs`), a file, or an open `braid.executors.Journal`.
 
     Raises:
         ToolDefinitionError: a function cannot be a tool, or two have one name.
@@ -268,7 +268,7 @@ class Agent:
         """Go on with a run whose process ended before it, that was stopped, or that failed.
 
         Question, plan, options and what was spent come from the journal. Nodes that ended are not run again; what had not ended
-        is, by the effect of its tool: mutating calls whose fate is unknown are never repeated (see `executors.effects`). The
+        is, by the effect of its tool: mutating calls whose fate is unknown are never repeated (`braid.executors.effects`). The
         result of a run that has its answer is given again, and nothing is run.
 
         Args:
@@ -352,12 +352,12 @@ class Agent:
         journal = self.journal
         if self.cache is not None or journal is None:
             return self._kept
-        from executors import StoredResults
+        from braid.executors import StoredResults
 
         return StoredResults(journal)
 
     async def _start_servers(self, mcp: str | Path | Sequence[McpServer]) -> None:
-        from executors.mcp import McpTools, read_mcp_config
+        from braid.executors.mcp import McpTools, read_mcp_config
 
         servers = await McpTools(read_mcp_config(mcp) if isinstance(mcp, (str, Path)) else mcp).__aenter__()
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine import BraidError
+from braid.engine import BraidError
 
 
 class OrchestratorError(BraidError):

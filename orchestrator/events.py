@@ -7,11 +7,11 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from engine import Envelope, Event
-from executors.narrator import Deferred, told_as_json
+from braid.engine import Envelope, Event
+from braid.executors.narrator import Deferred, told_as_json
 
 if TYPE_CHECKING:
-    from executors.journal import RunLog
+    from braid.executors.journal import RunLog
 
 StopReason = Literal["budget", "cancelled", "plan", "max_rounds"]
 """Why a run ended without an answer: a hard limit, a planner that was cancelled, no valid plan, or no round left."""
@@ -83,7 +83,7 @@ class RunFailed(Event):
 class Recorder(Sequence[Envelope]):
     """Gives each event its place in the run, keeps it, and hands it to a listener. Read as a sequence, it is the run's log.
 
-    Without a listener, events that are frequent are built only when the log is read (see `executors.narrator.Deferred`); `told`
+    Without a listener, events that are frequent are built only when the log is read (`braid.executors.narrator.Deferred`); `told`
     has those that were told as events.
     """
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from executors import Answer, RunOutcome, TaskGraph, preview
-from planner import PlanningError
+from braid.executors import Answer, RunOutcome, TaskGraph, preview
+from braid.planner import PlanningError
 
 _SHOWN = 8
 

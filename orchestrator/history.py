@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, cast
 
-from engine import Message
-from orchestrator.errors import InvalidHistoryError
+from braid.engine import Message
+from braid.orchestrator.errors import InvalidHistoryError
 
 _ROLES = ("system", "user", "assistant")
 

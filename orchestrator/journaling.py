@@ -10,17 +10,17 @@ from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from engine import Budget, Envelope, Event, Message, Price
-from executors import Limits, Map, ToolCall, ToolRegistry
-from orchestrator.errors import ResumeRefusedError
-from orchestrator.events import RoundFinished, RoundStarted, RunResumed
-from orchestrator.loop import EarlierRound, Job
-from orchestrator.settings import journal_file
-from planner import Written
-from planner.events import PlannerFinished, PlannerRejected, PlannerText
+from braid.engine import Budget, Envelope, Event, Message, Price
+from braid.executors import Limits, Map, ToolCall, ToolRegistry
+from braid.orchestrator.errors import ResumeRefusedError
+from braid.orchestrator.events import RoundFinished, RoundStarted, RunResumed
+from braid.orchestrator.loop import EarlierRound, Job
+from braid.orchestrator.settings import journal_file
+from braid.planner import Written
+from braid.planner.events import PlannerFinished, PlannerRejected, PlannerText
 
 if TYPE_CHECKING:
-    from executors import Journal, Past, RunLog, RunRow, Tool
+    from braid.executors import Journal, Past, RunLog, RunRow, Tool
 
 JournalOption: TypeAlias = "bool | str | PathLike[str] | Journal"
 """True is the user's own journal, False none; else a file, or a journal that is open already."""
@@ -31,7 +31,7 @@ _LIMITS = ("tokens", "calls", "seconds", "cost", "soft")
 
 def open_journal(option: JournalOption) -> Journal | None:
     """The journal of an agent; raises `JournalError` when it cannot be opened."""
-    from executors import Journal
+    from braid.executors import Journal
 
     if isinstance(option, Journal):
         return option
@@ -51,7 +51,7 @@ def start_log(
     mcp: str | None = None,
 ) -> RunLog:
     """Enter the run of `job` into the journal. `engine` is the address as it was given."""
-    from executors import secret_arguments, start_run
+    from braid.executors import secret_arguments, start_run
 
     spec = {
         "engine": engine,
@@ -180,7 +180,7 @@ class _Attempts:
 
 def check_tools(pasts: Sequence[Past], spec: Mapping[str, Any], tools: ToolRegistry) -> None:
     """Raise `ResumeRefusedError` unless the tools that unfinished nodes call are there, and are what they were."""
-    from executors.resume import Patched
+    from braid.executors.resume import Patched
 
     was: Mapping[str, str] = spec.get("tools", {})
     needed: dict[str, None] = {}
@@ -237,7 +237,7 @@ def take_up(journal: Journal, row: RunRow, tools: ToolRegistry) -> tuple[RunLog,
         RunBusyError: a live process works on it.
         JournalError: the journal cannot be read.
     """
-    from executors import resume_run, secret_arguments
+    from braid.executors import resume_run, secret_arguments
 
     log = resume_run(journal, row, secret_arguments=secret_arguments(tools.specs()))
     try:

@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine import Budget, Engine, Event, Message
-from executors import (
+from braid.engine import Budget, Engine, Event, Message
+from braid.executors import (
     Approve,
     AskPerson,
     CallMemo,
@@ -26,11 +26,11 @@ from executors import (
     close_graph,
     run_graph,
 )
-from orchestrator.events import RoundFinished, RoundStarted, StopReason
-from orchestrator.feedback import why_again
-from orchestrator.planning import plan_patches
-from orchestrator.revising import PlanReviser, Rounds
-from planner import LLMPlanner, PlanningError, PlanTask, Written, run_root
+from braid.orchestrator.events import RoundFinished, RoundStarted, StopReason
+from braid.orchestrator.feedback import why_again
+from braid.orchestrator.planning import plan_patches
+from braid.orchestrator.revising import PlanReviser, Rounds
+from braid.planner import LLMPlanner, PlanningError, PlanTask, Written, run_root
 
 LITTLE_LEFT = "the budget is nearly used up: answer now, with what is known"
 """What a planner is told once a soft limit is reached; no round follows one that was told so."""

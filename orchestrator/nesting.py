@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from executors import Approve, AskPerson, Journal
+    from braid.executors import Approve, AskPerson, Journal
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,9 +8,9 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from engine import Budget, Engine, Message, SamplingParams, Usage
-from executors import short_form
-from orchestrator.errors import OutputTypeError
+from braid.engine import Budget, Engine, Message, SamplingParams, Usage
+from braid.executors import short_form
+from braid.orchestrator.errors import OutputTypeError
 
 _MAX_TOKENS = 1024
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
-from engine import Event
-from executors import GraphPatch
-from planner import LLMPlanner, PlanningError, PlanTask
+from braid.engine import Event
+from braid.executors import GraphPatch
+from braid.planner import LLMPlanner, PlanningError, PlanTask
 
 
 def plan_patches(

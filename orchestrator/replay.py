@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 
 from pydantic import BaseModel, computed_field
 
-from executors import CallMemo, GraphPatch, Node, TaskGraph, names_read, run_graph, tool_of
-from orchestrator.agent import Agent
-from orchestrator.errors import OrchestratorError
-from orchestrator.result import RunResult
+from braid.executors import CallMemo, GraphPatch, Node, TaskGraph, names_read, run_graph, tool_of
+from braid.orchestrator.agent import Agent
+from braid.orchestrator.errors import OrchestratorError
+from braid.orchestrator.result import RunResult
 
 
 class ReplayError(OrchestratorError):

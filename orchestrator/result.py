@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Generic, TypeVar
 
-from engine import Envelope, Message, Spending, Usage
-from executors import RunOutcome, RunReport, TaskGraph, report_of, run_page, spans_of
-from orchestrator.events import StopReason
-from planner.events import PlannerFinished
+from braid.engine import Envelope, Message, Spending, Usage
+from braid.executors import RunOutcome, RunReport, TaskGraph, report_of, run_page, spans_of
+from braid.orchestrator.events import StopReason
+from braid.planner.events import PlannerFinished
 
 OutputT = TypeVar("OutputT")
 

@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from typing import Any
 
-from engine import Event
-from executors import GraphPatch, Node, Replan, Trigger
-from orchestrator.events import RoundStarted
-from orchestrator.planning import plan_patches
-from planner import LLMPlanner, PlanningError, PlanTask
+from braid.engine import Event
+from braid.executors import GraphPatch, Node, Replan, Trigger
+from braid.orchestrator.events import RoundStarted
+from braid.orchestrator.planning import plan_patches
+from braid.planner import LLMPlanner, PlanningError, PlanTask
 
 
 class Rounds:

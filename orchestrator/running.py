@@ -5,18 +5,18 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from engine import BudgetExceededError, Usage, use_budget
-from orchestrator.events import Recorder, RunAnswered, RunFailed, RunFinished
-from orchestrator.feedback import partial_answer
-from orchestrator.history import extended
-from orchestrator.loop import Job, run_rounds
-from orchestrator.nesting import OuterRun, use_outer_run
-from orchestrator.outputs import answer_text, plain_output, typed_output
-from orchestrator.result import RunResult, total_usage
-from planner.events import PlannerFinished
+from braid.engine import BudgetExceededError, Usage, use_budget
+from braid.orchestrator.events import Recorder, RunAnswered, RunFailed, RunFinished
+from braid.orchestrator.feedback import partial_answer
+from braid.orchestrator.history import extended
+from braid.orchestrator.loop import Job, run_rounds
+from braid.orchestrator.nesting import OuterRun, use_outer_run
+from braid.orchestrator.outputs import answer_text, plain_output, typed_output
+from braid.orchestrator.result import RunResult, total_usage
+from braid.planner.events import PlannerFinished
 
 if TYPE_CHECKING:
-    from executors import RunLog
+    from braid.executors import RunLog
 
 
 async def carry_out(job: Job, wanted: Any, recorder: Recorder, log: RunLog | None) -> RunResult[Any]:

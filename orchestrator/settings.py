@@ -16,7 +16,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from orchestrator.errors import ConfigurationError
+from braid.orchestrator.errors import ConfigurationError
 
 DEFAULT_ENGINE = "local:braid-mini"
 

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from types import TracebackType
 from typing import Any, Self
 
-from engine import Envelope
-from executors import Inbox
-from orchestrator.events import Recorder
-from orchestrator.result import RunResult
+from braid.engine import Envelope
+from braid.executors import Inbox
+from braid.orchestrator.events import Recorder
+from braid.orchestrator.result import RunResult
 
 
 class RunStream:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final
 
-from engine import ambient_budget
-from executors import Effect, Metered, Tool, ToolContext, ToolError
+from braid.engine import ambient_budget
+from braid.executors import Effect, Metered, Tool, ToolContext, ToolError
 
 if TYPE_CHECKING:
-    from engine import Budget
-    from orchestrator.agent import Agent
+    from braid.engine import Budget
+    from braid.orchestrator.agent import Agent
 
 MAX_DEPTH: Final = 3
 """Agents within agents: the outermost is at depth 0."""

@@ -21,7 +21,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, cast
 
-from engine import (
+from braid.engine import (
     Budget,
     Capability,
     Completion,
@@ -40,8 +40,8 @@ from engine import (
     Usage,
     ambient_budget,
 )
-from engine.prompts import ChatPrompt, TextPrompt, TokenPrompt, plain_chat, read_prompt
-from engine.stopping import find_stop, held_back
+from braid.engine.prompts import ChatPrompt, TextPrompt, TokenPrompt, plain_chat, read_prompt
+from braid.engine.stopping import find_stop, held_back
 
 Script: TypeAlias = "Callable[[str], str | Awaitable[str] | AsyncIterator[str]]"
 """A function of the prompt's text: returns the response (plain or awaited), or an asynchronous generator of its pieces."""

@@ -1,8 +1,8 @@
 """planner: language into graph. The plan language, its checks, and the planner that is a language model."""
 
-from planner.check import PlanChecker, compile_plan
-from planner.errors import PlanCheckError, PlanError, PlanningError, PlanSyntaxError
-from planner.events import (
+from braid.planner.check import PlanChecker, compile_plan
+from braid.planner.errors import PlanCheckError, PlanError, PlanningError, PlanSyntaxError
+from braid.planner.events import (
     PlanEvent,
     PlannerFinished,
     PlannerRejected,
@@ -10,11 +10,11 @@ from planner.events import (
     PlannerStatement,
     PlannerText,
 )
-from planner.language import PlanParser, Statement, parse_plan
-from planner.llm_planner import LLMPlanner
-from planner.prompts import run_root
-from planner.render import render_expr, render_plan
-from planner.task import PlanTask, Written
+from braid.planner.language import PlanParser, Statement, parse_plan
+from braid.planner.llm_planner import LLMPlanner
+from braid.planner.prompts import run_root
+from braid.planner.render import render_expr, render_plan
+from braid.planner.task import PlanTask, Written
 
 __all__ = [
     "LLMPlanner",

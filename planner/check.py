@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NoReturn
 
-from executors.graph import TaskGraph
-from executors.nodes import (
+from braid.executors.graph import TaskGraph
+from braid.executors.nodes import (
     Answer,
     Ask,
     Const,
@@ -28,14 +28,14 @@ from executors.nodes import (
     ToolCall,
     refs,
 )
-from executors.tools import ToolSpec
-from planner.compact import compact_signature
-from planner.errors import PlanCheckError, PlanError
-from planner.expressions import Argument, Call, Place, rename
-from planner.language import Statement, parse_plan
-from planner.names import Binding, Names
-from planner.schemas import UNKNOWN, Typed, mismatch, near, step
-from planner.syntax import SPECIAL_FORMS, MapForm
+from braid.executors.tools import ToolSpec
+from braid.planner.compact import compact_signature
+from braid.planner.errors import PlanCheckError, PlanError
+from braid.planner.expressions import Argument, Call, Place, rename
+from braid.planner.language import Statement, parse_plan
+from braid.planner.names import Binding, Names
+from braid.planner.schemas import UNKNOWN, Typed, mismatch, near, step
+from braid.planner.syntax import SPECIAL_FORMS, MapForm
 
 _THINK_RESULT = Typed.of(
     {

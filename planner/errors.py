@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engine import BraidError
+from braid.engine import BraidError
 
 
 class PlanError(BraidError, ValueError):

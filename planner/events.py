@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from engine import Event
+from braid.engine import Event
 
 
 class PlannerText(Event):

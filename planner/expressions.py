@@ -7,10 +7,10 @@ import re
 from dataclasses import dataclass, field
 from typing import NoReturn, cast
 
-from executors.nodes import All, Any_, Compare, Const, DictOf, Expr, Field, ListOf, Not, Ref, Template
-from planner.arithmetic import calculation, is_arithmetic, is_number, source_of
-from planner.errors import PlanSyntaxError
-from planner.lines import LogicalLine
+from braid.executors.nodes import All, Any_, Compare, Const, DictOf, Expr, Field, ListOf, Not, Ref, Template
+from braid.planner.arithmetic import calculation, is_arithmetic, is_number, source_of
+from braid.planner.errors import PlanSyntaxError
+from braid.planner.lines import LogicalLine
 
 _LIFTED = "~"
 _SPEC_NUMBER = re.compile(r"\d+")

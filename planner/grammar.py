@@ -17,9 +17,9 @@ from collections.abc import Mapping, Sequence
 from string import ascii_lowercase
 from typing import Any
 
-from engine import Grammar
-from executors.tools import ToolSpec
-from planner.compact import plain_line
+from braid.engine import Grammar
+from braid.executors.tools import ToolSpec
+from braid.planner.compact import plain_line
 
 Schema = Mapping[str, Any]
 

@@ -18,11 +18,11 @@ import ast
 import re
 from dataclasses import dataclass, field
 
-from executors.nodes import Const, Expr
-from planner.errors import PlanSyntaxError
-from planner.expressions import Lifted, Place
-from planner.lines import MAX_STATEMENT_CHARS, LineReader, LogicalLine
-from planner.syntax import Form, SyntaxReader
+from braid.executors.nodes import Const, Expr
+from braid.planner.errors import PlanSyntaxError
+from braid.planner.expressions import Lifted, Place
+from braid.planner.lines import MAX_STATEMENT_CHARS, LineReader, LogicalLine
+from braid.planner.syntax import Form, SyntaxReader
 
 MAX_DEPTH = 16
 """`if` statements inside one another."""

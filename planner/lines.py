@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from planner.errors import PlanSyntaxError
+from braid.planner.errors import PlanSyntaxError
 
 MAX_STATEMENT_CHARS = 20_000
 """A statement longer than this is taken for babble, such as a bracket that is never closed."""

@@ -8,13 +8,13 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Literal
 
-from engine import Engine, Grammar, InvalidParamsError, Message, Prompt, SamplingParams, Usage
-from engine.prompts import plain_chat
-from executors.graph import GraphPatch
-from executors.nodes import Node
-from planner.compact import STOP, compact_prompt
-from planner.errors import PlanError, PlanningError, PlanSyntaxError
-from planner.events import (
+from braid.engine import Engine, Grammar, InvalidParamsError, Message, Prompt, SamplingParams, Usage
+from braid.engine.prompts import plain_chat
+from braid.executors.graph import GraphPatch
+from braid.executors.nodes import Node
+from braid.planner.compact import STOP, compact_prompt
+from braid.planner.errors import PlanError, PlanningError, PlanSyntaxError
+from braid.planner.events import (
     PlanEvent,
     PlannerFinished,
     PlannerRejected,
@@ -22,13 +22,13 @@ from planner.events import (
     PlannerStatement,
     PlannerText,
 )
-from planner.grammar import plan_grammar
-from planner.prompts import STOP_TURNS, plan_request, repair_request, run_root
-from planner.reader import Accepted, PlanReader
-from planner.render import render_plan
-from planner.replanner import earlier_statements, finished_statements, is_anonymous
-from planner.task import PlanTask, Written
-from reasoning import derived_seed
+from braid.planner.grammar import plan_grammar
+from braid.planner.prompts import STOP_TURNS, plan_request, repair_request, run_root
+from braid.planner.reader import Accepted, PlanReader
+from braid.planner.render import render_plan
+from braid.planner.replanner import earlier_statements, finished_statements, is_anonymous
+from braid.planner.task import PlanTask, Written
+from braid.reasoning import derived_seed
 
 Style = Literal["compact", "chat", "text"]
 """`compact` is the embedded model's prompt, `chat` a list of messages, `text` the same messages as plain text."""
@@ -66,7 +66,7 @@ class LLMPlanner:
         temperature: of the first attempt; 0 is greedy.
         repair_temperature: of the repairs, so that the same mistake is not made again.
         grammar: in compact style, where the engine can, let the model write nothing but plans for the tools at hand, about
-            names of the question (`planner.grammar`).
+            names of the question (`braid.planner.grammar`).
     """
 
     def __init__(

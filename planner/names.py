@@ -7,12 +7,12 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
-from executors.graph import TaskGraph, exclusive
-from executors.nodes import All, Answer, Ask, Const, Guard, Node, Not, Op, Ref
-from planner.errors import PlanCheckError
-from planner.expressions import Place
-from planner.language import Statement
-from planner.schemas import UNKNOWN, Typed, near
+from braid.executors.graph import TaskGraph, exclusive
+from braid.executors.nodes import All, Answer, Ask, Const, Guard, Node, Not, Op, Ref
+from braid.planner.errors import PlanCheckError
+from braid.planner.expressions import Place
+from braid.planner.language import Statement
+from braid.planner.schemas import UNKNOWN, Typed, near
 
 _PYTHON_WORDS = {"true": "True", "false": "False", "null": "None", "none": "None", "nil": "None"}
 

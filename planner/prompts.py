@@ -10,11 +10,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from engine import Message
-from executors.tools import ToolSpec
-from planner.compact import compact_signature
-from planner.errors import PlanError
-from planner.task import PlanTask
+from braid.engine import Message
+from braid.executors.tools import ToolSpec
+from braid.planner.compact import compact_signature
+from braid.planner.errors import PlanError
+from braid.planner.task import PlanTask
 
 _LANGUAGE = """\
 You help to carry out one task. You are asked for one of two things at a time: a plan for the whole task, or the result of a \
@@ -91,7 +91,7 @@ def run_root(task: PlanTask) -> list[Message]:
 
 
 def plan_request(task: PlanTask, earlier: str = "") -> Message:
-    """The request for this round's plan; `earlier` tells what earlier rounds did (see `planner.replanner`)."""
+    """The request for this round's plan; `earlier` tells what earlier rounds did (see `braid.planner.replanner`)."""
     if not earlier and not task.feedback:
         return Message(role="user", content=_REQUEST)
     parts: list[str] = []

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from executors.nodes import Node
-from planner.check import PlanChecker
-from planner.errors import PlanCheckError, PlanError, PlanSyntaxError
-from planner.language import PlanParser, Statement
-from planner.task import PlanTask
+from braid.executors.nodes import Node
+from braid.planner.check import PlanChecker
+from braid.planner.errors import PlanCheckError, PlanError, PlanSyntaxError
+from braid.planner.language import PlanParser, Statement
+from braid.planner.task import PlanTask
 
 
 @dataclass(frozen=True)

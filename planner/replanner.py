@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from executors.graph import TaskGraph
-from executors.nodes import Answer, Node, NodeState
-from executors.values import preview
-from planner.render import render_plan
+from braid.executors.graph import TaskGraph
+from braid.executors.nodes import Answer, Node, NodeState
+from braid.executors.values import preview
+from braid.planner.render import render_plan
 
 RESULT_CHARS = 160
 """Characters of a result or an error that a later round is shown."""

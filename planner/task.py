@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from engine import Budget, Message
-from executors.graph import TaskGraph
-from executors.tools import ToolSpec
+from braid.engine import Budget, Message
+from braid.executors.graph import TaskGraph
+from braid.executors.tools import ToolSpec
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,8 +1,8 @@
 """reasoning: one question, one answer, by test-time scaling. Imports only `engine`."""
 
-from reasoning.answers import canonical, extract_answer, last_boxed
-from reasoning.best_of_n import best_of_n
-from reasoning.core import (
+from braid.reasoning.answers import canonical, extract_answer, last_boxed
+from braid.reasoning.best_of_n import best_of_n
+from braid.reasoning.core import (
     Candidate,
     Method,
     Run,
@@ -14,10 +14,17 @@ from reasoning.core import (
     method,
     method_names,
 )
-from reasoning.means import within_means
-from reasoning.sampling import direct, self_consistency
-from reasoning.spawn_join import Span, ThreadCall, ThreadedSolution, ThreadFormat, ThreadResult, spawn_join
-from reasoning.voting import Group, group_answers
+from braid.reasoning.means import within_means
+from braid.reasoning.sampling import direct, self_consistency
+from braid.reasoning.spawn_join import (
+    Span,
+    ThreadCall,
+    ThreadedSolution,
+    ThreadFormat,
+    ThreadResult,
+    spawn_join,
+)
+from braid.reasoning.voting import Group, group_answers
 
 __all__ = [
     "Candidate",

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from engine import Context, InvalidParamsError, SamplingParams, Usage
-from reasoning.answers import extract_answer
-from reasoning.core import Candidate, Run, Solution, method
-from reasoning.sampling import refuse_options, sample_pool
+from braid.engine import Context, InvalidParamsError, SamplingParams, Usage
+from braid.reasoning.answers import extract_answer
+from braid.reasoning.core import Candidate, Run, Solution, method
+from braid.reasoning.sampling import refuse_options, sample_pool
 
 
 @method("best_of_n")

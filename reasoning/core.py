@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
-from engine import BraidError, Budget, Context, Engine, Usage
+from braid.engine import BraidError, Budget, Context, Engine, Usage
 
 T = TypeVar("T")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from engine import Budget
+from braid.engine import Budget
 
 CHEAPEST: Final = "direct"
 DEFAULT_MAX_TOKENS: Final = 512

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from engine import Completion, Context, InvalidParamsError, SamplingParams, Usage
-from reasoning.answers import extract_answer
-from reasoning.core import Candidate, Run, Solution, method
-from reasoning.voting import group_answers
+from braid.engine import Completion, Context, InvalidParamsError, SamplingParams, Usage
+from braid.reasoning.answers import extract_answer
+from braid.reasoning.core import Candidate, Run, Solution, method
+from braid.reasoning.voting import group_answers
 
 
 async def sample_pool(run: Run, problem: Context, params: SamplingParams) -> list[Completion]:

@@ -15,10 +15,10 @@ from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from engine import Completion, Context, InvalidParamsError, SamplingParams, Usage
-from reasoning.answers import extract_answer
-from reasoning.core import Candidate, Run, Solution, method
-from reasoning.sampling import refuse_options
+from braid.engine import Completion, Context, InvalidParamsError, SamplingParams, Usage
+from braid.reasoning.answers import extract_answer
+from braid.reasoning.core import Candidate, Run, Solution, method
+from braid.reasoning.sampling import refuse_options
 
 
 @dataclass(frozen=True, kw_only=True)

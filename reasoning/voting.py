@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from reasoning.answers import canonical
-from reasoning.core import Candidate
+from braid.reasoning.answers import canonical
+from braid.reasoning.core import Candidate
 
 
 @dataclass(frozen=True)

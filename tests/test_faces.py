@@ -5,9 +5,17 @@ from __future__ import annotations
 from importlib import import_module
 from pathlib import Path
 
-from snapshots import check_snapshot
+from tests.support.snapshots import check_snapshot
 
-ROOMS = ("engine", "reasoning", "executors", "planner", "orchestrator", "evals", "training")
+ROOMS = (
+    "braid.engine",
+    "braid.reasoning",
+    "braid.executors",
+    "braid.planner",
+    "braid.orchestrator",
+    "braid.evals",
+    "braid.training",
+)
 
 
 def test_the_faces_offer_what_they_did() -> None:

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import torch
 from transformers import PreTrainedTokenizerFast
 
-from planner.compact import QUESTION
-from training.data import DEFAULT_MIXTURE, Example, Mixture, draw_group
-from training.tokenizer import PAD, token_id
+from braid.planner.compact import QUESTION
+from braid.training.data import DEFAULT_MIXTURE, Example, Mixture, draw_group
+from braid.training.tokenizer import PAD, token_id
 
 POOL = 1024
 """Examples that are drawn at once and sorted by length, so that a batch holds sequences of about one length."""

@@ -13,13 +13,13 @@ from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 from transformers import AutoModelForCausalLM, Qwen3ForCausalLM
 
-from engine import connect
-from training.card import FACTS, write_card
-from training.export import ExportError, export
-from training.measure import CopyReport, invented_examples, measure_copying, measure_runs
-from training.spelling import measure_spelling
-from training.tokenizer import load_tokenizer
-from training.train import Progress, Recipe, Trainer, going_on_from
+from braid.engine import connect
+from braid.training.card import FACTS, write_card
+from braid.training.export import ExportError, export
+from braid.training.measure import CopyReport, invented_examples, measure_copying, measure_runs
+from braid.training.spelling import measure_spelling
+from braid.training.tokenizer import load_tokenizer
+from braid.training.train import Progress, Recipe, Trainer, going_on_from
 
 
 def train_mini(

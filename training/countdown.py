@@ -10,8 +10,8 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast, Qwen3ForCausalLM
 
-from engine import Engine
-from evals.countdown import (
+from braid.engine import Engine
+from braid.evals.countdown import (
     Demonstration,
     Problem,
     demonstrate_direct,
@@ -20,15 +20,15 @@ from evals.countdown import (
     demonstrate_spawn,
     draw_problem,
 )
-from evals.countdown.attempts import attempt_spawn
-from evals.countdown.search import LARGEST_NUMBER, Equation
-from evals.countdown.text import MOST_THREADS, WORDS
-from planner.compact import STOP
-from training.batches import BatchSource, Encoded
-from training.grpo import Outcome
-from training.model import Shape, build_model
-from training.tokenizer import PAD
-from training.train import Recipe, Trainer
+from braid.evals.countdown.attempts import attempt_spawn
+from braid.evals.countdown.search import LARGEST_NUMBER, Equation
+from braid.evals.countdown.text import MOST_THREADS, WORDS
+from braid.planner.compact import STOP
+from braid.training.batches import BatchSource, Encoded
+from braid.training.grpo import Outcome
+from braid.training.model import Shape, build_model
+from braid.training.tokenizer import PAD
+from braid.training.train import Recipe, Trainer
 
 WINDOW = 256
 """Tokens of the longest sequence in training; longer searches are cut there, as they would be by the context."""

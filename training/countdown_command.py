@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from transformers import AutoModelForCausalLM, Qwen3ForCausalLM
 
-from engine import connect
-from evals.countdown import Split, generate, oracle_engine
-from evals.countdown.curves import (
+from braid.engine import connect
+from braid.evals.countdown import Split, generate, oracle_engine
+from braid.evals.countdown.curves import (
     Curves,
     Size,
     gap_table,
@@ -24,12 +24,12 @@ from evals.countdown.curves import (
     measure_spawn,
     table,
 )
-from training.card import FACTS
-from training.command import train_with_bar
-from training.countdown import CountdownRecipe, CountdownTrainer, Spawning, countdown_tokenizer
-from training.countdown_card import write_countdown_card
-from training.export import ExportError, export
-from training.grpo import GRPO, GRPORecipe
+from braid.training.card import FACTS
+from braid.training.command import train_with_bar
+from braid.training.countdown import CountdownRecipe, CountdownTrainer, Spawning, countdown_tokenizer
+from braid.training.countdown_card import write_countdown_card
+from braid.training.export import ExportError, export
+from braid.training.grpo import GRPO, GRPORecipe
 
 
 def train_countdown(

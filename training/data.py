@@ -9,11 +9,11 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from evals.planning_set.attributes import NAMED
-from evals.planning_set.families.common import Draft
-from evals.planning_set.generate import Drawn, draw
-from evals.planning_set.noise import dressed
-from evals.planning_set.program import (
+from braid.evals.planning_set.attributes import NAMED
+from braid.evals.planning_set.families.common import Draft
+from braid.evals.planning_set.generate import Drawn, draw
+from braid.evals.planning_set.noise import dressed
+from braid.evals.planning_set.program import (
     Builder,
     Calculate,
     Call,
@@ -23,19 +23,19 @@ from evals.planning_set.program import (
     Toolset,
     render,
 )
-from evals.planning_set.wording import Choice
-from evals.planning_set.world import Atlas, World, load_atlas
-from executors.tools import ToolSpec
-from planner.compact import MAX_TOOLS, STOP, compact_prompt
-from training.errands import draw_errands
-from training.invented import Invented
-from training.lists import Listing, ListQuestion, attribute_for, draw_list_question, draw_listing
-from training.rounds import later_round, listed_text
-from training.services import draw_service
-from training.strange import SHARE as STRANGE_SHARE
-from training.strange import estranged
-from training.thoughts import draw_thought
-from training.toolbox import Toolbox, draw_toolbox
+from braid.evals.planning_set.wording import Choice
+from braid.evals.planning_set.world import Atlas, World, load_atlas
+from braid.executors.tools import ToolSpec
+from braid.planner.compact import MAX_TOOLS, STOP, compact_prompt
+from braid.training.errands import draw_errands
+from braid.training.invented import Invented
+from braid.training.lists import Listing, ListQuestion, attribute_for, draw_list_question, draw_listing
+from braid.training.rounds import later_round, listed_text
+from braid.training.services import draw_service
+from braid.training.strange import SHARE as STRANGE_SHARE
+from braid.training.strange import estranged
+from braid.training.thoughts import draw_thought
+from braid.training.toolbox import Toolbox, draw_toolbox
 
 _NAMED_NOUNS = frozenset(attribute.noun for attribute in NAMED)
 

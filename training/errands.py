@@ -8,11 +8,11 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from evals.planning_set.program import Builder, Ref
-from evals.planning_set.wording import phrases, words
-from executors.tools import ToolSpec
-from training import names
-from training.toolbox import NUM, STR, Schema, parameters
+from braid.evals.planning_set.program import Builder, Ref
+from braid.evals.planning_set.wording import phrases, words
+from braid.executors.tools import ToolSpec
+from braid.training import names
+from braid.training.toolbox import NUM, STR, Schema, parameters
 
 _VERBS = words(
     "translate send convert book play open close measure water paint clean count mark scan print ship "

@@ -15,7 +15,7 @@ from transformers import (
     Qwen3ForCausalLM,
 )
 
-from engine import BraidError
+from braid.engine import BraidError
 
 MAX_BYTES = 12 * 1024 * 1024
 """What weights and tokenizer may take together."""

@@ -20,9 +20,9 @@ import torch
 from torch.nn.functional import log_softmax
 from transformers import PreTrainedTokenizerFast
 
-from engine import Engine, connect
-from reasoning import derived_seed
-from training.rollouts import RecordingEngine, Segment
+from braid.engine import Engine, connect
+from braid.reasoning import derived_seed
+from braid.training.rollouts import RecordingEngine, Segment
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,11 +6,11 @@ import random
 from collections.abc import Sequence
 from typing import cast
 
-from evals.planning_set.attributes import CHAINS, NAMED, NUMERIC, Attribute
-from evals.planning_set.units import BASE
-from evals.planning_set.wording import words
-from evals.planning_set.world import Article, Chain, Fact, Thing, choose_attribute
-from training import names
+from braid.evals.planning_set.attributes import CHAINS, NAMED, NUMERIC, Attribute
+from braid.evals.planning_set.units import BASE
+from braid.evals.planning_set.wording import words
+from braid.evals.planning_set.world import Article, Chain, Fact, Thing, choose_attribute
+from braid.training import names
 
 _QUANTITIES = words(
     "temperature cost price age score rating budget voltage output capacity strength pressure volume "

@@ -5,13 +5,13 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from evals.planning_set.attributes import NUMERIC, Attribute
-from evals.planning_set.families.common import adjective
-from evals.planning_set.program import Builder, Item, Toolset
-from evals.planning_set.wording import Choice, plural
-from executors.tools import ToolSpec
-from training import names
-from training.toolbox import STR, Schema, parameters
+from braid.evals.planning_set.attributes import NUMERIC, Attribute
+from braid.evals.planning_set.families.common import adjective
+from braid.evals.planning_set.program import Builder, Item, Toolset
+from braid.evals.planning_set.wording import Choice, plural
+from braid.executors.tools import ToolSpec
+from braid.training import names
+from braid.training.toolbox import STR, Schema, parameters
 
 _GROUPS: dict[str, tuple[str, ...]] = {
     "country": ("country", "region", "state"),

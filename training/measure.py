@@ -15,17 +15,17 @@ from typing import get_args
 import torch
 from transformers import PreTrainedTokenizerFast, Qwen3ForCausalLM
 
-from engine import Engine
-from evals import EvalReport, Options, run_task
-from evals.planning_set import Split, generate
-from evals.tasks import get_task
-from evals.tasks.planning_data import SPLITS
-from executors.tools import ToolSpec
-from planner.compact import STOP, compact_prompt
-from training.batches import collate, encode
-from training.data import PLAIN_MIXTURE, Example, draw_example
-from training.tokenizer import PAD, token_id
-from training.toolbox import builtin_toolbox
+from braid.engine import Engine
+from braid.evals import EvalReport, Options, run_task
+from braid.evals.planning_set import Split, generate
+from braid.evals.tasks import get_task
+from braid.evals.tasks.planning_data import SPLITS
+from braid.executors.tools import ToolSpec
+from braid.planner.compact import STOP, compact_prompt
+from braid.training.batches import collate, encode
+from braid.training.data import PLAIN_MIXTURE, Example, draw_example
+from braid.training.tokenizer import PAD, token_id
+from braid.training.toolbox import builtin_toolbox
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 import torch
 from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
-from planner.compact import STOP
-from training.tokenizer import PAD, token_id
+from braid.planner.compact import STOP
+from braid.training.tokenizer import PAD, token_id
 
 
 @dataclass(frozen=True, kw_only=True)

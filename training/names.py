@@ -6,7 +6,7 @@ import keyword
 import random
 import string
 
-from evals.planning_set.wording import words
+from braid.evals.planning_set.wording import words
 
 _ONSETS = words(
     "b c d f g h j k l m n p r s t v w z br ch cl cr dr fl fr gl gr kh kr pl pr qu sh sk sl sn sp st "

@@ -1,7 +1,7 @@
 """Later rounds: what a plan looks like that goes on from results, or that must say what could not be found.
 
 The prompt of a later round ends with the statements that are done, each with its result as a comment, and those that
-failed, commented out (`planner.replanner.finished_statements`).
+failed, commented out (`braid.planner.replanner.finished_statements`).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import random
 
-from evals.planning_set.program import Branch, Builder, Lookup, Toolset, render
+from braid.evals.planning_set.program import Branch, Builder, Lookup, Toolset, render
 
 _REASONS = (
     "nothing is known about {x}",

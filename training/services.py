@@ -5,10 +5,10 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 
-from evals.planning_set.program import Builder
-from evals.planning_set.wording import Choice
-from executors.tools import ToolSpec
-from training import names
+from braid.evals.planning_set.program import Builder
+from braid.evals.planning_set.wording import Choice
+from braid.executors.tools import ToolSpec
+from braid.training import names
 
 _LANGUAGES = ("French", "German", "Spanish", "Italian", "Japanese", "Latin", "Polish", "Dutch", "Greek")
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday", "tomorrow", "today")

@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from transformers import PreTrainedTokenizerFast, Qwen3ForCausalLM
 
-from planner.compact import PLAN, QUESTION, STOP, TOOLS
-from training.data import Example
-from training.tokenizer import PAD, token_id
+from braid.planner.compact import PLAN, QUESTION, STOP, TOOLS
+from braid.training.data import Example
+from braid.training.tokenizer import PAD, token_id
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from evals.planning_set.noise import free_words
-from evals.planning_set.wording import words
-from training.names import syllable
+from braid.evals.planning_set.noise import free_words
+from braid.evals.planning_set.wording import words
+from braid.training.names import syllable
 
 SHARE = 0.15
 """Share of the questions that get such words."""

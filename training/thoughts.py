@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import random
 
-from evals.planning_set.families.common import Draft
-from evals.planning_set.program import Builder
-from evals.planning_set.wording import Choice, listed, plural
-from evals.planning_set.world import World
+from braid.evals.planning_set.families.common import Draft
+from braid.evals.planning_set.program import Builder
+from braid.evals.planning_set.wording import Choice, listed, plural
+from braid.evals.planning_set.world import World
 
 _AFTER = (
     "explain [why they differ|what this means|the difference|the reason]",

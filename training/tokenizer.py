@@ -15,9 +15,9 @@ from pathlib import Path
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from evals.planning_set.world import load_atlas
-from planner.compact import PLAN, QUESTION, STOP, TOOLS
-from training.data import draw_example
+from braid.evals.planning_set.world import load_atlas
+from braid.planner.compact import PLAN, QUESTION, STOP, TOOLS
+from braid.training.data import draw_example
 
 PAD = "<|pad|>"
 SPECIAL = (PAD, STOP, TOOLS, QUESTION, PLAN)

@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from evals.planning_set.program import LookupTool, RankTool, Style, Toolset
-from evals.planning_set.wording import words
-from executors.registry import builtin_tools
-from executors.tools import ToolSpec
-from training import names
+from braid.evals.planning_set.program import LookupTool, RankTool, Style, Toolset
+from braid.evals.planning_set.wording import words
+from braid.executors.registry import builtin_tools
+from braid.executors.tools import ToolSpec
+from braid.training import names
 
 Schema = dict[str, Any]
 STR: Schema = {"type": "string"}

@@ -20,14 +20,14 @@ import torch
 from torch.nn.functional import cross_entropy
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast, Qwen3ForCausalLM
 
-from engine import BraidError
-from training.attention import BLOCKED
-from training.batches import Batch, BatchSource
-from training.card import FACTS, machine
-from training.data import Mixture
-from training.measure import atlas_examples, measure
-from training.model import Shape, build_model, flops_per_token, parameter_count
-from training.tokenizer import load_tokenizer, train_tokenizer
+from braid.engine import BraidError
+from braid.training.attention import BLOCKED
+from braid.training.batches import Batch, BatchSource
+from braid.training.card import FACTS, machine
+from braid.training.data import Mixture
+from braid.training.measure import atlas_examples, measure
+from braid.training.model import Shape, build_model, flops_per_token, parameter_count
+from braid.training.tokenizer import load_tokenizer, train_tokenizer
 
 log = logging.getLogger(__name__)
 

@@ -3,7 +3,7 @@
 Whoever writes an engine subclasses `EngineConformance` in a test file and gives it a fixture:
 
     import pytest
-    from engine.conformance import EngineConformance
+    from braid.engine.conformance import EngineConformance
 
     class TestMyEngine(EngineConformance):
         prompt = "Once upon a time"      # any prompt that the model goes on from; see `ConformanceBase` for the rest
@@ -18,8 +18,8 @@ checks that what is not declared raises `CapabilityError`). The tests are corout
 anyio's plugin, runs them. A single suite can be subclassed by itself: `CoreConformance`, `LogprobsConformance`, ...
 """
 
-from engine.conformance.base import ConformanceBase
-from engine.conformance.capabilities import (
+from braid.engine.conformance.base import ConformanceBase
+from braid.engine.conformance.capabilities import (
     ChatConformance,
     CutConformance,
     GrammarConformance,
@@ -31,7 +31,7 @@ from engine.conformance.capabilities import (
     TextJoinConformance,
     TokenIdsConformance,
 )
-from engine.conformance.core import CoreConformance
+from braid.engine.conformance.core import CoreConformance
 
 
 class EngineConformance(

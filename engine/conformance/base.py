@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from engine.base import Context, Engine
-from engine.types import Capability, Completion, Prompt, SamplingParams, Token
+from braid.engine.base import Context, Engine
+from braid.engine.types import Capability, Completion, Prompt, SamplingParams, Token
 
 
 class ConformanceBase:

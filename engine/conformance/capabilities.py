@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from typing import Any, cast
 
-from engine.base import Engine
-from engine.budget import Budget
-from engine.conformance.base import ConformanceBase, generate_text, no_leak, released, skip, stream_all
-from engine.errors import InvalidParamsError
-from engine.types import Message
+from braid.engine.base import Engine
+from braid.engine.budget import Budget
+from braid.engine.conformance.base import ConformanceBase, generate_text, no_leak, released, skip, stream_all
+from braid.engine.errors import InvalidParamsError
+from braid.engine.types import Message
 
 
 class ChatConformance(ConformanceBase):

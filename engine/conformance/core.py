@@ -6,10 +6,10 @@ import asyncio
 from contextlib import aclosing, suppress
 from typing import Any, cast, get_args
 
-from engine.base import Engine
-from engine.budget import Budget, use_budget
-from engine.conformance.base import ConformanceBase, generate_text, no_leak, released, skip, stream_all
-from engine.errors import (
+from braid.engine.base import Engine
+from braid.engine.budget import Budget, use_budget
+from braid.engine.conformance.base import ConformanceBase, generate_text, no_leak, released, skip, stream_all
+from braid.engine.errors import (
     BudgetExceededError,
     CapabilityError,
     ContextLengthError,
@@ -17,7 +17,7 @@ from engine.errors import (
     EngineError,
     InvalidParamsError,
 )
-from engine.types import Capability, Usage
+from braid.engine.types import Capability, Usage
 
 
 class CoreConformance(ConformanceBase):

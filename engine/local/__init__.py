@@ -1,5 +1,5 @@
 """The local engine: any Hugging Face causal LM in this process. Importing this package imports torch."""
 
-from engine.local.engine import LocalEngine
+from braid.engine.local.engine import LocalEngine
 
 __all__ = ["LocalEngine"]

@@ -16,9 +16,9 @@ from typing import Any
 import torch
 from transformers import AttentionInterface
 
-from engine.local.kernels import Partial, Traits, attend, attend_self, attend_view, merge, with_sinks
-from engine.local.segments import Segment, View
-from engine.local.tails import Tails
+from braid.engine.local.kernels import Partial, Traits, attend, attend_self, attend_view, merge, with_sinks
+from braid.engine.local.segments import Segment, View
+from braid.engine.local.tails import Tails
 
 NAME = "braid_segments"
 Rotate = Callable[[torch.Tensor, int], torch.Tensor]

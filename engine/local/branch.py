@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from engine.local.segments import Pins, Tip
-from engine.local.text import GrowingText
-from engine.stopping import find_stop, held_back
-from engine.types import FinishReason, SamplingParams, Token, Usage
+from braid.engine.local.segments import Pins, Tip
+from braid.engine.local.text import GrowingText
+from braid.engine.stopping import find_stop, held_back
+from braid.engine.types import FinishReason, SamplingParams, Token, Usage
 
 
 @dataclass

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engine.base import Context
-from engine.types import Usage
+from braid.engine.base import Context
+from braid.engine.types import Usage
 
 if TYPE_CHECKING:
-    from engine.local.engine import LocalEngine
-    from engine.local.segments import Pins, Tip
+    from braid.engine.local.engine import LocalEngine
+    from braid.engine.local.segments import Pins, Tip
 
 
 class LocalContext(Context):

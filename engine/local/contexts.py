@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from engine.local.context import LocalContext
-from engine.local.kv import Pool
-from engine.local.segments import Pins, Tip
+from braid.engine.local.context import LocalContext
+from braid.engine.local.kv import Pool
+from braid.engine.local.segments import Pins, Tip
 
 
 class OpenContexts:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import torch
 
-from engine.local.model import Model
-from engine.machine import memory
-from engine.types import Capability, EngineInfo
+from braid.engine.local.model import Model
+from braid.engine.machine import memory
+from braid.engine.types import Capability, EngineInfo
 
 _CAPABILITIES: frozenset[Capability] = frozenset(
     {

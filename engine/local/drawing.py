@@ -6,11 +6,11 @@ from collections.abc import Sequence as Listing
 
 import torch
 
-from engine.errors import EngineError
-from engine.local.branch import Branch
-from engine.local.model import Model
-from engine.local.sampler import draw, top_logprobs
-from engine.local.sequence import Generate
+from braid.engine.errors import EngineError
+from braid.engine.local.branch import Branch
+from braid.engine.local.model import Model
+from braid.engine.local.sampler import draw, top_logprobs
+from braid.engine.local.sequence import Generate
 
 Drawing = tuple[Generate, Branch]
 

@@ -9,37 +9,37 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from engine.base import Context, Engine
-from engine.budget import Budget, Price, ambient_budget
-from engine.errors import ContextLengthError, ContextReleasedError, EngineError, InvalidParamsError
-from engine.local.branch import Branch
-from engine.local.context import LocalContext
-from engine.local.contexts import OpenContexts
-from engine.local.describe import default_memory, describe
-from engine.local.grammar import TokenMasks
-from engine.local.joining import Layout, Positions, join_kv, joined_ids
-from engine.local.kv import Pool
-from engine.local.locate import locate_model
-from engine.local.model import Dtype, Model
-from engine.local.scheduler import Scheduler, Stats
-from engine.local.segments import Tip
-from engine.local.sequence import Generate, Read, Score
-from engine.local.text import off_loop, prompt_size
-from engine.local.threads import best_threads
-from engine.local.worker import Worker, in_own_thread
-from engine.machine import processors
-from engine.priority import ambient_priority
-from engine.prompts import read_prompt
-from engine.types import Completion, EngineInfo, Grammar, Prompt, SamplingParams, Token, Usage
+from braid.engine.base import Context, Engine
+from braid.engine.budget import Budget, Price, ambient_budget
+from braid.engine.errors import ContextLengthError, ContextReleasedError, EngineError, InvalidParamsError
+from braid.engine.local.branch import Branch
+from braid.engine.local.context import LocalContext
+from braid.engine.local.contexts import OpenContexts
+from braid.engine.local.describe import default_memory, describe
+from braid.engine.local.grammar import TokenMasks
+from braid.engine.local.joining import Layout, Positions, join_kv, joined_ids
+from braid.engine.local.kv import Pool
+from braid.engine.local.locate import locate_model
+from braid.engine.local.model import Dtype, Model
+from braid.engine.local.scheduler import Scheduler, Stats
+from braid.engine.local.segments import Tip
+from braid.engine.local.sequence import Generate, Read, Score
+from braid.engine.local.text import off_loop, prompt_size
+from braid.engine.local.threads import best_threads
+from braid.engine.local.worker import Worker, in_own_thread
+from braid.engine.machine import processors
+from braid.engine.priority import ambient_priority
+from braid.engine.prompts import read_prompt
+from braid.engine.types import Completion, EngineInfo, Grammar, Prompt, SamplingParams, Token, Usage
 
 
 class LocalEngine(Engine):
     """Any Hugging Face causal LM that takes its attention from transformers' interface, in this process. Make one with `load`.
 
     All calls run as one continuous batch. KV is shared between whatever begins alike, also while it is still being computed, and
-    kept for a while after the last context is released. Requests take their urgency from `engine.priority`.
+    kept for a while after the last context is released. Requests take their urgency from `braid.engine.priority`.
     A prompt given as messages goes through the tokenizer's chat template (capability `chat`), or, where there is none,
-    through `engine.prompts.plain_chat`. Special tokens that occur in text are read as special tokens.
+    through `braid.engine.prompts.plain_chat`. Special tokens that occur in text are read as special tokens.
     """
 
     def __init__(

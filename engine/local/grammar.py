@@ -14,8 +14,8 @@ from typing import Any
 
 import torch
 
-from engine.errors import EngineError, InvalidParamsError
-from engine.types import Grammar
+from braid.engine.errors import EngineError, InvalidParamsError
+from braid.engine.types import Grammar
 
 _KEPT = 64
 """Compiled grammars kept for the next request."""

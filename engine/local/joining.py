@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from engine.errors import InvalidParamsError
-from engine.local.context import LocalContext
-from engine.local.kv import Pool
-from engine.local.segments import Pins, Tip, View
-from engine.local.sequence import Read
-from engine.local.worker import Work, Worker
+from braid.engine.errors import InvalidParamsError
+from braid.engine.local.context import LocalContext
+from braid.engine.local.kv import Pool
+from braid.engine.local.segments import Pins, Tip, View
+from braid.engine.local.sequence import Read
+from braid.engine.local.worker import Work, Worker
 
 Positions = Literal["longest", "sequence"]
 Piece = tuple[LocalContext, tuple[int, ...]]

@@ -13,8 +13,8 @@ import threading
 from collections import Counter
 from collections.abc import Sequence
 
-from engine.errors import EngineError
-from engine.local.segments import WHOLE, Geometry, Pins, Segment, Tip, View, shared_length
+from braid.engine.errors import EngineError
+from braid.engine.local.segments import WHOLE, Geometry, Pins, Segment, Tip, View, shared_length
 
 _ROUND = 16
 

@@ -15,8 +15,8 @@ import torch
 import torch.nn.functional as F
 from transformers import MistralForCausalLM
 
-from engine.local.attention import Step
-from engine.local.surgery import linear
+from braid.engine.local.attention import Step
+from braid.engine.local.surgery import linear
 
 _FAMILIES = ("LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM")
 _Linear = Callable[[torch.Tensor], torch.Tensor]

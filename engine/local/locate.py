@@ -6,14 +6,14 @@ import re
 from importlib import resources
 from pathlib import Path
 
-from engine.errors import EngineURIError
+from braid.engine.errors import EngineURIError
 
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
 def own_models() -> dict[str, Path]:
     """Braid's own models that this installation carries: name -> folder."""
-    home = Path(str(resources.files("engine.local"))) / "models"
+    home = Path(str(resources.files("braid.engine.local"))) / "models"
     if not home.is_dir():
         return {}
     return {path.name: path for path in sorted(home.iterdir()) if (path / "config.json").is_file()}

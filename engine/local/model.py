@@ -12,14 +12,14 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
-from engine.errors import EngineError
-from engine.local import lean
-from engine.local.attention import NAME, Chunk, Rotate, Row, Step, running
-from engine.local.grammar import Grammars
-from engine.local.kv import Pool
-from engine.local.segments import Geometry, Tip, View
-from engine.local.tails import Tails
-from engine.local.text import TextCodec
+from braid.engine.errors import EngineError
+from braid.engine.local import lean
+from braid.engine.local.attention import NAME, Chunk, Rotate, Row, Step, running
+from braid.engine.local.grammar import Grammars
+from braid.engine.local.kv import Pool
+from braid.engine.local.segments import Geometry, Tip, View
+from braid.engine.local.tails import Tails
+from braid.engine.local.text import TextCodec
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from engine.local.attention import Chunk, Rotate, Row, Step
-from engine.local.segments import View
-from engine.local.sequence import Generate, Read, Score, Sequence
-from engine.local.tails import Tails
+from braid.engine.local.attention import Chunk, Rotate, Row, Step
+from braid.engine.local.segments import View
+from braid.engine.local.sequence import Generate, Read, Score, Sequence
+from braid.engine.local.tails import Tails
 
 Wanted = list[tuple[Sequence, range]]
 """Whose logits are wanted, at which places among the packed tokens."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence as Listing
 
-from engine.local.branch import Branch
-from engine.local.kv import OutOfKV, Pool
-from engine.local.segments import WHOLE, Segment, Tip
-from engine.local.sequence import Generate, Sequence
-from engine.local.tails import LONGEST, End, Tails
+from braid.engine.local.branch import Branch
+from braid.engine.local.kv import OutOfKV, Pool
+from braid.engine.local.segments import WHOLE, Segment, Tip
+from braid.engine.local.sequence import Generate, Sequence
+from braid.engine.local.tails import LONGEST, End, Tails
 
 
 class Running:

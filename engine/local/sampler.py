@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 
-from engine.types import SamplingParams, branch_seed
+from braid.engine.types import SamplingParams, branch_seed
 
 _GREEDY_BELOW = 1e-5
 _BLOCK = 128

@@ -8,17 +8,17 @@ from dataclasses import dataclass
 
 import torch
 
-from engine.errors import EngineError
-from engine.local.branch import Branch
-from engine.local.drawing import draw_tokens
-from engine.local.kv import OutOfKV, Pool
-from engine.local.model import Model
-from engine.local.pace import Pace
-from engine.local.plan import Plan, Wanted, lay_out
-from engine.local.running import Running
-from engine.local.segments import Tip
-from engine.local.sequence import Generate, Read, Request, Score, Sequence
-from engine.types import Token
+from braid.engine.errors import EngineError
+from braid.engine.local.branch import Branch
+from braid.engine.local.drawing import draw_tokens
+from braid.engine.local.kv import OutOfKV, Pool
+from braid.engine.local.model import Model
+from braid.engine.local.pace import Pace
+from braid.engine.local.plan import Plan, Wanted, lay_out
+from braid.engine.local.running import Running
+from braid.engine.local.segments import Tip
+from braid.engine.local.sequence import Generate, Read, Request, Score, Sequence
+from braid.engine.types import Token
 
 
 @dataclass

@@ -10,14 +10,14 @@ from typing import Any
 
 import torch
 
-from engine.budget import Budget
-from engine.local.branch import Branch
-from engine.local.grammar import TokenMasks
-from engine.local.kv import Pool
-from engine.local.sampler import Draws
-from engine.local.segments import Pins, Segment, Tip, View
-from engine.local.text import GrowingText, TextCodec
-from engine.types import SamplingParams, Token
+from braid.engine.budget import Budget
+from braid.engine.local.branch import Branch
+from braid.engine.local.grammar import TokenMasks
+from braid.engine.local.kv import Pool
+from braid.engine.local.sampler import Draws
+from braid.engine.local.segments import Pins, Segment, Tip, View
+from braid.engine.local.text import GrowingText, TextCodec
+from braid.engine.types import SamplingParams, Token
 
 _serial = itertools.count()
 

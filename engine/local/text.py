@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
-from engine.errors import InvalidParamsError
-from engine.prompts import ChatPrompt, TextPrompt, TokenPrompt, plain_chat
+from braid.engine.errors import InvalidParamsError
+from braid.engine.prompts import ChatPrompt, TextPrompt, TokenPrompt, plain_chat
 
 _TORN = "\ufffd"
 _LOOK_BACK = 6

@@ -11,10 +11,10 @@ from typing import Any, TypeVar
 
 import torch
 
-from engine.errors import EngineError
-from engine.local.kv import Pool
-from engine.local.scheduler import Scheduler, step_failed
-from engine.local.sequence import Request
+from braid.engine.errors import EngineError
+from braid.engine.local.kv import Pool
+from braid.engine.local.scheduler import Scheduler, step_failed
+from braid.engine.local.sequence import Request
 
 T = TypeVar("T")
 

@@ -1,6 +1,6 @@
 """engine/remote: any OpenAI-compatible server behind the engine's face."""
 
-from engine.remote.context import RemoteContext
-from engine.remote.engine import RemoteEngine
+from braid.engine.remote.context import RemoteContext
+from braid.engine.remote.engine import RemoteEngine
 
 __all__ = ["RemoteContext", "RemoteEngine"]

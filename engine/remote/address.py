@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import httpx
 
-from engine.errors import EngineURIError
+from braid.engine.errors import EngineURIError
 
 _FORM = "expected http(s)://host[:port]/path#model, such as http://127.0.0.1:8000/v1#my-model"
 

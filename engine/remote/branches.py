@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from engine.budget import Price
-from engine.errors import CapabilityError, EngineResponseError
-from engine.remote.client import Failure
-from engine.remote.wire import Endpoint, Part, Piece, WireUsage, read_reply
-from engine.stopping import find_stop, held_back
-from engine.types import FinishReason, SamplingParams, Token, Usage
+from braid.engine.budget import Price
+from braid.engine.errors import CapabilityError, EngineResponseError
+from braid.engine.remote.client import Failure
+from braid.engine.remote.wire import Endpoint, Part, Piece, WireUsage, read_reply
+from braid.engine.stopping import find_stop, held_back
+from braid.engine.types import FinishReason, SamplingParams, Token, Usage
 
 # A server that honours a stop string may still send the rest of a token; one that goes on after that ignores it.
 _PIECES_AFTER_STOP = 2

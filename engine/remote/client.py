@@ -20,11 +20,11 @@ from typing import Any, Protocol
 import httpx
 from pydantic import SecretStr
 
-from engine.budget import Budget
-from engine.errors import EngineConnectionError, EngineError, EngineResponseError
-from engine.remote.sse import SSEParser
-from engine.remote.wire import read_error, read_json
-from engine.types import Token
+from braid.engine.budget import Budget
+from braid.engine.errors import EngineConnectionError, EngineError, EngineResponseError
+from braid.engine.remote.sse import SSEParser
+from braid.engine.remote.wire import read_error, read_json
+from braid.engine.types import Token
 
 MAX_ERROR_CHARS = 500
 

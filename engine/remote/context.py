@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from engine.base import Context
-from engine.errors import CapabilityError
-from engine.prompts import plain_chat
-from engine.types import Message, Usage
+from braid.engine.base import Context
+from braid.engine.errors import CapabilityError
+from braid.engine.prompts import plain_chat
+from braid.engine.types import Message, Usage
 
 
 @dataclass(frozen=True)

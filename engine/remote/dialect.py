@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal, assert_never
 
-from engine.errors import BraidError, CapabilityError, ContextLengthError, EngineResponseError
-from engine.remote.branches import BranchReader
-from engine.remote.client import RejectedError
-from engine.remote.context import ChatForm, Form, IdsForm, TextForm
-from engine.remote.wire import PATHS, Endpoint, prompt_fields, sampling_fields
-from engine.types import Capability, SamplingParams, branch_seed
+from braid.engine.errors import BraidError, CapabilityError, ContextLengthError, EngineResponseError
+from braid.engine.remote.branches import BranchReader
+from braid.engine.remote.client import RejectedError
+from braid.engine.remote.context import ChatForm, Form, IdsForm, TextForm
+from braid.engine.remote.wire import PATHS, Endpoint, prompt_fields, sampling_fields
+from braid.engine.types import Capability, SamplingParams, branch_seed
 
 Api = Literal["auto", "chat", "completions"]
 Continuation = Literal["auto", "flags", "trailing", "none"]

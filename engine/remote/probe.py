@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from engine.budget import ambient_budget
-from engine.errors import EngineConnectionError, EngineResponseError
-from engine.remote.client import Client
-from engine.remote.merge import side_by_side
-from engine.remote.wire import (
+from braid.engine.budget import ambient_budget
+from braid.engine.errors import EngineConnectionError, EngineResponseError
+from braid.engine.remote.client import Client
+from braid.engine.remote.merge import side_by_side
+from braid.engine.remote.wire import (
     PATHS,
     Endpoint,
     Reply,
@@ -18,7 +18,7 @@ from engine.remote.wire import (
     read_reply,
     read_text_logprobs,
 )
-from engine.types import Capability
+from braid.engine.types import Capability
 
 _CHAT = [{"role": "user", "content": "Count from one to ten."}]
 _TEXT = "One two three"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.errors import CapabilityError
-from engine.remote.wire import WireUsage, read_text_logprobs
+from braid.engine.errors import CapabilityError
+from braid.engine.remote.wire import WireUsage, read_text_logprobs
 
 
 def echo_body(model: str, text: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import codecs
 
-from engine.errors import EngineResponseError
+from braid.engine.errors import EngineResponseError
 
 MAX_EVENT_CHARS = 16_000_000
 

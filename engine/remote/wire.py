@@ -14,8 +14,8 @@ from typing import Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from engine.errors import EngineResponseError
-from engine.types import Message, SamplingParams
+from braid.engine.errors import EngineResponseError
+from braid.engine.types import Message, SamplingParams
 
 Endpoint = Literal["chat", "completions"]
 PATHS: dict[Endpoint, str] = {"chat": "chat/completions", "completions": "completions"}

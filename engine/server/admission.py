@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from engine.server.errors import ApiError, server_error
+from braid.engine.server.errors import ApiError, server_error
 
 
 class Gate:

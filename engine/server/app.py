@@ -19,17 +19,17 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from engine.base import Engine
-from engine.remote.wire import PATHS, Endpoint
-from engine.server.admission import Gate
-from engine.server.errors import ApiError, from_engine_error
-from engine.server.exchange import STATUS_GONE, ClientGoneError, Exchange
-from engine.server.generation import Generation
-from engine.server.metrics import CONTENT_TYPE, Metrics
-from engine.server.options import ServerOptions
-from engine.server.replies import Replies
-from engine.server.requests import Job, read_job, unknown_model
-from engine.types import Token, Usage
+from braid.engine.base import Engine
+from braid.engine.remote.wire import PATHS, Endpoint
+from braid.engine.server.admission import Gate
+from braid.engine.server.errors import ApiError, from_engine_error
+from braid.engine.server.exchange import STATUS_GONE, ClientGoneError, Exchange
+from braid.engine.server.generation import Generation
+from braid.engine.server.metrics import CONTENT_TYPE, Metrics
+from braid.engine.server.options import ServerOptions
+from braid.engine.server.replies import Replies
+from braid.engine.server.requests import Job, read_job, unknown_model
+from braid.engine.types import Token, Usage
 
 _log = logging.getLogger(__name__)
 _OPEN = frozenset({"/health", "/metrics"})

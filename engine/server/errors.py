@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from engine.errors import (
+from braid.engine.errors import (
     BraidError,
     BudgetExceededError,
     CapabilityError,

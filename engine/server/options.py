@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 
 from pydantic import SecretStr
 
-from engine.errors import InvalidParamsError
+from braid.engine.errors import InvalidParamsError
 
 DEFAULT_KEY_ENV = "BRAID_API_KEY"
 

@@ -14,9 +14,9 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from engine.server.generation import is_sampled
-from engine.server.requests import Job
-from engine.types import Token, Usage
+from braid.engine.server.generation import is_sampled
+from braid.engine.server.requests import Job
+from braid.engine.types import Token, Usage
 
 _TORN = "\ufffd"
 # What the API says in place of minus infinity, which JSON does not have.

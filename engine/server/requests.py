@@ -24,11 +24,11 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError, from_json
 
-from engine.errors import InvalidParamsError
-from engine.remote.wire import Endpoint
-from engine.server.errors import ApiError, from_validation, unsupported
-from engine.server.options import Limits
-from engine.types import Capability, Message, Prompt, SamplingParams
+from braid.engine.errors import InvalidParamsError
+from braid.engine.remote.wire import Endpoint
+from braid.engine.server.errors import ApiError, from_validation, unsupported
+from braid.engine.server.options import Limits
+from braid.engine.types import Capability, Message, Prompt, SamplingParams
 
 # The API's own default for /completions; a chat may fill the context.
 _COMPLETION_TOKENS = 16

@@ -12,9 +12,9 @@ from types import FrameType
 
 import uvicorn
 
-from engine.base import Engine
-from engine.server.app import Service, build_app
-from engine.server.options import ServerOptions
+from braid.engine.base import Engine
+from braid.engine.server.app import Service, build_app
+from braid.engine.server.options import ServerOptions
 
 # Requests that are cut at the end of the grace time still say so to their clients; then uvicorn stops waiting.
 _LAST_WORDS = 5.0

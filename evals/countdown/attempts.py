@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from engine import Engine, Usage
-from evals.countdown.problems import Problem
-from evals.countdown.text import answer_equations, answers, prompt
-from evals.countdown.threads import CountdownThreads
-from reasoning import Run, Span, best_of_n, direct, spawn_join
+from braid.engine import Engine, Usage
+from braid.evals.countdown.problems import Problem
+from braid.evals.countdown.text import answer_equations, answers, prompt
+from braid.evals.countdown.threads import CountdownThreads
+from braid.reasoning import Run, Span, best_of_n, direct, spawn_join
 
 DEFAULT_WINDOW = 256
 ANSWER_TOKENS = 32
@@ -38,7 +38,7 @@ class Attempt:
 
 
 class CountdownVerifier:
-    """Scores 1 for a solution and 0 for anything else, exactly (`reasoning.Verifier`)."""
+    """Scores 1 for a solution and 0 for anything else, exactly (`braid.reasoning.Verifier`)."""
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem

@@ -10,18 +10,18 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from engine import Engine
-from evals.countdown.attempts import (
+from braid.engine import Engine
+from braid.evals.countdown.attempts import (
     DEFAULT_WINDOW,
     Attempt,
     attempt_direct,
     attempt_serial,
     attempt_spawn,
 )
-from evals.countdown.memory import GreedyMemory
-from evals.countdown.problems import Problem
-from evals.stats import mean_and_stderr
-from reasoning import Span
+from braid.evals.countdown.memory import GreedyMemory
+from braid.evals.countdown.problems import Problem
+from braid.evals.stats import mean_and_stderr
+from braid.reasoning import Span
 
 T = TypeVar("T")
 

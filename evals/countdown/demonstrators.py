@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from evals.countdown.search import Equation, State, children, ranked_children, results
-from evals.countdown.text import (
+from braid.evals.countdown.search import Equation, State, children, ranked_children, results
+from braid.evals.countdown.text import (
     CALL,
     END,
     FAIL,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from engine import Budget, Completion, Context, Engine, SamplingParams
-from engine.wrapper import EngineWrapper
+from braid.engine import Budget, Completion, Context, Engine, SamplingParams
+from braid.engine.wrapper import EngineWrapper
 
 
 class GreedyMemory(EngineWrapper):

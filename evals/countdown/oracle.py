@@ -6,9 +6,9 @@ model's figures.
 
 from __future__ import annotations
 
-from evals.countdown.demonstrators import demonstrate_serial, demonstrate_spawn
-from evals.countdown.search import Equation, solve
-from evals.countdown.text import (
+from braid.evals.countdown.demonstrators import demonstrate_serial, demonstrate_spawn
+from braid.evals.countdown.search import Equation, solve
+from braid.evals.countdown.text import (
     CALL,
     END,
     FAIL,
@@ -19,7 +19,7 @@ from evals.countdown.text import (
     read_number,
     write_answer,
 )
-from orchestrator.testing import ScriptedEngine
+from braid.orchestrator.testing import ScriptedEngine
 
 
 def oracle_engine() -> ScriptedEngine:

@@ -7,7 +7,7 @@ import random
 from dataclasses import dataclass
 from typing import Literal
 
-from evals.countdown.search import Equation, solve
+from braid.evals.countdown.search import Equation, solve
 
 Split = Literal["train", "validation", "test"]
 

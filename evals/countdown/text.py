@@ -21,8 +21,8 @@ import re
 from collections.abc import Sequence
 from typing import Literal
 
-from evals.countdown.problems import Problem
-from evals.countdown.search import LARGEST_NUMBER, Equation, State
+from braid.evals.countdown.problems import Problem
+from braid.evals.countdown.search import LARGEST_NUMBER, Equation, State
 
 Mode = Literal["DIRECT", "SERIAL", "SPAWN"]
 

@@ -1,13 +1,13 @@
-"""How `reasoning.spawn_join` reads and writes threads in a Countdown text."""
+"""How `braid.reasoning.spawn_join` reads and writes threads in a Countdown text."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Literal
 
-from evals.countdown.demonstrators import write_join
-from evals.countdown.search import Equation
-from evals.countdown.text import (
+from braid.evals.countdown.demonstrators import write_join
+from braid.evals.countdown.search import Equation
+from braid.evals.countdown.text import (
     CALL,
     END,
     TraceError,
@@ -17,7 +17,7 @@ from evals.countdown.text import (
     read_number,
     solves,
 )
-from reasoning import ThreadCall, ThreadResult
+from braid.reasoning import ThreadCall, ThreadResult
 
 
 class CountdownThreads:

@@ -5,6 +5,6 @@ Some wordings and a fifth of the atlas' titles are held out: `generate` draws tr
 templates, held-out entities, or both at once.
 """
 
-from evals.planning_set.generate import Sample, Split, generate
+from braid.evals.planning_set.generate import Sample, Split, generate
 
 __all__ = ["Sample", "Split", "generate"]

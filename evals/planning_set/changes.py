@@ -6,9 +6,9 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from evals.planning_set.attributes import Attribute
-from evals.planning_set.units import number_near, unit_words
-from evals.planning_set.world import Thing
+from braid.evals.planning_set.attributes import Attribute
+from braid.evals.planning_set.units import number_near, unit_words
+from braid.evals.planning_set.world import Thing
 
 
 @dataclass(frozen=True)

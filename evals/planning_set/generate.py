@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from evals.planning_set.families import FAMILIES
-from evals.planning_set.noise import dressed, lowered
-from evals.planning_set.program import Builder, Toolset, render
-from evals.planning_set.wording import Choice
-from evals.planning_set.world import World, load_atlas
+from braid.evals.planning_set.families import FAMILIES
+from braid.evals.planning_set.noise import dressed, lowered
+from braid.evals.planning_set.program import Builder, Toolset, render
+from braid.evals.planning_set.wording import Choice
+from braid.evals.planning_set.world import World, load_atlas
 
 Split = Literal["train", "heldout-templates", "heldout-entities", "heldout"]
 """Wording and entities: both as in training, either held out, or both held out."""

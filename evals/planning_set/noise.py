@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from evals.planning_set.program import (
+from braid.evals.planning_set.program import (
     Answer,
     Block,
     Branch,
@@ -23,7 +23,7 @@ from evals.planning_set.program import (
     Rank,
     Step,
 )
-from evals.planning_set.wording import Choice, sentence
+from braid.evals.planning_set.wording import Choice, sentence
 
 _OPENINGS = (
     "[hi|hello|hey|hi there|good morning|hey there][,|!|]",

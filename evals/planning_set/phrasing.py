@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 
-from evals.planning_set.attributes import Attribute
-from evals.planning_set.changes import Change
-from evals.planning_set.wording import Choice, Verb, verbs
+from braid.evals.planning_set.attributes import Attribute
+from braid.evals.planning_set.changes import Change
+from braid.evals.planning_set.wording import Choice, Verb, verbs
 
 UP_TRANSITIVE = verbs(
     "increase increase raise boost expand extend enlarge magnify lift augment enhance improve amplify elevate "

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from evals.planning_set.attributes import AREA, LENGTH, POPULATION, SPEED, Attribute
-from evals.planning_set.changes import Change, draw_change
-from evals.planning_set.phrasing import changed_noun
-from evals.planning_set.program import Amount, Builder, Part, Ref
-from evals.planning_set.wording import Choice, plural
-from evals.planning_set.world import Thing, World
+from braid.evals.planning_set.attributes import AREA, LENGTH, POPULATION, SPEED, Attribute
+from braid.evals.planning_set.changes import Change, draw_change
+from braid.evals.planning_set.phrasing import changed_noun
+from braid.evals.planning_set.program import Amount, Builder, Part, Ref
+from braid.evals.planning_set.wording import Choice, plural
+from braid.evals.planning_set.world import Thing, World
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,8 +6,8 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from evals.planning_set.attributes import Attribute
-from evals.planning_set.world import Thing
+from braid.evals.planning_set.attributes import Attribute
+from braid.evals.planning_set.world import Thing
 
 BASE = {
     "height": "m",

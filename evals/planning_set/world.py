@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, Literal, Protocol, TypeVar
 
-from evals.planning_set.attributes import CHAINS, NAMED, NUMERIC, Attribute
+from braid.evals.planning_set.attributes import CHAINS, NAMED, NUMERIC, Attribute
 
 Article = Literal["", "the", "a"]
 Fact = tuple[float | str, str]
@@ -174,7 +174,7 @@ def held_out(title: str) -> bool:
 @functools.cache
 def load_atlas(part: Literal["train", "heldout", "all"] = "all") -> Atlas:
     """The atlas that the built-in `search` reads, or the training or held-out part of its titles."""
-    text = (files("executors") / "builtin" / "atlas.jsonl").read_text(encoding="utf-8")
+    text = (files("braid.executors") / "builtin" / "atlas.jsonl").read_text(encoding="utf-8")
     things: list[Thing] = []
     titles: set[str] = set()
     ambiguous: set[str] = set()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engine import Engine
-from evals.task import Options, Output, Sample, Score
-from executors import Tool
-from orchestrator import Agent
-from planner import PlannerFinished, PlannerRejected
+from braid.engine import Engine
+from braid.evals.task import Options, Output, Sample, Score
+from braid.executors import Tool
+from braid.orchestrator import Agent
+from braid.planner import PlannerFinished, PlannerRejected
 
 
 async def solve_with_agent(

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from engine import Engine, Usage
-from evals.countdown import Problem, generate
-from evals.countdown.attempts import Attempt, attempt_direct, attempt_serial, attempt_spawn
-from evals.countdown.text import MOST_THREADS
-from evals.task import EvalError, Options, Output, Sample, Score, Task, register
+from braid.engine import Engine, Usage
+from braid.evals.countdown import Problem, generate
+from braid.evals.countdown.attempts import Attempt, attempt_direct, attempt_serial, attempt_spawn
+from braid.evals.countdown.text import MOST_THREADS
+from braid.evals.task import EvalError, Options, Output, Sample, Score, Task, register
 
 DEFAULT_SIZE = 200
 MODES = ("direct", "serial", "spawn")

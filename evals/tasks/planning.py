@@ -1,6 +1,6 @@
 """`planning`: questions about the entries of an atlas, answered by planning and running look-ups and arithmetic.
 
-Questions, answers and facts are data of the benchmark's own (`evals.tasks.planning_data`), so that a verdict stays the same when
+Questions, answers and facts are data (`braid.evals.tasks.planning_data`), so that a verdict stays the same when
 the built-in atlas is corrected.
 """
 
@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from engine import Engine
-from evals.task import Options, Output, Sample, Score, Task, register
-from evals.tasks.agent import planning_metrics, solve_with_agent
-from evals.tasks.planning_data import SPLITS, frozen_tools, questions
+from braid.engine import Engine
+from braid.evals.task import Options, Output, Sample, Score, Task, register
+from braid.evals.tasks.agent import planning_metrics, solve_with_agent
+from braid.evals.tasks.planning_data import SPLITS, frozen_tools, questions
 
 DEFAULT_SIZE = 200
 TOLERANCE = 1e-3

@@ -18,10 +18,10 @@ from importlib.resources import files
 
 from pydantic import BaseModel, ConfigDict
 
-from evals.task import EvalError
-from executors import Tool, builtin_tools
-from executors.builtin.atlas import Atlas, Entity
-from executors.builtin.search import search_tool
+from braid.evals.task import EvalError
+from braid.executors import Tool, builtin_tools
+from braid.executors.builtin.atlas import Atlas, Entity
+from braid.executors.builtin.search import search_tool
 
 SPLITS = (
     "train",
@@ -84,5 +84,5 @@ def frozen_tools() -> tuple[Tool, ...]:
 
 
 def _lines(name: str) -> list[str]:
-    text = (files("evals.tasks") / "planning" / f"{name}.jsonl").read_text(encoding="utf-8")
+    text = (files("braid.evals.tasks") / "planning" / f"{name}.jsonl").read_text(encoding="utf-8")
     return [line for line in text.split("\n") if line]

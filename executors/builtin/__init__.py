@@ -1,1 +1,1 @@
-"""The tools that come with Braid: `search`, `calculate`, `rank`, `python`, `now`. `executors.builtin_tools` gives them."""
+"""The tools that come with Braid: `search`, `calculate`, `rank`, `python`, `now`. `braid.executors.builtin_tools` gives them."""

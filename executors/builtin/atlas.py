@@ -25,7 +25,7 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from executors.builtin.atlas_words import (
+from braid.executors.builtin.atlas_words import (
     ARTICLES,
     FILLER,
     GENERIC,
@@ -36,7 +36,7 @@ from executors.builtin.atlas_words import (
     Tokens,
     fold,
 )
-from executors.tool_errors import ToolError
+from braid.executors.tool_errors import ToolError
 
 MAX_QUERY: Final = 300
 """Longest query, in characters. What is longer is a paragraph, and asks for more than one fact."""
@@ -402,5 +402,5 @@ def _surroundings(entity: Entity) -> frozenset[str]:
 @cache
 def load_atlas() -> Atlas:
     """The built-in atlas, read and indexed on the first call. Raises pydantic's ValidationError if the file is damaged."""
-    text = files("executors.builtin").joinpath("atlas.jsonl").read_text(encoding="utf-8")
+    text = files("braid.executors.builtin").joinpath("atlas.jsonl").read_text(encoding="utf-8")
     return Atlas(Entity.model_validate_json(line) for line in text.split("\n") if line.strip())

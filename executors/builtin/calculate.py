@@ -11,8 +11,8 @@ import statistics
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
-from executors.tool_errors import ToolError
-from executors.tools import tool
+from braid.executors.tool_errors import ToolError
+from braid.executors.tools import tool
 
 Number: TypeAlias = "int | float"
 

@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import BaseModel, ConfigDict
 
-from executors.tool_errors import ToolArgumentError
-from executors.tools import tool
+from braid.executors.tool_errors import ToolArgumentError
+from braid.executors.tools import tool
 
 
 class Moment(BaseModel):

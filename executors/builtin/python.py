@@ -1,4 +1,4 @@
-"""`python`: a program run in a fresh, limited interpreter (see `executors.sandbox`)."""
+"""`python`: a program run in a fresh, limited interpreter (see `braid.executors.sandbox`)."""
 
 from __future__ import annotations
 
@@ -9,10 +9,16 @@ from typing import Any, Final, Literal, cast
 
 from pydantic import BaseModel, ConfigDict
 
-from executors.sandbox import SandboxError, SandboxLimits, SandboxResult, allowed_isolation, run_sandboxed
-from executors.tool_errors import ToolError, ToolTimeoutError
-from executors.tools import tool
-from executors.values import short_form
+from braid.executors.sandbox import (
+    SandboxError,
+    SandboxLimits,
+    SandboxResult,
+    allowed_isolation,
+    run_sandboxed,
+)
+from braid.executors.tool_errors import ToolError, ToolTimeoutError
+from braid.executors.tools import tool
+from braid.executors.values import short_form
 
 BOOTSTRAP: Final = Path(__file__).with_name("python_bootstrap.py")
 LIMITS: Final = SandboxLimits()

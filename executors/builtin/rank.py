@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-from executors.tool_errors import ToolArgumentError
-from executors.tools import tool
+from braid.executors.tool_errors import ToolArgumentError
+from braid.executors.tools import tool
 
 
 @tool(effect="pure", inline=True)

@@ -8,10 +8,10 @@ import sys
 from types import TracebackType
 from typing import Protocol, Self
 
-from engine import Envelope
-from executors import Approve, AskPerson, NobodyToAskError, ToolCallRequest, preview
-from orchestrator.cli.output import console, one_line
-from orchestrator.cli.steering import Steering
+from braid.engine import Envelope
+from braid.executors import Approve, AskPerson, NobodyToAskError, ToolCallRequest, preview
+from braid.orchestrator.cli.output import console, one_line
+from braid.orchestrator.cli.steering import Steering
 
 
 class Display(Protocol):
@@ -31,10 +31,10 @@ def display_for_stderr() -> Display:
     """A live display if stderr is a terminal that can redraw, else plain lines."""
     target = console(stderr=True)
     if target.is_terminal and not target.is_dumb_terminal:
-        from orchestrator.cli.live import LiveDisplay
+        from braid.orchestrator.cli.live import LiveDisplay
 
         return LiveDisplay(target)
-    from orchestrator.cli.plain import PlainDisplay
+    from braid.orchestrator.cli.plain import PlainDisplay
 
     return PlainDisplay(sys.stderr)
 

@@ -13,12 +13,12 @@ from typing import Literal
 import typer
 from pydantic import BaseModel
 
-from engine import machine
-from executors.sandbox import SANDBOX_VARIABLE, SandboxError, allowed_isolation, probe
-from orchestrator.cli import group, installed
-from orchestrator.cli.output import console, print_json
-from orchestrator.errors import ConfigurationError
-from orchestrator.settings import config_file, load_settings
+from braid.engine import machine
+from braid.executors.sandbox import SANDBOX_VARIABLE, SandboxError, allowed_isolation, probe
+from braid.orchestrator.cli import group, installed
+from braid.orchestrator.cli.output import console, print_json
+from braid.orchestrator.errors import ConfigurationError
+from braid.orchestrator.settings import config_file, load_settings
 
 _OLDEST_PYTHON = (3, 11)
 _EMBEDDED_MODEL = "engine/local/models/braid-mini"
@@ -86,13 +86,15 @@ def _packages() -> Iterator[Finding]:
         else:
             yield Finding(area="package", name=name, status="ok", detail=version)
     for extra, names in sorted(extras.items()):
-        absent = [name for name in names if installed.version_of(name) is None]
+        versions = {name: installed.version_of(name) for name in names}
+        absent = [name for name, found in versions.items() if found is None]
+        there = ", ".join(f"{name} {found}" for name, found in versions.items() if found is not None)
         yield Finding(
             area="extra",
             name=extra,
             status="absent" if absent else "ok",
-            detail=f"without {', '.join(absent)}" if absent else f"{len(names)} packages",
-            hint=f"pip install 'braid[{extra}]'" if absent else "",
+            detail=f"without {', '.join(absent)}" if absent else there,
+            hint=f"pip install 'braid-agents[{extra}]'" if absent else "",
         )
 
 
@@ -154,8 +156,8 @@ def _sandbox() -> Finding:
 
 
 def _embedded_model() -> Finding:
-    spec = importlib.util.find_spec("engine")
-    root = Path(spec.origin).parent.parent if spec and spec.origin else Path()
+    spec = importlib.util.find_spec("braid")
+    root = Path(spec.origin).parent if spec and spec.origin else Path()
     folder = root / _EMBEDDED_MODEL
     weights = folder / "model.safetensors"
     if weights.is_file():

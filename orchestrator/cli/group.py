@@ -23,7 +23,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command as command_of
 
-from orchestrator.cli.output import one_line
+from braid.orchestrator.cli.output import one_line
 
 if TYPE_CHECKING:
     # The classes behind typer.Context and commands have no public name in typer.
@@ -96,7 +96,7 @@ def show_warning(message: Warning | str, *_: object, **__: object) -> None:
 
 def report(error: BaseException) -> int:
     """Say on stderr, in one line, what went wrong; returns the exit code. `BRAID_DEBUG=1` adds the traceback."""
-    from engine import BraidError
+    from braid.engine import BraidError
 
     if isinstance(error, OSError) and error.errno == errno.EPIPE:
         # Whoever read our output has gone; stdout must not complain again at exit.

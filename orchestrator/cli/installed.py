@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, requires, version
 
-DISTRIBUTION = "braid"
+DISTRIBUTION = "braid-agents"
 
 
 def braid_version() -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from types import FrameType
 from typing import Any, Final, TypeVar
 
-from orchestrator.cli.group import EXIT_INTERRUPTED
+from braid.orchestrator.cli.group import EXIT_INTERRUPTED
 
 T = TypeVar("T")
 

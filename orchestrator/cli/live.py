@@ -11,9 +11,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from engine import Envelope
-from executors import NodeState
-from orchestrator.cli.view import Row, RunView
+from braid.engine import Envelope
+from braid.executors import NodeState
+from braid.orchestrator.cli.view import Row, RunView
 
 _FRAMES_PER_SECOND = 8
 _LINES_BESIDE_ROWS = 6

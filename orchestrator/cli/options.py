@@ -9,13 +9,13 @@ from typing import Any, TypeVar
 
 import typer
 
-from engine import Budget, Price
-from executors import Approve, AskPerson, ToolRegistry
-from orchestrator.agent import Agent
-from orchestrator.cli.group import EXIT_INTERRUPTED
-from orchestrator.cli.interrupts import run_interruptible
-from orchestrator.settings import load_settings
-from orchestrator.toolbox import registry_of
+from braid.engine import Budget, Price
+from braid.executors import Approve, AskPerson, ToolRegistry
+from braid.orchestrator.agent import Agent
+from braid.orchestrator.cli.group import EXIT_INTERRUPTED
+from braid.orchestrator.cli.interrupts import run_interruptible
+from braid.orchestrator.settings import load_settings
+from braid.orchestrator.toolbox import registry_of
 
 T = TypeVar("T")
 

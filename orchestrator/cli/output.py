@@ -6,7 +6,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.errors import OrchestratorError
+from braid.orchestrator.errors import OrchestratorError
 
 if TYPE_CHECKING:
     from pathlib import Path

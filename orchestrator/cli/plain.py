@@ -6,12 +6,12 @@ import time
 from types import TracebackType
 from typing import Self, TextIO
 
-from engine import Envelope
-from executors import NodeFailed, NodeFinished, NodeUncertain, NodeWaits
-from orchestrator.cli.output import one_line
-from orchestrator.cli.view import RunView
-from orchestrator.events import JournalFailed, RoundFinished, RoundStarted, RunResumed
-from planner.events import PlannerRejected, PlannerStatement
+from braid.engine import Envelope
+from braid.executors import NodeFailed, NodeFinished, NodeUncertain, NodeWaits
+from braid.orchestrator.cli.output import one_line
+from braid.orchestrator.cli.view import RunView
+from braid.orchestrator.events import JournalFailed, RoundFinished, RoundStarted, RunResumed
+from braid.planner.events import PlannerRejected, PlannerStatement
 
 _DETAILED = 60
 _THEN_EVERY = 100

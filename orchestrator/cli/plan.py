@@ -7,15 +7,15 @@ from collections.abc import Callable, Sequence
 
 import typer
 
-from engine import Event, Message
-from executors import TaskGraph
-from orchestrator.agent import Agent
-from orchestrator.cli.group import EXIT_FAILURE
-from orchestrator.cli.options import RunOptions, run_async
-from orchestrator.cli.output import console, print_json
-from orchestrator.loop import plan_task
-from planner import LLMPlanner, PlanningError
-from planner.events import PlannerFinished, PlannerRejected, PlannerText
+from braid.engine import Event, Message
+from braid.executors import TaskGraph
+from braid.orchestrator.agent import Agent
+from braid.orchestrator.cli.group import EXIT_FAILURE
+from braid.orchestrator.cli.options import RunOptions, run_async
+from braid.orchestrator.cli.output import console, print_json
+from braid.orchestrator.loop import plan_task
+from braid.planner import LLMPlanner, PlanningError
+from braid.planner.events import PlannerFinished, PlannerRejected, PlannerText
 
 
 def plan_command(options: RunOptions, *, as_json: bool) -> None:

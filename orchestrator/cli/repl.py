@@ -13,17 +13,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine import Message
-from orchestrator.agent import Agent
-from orchestrator.cli.display import Person
-from orchestrator.cli.group import report
-from orchestrator.cli.interrupts import interrupting
-from orchestrator.cli.options import RunOptions, run_async
-from orchestrator.cli.output import console
-from orchestrator.cli.plan import show_plan
-from orchestrator.cli.run import show_result, watch
-from orchestrator.cli.tools import show_tools
-from orchestrator.settings import state_folder
+from braid.engine import Message
+from braid.orchestrator.agent import Agent
+from braid.orchestrator.cli.display import Person
+from braid.orchestrator.cli.group import report
+from braid.orchestrator.cli.interrupts import interrupting
+from braid.orchestrator.cli.options import RunOptions, run_async
+from braid.orchestrator.cli.output import console
+from braid.orchestrator.cli.plan import show_plan
+from braid.orchestrator.cli.run import show_result, watch
+from braid.orchestrator.cli.tools import show_tools
+from braid.orchestrator.settings import state_folder
 
 if TYPE_CHECKING:
     from prompt_toolkit import PromptSession

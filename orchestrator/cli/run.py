@@ -8,16 +8,16 @@ from pathlib import Path
 
 import typer
 
-from engine import Message
-from orchestrator.agent import Agent
-from orchestrator.cli.display import Person, display_for_stderr
-from orchestrator.cli.group import EXIT_FAILURE
-from orchestrator.cli.options import RunOptions, run_async
-from orchestrator.cli.output import console, print_json, write_page
-from orchestrator.cli.steering import Steering
-from orchestrator.cli.summary import comparison_lines, report_lines
-from orchestrator.replay import ReplayError, compare_with_sequential
-from orchestrator.result import RunResult
+from braid.engine import Message
+from braid.orchestrator.agent import Agent
+from braid.orchestrator.cli.display import Person, display_for_stderr
+from braid.orchestrator.cli.group import EXIT_FAILURE
+from braid.orchestrator.cli.options import RunOptions, run_async
+from braid.orchestrator.cli.output import console, print_json, write_page
+from braid.orchestrator.cli.steering import Steering
+from braid.orchestrator.cli.summary import comparison_lines, report_lines
+from braid.orchestrator.replay import ReplayError, compare_with_sequential
+from braid.orchestrator.result import RunResult
 
 
 def run_command(options: RunOptions, *, as_json: bool, compare: bool, html: Path | None = None) -> None:

@@ -9,10 +9,10 @@ from ipaddress import ip_address
 
 import typer
 
-from engine import Engine, InvalidParamsError, connect
-from engine.server import Limits, ServerOptions, bind, read_api_key, serve
-from orchestrator.cli.options import run_async
-from orchestrator.settings import load_settings
+from braid.engine import Engine, InvalidParamsError, connect
+from braid.engine.server import Limits, ServerOptions, bind, read_api_key, serve
+from braid.orchestrator.cli.options import run_async
+from braid.orchestrator.settings import load_settings
 
 
 @dataclass(frozen=True, kw_only=True)

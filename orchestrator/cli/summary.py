@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from orchestrator.replay import Comparison
-from orchestrator.result import RunResult
+from braid.orchestrator.replay import Comparison
+from braid.orchestrator.result import RunResult
 
 
 def report_lines(result: RunResult[object]) -> Iterator[str]:

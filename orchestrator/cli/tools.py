@@ -6,11 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from executors import ToolSpec
-from orchestrator.cli.options import run_async
-from orchestrator.cli.output import console, one_line, print_json
-from orchestrator.toolbox import registry_of
-from planner.compact import compact_signature
+from braid.executors import ToolSpec
+from braid.orchestrator.cli.options import run_async
+from braid.orchestrator.cli.output import console, one_line, print_json
+from braid.orchestrator.toolbox import registry_of
+from braid.planner.compact import compact_signature
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,7 +27,7 @@ def tools_command(*, as_json: bool, mcp: Path | None = None) -> None:
 
 
 async def _served(mcp: Path) -> list[ToolSpec]:
-    from executors.mcp import McpTools, read_mcp_config
+    from braid.executors.mcp import McpTools, read_mcp_config
 
     async with McpTools(read_mcp_config(mcp)) as tools:
         return [tool.spec for tool in tools]

@@ -6,8 +6,8 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 
-from engine import Event
-from executors import (
+from braid.engine import Event
+from braid.executors import (
     BudgetExceeded,
     NodeAdded,
     NodeBlocked,
@@ -21,9 +21,9 @@ from executors import (
     NodeUncertain,
     ToolAbandoned,
 )
-from orchestrator.cli.output import one_line
-from orchestrator.events import JournalFailed, RoundFinished, RoundStarted, RunResumed, RunStarted
-from planner.events import PlannerFinished, PlannerRejected, PlannerStatement
+from braid.orchestrator.cli.output import one_line
+from braid.orchestrator.events import JournalFailed, RoundFinished, RoundStarted, RunResumed, RunStarted
+from braid.planner.events import PlannerFinished, PlannerRejected, PlannerStatement
 
 
 @dataclass

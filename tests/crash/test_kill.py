@@ -18,9 +18,9 @@ from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
-import worker
 
-from executors import Journal
+from braid.executors import Journal
+from tests.crash import worker
 
 PACE = 0.01
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")

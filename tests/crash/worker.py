@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from executors import ToolContext
-from executors.effects import Done, NotDone
-from orchestrator import Agent, RunResult, tool
-from orchestrator.testing import ScriptedEngine
+from braid.executors import ToolContext
+from braid.executors.effects import Done, NotDone
+from braid.orchestrator import Agent, RunResult, tool
+from braid.orchestrator.testing import ScriptedEngine
 
 PLAN = """\
 xs = [fetch(i) for i in [1, 2, 3, 4]]

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine import Budget
-from orchestrator import Agent, RunResult, tool
-from orchestrator.testing import ScriptedEngine
+from braid.engine import Budget
+from braid.orchestrator import Agent, RunResult, tool
+from braid.orchestrator.testing import ScriptedEngine
 
 QUESTION = "How much taller is K2 than Mont Blanc, and is that more than the depth of Lake Baikal?"
 PLAN = """\
@@ -129,8 +129,8 @@ async def test_ready_nodes_do_not_wait_for_a_slow_sibling() -> None:
 
 
 def embedded_model() -> Path | None:
-    spec = find_spec("engine")
-    folder = Path(spec.origin).parent / "local/models/braid-mini" if spec and spec.origin else Path()
+    spec = find_spec("braid")
+    folder = Path(spec.origin).parent / "engine/local/models/braid-mini" if spec and spec.origin else Path()
     return folder if (folder / "model.safetensors").is_file() else None
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.tiny_models import Family, build_model
+from tests.support.tiny_models import Family, build_model
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine import (
+from braid.engine import (
     Budget,
     BudgetExceededError,
     InvalidParamsError,

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from engine import BraidError, Envelope, Event, UnknownEventError
+from braid.engine import BraidError, Envelope, Event, UnknownEventError
 
 
 class Measured(Event):

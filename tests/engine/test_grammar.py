@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from engine import Budget, Completion, EngineError, Grammar, InvalidParamsError, SamplingParams
-from engine.conformance.base import released, stream_all
-from engine.local import LocalEngine
-from engine.local.grammar import Grammars
-from tests.engine.tiny_models import Family, build_tokenizer
+from braid.engine import Budget, Completion, EngineError, Grammar, InvalidParamsError, SamplingParams
+from braid.engine.conformance.base import released, stream_all
+from braid.engine.local import LocalEngine
+from braid.engine.local.grammar import Grammars
+from tests.support.tiny_models import Family, build_tokenizer
 
 TinyModel = Callable[[Family], Path]
 

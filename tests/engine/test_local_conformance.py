@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from engine import Engine
-from engine.conformance import EngineConformance
-from engine.local import LocalEngine
+from braid.engine import Engine
+from braid.engine.conformance import EngineConformance
+from braid.engine.local import LocalEngine
 
 
 class TestLocalEngine(EngineConformance):

@@ -13,7 +13,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine import (
+from braid.engine import (
     Budget,
     BudgetExceededError,
     Engine,
@@ -23,9 +23,9 @@ from engine import (
     branch_seed,
     connect,
 )
-from engine.conformance.base import released
-from engine.local import LocalEngine
-from engine.machine import processors
+from braid.engine.conformance.base import released
+from braid.engine.local import LocalEngine
+from braid.engine.machine import processors
 
 PROMPT = "The height of K2 is 8611 metres, and Mont Blanc"
 FAMILIES = ["llama", "qwen3", "gpt2"]
@@ -255,7 +255,7 @@ async def test_stop_strings_cut_across_tokens_and_characters(engine):
 
 async def test_multi_byte_characters_are_never_torn(engine):
     """Feeds the bytes of known text through the decoder one token at a time."""
-    from engine.local.text import GrowingText
+    from braid.engine.local.text import GrowingText
 
     text = "naïve café 東京 😀👩‍👧 Kraków"
     for ids in (engine.encode(text), [engine.encode(c)[0] for c in "abc"]):
@@ -393,7 +393,7 @@ async def test_models_with_other_state_are_refused(tmp_path):
     """Mamba keeps a running state, which can be neither forked nor cut as keys and values."""
     from transformers import MambaConfig, MambaForCausalLM
 
-    from tests.engine.tiny_models import build_tokenizer
+    from tests.support.tiny_models import build_tokenizer
 
     tokenizer = build_tokenizer()
     config = MambaConfig(vocab_size=len(tokenizer), hidden_size=16, num_hidden_layers=1, state_size=4)

@@ -7,16 +7,16 @@ import threading
 
 import pytest
 
-from engine import EngineError, SamplingParams
-from engine.conformance.base import released
-from engine.local import LocalEngine
-from engine.local.grammar import TokenMasks
-from engine.local.lean import LeanDecoder
-from engine.local.sequence import Generate
-from engine.priority import use_priority
-from engine.server import Limits
-from engine.server.generation import Generation
-from engine.server.requests import read_job
+from braid.engine import EngineError, SamplingParams
+from braid.engine.conformance.base import released
+from braid.engine.local import LocalEngine
+from braid.engine.local.grammar import TokenMasks
+from braid.engine.local.lean import LeanDecoder
+from braid.engine.local.sequence import Generate
+from braid.engine.priority import use_priority
+from braid.engine.server import Limits
+from braid.engine.server.generation import Generation
+from braid.engine.server.requests import read_job
 
 PROMPT = "The height of K2 is 8611 metres, and Mont Blanc"
 

@@ -12,13 +12,13 @@ import torch
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from engine import Context, EngineError, SamplingParams
-from engine.conformance.base import released
-from engine.local import LocalEngine
-from engine.local.kv import OutOfKV
-from engine.local.sequence import Generate
-from engine.priority import use_priority
-from tests.engine.architectures import (
+from braid.engine import Context, EngineError, SamplingParams
+from braid.engine.conformance.base import released
+from braid.engine.local import LocalEngine
+from braid.engine.local.kv import OutOfKV
+from braid.engine.local.sequence import Generate
+from braid.engine.priority import use_priority
+from tests.support.architectures import (
     ARCHITECTURES,
     Placed,
     build_architecture,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from engine import SamplingParams
-from engine.conformance.base import released
-from engine.local import LocalEngine
+from braid.engine import SamplingParams
+from braid.engine.conformance.base import released
+from braid.engine.local import LocalEngine
 
 PROMPT = "The height of K2 is 8611 metres, and Mont Blanc"
 TEXT = " is 4806 metres high, one two three four five"

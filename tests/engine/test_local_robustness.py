@@ -10,9 +10,9 @@ import time
 
 import pytest
 
-from engine import Completion, Context, ContextLengthError, EngineError, SamplingParams
-from engine.conformance.base import released
-from engine.local import LocalEngine
+from braid.engine import Completion, Context, ContextLengthError, EngineError, SamplingParams
+from braid.engine.conformance.base import released
+from braid.engine.local import LocalEngine
 
 PROMPT = "The height of K2 is 8611 metres, and Mont Blanc"
 

@@ -7,7 +7,7 @@ import json
 import pytest
 from safetensors import safe_open
 
-from engine.local.locate import locate_model, own_models
+from braid.engine.local.locate import locate_model, own_models
 
 MEGABYTE = 1 << 20
 NAMES = ("braid-countdown", "braid-mini")

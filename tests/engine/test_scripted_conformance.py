@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from engine import Engine
-from engine.conformance import EngineConformance
-from orchestrator.testing import ScriptedEngine
+from braid.engine import Engine
+from braid.engine.conformance import EngineConformance
+from braid.orchestrator.testing import ScriptedEngine
 
 TEXT = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen"
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine import InvalidParamsError, SamplingParams, Usage, branch_seed
-from engine.prompts import ChatPrompt, TextPrompt, TokenPrompt, plain_chat, read_prompt
-from engine.stopping import find_stop, held_back
+from braid.engine import InvalidParamsError, SamplingParams, Usage, branch_seed
+from braid.engine.prompts import ChatPrompt, TextPrompt, TokenPrompt, plain_chat, read_prompt
+from braid.engine.stopping import find_stop, held_back
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from engine import BraidError
-from evals import (
+from braid.engine import BraidError
+from braid.evals import (
     DataMissingError,
     EvalError,
     Options,
@@ -24,13 +24,13 @@ from evals import (
     read_log,
     run_task,
 )
-from evals.cli import app
-from evals.tasks import get_task
-from evals.tasks.parallelqa import same_answer
-from evals.tasks.planning_data import questions
-from executors.builtin.atlas import load_atlas
-from executors.builtin.search import search
-from orchestrator.testing import ScriptedEngine
+from braid.evals.cli import app
+from braid.evals.tasks import get_task
+from braid.evals.tasks.parallelqa import same_answer
+from braid.evals.tasks.planning_data import questions
+from braid.executors.builtin.atlas import load_atlas
+from braid.executors.builtin.search import search
+from braid.orchestrator.testing import ScriptedEngine
 
 PLANS = {row.question: row.plan for row in questions("heldout")[:12]}
 

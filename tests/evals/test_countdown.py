@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine import SamplingParams
-from evals.countdown import (
+from braid.engine import SamplingParams
+from braid.evals.countdown import (
     CountdownThreads,
     Equation,
     Problem,
@@ -27,8 +27,8 @@ from evals.countdown import (
     solve,
     solves,
 )
-from evals.countdown.attempts import attempt_direct, attempt_serial, attempt_spawn
-from evals.countdown.curves import (
+from braid.evals.countdown.attempts import attempt_direct, attempt_serial, attempt_spawn
+from braid.evals.countdown.curves import (
     CAPS,
     Curves,
     Size,
@@ -40,12 +40,12 @@ from evals.countdown.curves import (
     pass_at,
     table,
 )
-from evals.countdown.oracle import continuation
-from evals.countdown.text import answers
-from evals.runner import run_task
-from evals.task import EvalError, Options
-from evals.tasks import get_task
-from reasoning import Span, ThreadResult
+from braid.evals.countdown.oracle import continuation
+from braid.evals.countdown.text import answers
+from braid.evals.runner import run_task
+from braid.evals.task import EvalError, Options
+from braid.evals.tasks import get_task
+from braid.reasoning import Span, ThreadResult
 
 PROBLEM = Problem((45, 43, 7, 4), 54)
 SIZE = Size(parameters=1000, layers=2, width=16)

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from engine import Engine, connect
-from evals.countdown import generate
-from evals.countdown.attempts import Attempt, attempt_direct, attempt_serial, attempt_spawn
+from braid.engine import Engine, connect
+from braid.evals.countdown import generate
+from braid.evals.countdown.attempts import Attempt, attempt_direct, attempt_serial, attempt_spawn
 
 PROBLEMS = generate("validation", 12)
 

@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from evals.tasks.planning import matches
-from evals.tasks.planning_data import SPLITS, frozen_atlas, frozen_tools, questions
-from executors import GraphPatch, TaskGraph, ToolRegistry, run_graph
-from executors.builtin.atlas import Atlas, Fact
-from executors.builtin.search import search, search_tool
-from executors.values import short_form
-from planner import compile_plan
+from braid.evals.tasks.planning import matches
+from braid.evals.tasks.planning_data import SPLITS, frozen_atlas, frozen_tools, questions
+from braid.executors import GraphPatch, TaskGraph, ToolRegistry, run_graph
+from braid.executors.builtin.atlas import Atlas, Fact
+from braid.executors.builtin.search import search, search_tool
+from braid.executors.values import short_form
+from braid.planner import compile_plan
 
 
 class WatchedAtlas(Atlas):

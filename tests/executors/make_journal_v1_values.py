@@ -15,10 +15,16 @@ import tempfile
 import time
 from pathlib import Path
 
-from stored_values import FINISHED_PLAN, FINISHED_QUESTION, KILLED_PLAN, KILLED_QUESTION, Tools, yes
-
-from orchestrator import Agent
-from orchestrator.testing import ScriptedEngine
+from braid.orchestrator import Agent
+from braid.orchestrator.testing import ScriptedEngine
+from tests.support.stored_values import (
+    FINISHED_PLAN,
+    FINISHED_QUESTION,
+    KILLED_PLAN,
+    KILLED_QUESTION,
+    Tools,
+    yes,
+)
 
 FILE = Path(__file__).with_name("journal_v1_values.sql")
 

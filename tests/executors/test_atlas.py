@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from executors.builtin.atlas import (
+from braid.executors.builtin.atlas import (
     MAX_QUERY,
     Atlas,
     AtlasError,
@@ -24,9 +24,9 @@ from executors.builtin.atlas import (
     QueryError,
     load_atlas,
 )
-from executors.builtin.atlas_words import KIND_WORDS, PHRASES, fold
-from executors.builtin.search import Latency, search
-from executors.tools import ToolError
+from braid.executors.builtin.atlas_words import KIND_WORDS, PHRASES, fold
+from braid.executors.builtin.search import Latency, search
+from braid.executors.tools import ToolError
 
 UNITS: dict[str, set[str]] = {
     "height": {"m"}, "elevation": {"m"}, "depth": {"m"}, "average depth": {"m"}, "longest span": {"m"}, "wingspan": {"m"},
@@ -114,7 +114,7 @@ def test_what_a_fact_names_can_be_looked_up_itself(atlas: Atlas) -> None:
 
 
 def test_the_file_is_one_plain_object_a_line() -> None:
-    text = files("executors.builtin").joinpath("atlas.jsonl").read_text(encoding="utf-8")
+    text = files("braid.executors.builtin").joinpath("atlas.jsonl").read_text(encoding="utf-8")
     rows = [json.loads(line) for line in text.splitlines()]
     assert all(list(row) == ["title", "kind", "aliases", "facts"] for row in rows)
 

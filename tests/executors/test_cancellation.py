@@ -11,10 +11,9 @@ from typing import Any
 
 import httpx
 import pytest
-from written_plans import Recorded, answer, call, patches
 
-from engine import Budget, connect
-from executors import (
+from braid.engine import Budget, connect
+from braid.executors import (
     Const,
     GraphPatch,
     Limits,
@@ -28,7 +27,8 @@ from executors import (
     run_graph,
     tool,
 )
-from tests.engine.tiny_models import build_model
+from tests.support.tiny_models import build_model
+from tests.support.written_plans import Recorded, answer, call, patches
 
 
 class Listener:

@@ -12,10 +12,9 @@ from typing import Any
 
 import httpx
 import pytest
-from written_plans import Recorded, answer, call, mapped
 
-from engine import Budget
-from executors import (
+from braid.engine import Budget
+from braid.executors import (
     Ask,
     CallMemo,
     Const,
@@ -34,9 +33,10 @@ from executors import (
     UncertainError,
     tool,
 )
-from executors.caching import result_key
-from executors.retries import may_retry, retry_after, wait_before
-from executors.tool_errors import ToolCrashError
+from braid.executors.caching import result_key
+from braid.executors.retries import may_retry, retry_after, wait_before
+from braid.executors.tool_errors import ToolCrashError
+from tests.support.written_plans import Recorded, answer, call, mapped
 
 # Retries.
 

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from written_plans import Recorded, all_refs, answer, call, mapped
 
-from executors import Limits, Ref, TaskGraph, Tool, ToolContext, ToolRegistry, run_graph, tool
-from executors.graph import GraphPatch
+from braid.executors import Limits, Ref, TaskGraph, Tool, ToolContext, ToolRegistry, run_graph, tool
+from braid.executors.graph import GraphPatch
+from tests.support.written_plans import Recorded, all_refs, answer, call, mapped
 
 SIBLINGS = 20
 

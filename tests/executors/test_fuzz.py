@@ -11,11 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from virtual_clock import VirtualClockLoop
-from written_plans import answer, branch, call, mapped
 
-from engine import BraidError
-from executors import (
+from braid.engine import BraidError
+from braid.executors import (
     Compare,
     Const,
     Field,
@@ -31,8 +29,10 @@ from executors import (
     run_graph,
     tool,
 )
-from executors.entries import Entry
-from planner import compile_plan
+from braid.executors.entries import Entry
+from braid.planner import compile_plan
+from tests.support.virtual_clock import VirtualClockLoop
+from tests.support.written_plans import answer, branch, call, mapped
 
 CI, LONG = 1_000, 50_000
 """Plans, and as many patch sequences."""

@@ -3,9 +3,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from written_plans import answer, branch, call, mapped
 
-from executors import (
+from braid.executors import (
     Answer,
     Compare,
     Const,
@@ -19,7 +18,8 @@ from executors import (
     run_graph,
     tool,
 )
-from executors.registry import ToolRegistry
+from braid.executors.registry import ToolRegistry
+from tests.support.written_plans import answer, branch, call, mapped
 
 
 def graph_of(*nodes: Node) -> TaskGraph:

@@ -22,8 +22,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, PrivateAttr, SecretStr
 
-from engine import Envelope, Usage
-from executors import (
+from braid.engine import Envelope, Usage
+from braid.executors import (
     All,
     Answer,
     Any_,
@@ -57,15 +57,15 @@ from executors import (
     start_run,
     tool,
 )
-from executors.effects import Cached, Recorded
-from executors.journal_nodes import dump_patch, load_patch
-from executors.journal_results import StoredResults
-from executors.journal_secrets import Secrets, secrets_of
-from executors.journal_values import LostValueError, dump_value, load_value
-from executors.resume import Patched, Settled
-from orchestrator import RunFinished, RunStarted
-from planner import PlannerText
-from reasoning import Solution
+from braid.executors.effects import Cached, Recorded
+from braid.executors.journal_nodes import dump_patch, load_patch
+from braid.executors.journal_results import StoredResults
+from braid.executors.journal_secrets import Secrets, secrets_of
+from braid.executors.journal_values import LostValueError, dump_value, load_value
+from braid.executors.resume import Patched, Settled
+from braid.orchestrator import RunFinished, RunStarted
+from braid.planner import PlannerText
+from braid.reasoning import Solution
 
 
 class Colour(enum.Enum):
@@ -357,7 +357,7 @@ def test_one_process_at_a_time_works_on_a_run(journal: Journal) -> None:
     with pytest.raises(RunBusyError, match="live process"):
         resume_run(journal, journal.find("run1"))
     script = (
-        "import sys\nfrom executors import Journal, resume_run, RunBusyError\n"
+        "import sys\nfrom braid.executors import Journal, resume_run, RunBusyError\n"
         "with Journal(sys.argv[1]) as j:\n"
         "    row = j.find('run1')\n    print(row.status)\n"
         "    try: resume_run(j, row).close()\n    except RunBusyError: print('busy')\n"
@@ -376,7 +376,7 @@ def test_one_process_at_a_time_works_on_a_run(journal: Journal) -> None:
 
 def test_many_processes_write_to_one_file(journal: Journal) -> None:
     script = (
-        "import sys\nfrom executors import Journal, start_run\n"
+        "import sys\nfrom braid.executors import Journal, start_run\n"
         "with Journal(sys.argv[1]) as j:\n"
         "    log = start_run(j, sys.argv[2])\n    log.begin()\n"
         "    for i in range(200):\n"

@@ -18,7 +18,27 @@ from typing import Any, get_args, get_type_hints
 
 import pytest
 from pydantic import BaseModel
-from stored_values import (
+from typer.testing import CliRunner
+
+from braid.executors import (
+    Journal,
+    Metered,
+    Past,
+    RunLog,
+    StoredResults,
+    ToolReused,
+    builtin_tools,
+    resume_run,
+    tool,
+)
+from braid.executors.builtin.atlas import Fact
+from braid.executors.caching import result_key
+from braid.executors.journal_types import EARLIER, HOMES, is_own, tag_of
+from braid.executors.journal_values import LostValueError, dump_value, load_value
+from braid.orchestrator import Agent, RunFinished, RunStarted
+from braid.orchestrator.cli import app
+from braid.orchestrator.testing import ScriptedEngine
+from tests.support.stored_values import (
     FINISHED_ANSWER,
     FINISHED_QUESTION,
     K2,
@@ -30,28 +50,16 @@ from stored_values import (
     Tools,
     yes,
 )
-from typer.testing import CliRunner
 
-from executors import (
-    Journal,
-    Metered,
-    Past,
-    RunLog,
-    StoredResults,
-    ToolReused,
-    builtin_tools,
-    resume_run,
-    tool,
+ROOMS = (
+    "braid.engine",
+    "braid.reasoning",
+    "braid.executors",
+    "braid.planner",
+    "braid.orchestrator",
+    "braid.evals",
+    "braid.training",
 )
-from executors.builtin.atlas import Fact
-from executors.caching import result_key
-from executors.journal_types import EARLIER, HOMES, is_own, tag_of
-from executors.journal_values import LostValueError, dump_value, load_value
-from orchestrator import Agent, RunFinished, RunStarted
-from orchestrator.cli import app
-from orchestrator.testing import ScriptedEngine
-
-ROOMS = ("engine", "reasoning", "executors", "planner", "orchestrator", "evals", "training")
 SQL = Path(__file__).with_name("journal_v1_values.sql").read_text(encoding="utf-8")
 
 NO_VALUES = {
@@ -158,11 +166,11 @@ async def test_the_kept_result_is_used_again(file: Path) -> None:
 
 def test_a_journal_is_read_without_torch(file: Path) -> None:
     script = (
-        "import sys\nfrom executors import Journal, resume_run\n"
+        "import sys\nfrom braid.executors import Journal, resume_run\n"
         "with Journal(sys.argv[1]) as journal:\n"
         "    for row in journal.runs():\n        log = resume_run(journal, row)\n"
         "        log.load(read_only=True)\n        log.close()\n"
-        "print('torch' in sys.modules, 'evals' in sys.modules)"
+        "print('torch' in sys.modules, 'braid.evals' in sys.modules)"
     )
     path = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
     done = subprocess.run(
@@ -183,7 +191,7 @@ def names_in(text: str) -> set[str]:
 
 
 def test_the_fixture_has_every_older_name() -> None:
-    found = {name for name in names_in(SQL) if not name.startswith("stored_values:")}
+    found = {name for name in names_in(SQL) if not name.startswith("tests.support.stored_values:")}
     assert found == set(EARLIER)
 
 
@@ -193,7 +201,7 @@ def test_own_types_are_stored_under_their_tags() -> None:
         stored = dump_value(value)
         assert stored.lost is None and load_value(stored.text) == value, name
         written |= names_in(stored.text)
-    own = {name for name in written if not name.startswith("stored_values:")}
+    own = {name for name in written if not name.startswith("tests.support.stored_values:")}
     assert own == set(HOMES), "a new type of values is to be added to `stored_values`"
 
 
@@ -261,7 +269,7 @@ def test_every_type_of_values_has_a_tag() -> None:
         inside = [one for one in own if one in fields or (issubclass(one, kind) and one.__name__[0] != "_")]
         values += [one for one in inside if one not in values and one.__name__ not in NO_VALUES]
     missing = [f"{kind.__module__}:{kind.__qualname__}" for kind in values if tag_of(kind) is None]
-    assert not missing, f"give them tags in executors.journal_types: {missing}"
+    assert not missing, f"give them tags in braid.executors.journal_types: {missing}"
 
 
 def test_what_is_own_and_no_value_is_not_stored() -> None:

@@ -14,10 +14,9 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from written_plans import Recorded, answer, assert_settled, call, mapped, patches
 
-from engine import Budget, Event
-from executors import (
+from braid.engine import Budget, Event
+from braid.executors import (
     Const,
     DictOf,
     Field,
@@ -33,6 +32,7 @@ from executors import (
     run_graph,
     tool,
 )
+from tests.support.written_plans import Recorded, answer, assert_settled, call, mapped, patches
 
 
 @tool

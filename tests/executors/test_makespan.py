@@ -8,10 +8,10 @@ import random
 from dataclasses import dataclass
 
 import pytest
-from virtual_clock import run_virtually
-from written_plans import all_refs, call
 
-from executors import GraphPatch, Limits, Node, TaskGraph, ToolRegistry, run_graph, tool
+from braid.executors import GraphPatch, Limits, Node, TaskGraph, ToolRegistry, run_graph, tool
+from tests.support.virtual_clock import run_virtually
+from tests.support.written_plans import all_refs, call
 
 
 @dataclass(frozen=True)

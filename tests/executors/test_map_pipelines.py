@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from written_plans import Recorded, answer, branch, call, mapped, patches
 
-from executors import (
+from braid.executors import (
     Compare,
     Const,
     GraphPatch,
@@ -22,6 +21,7 @@ from executors import (
     run_graph,
     tool,
 )
+from tests.support.written_plans import Recorded, answer, branch, call, mapped, patches
 
 
 @tool

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from engine import Budget
-from executors import (
+from braid.engine import Budget
+from braid.executors import (
     GraphPatch,
     TaskGraph,
     ToolArgumentError,
@@ -21,10 +21,10 @@ from executors import (
     UncertainError,
     run_graph,
 )
-from executors.mcp import McpError, McpServer, McpTools, read_mcp_config
-from executors.nodes import Answer, Const, Node, Ref, ToolCall
+from braid.executors.mcp import McpError, McpServer, McpTools, read_mcp_config
+from braid.executors.nodes import Answer, Const, Node, Ref, ToolCall
 
-MISBEHAVING = Path(__file__).with_name("misbehaving_mcp_server.py")
+MISBEHAVING = Path(__file__).parents[1] / "support/misbehaving_mcp_server.py"
 PATIENT = {"start_timeout": 300.0, "timeout": 300.0}
 """Where no limit is what is tested: a busy machine may take long to start an interpreter."""
 

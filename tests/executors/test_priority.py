@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from written_plans import Recorded, answer, call
 
-from engine import ambient_priority
-from executors import Const, Node, Ref, Think, tool
-from orchestrator.testing import ScriptedEngine
+from braid.engine import ambient_priority
+from braid.executors import Const, Node, Ref, Think, tool
+from braid.orchestrator.testing import ScriptedEngine
+from tests.support.written_plans import Recorded, answer, call
 
 
 @tool

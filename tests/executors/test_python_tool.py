@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from executors.builtin.python import python
-from executors.registry import ToolRegistry
-from executors.sandbox import (
+from braid.executors.builtin.python import python
+from braid.executors.registry import ToolRegistry
+from braid.executors.sandbox import (
     LAUNCHER,
     IsolationMode,
     IsolationRefusedError,
@@ -23,7 +23,7 @@ from executors.sandbox import (
     probe,
     run_sandboxed,
 )
-from executors.tools import ToolError, ToolTimeoutError
+from braid.executors.tools import ToolError, ToolTimeoutError
 
 GENEROUS = SandboxLimits(seconds=30)
 
@@ -122,7 +122,7 @@ async def test_failures_carry_the_end_of_the_traceback(code: str, says: str) -> 
 
 
 async def test_an_endless_loop_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("executors.builtin.python.LIMITS", SandboxLimits(seconds=0.5))
+    monkeypatch.setattr("braid.executors.builtin.python.LIMITS", SandboxLimits(seconds=0.5))
     with pytest.raises(ToolTimeoutError):
         await python.call({"code": "while True: pass"})
 
@@ -323,12 +323,12 @@ def test_probe_says_what_holds() -> None:
 
 # Where the system refuses
 
-REFUSING = Path(__file__).with_name("refusing_kernel.py")
+REFUSING = Path(__file__).parents[1] / "support/refusing_kernel.py"
 UNSHARE = ("unshare", 0, 0xFFFFFFFF)
 TOOL = """\
 import asyncio, json, sys
-from executors.builtin.python import python
-from executors.retries import may_retry
+from braid.executors.builtin.python import python
+from braid.executors.retries import may_retry
 try:
     result = asyncio.run(python.call({"code": sys.argv[1]}))
     print(json.dumps({"network": result.network}))
@@ -416,7 +416,7 @@ async def test_systems_without_namespaces_refuse(
     elsewhere.write_text(
         f"import runpy, sys\nsys.platform = 'darwin'\nrunpy.run_path({str(LAUNCHER)!r}, run_name='__main__')\n"
     )
-    monkeypatch.setattr("executors.sandbox.LAUNCHER", elsewhere)
+    monkeypatch.setattr("braid.executors.sandbox.LAUNCHER", elsewhere)
     code = f"open({str(outside / 'ran')!r}, 'w').write('x')"
     with pytest.raises(IsolationRefusedError, match="no namespaces on darwin") as caught:
         await run(code, isolation="required")

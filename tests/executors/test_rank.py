@@ -1,8 +1,8 @@
 import pytest
 from pydantic import BaseModel
 
-from executors.builtin.rank import rank
-from executors.tools import ToolArgumentError
+from braid.executors.builtin.rank import rank
+from braid.executors.tools import ToolArgumentError
 
 
 class Height(BaseModel):

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from executors.registry import ToolRegistry, builtin_tools, load_installed
-from executors.tools import Tool, ToolDefinitionError, UnknownToolError, tool
+from braid.executors.registry import ToolRegistry, builtin_tools, load_installed
+from braid.executors.tools import Tool, ToolDefinitionError, UnknownToolError, tool
 
 
 @tool
@@ -56,7 +56,7 @@ def test_builtin_tools() -> None:
 
 
 PLUGIN = """
-from executors.tools import Tool, tool
+from braid.executors.tools import Tool, tool
 @tool
 def greet(name: str) -> str:
     return f"hello {name}"
@@ -112,7 +112,7 @@ def test_installed_plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_importing_tools_is_light() -> None:
     code = (
-        "import executors.registry, executors.tools, sys;"
+        "import braid.executors.registry, braid.executors.tools, sys;"
         "print([name for name in ('torch', 'transformers', 'httpx', 'prompt_toolkit') if name in sys.modules])"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from written_plans import Recorded, all_refs, answer, call, mapped
 
-from engine import Usage
-from executors import GraphPatch, Ref, RunReport, TaskGraph, ToolRegistry, report_of, run_graph, tool
+from braid.engine import Usage
+from braid.executors import GraphPatch, Ref, RunReport, TaskGraph, ToolRegistry, report_of, run_graph, tool
+from tests.support.written_plans import Recorded, all_refs, answer, call, mapped
 
 
 @tool

@@ -11,10 +11,9 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from written_plans import Recorded, all_refs, answer, assert_settled, branch, call, mapped, patches
 
-from engine import Budget, BudgetExceededError, Event, ambient_budget
-from executors import (
+from braid.engine import Budget, BudgetExceededError, Event, ambient_budget
+from braid.executors import (
     Ask,
     Compare,
     Const,
@@ -40,7 +39,17 @@ from executors import (
     run_graph,
     tool,
 )
-from orchestrator.testing import ScriptedEngine
+from braid.orchestrator.testing import ScriptedEngine
+from tests.support.written_plans import (
+    Recorded,
+    all_refs,
+    answer,
+    assert_settled,
+    branch,
+    call,
+    mapped,
+    patches,
+)
 
 
 @tool

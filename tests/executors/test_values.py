@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from executors import (
+from braid.executors import (
     SKIPPED,
     All,
     Any_,

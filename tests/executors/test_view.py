@@ -5,10 +5,10 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
-from written_plans import Recorded, all_refs, answer, call, mapped
 
-from engine import Envelope
-from executors import Limits, Ref, report_of, report_on, run_page, spans_of, spans_of_events, tool
+from braid.engine import Envelope
+from braid.executors import Limits, Ref, report_of, report_on, run_page, spans_of, spans_of_events, tool
+from tests.support.written_plans import Recorded, all_refs, answer, call, mapped
 
 
 @tool

@@ -10,9 +10,9 @@ from typing import Literal
 import pytest
 from pydantic import BaseModel
 
-from engine import Budget, EngineURIError, Message, budget
-from executors import ToolCallRequest
-from orchestrator import (
+from braid.engine import Budget, EngineURIError, Message, budget
+from braid.executors import ToolCallRequest
+from braid.orchestrator import (
     Agent,
     ConfigurationError,
     InvalidHistoryError,
@@ -27,7 +27,7 @@ from orchestrator import (
     compare_with_sequential,
     tool,
 )
-from orchestrator.testing import ScriptedEngine
+from braid.orchestrator.testing import ScriptedEngine
 
 HEIGHTS = {"K2": 8611.0, "Mont Blanc": 4806.0}
 PLAN = """\

@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
-from engine import BudgetExceededError, ambient_budget
-from orchestrator import Agent, Budget, Price, ToolContext, budget, tool
-from orchestrator.testing import ScriptedEngine
+from braid.engine import BudgetExceededError, ambient_budget
+from braid.orchestrator import Agent, Budget, Price, ToolContext, budget, tool
+from braid.orchestrator.testing import ScriptedEngine
 
 ANSWER = 'answer("yes")\n'
 

@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from scripted_server import serving
 from typer.testing import CliRunner
 
-from executors.sandbox import probe
-from orchestrator.cli import app
+from braid.executors.sandbox import probe
+from braid.orchestrator.cli import app
+from tests.support.scripted_server import serving
 
 BRAID = Path(sys.executable).with_name("braid")
 PLAN = """\
@@ -51,7 +51,7 @@ def invoke(*args: str):
 )
 def test_help_imports_nothing_heavy(args: list[str]) -> None:
     script = (
-        "import sys\nfrom orchestrator.cli import app\n"
+        "import sys\nfrom braid.orchestrator.cli import app\n"
         f"try: app({[*args, '--help']!r})\n"
         "except SystemExit as e: code = e.code\n"
         f"print('HEAVY', code, sorted(m for m in {HEAVY!r} if m in sys.modules))"
@@ -217,7 +217,7 @@ def test_doctor_reports_what_is_there() -> None:
     ("allowed", "says"), [("", "refuses to run"), ("best-effort", "runs with what is left")]
 )
 def test_doctor_says_what_the_sandbox_lacks(allowed: str, says: str) -> None:
-    refusing = Path(__file__).parents[1] / "executors" / "refusing_kernel.py"
+    refusing = Path(__file__).parents[1] / "support/refusing_kernel.py"
     done = subprocess.run(
         [
             sys.executable,

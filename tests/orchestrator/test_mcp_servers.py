@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
-from executors.mcp import McpError, McpServer
-from orchestrator import Agent
-from orchestrator.testing import ScriptedEngine
+from braid.executors.mcp import McpError, McpServer
+from braid.orchestrator import Agent
+from braid.orchestrator.testing import ScriptedEngine
 
 PLAN = """t = time_convert_time("Europe/Paris", "12:00", "Asia/Tokyo")
 answer(t.target.timezone)

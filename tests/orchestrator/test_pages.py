@@ -7,10 +7,10 @@ import os
 from pathlib import Path
 
 import pytest
-from scripted_server import serving
 from typer.testing import CliRunner
 
-from orchestrator.cli import app
+from braid.orchestrator.cli import app
+from tests.support.scripted_server import serving
 
 PLAN = """\
 hs = [search(f"height of {p}") for p in ["K2", "Mont Blanc"]]

@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from scripted_server import serving
+
+from tests.support.scripted_server import serving
 
 BRAID = Path(sys.executable).with_name("braid")
 ENTRY_POINTS = """\
@@ -49,7 +50,7 @@ def twice(w: str):
     print(w * 2)
 '''
 TOOLS = '''\
-from orchestrator import tool
+from braid.orchestrator import tool
 
 
 @tool(effect="mutating")

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
-from engine import Budget
-from executors import (
+from braid.engine import Budget
+from braid.executors import (
     GraphError,
     GraphPatch,
     Inbox,
@@ -20,9 +20,9 @@ from executors import (
     run_graph,
     tool,
 )
-from executors.nodes import Answer, Const, Node, Ref, ToolCall
-from orchestrator import Agent
-from orchestrator.testing import ScriptedEngine
+from braid.executors.nodes import Answer, Const, Node, Ref, ToolCall
+from braid.orchestrator import Agent
+from braid.orchestrator.testing import ScriptedEngine
 
 
 class Gate:

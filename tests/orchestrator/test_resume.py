@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from engine import Budget
-from executors import Journal, NodeStarted, RunBusyError, ToolContext, UnknownRunError, recorded_events
-from executors.effects import Done, NotDone
-from orchestrator import (
+from braid.engine import Budget
+from braid.executors import Journal, NodeStarted, RunBusyError, ToolContext, UnknownRunError, recorded_events
+from braid.executors.effects import Done, NotDone
+from braid.orchestrator import (
     Agent,
     JournalFailed,
     ResumeRefusedError,
@@ -26,8 +26,8 @@ from orchestrator import (
     RunStarted,
     tool,
 )
-from orchestrator.testing import Response, ScriptedEngine
-from planner import PlannerFinished
+from braid.orchestrator.testing import Response, ScriptedEngine
+from braid.planner import PlannerFinished
 
 PLAN = """\
 xs = [double(i) for i in [1, 2, 3]]

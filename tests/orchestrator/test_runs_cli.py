@@ -12,11 +12,11 @@ import time
 from pathlib import Path
 
 import pytest
-from scripted_server import serving
 from typer.testing import CliRunner
 
-from executors import Journal
-from orchestrator.cli import app
+from braid.executors import Journal
+from braid.orchestrator.cli import app
+from tests.support.scripted_server import serving
 
 BRAID = Path(sys.executable).with_name("braid")
 PLAN = """\

@@ -7,15 +7,15 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from engine import (
+from braid.engine import (
     BudgetExceededError,
     CapabilityError,
     EngineConnectionError,
     InvalidParamsError,
     SamplingParams,
 )
-from engine.budget import Budget
-from orchestrator.testing import ScriptedEngine, ScriptExhaustedError
+from braid.engine.budget import Budget
+from braid.orchestrator.testing import ScriptedEngine, ScriptExhaustedError
 
 PARAMS = SamplingParams()
 

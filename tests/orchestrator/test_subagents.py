@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from executors import ToolCallRequest, ToolContext, tool
-from orchestrator import Agent, Budget
-from orchestrator.testing import ScriptedEngine
+from braid.executors import ToolCallRequest, ToolContext, tool
+from braid.orchestrator import Agent, Budget
+from braid.orchestrator.testing import ScriptedEngine
 
 ASKS_HELPER = 'a = helper("what is it?")\nanswer(a)\n'
 

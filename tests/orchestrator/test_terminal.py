@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from scripted_server import ScriptedServer, serving
-from terminal import Terminal
+
+from tests.support.scripted_server import ScriptedServer, serving
+from tests.support.terminal import Terminal
 
 BRAID = Path(sys.executable).with_name("braid")
 CTRL_C, CTRL_D = "\x03", "\x04"
@@ -20,7 +21,7 @@ QUICK = 'a = search("height of K2")\nanswer(a)\n'
 SLOW = 'a = search("height of K2")\nb = python("import time\\ntime.sleep(60)")\nanswer(a, b)\n'
 
 POST = """
-from executors import tool
+from braid.executors import tool
 
 @tool(effect="mutating")
 async def post(text: str) -> str:

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import plan_tools
 import pytest
 
-from executors import Node, ToolSpec
-from planner import PlanError, compile_plan
+from braid.executors import Node, ToolSpec
+from braid.planner import PlanError, compile_plan
+from tests.support import plan_tools
 
 
 @pytest.fixture

@@ -5,15 +5,15 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
-import plan_tools
 import pytest
 
-from engine import connect
-from planner import LLMPlanner, PlannerFinished, PlanningError, PlanTask
+from braid.engine import connect
+from braid.planner import LLMPlanner, PlannerFinished, PlanningError, PlanTask
+from tests.support import plan_tools
 
 
 def model_folder() -> Path:
-    spec = find_spec("engine.local")
+    spec = find_spec("braid.engine.local")
     assert spec is not None and spec.submodule_search_locations
     return Path(spec.submodule_search_locations[0]) / "models" / "braid-mini"
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import plan_tools
 import pytest
 
-from executors import GraphPatch, Node, TaskGraph, ToolSpec, run_graph
-from executors.nodes import Answer, Const, ListOf, Map, Ref, ToolCall
-from planner import PlanChecker, PlanCheckError, PlanError, Statement, compile_plan, parse_plan
+from braid.executors import GraphPatch, Node, TaskGraph, ToolSpec, run_graph
+from braid.executors.nodes import Answer, Const, ListOf, Map, Ref, ToolCall
+from braid.planner import PlanChecker, PlanCheckError, PlanError, Statement, compile_plan, parse_plan
+from tests.support import plan_tools
 
 Nodes = Callable[[str], list[Node]]
 First = Callable[[str], PlanError]

@@ -8,12 +8,12 @@ from typing import Any, Literal
 import pytest
 from pydantic import BaseModel, TypeAdapter
 
-from executors import GraphPatch, TaskGraph, ToolRegistry, run_graph
-from executors.registry import builtin_tools
-from executors.tools import ToolSpec
-from planner import compile_plan
-from planner.compact import MAX_TOOLS, PLAN, QUESTION, STOP, TOOLS, compact_prompt, compact_signature
-from planner.replanner import finished_statements
+from braid.executors import GraphPatch, TaskGraph, ToolRegistry, run_graph
+from braid.executors.registry import builtin_tools
+from braid.executors.tools import ToolSpec
+from braid.planner import compile_plan
+from braid.planner.compact import MAX_TOOLS, PLAN, QUESTION, STOP, TOOLS, compact_prompt, compact_signature
+from braid.planner.replanner import finished_statements
 
 
 class Weather(BaseModel):

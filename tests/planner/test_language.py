@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from executors import Node
-from executors.nodes import (
+from braid.executors import Node
+from braid.executors.nodes import (
     All,
     Answer,
     Ask,
@@ -24,7 +24,7 @@ from executors.nodes import (
     Think,
     ToolCall,
 )
-from planner import PlanError, PlanParser, PlanSyntaxError, Statement, parse_plan
+from braid.planner import PlanError, PlanParser, PlanSyntaxError, Statement, parse_plan
 
 Nodes = Callable[[str], list[Node]]
 First = Callable[[str], PlanError]

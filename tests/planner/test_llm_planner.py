@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 
-import plan_tools
 import pytest
 
-from engine import Budget, BudgetExceededError, Event, InvalidParamsError
-from executors import GraphPatch, RunOutcome, TaskGraph, run_graph
-from orchestrator.testing import Response, ScriptedEngine
-from planner import (
+from braid.engine import Budget, BudgetExceededError, Event, InvalidParamsError
+from braid.executors import GraphPatch, RunOutcome, TaskGraph, run_graph
+from braid.orchestrator.testing import Response, ScriptedEngine
+from braid.planner import (
     LLMPlanner,
     PlanEvent,
     PlannerFinished,
@@ -23,7 +22,8 @@ from planner import (
     PlanTask,
     run_root,
 )
-from planner.compact import STOP, compact_prompt
+from braid.planner.compact import STOP, compact_prompt
+from tests.support import plan_tools
 
 COMPACT = {"prompt_style": "compact"}
 PLAN = """\

@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from engine import Grammar, SamplingParams
-from engine.local import LocalEngine
-from evals.planning_set import generate
-from executors import ToolSpec
-from planner import LLMPlanner, PlannerText, PlanningError, PlanParser, PlanTask, Statement
-from planner.compact import STOP, compact_prompt
-from planner.grammar import plan_grammar
-from tests.engine.tiny_models import build_model, build_tokenizer
-from training.data import Mixture, draw_example
-from training.toolbox import builtin_toolbox
+from braid.engine import Grammar, SamplingParams
+from braid.engine.local import LocalEngine
+from braid.evals.planning_set import generate
+from braid.executors import ToolSpec
+from braid.planner import LLMPlanner, PlannerText, PlanningError, PlanParser, PlanTask, Statement
+from braid.planner.compact import STOP, compact_prompt
+from braid.planner.grammar import plan_grammar
+from braid.training.data import Mixture, draw_example
+from braid.training.toolbox import builtin_toolbox
+from tests.support.tiny_models import build_model, build_tokenizer
 
 pytest.importorskip("llguidance")
 
@@ -73,7 +73,7 @@ def test_every_training_plan_for_random_tools_is_allowed(
         asked.append((question, tools, plan_so_far))
         return compact_prompt(question, tools, plan_so_far=plan_so_far)
 
-    monkeypatch.setattr("training.data.compact_prompt", listen)
+    monkeypatch.setattr("braid.training.data.compact_prompt", listen)
     for index in range(130):
         example = draw_example(random.Random(f"grammar/{index}"), Mixture(errands=0.15), held_out=held_out)
         question, tools, before = asked[-1]

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from executors import ToolSpec
-from executors.nodes import (
+from braid.executors import ToolSpec
+from braid.executors.nodes import (
     All,
     Answer,
     Any_,
@@ -30,8 +30,16 @@ from executors.nodes import (
     Think,
     ToolCall,
 )
-from planner import PlanParser, PlanSyntaxError, Statement, compile_plan, parse_plan, render_expr, render_plan
-from planner.expressions import rename
+from braid.planner import (
+    PlanParser,
+    PlanSyntaxError,
+    Statement,
+    compile_plan,
+    parse_plan,
+    render_expr,
+    render_plan,
+)
+from braid.planner.expressions import rename
 
 PIECES = [
     'a = f("x")\n', "b = g(1, [2, {'k': a.v}])\n", 'answer(f"{a.v:.2f} (é)")\n', "if a.v > 3:\n", "    c = f(1)\n", "else:\n",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from executors import GraphPatch, RunOutcome, TaskGraph, ToolRegistry, run_graph, tool
-from executors.nodes import Answer, Const
-from planner import PlanParser, Statement, compile_plan, render_expr
+from braid.executors import GraphPatch, RunOutcome, TaskGraph, ToolRegistry, run_graph, tool
+from braid.executors.nodes import Answer, Const
+from braid.planner import PlanParser, Statement, compile_plan, render_expr
 
 
 @tool

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reasoning import Candidate, canonical, extract_answer, group_answers, last_boxed
+from braid.reasoning import Candidate, canonical, extract_answer, group_answers, last_boxed
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from engine import InvalidParamsError
-from orchestrator.testing import ScriptedEngine
-from reasoning import Run, best_of_n
+from braid.engine import InvalidParamsError
+from braid.orchestrator.testing import ScriptedEngine
+from braid.reasoning import Run, best_of_n
 
 
 class Lengths:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from engine import Budget
-from reasoning import within_means
+from braid.engine import Budget
+from braid.reasoning import within_means
 
 
 def at(share: float, *, tokens: int = 10_000, soft: float | None = 0.8) -> Budget:

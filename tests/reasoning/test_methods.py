@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
-from engine import Budget, BudgetExceededError, InvalidParamsError
-from orchestrator.testing import ScriptedEngine
-from reasoning import Run, UnknownMethodError, get_method, method_names
+from braid.engine import Budget, BudgetExceededError, InvalidParamsError
+from braid.orchestrator.testing import ScriptedEngine
+from braid.reasoning import Run, UnknownMethodError, get_method, method_names
 
 
 async def test_self_consistency_takes_the_answer_that_most_samples_give() -> None:

@@ -8,9 +8,9 @@ from typing import Literal
 
 import pytest
 
-from engine import InvalidParamsError
-from orchestrator.testing import ScriptedEngine
-from reasoning import Run, Span, ThreadCall, ThreadResult, get_method, spawn_join
+from braid.engine import InvalidParamsError
+from braid.orchestrator.testing import ScriptedEngine
+from braid.reasoning import Run, Span, ThreadCall, ThreadResult, get_method, spawn_join
 
 
 class Listed:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
-from training.attention import blocked_attention
+from braid.training.attention import blocked_attention
 
 
 @pytest.mark.parametrize("length", [1, 3, 7, 44, 130])

@@ -10,11 +10,10 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from engine import connect
-from evals.countdown import Problem, generate
-from evals.countdown.attempts import attempt_serial, attempt_spawn
-from tests.training.killing import ends_as_if_not_killed
-from training.countdown import (
+from braid.engine import connect
+from braid.evals.countdown import Problem, generate
+from braid.evals.countdown.attempts import attempt_serial, attempt_spawn
+from braid.training.countdown import (
     WINDOW,
     CountdownRecipe,
     CountdownSource,
@@ -22,8 +21,9 @@ from training.countdown import (
     countdown_tokenizer,
     number_embeddings,
 )
-from training.countdown_command import export_countdown, measure_countdown
-from training.model import Shape
+from braid.training.countdown_command import export_countdown, measure_countdown
+from braid.training.model import Shape
+from tests.support.killing import ends_as_if_not_killed
 
 TINY = CountdownRecipe(
     steps=40,

@@ -10,20 +10,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerFast
 
-from evals.planning_set.program import Builder, LookupTool, Toolset, render
-from executors import GraphPatch, TaskGraph, ToolRegistry, run_graph
-from executors.registry import builtin_tools
-from executors.tools import ToolSpec, tool
-from executors.values import short_form
-from planner import compile_plan
-from planner.compact import PLAN, QUESTION, STOP, compact_prompt
-from training.data import PLAIN_MIXTURE, Example, Mixture, draw_example, draw_group
-from training.lists import attribute_for, draw_list_question, draw_listing
-from training.names import identifier, proper_name
-from training.rounds import later_round
-from training.strange import estranged
-from training.tokenizer import train_tokenizer
-from training.toolbox import draw_toolbox
+from braid.evals.planning_set.program import Builder, LookupTool, Toolset, render
+from braid.executors import GraphPatch, TaskGraph, ToolRegistry, run_graph
+from braid.executors.registry import builtin_tools
+from braid.executors.tools import ToolSpec, tool
+from braid.executors.values import short_form
+from braid.planner import compile_plan
+from braid.planner.compact import PLAN, QUESTION, STOP, compact_prompt
+from braid.training.data import PLAIN_MIXTURE, Example, Mixture, draw_example, draw_group
+from braid.training.lists import attribute_for, draw_list_question, draw_listing
+from braid.training.names import identifier, proper_name
+from braid.training.rounds import later_round
+from braid.training.strange import estranged
+from braid.training.tokenizer import train_tokenizer
+from braid.training.toolbox import draw_toolbox
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def drawn_with_tools(monkeypatch: pytest.MonkeyPatch, groups: int, mixture: Mixt
         prompts[prompt] = tools, plan_so_far
         return prompt
 
-    monkeypatch.setattr("training.data.compact_prompt", listen)
+    monkeypatch.setattr("braid.training.data.compact_prompt", listen)
     return [
         (example, *prompts[example.prompt])
         for number in range(groups)

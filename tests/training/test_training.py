@@ -12,18 +12,18 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from planner.compact import STOP, compact_prompt
-from tests.training.killing import ends_as_if_not_killed
-from training.batches import collate, collate_packed, encode, pack
-from training.card import FACTS, card
-from training.data import draw_group
-from training.export import ExportError, check, export
-from training.measure import Miss, invented_examples, measure
-from training.model import Shape
-from training.spelling import measure_spelling
-from training.tokenizer import PAD, token_id
-from training.toolbox import builtin_toolbox
-from training.train import Recipe, StartError, Trainer, going_on_from, plan_loss, rate, seeds
+from braid.planner.compact import STOP, compact_prompt
+from braid.training.batches import collate, collate_packed, encode, pack
+from braid.training.card import FACTS, card
+from braid.training.data import draw_group
+from braid.training.export import ExportError, check, export
+from braid.training.measure import Miss, invented_examples, measure
+from braid.training.model import Shape
+from braid.training.spelling import measure_spelling
+from braid.training.tokenizer import PAD, token_id
+from braid.training.toolbox import builtin_toolbox
+from braid.training.train import Recipe, StartError, Trainer, going_on_from, plan_loss, rate, seeds
+from tests.support.killing import ends_as_if_not_killed
 
 TINY = Recipe(
     minutes=None,

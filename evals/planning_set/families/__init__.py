@@ -1,6 +1,6 @@
 """The families of questions, and their shares of the planning set."""
 
-from evals.planning_set.families import (
+from braid.evals.planning_set.families import (
     chosen,
     combined,
     comparisons,
@@ -11,7 +11,7 @@ from evals.planning_set.families import (
     mergers,
     sums,
 )
-from evals.planning_set.families.common import Draft, Family
+from braid.evals.planning_set.families.common import Draft, Family
 
 FAMILIES: dict[str, tuple[Family, float]] = {
     "changed-best": (hypothetical.changed_best, 24),

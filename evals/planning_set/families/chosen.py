@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from evals.planning_set.attributes import NAMED, NUMERIC, POPULATION, Attribute
-from evals.planning_set.families.common import Draft, adjective, by_value, scalable, shown
-from evals.planning_set.program import Amount, Builder, Item
-from evals.planning_set.quantities import has_unit, shown_part
-from evals.planning_set.units import number_near, unit_words
-from evals.planning_set.wording import Choice, phrases, plural
-from evals.planning_set.world import World
+from braid.evals.planning_set.attributes import NAMED, NUMERIC, POPULATION, Attribute
+from braid.evals.planning_set.families.common import Draft, adjective, by_value, scalable, shown
+from braid.evals.planning_set.program import Amount, Builder, Item
+from braid.evals.planning_set.quantities import has_unit, shown_part
+from braid.evals.planning_set.units import number_near, unit_words
+from braid.evals.planning_set.wording import Choice, phrases, plural
+from braid.evals.planning_set.world import World
 
 NO_TOOL = "I have no tool for that."
 """How a plan declines what its tools cannot do."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from evals.planning_set.families.common import Draft, shown
-from evals.planning_set.program import Answer, Block, Builder, Part, Ref
-from evals.planning_set.quantities import (
+from braid.evals.planning_set.families.common import Draft, shown
+from braid.evals.planning_set.program import Answer, Block, Builder, Part, Ref
+from braid.evals.planning_set.quantities import (
     Quantity,
     density,
     draw_quantity,
@@ -18,8 +18,8 @@ from evals.planning_set.quantities import (
     shown_part,
     total,
 )
-from evals.planning_set.wording import Choice
-from evals.planning_set.world import World
+from braid.evals.planning_set.wording import Choice
+from braid.evals.planning_set.world import World
 
 
 def one_quantity(c: Choice, w: World) -> Quantity:

@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from evals.planning_set.attributes import Attribute
-from evals.planning_set.program import Answer, Block, Builder, Item, Ref
-from evals.planning_set.wording import Choice, plural
-from evals.planning_set.world import Thing, World
+from braid.evals.planning_set.attributes import Attribute
+from braid.evals.planning_set.program import Answer, Block, Builder, Item, Ref
+from braid.evals.planning_set.wording import Choice, plural
+from braid.evals.planning_set.world import Thing, World
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from evals.planning_set.attributes import POPULATION
-from evals.planning_set.families.common import (
+from braid.evals.planning_set.attributes import POPULATION
+from braid.evals.planning_set.families.common import (
     Draft,
     adjective,
     by_value,
@@ -13,10 +13,10 @@ from evals.planning_set.families.common import (
     shown,
     which_tail,
 )
-from evals.planning_set.program import Amount, Answer, Block, Builder, Item
-from evals.planning_set.units import number_near, unit_words
-from evals.planning_set.wording import Choice, plural
-from evals.planning_set.world import World
+from braid.evals.planning_set.program import Amount, Answer, Block, Builder, Item
+from braid.evals.planning_set.units import number_near, unit_words
+from braid.evals.planning_set.wording import Choice, plural
+from braid.evals.planning_set.world import World
 
 
 def superlative(c: Choice, w: World, rank: bool) -> Draft:

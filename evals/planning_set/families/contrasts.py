@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from evals.planning_set.families.common import (
+from braid.evals.planning_set.families.common import (
     Draft,
     adjective,
     by_value,
@@ -10,16 +10,16 @@ from evals.planning_set.families.common import (
     scalable,
     shown,
 )
-from evals.planning_set.families.hypothetical import (
+from braid.evals.planning_set.families.hypothetical import (
     changed_value,
     draw_changes,
     followed,
     in_either_order,
     situation_of,
 )
-from evals.planning_set.program import Amount, Builder
-from evals.planning_set.wording import Choice, plural
-from evals.planning_set.world import World
+from braid.evals.planning_set.program import Amount, Builder
+from braid.evals.planning_set.wording import Choice, plural
+from braid.evals.planning_set.world import World
 
 
 def changed_pair(c: Choice, w: World, rank: bool) -> Draft:

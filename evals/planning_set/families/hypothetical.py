@@ -6,9 +6,9 @@ import random
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from evals.planning_set.attributes import Attribute
-from evals.planning_set.changes import STILL, Change, draw_change, percent
-from evals.planning_set.families.common import (
+from braid.evals.planning_set.attributes import Attribute
+from braid.evals.planning_set.changes import STILL, Change, draw_change, percent
+from braid.evals.planning_set.families.common import (
     Draft,
     adjective,
     by_value,
@@ -18,7 +18,7 @@ from evals.planning_set.families.common import (
     shown,
     which_tail,
 )
-from evals.planning_set.phrasing import (
+from braid.evals.planning_set.phrasing import (
     DOWN_MOVE,
     UP_MOVE,
     clause,
@@ -28,9 +28,9 @@ from evals.planning_set.phrasing import (
     imperative,
     participle,
 )
-from evals.planning_set.program import Amount, Builder, Ref
-from evals.planning_set.wording import Choice, listed
-from evals.planning_set.world import Thing, World
+from braid.evals.planning_set.program import Amount, Builder, Ref
+from braid.evals.planning_set.wording import Choice, listed
+from braid.evals.planning_set.world import Thing, World
 
 _SENTENCES = (
     "imagine that", "let's say", "imagine", "suppose", "assume", "assume that", "let's assume", "let's assume that",

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from evals.planning_set.attributes import POPULATION
-from evals.planning_set.families.common import (
+from braid.evals.planning_set.attributes import POPULATION
+from braid.evals.planning_set.families.common import (
     Draft,
     adjective,
     by_value,
     pick_best,
     shown,
 )
-from evals.planning_set.program import Amount, Answer, Block, Builder, Part, Ref
-from evals.planning_set.quantities import has_unit, shown_part
-from evals.planning_set.wording import Choice, plural
-from evals.planning_set.world import World
+from braid.evals.planning_set.program import Amount, Answer, Block, Builder, Part, Ref
+from braid.evals.planning_set.quantities import has_unit, shown_part
+from braid.evals.planning_set.wording import Choice, plural
+from braid.evals.planning_set.world import World
 
 
 def single(c: Choice, w: World, rank: bool) -> Draft:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from evals.planning_set.families.combined import one_quantity, two_quantities, written
-from evals.planning_set.families.common import Draft, shown
-from evals.planning_set.program import Builder
-from evals.planning_set.quantities import has_unit, shown_part
-from evals.planning_set.units import OTHER, SAME, base_unit, number_near
-from evals.planning_set.wording import Choice
-from evals.planning_set.world import World
+from braid.evals.planning_set.families.combined import one_quantity, two_quantities, written
+from braid.evals.planning_set.families.common import Draft, shown
+from braid.evals.planning_set.program import Builder
+from braid.evals.planning_set.quantities import has_unit, shown_part
+from braid.evals.planning_set.units import OTHER, SAME, base_unit, number_near
+from braid.evals.planning_set.wording import Choice
+from braid.evals.planning_set.world import World
 
 
 def share_two(c: Choice, w: World, rank: bool) -> Draft:

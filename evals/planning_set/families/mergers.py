@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from evals.planning_set.attributes import AREA, POPULATION, Attribute
-from evals.planning_set.families.combined import written
-from evals.planning_set.families.common import Draft, by_value, pick_best, shown
-from evals.planning_set.program import Builder, Ref
-from evals.planning_set.quantities import (
+from braid.evals.planning_set.attributes import AREA, POPULATION, Attribute
+from braid.evals.planning_set.families.combined import written
+from braid.evals.planning_set.families.common import Draft, by_value, pick_best, shown
+from braid.evals.planning_set.program import Builder, Ref
+from braid.evals.planning_set.quantities import (
     density,
     shown_part,
     summed,
 )
-from evals.planning_set.wording import Choice
-from evals.planning_set.world import World
+from braid.evals.planning_set.wording import Choice
+from braid.evals.planning_set.world import World
 
 
 def best_derived(c: Choice, w: World, rank: bool) -> Draft:

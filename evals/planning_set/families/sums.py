@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from evals.planning_set.attributes import AREA, LENGTH, POPULATION, SPEED
-from evals.planning_set.families.common import (
+from braid.evals.planning_set.attributes import AREA, LENGTH, POPULATION, SPEED
+from braid.evals.planning_set.families.common import (
     Draft,
     adjective,
     scalable,
     shown,
 )
-from evals.planning_set.program import Amount, Builder, Ref
-from evals.planning_set.quantities import has_unit, shown_part
-from evals.planning_set.units import SAME
-from evals.planning_set.wording import Choice, plural
-from evals.planning_set.world import World
+from braid.evals.planning_set.program import Amount, Builder, Ref
+from braid.evals.planning_set.quantities import has_unit, shown_part
+from braid.evals.planning_set.units import SAME
+from braid.evals.planning_set.wording import Choice, plural
+from braid.evals.planning_set.world import World
 
 
 def difference(c: Choice, w: World, rank: bool) -> Draft:

@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
-from fault_server import FaultServer
-from real_server import RealServer, prepare, serve
+
+from tests.support.fault_server import FaultServer
+from tests.support.real_server import RealServer, prepare, serve
 
 
 @pytest.fixture(scope="session")

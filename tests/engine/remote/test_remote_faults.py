@@ -11,9 +11,8 @@ from contextlib import aclosing
 from email.utils import formatdate
 
 import pytest
-from fault_server import Call, FaultServer, Handler, in_pieces, piece, refuses, says
 
-from engine import (
+from braid.engine import (
     Budget,
     BudgetExceededError,
     CapabilityError,
@@ -27,8 +26,9 @@ from engine import (
     SamplingParams,
     Token,
 )
-from engine.remote import RemoteEngine
-from engine.remote.client import RetryPolicy, retry_after
+from braid.engine.remote import RemoteEngine
+from braid.engine.remote.client import RetryPolicy, retry_after
+from tests.support.fault_server import Call, FaultServer, Handler, in_pieces, piece, refuses, says
 
 FAST = RetryPolicy(max_retries=3, base=0.01, cap=0.02)
 KEY = "sk-very-secret-0123456789"

@@ -8,9 +8,8 @@ from contextlib import aclosing
 
 import openai
 import pytest
-from real_server import RealServer
 
-from engine import (
+from braid.engine import (
     Budget,
     Capability,
     CapabilityError,
@@ -20,8 +19,9 @@ from engine import (
     SamplingParams,
     connect,
 )
-from engine.conformance import EngineConformance
-from engine.remote import RemoteEngine
+from braid.engine.conformance import EngineConformance
+from braid.engine.remote import RemoteEngine
+from tests.support.real_server import RealServer
 
 GREEDY = SamplingParams(max_tokens=12, temperature=0.0)
 MESSAGES: list[Message] = [{"role": "user", "content": "one two three"}]

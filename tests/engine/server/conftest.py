@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.local import LocalEngine
-from engine.server import ServerOptions, serving
+from braid.engine.local import LocalEngine
+from braid.engine.server import ServerOptions, serving
 
 CHAT_TEMPLATE = (
     "{% for message in messages %}<|plan|>{{ message['role'] }}: {{ message['content'] }}<|end|>{% endfor %}"

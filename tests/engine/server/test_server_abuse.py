@@ -9,13 +9,13 @@ from typing import Any
 import httpx
 import openai
 import pytest
-from waiting import metric, until
 
-from engine import SamplingParams
-from engine.local import LocalEngine
-from engine.server import Limits, ServerOptions, serving
-from engine.server.requests import ChatRequest, CompletionRequest
-from orchestrator.testing import ScriptedEngine
+from braid.engine import SamplingParams
+from braid.engine.local import LocalEngine
+from braid.engine.server import Limits, ServerOptions, serving
+from braid.engine.server.requests import ChatRequest, CompletionRequest
+from braid.orchestrator.testing import ScriptedEngine
+from tests.support.waiting import metric, until
 
 SCHEMA = {"type": "json_schema", "json_schema": {"schema": {"type": "array", "minItems": 10**9}}}
 VALUES: list[Any] = [

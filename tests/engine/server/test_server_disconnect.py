@@ -10,12 +10,12 @@ from contextlib import aclosing
 import httpx
 import openai
 import pytest
-from waiting import metric, until
 
-from engine import Engine
-from engine.local import LocalEngine
-from engine.server import Limits, ServerOptions, serving
-from orchestrator.testing import ScriptedEngine
+from braid.engine import Engine
+from braid.engine.local import LocalEngine
+from braid.engine.server import Limits, ServerOptions, serving
+from braid.orchestrator.testing import ScriptedEngine
+from tests.support.waiting import metric, until
 
 ENDLESS = {"max_tokens": 150, "temperature": 1.0, "ignore_eos": True, "n": 2}
 

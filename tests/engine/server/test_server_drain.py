@@ -13,17 +13,17 @@ from dataclasses import dataclass
 
 import openai
 import pytest
-from waiting import metric, until
 
-from engine import InvalidParamsError
-from engine.server import ServerOptions, serving
-from orchestrator.cli.serve import ServeOptions, serve_command
-from orchestrator.testing import ScriptedEngine
+from braid.engine import InvalidParamsError
+from braid.engine.server import ServerOptions, serving
+from braid.orchestrator.cli.serve import ServeOptions, serve_command
+from braid.orchestrator.testing import ScriptedEngine
+from tests.support.waiting import metric, until
 
 SCRIPT = """
 import asyncio, sys
-from engine.server import ServerOptions, serve
-from orchestrator.testing import ScriptedEngine
+from braid.engine.server import ServerOptions, serve
+from braid.orchestrator.testing import ScriptedEngine
 
 async def main():
     async with ScriptedEngine("one two three four five six seven eight", delay=float(sys.argv[1])) as engine:
@@ -35,7 +35,7 @@ asyncio.run(main())
 """
 COMMAND = """
 import sys
-from orchestrator.cli import main
+from braid.orchestrator.cli import main
 sys.argv[0] = "braid"
 main()
 """

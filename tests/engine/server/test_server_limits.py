@@ -15,13 +15,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
-from waiting import metric, until
 
-from engine import EngineConnectionError, EngineError, InvalidParamsError
-from engine.server import Limits, ServerOptions, read_api_key, serving
-from engine.server.errors import ApiError
-from engine.server.requests import ChatRequest, CompletionRequest, read_job
-from orchestrator.testing import ScriptedEngine
+from braid.engine import EngineConnectionError, EngineError, InvalidParamsError
+from braid.engine.server import Limits, ServerOptions, read_api_key, serving
+from braid.engine.server.errors import ApiError
+from braid.engine.server.requests import ChatRequest, CompletionRequest, read_job
+from braid.orchestrator.testing import ScriptedEngine
+from tests.support.waiting import metric, until
 
 CHAT = {"model": "scripted", "messages": [{"role": "user", "content": "hello"}]}
 TEXT = {"model": "scripted", "prompt": "hello"}

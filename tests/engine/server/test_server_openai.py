@@ -9,10 +9,10 @@ from collections.abc import AsyncIterator
 import openai
 import pytest
 
-from engine import SamplingParams
-from engine.local import LocalEngine
-from engine.server import ServerOptions, serving
-from orchestrator.testing import ScriptedEngine
+from braid.engine import SamplingParams
+from braid.engine.local import LocalEngine
+from braid.engine.server import ServerOptions, serving
+from braid.orchestrator.testing import ScriptedEngine
 
 PROMPT = "one two three"
 CHAT = [{"role": "system", "content": "You are brief."}, {"role": "user", "content": "one two three"}]

@@ -6,16 +6,16 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from engine import (
+from braid.engine import (
     Capability,
     ContextLengthError,
     Engine,
     EngineResponseError,
     SamplingParams,
 )
-from engine.conformance import EngineConformance
-from engine.local import LocalEngine
-from engine.remote import RemoteEngine
+from braid.engine.conformance import EngineConformance
+from braid.engine.local import LocalEngine
+from braid.engine.remote import RemoteEngine
 
 CAPABILITIES: set[Capability] = {
     "chat",

@@ -7,8 +7,8 @@ from typing import Any
 
 from typer.main import get_command
 
-from orchestrator.cli import app
-from orchestrator.cli.group import load, plugins
+from braid.orchestrator.cli import app
+from braid.orchestrator.cli.group import load, plugins
 
 
 def show(command: Any, path: tuple[str, ...]) -> None:

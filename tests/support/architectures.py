@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.engine.tiny_models import build_tokenizer
+from tests.support.tiny_models import build_tokenizer
 
 COMMON = {
     "hidden_size": 32,

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any, cast
 
-from engine import Event
-from executors import (
+from braid.engine import Event
+from braid.executors import (
     Answer,
     Const,
     Expr,

@@ -20,9 +20,9 @@ from typing import Any, Final, NamedTuple
 
 from pydantic import BaseModel
 
-from engine import EngineInfo, Envelope, Event, Grammar, Price, SamplingParams, Spending, Token, Usage
-from evals import EvalReport, Figure, Header, Options, Output, Row, Sample, Score
-from executors import (
+from braid.engine import EngineInfo, Envelope, Event, Grammar, Price, SamplingParams, Spending, Token, Usage
+from braid.evals import EvalReport, Figure, Header, Options, Output, Row, Sample, Score
+from braid.executors import (
     All,
     Answer,
     Any_,
@@ -72,12 +72,12 @@ from executors import (
     ToolSpec,
     Trigger,
 )
-from executors import Span as NodeSpan
-from executors.builtin.atlas import Entity, Fact
-from executors.builtin.now import Moment
-from executors.builtin.python import PythonResult
-from executors.sandbox import Isolation, SandboxLimits, SandboxResult
-from orchestrator import (
+from braid.executors import Span as NodeSpan
+from braid.executors.builtin.atlas import Entity, Fact
+from braid.executors.builtin.now import Moment
+from braid.executors.builtin.python import PythonResult
+from braid.executors.sandbox import Isolation, SandboxLimits, SandboxResult
+from braid.orchestrator import (
     Comparison,
     JournalFailed,
     RoundFinished,
@@ -89,7 +89,7 @@ from orchestrator import (
     RunStarted,
     tool,
 )
-from planner import (
+from braid.planner import (
     PlannerFinished,
     PlannerRejected,
     PlannerRepaired,
@@ -97,7 +97,7 @@ from planner import (
     PlannerText,
     Written,
 )
-from reasoning import Candidate, Group, Solution, Span, ThreadCall, ThreadedSolution, ThreadResult
+from braid.reasoning import Candidate, Group, Solution, Span, ThreadCall, ThreadedSolution, ThreadResult
 
 # Types of a user.
 

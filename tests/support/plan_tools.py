@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from executors import ToolRegistry, tool
+from braid.executors import ToolRegistry, tool
 
 
 class Fact(BaseModel):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from training.train import Progress, Trainer
+from braid.training.train import Progress, Trainer
 
 
 class KilledError(Exception):
