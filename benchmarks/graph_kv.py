@@ -28,12 +28,12 @@ from typing import cast
 from local_engine import VOCABULARY, build
 
 from braid.engine import Budget, Engine, Message, Prompt, connect
-from braid.engine.local import LocalEngine
 from braid.engine.local.context import LocalContext
+from braid.engine.local.engine import LocalEngine
 from braid.engine.machine import processors
-from braid.engine.server import ServerOptions, serving
-from braid.executors import GraphPatch, TaskGraph, ToolRegistry, run_graph
-from braid.executors.nodes import Answer, Const, Node, Ref, Think
+from braid.engine.server.options import ServerOptions
+from braid.engine.server.run import serving
+from braid.executors import Answer, Const, GraphPatch, Node, Ref, TaskGraph, Think, ToolRegistry, run_graph
 
 
 def words(rng: random.Random, count: int) -> str:

@@ -51,7 +51,6 @@ from braid.executors import (
     Const,
     Expr,
     GraphPatch,
-    Journal,
     Limits,
     Node,
     Ref,
@@ -59,9 +58,9 @@ from braid.executors import (
     ToolCall,
     ToolRegistry,
     run_graph,
-    start_run,
     tool,
 )
+from braid.executors.journal import Journal, start_run
 from braid.orchestrator.events import Recorder
 
 WIDTH, FAN_IN = 100, 2

@@ -23,8 +23,7 @@ from braid.engine import connect
 from braid.evals.log import Row, read_log
 from braid.evals.report import EvalReport, report_on
 from braid.evals.runner import run_task
-from braid.evals.task import EvalError, Options
-from braid.evals.tasks import all_tasks, get_task
+from braid.evals.task import EvalError, Options, all_tasks, get_task
 from braid.orchestrator import load_settings
 
 

@@ -13,7 +13,8 @@ import asyncio
 import shlex
 import sys
 
-from braid.evals.planning_set import Sample, generate
+from braid.evals import Sample
+from braid.evals.planning_set.generate import generate
 from braid.evals.tasks.planning import matches
 from braid.orchestrator import Agent
 

@@ -1,13 +1,11 @@
 """executors: a task graph, and results out of it."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
 from braid.executors.caching import CallMemo
 from braid.executors.effects import (
     Cached,
     CallLog,
     Done,
+    Effect,
     MemoryCalls,
     MemoryResults,
     NotDone,
@@ -34,7 +32,7 @@ from braid.executors.events import (
     ToolReused,
 )
 from braid.executors.expressions import SKIPPED, evaluate
-from braid.executors.graph import GraphError, GraphPatch, StalePatchError, TaskGraph
+from braid.executors.graph import TaskGraph
 from braid.executors.nodes import (
     All,
     Answer,
@@ -74,21 +72,20 @@ from braid.executors.registry import ToolRegistry, builtin_tools, load_installed
 from braid.executors.replanning import Inbox, Replan, Replanner, SurprisingResultError, Trigger
 from braid.executors.report import RunReport, report_of, report_on
 from braid.executors.resume import Past, ResumeError
+from braid.executors.rules import GraphError, GraphPatch, StalePatchError
 from braid.executors.scheduler import close_graph, run_graph
-from braid.executors.tool_errors import ToolUnavailableError, UncertainError
-from braid.executors.tools import (
-    Effect,
-    Metered,
-    Tool,
+from braid.executors.spans import Span, spans_of, spans_of_events
+from braid.executors.tool_errors import (
     ToolArgumentError,
-    ToolContext,
     ToolDefinitionError,
     ToolError,
-    ToolSpec,
     ToolTimeoutError,
+    ToolUnavailableError,
+    UncertainError,
     UnknownToolError,
-    tool,
 )
+from braid.executors.tool_types import Metered, ToolContext, ToolSpec
+from braid.executors.tools import Tool, tool
 from braid.executors.values import (
     ExpressionError,
     ItemError,
@@ -98,21 +95,6 @@ from braid.executors.values import (
     resolve_path,
     short_form,
 )
-
-if TYPE_CHECKING:
-    from braid.executors.journal import RunLog, recorded_events, resume_run, start_run
-    from braid.executors.journal_results import StoredResults
-    from braid.executors.journal_secrets import secret_arguments
-    from braid.executors.journal_store import (
-        Journal,
-        JournalError,
-        JournalVersionError,
-        Pruned,
-        RunBusyError,
-        RunRow,
-        UnknownRunError,
-    )
-from braid.executors.spans import Span, spans_of, spans_of_events
 from braid.executors.view import run_page
 
 __all__ = [
@@ -142,9 +124,6 @@ __all__ = [
     "Guard",
     "Inbox",
     "ItemError",
-    "Journal",
-    "JournalError",
-    "JournalVersionError",
     "Limits",
     "ListOf",
     "Map",
@@ -171,7 +150,6 @@ __all__ = [
     "Op",
     "Past",
     "PlanPatched",
-    "Pruned",
     "Recorded",
     "Ref",
     "ReferenceError_",
@@ -179,16 +157,12 @@ __all__ = [
     "Replanner",
     "ResultCache",
     "ResumeError",
-    "RunBusyError",
     "RunJournal",
-    "RunLog",
     "RunOutcome",
     "RunReport",
-    "RunRow",
     "Scalar",
     "Span",
     "StalePatchError",
-    "StoredResults",
     "SurprisingResultError",
     "TaskGraph",
     "Template",
@@ -209,7 +183,6 @@ __all__ = [
     "ToolUnavailableError",
     "Trigger",
     "UncertainError",
-    "UnknownRunError",
     "UnknownToolError",
     "builtin_tools",
     "close_graph",
@@ -220,44 +193,15 @@ __all__ = [
     "op_kind",
     "plain_data",
     "preview",
-    "recorded_events",
     "refs",
     "report_of",
     "report_on",
     "resolve_path",
-    "resume_run",
     "run_graph",
     "run_page",
-    "secret_arguments",
     "short_form",
     "spans_of",
     "spans_of_events",
-    "start_run",
     "tool",
     "tool_of",
 ]
-
-# The journal needs SQLite, which a run without one need not load.
-_LATER = {
-    "RunLog": "journal",
-    "recorded_events": "journal",
-    "resume_run": "journal",
-    "start_run": "journal",
-    "StoredResults": "journal_results",
-    "secret_arguments": "journal_secrets",
-    "Journal": "journal_store",
-    "JournalError": "journal_store",
-    "JournalVersionError": "journal_store",
-    "Pruned": "journal_store",
-    "RunBusyError": "journal_store",
-    "RunRow": "journal_store",
-    "UnknownRunError": "journal_store",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _LATER:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"braid.executors.{_LATER[name]}"), name)
-    globals()[name] = value
-    return value

@@ -11,7 +11,8 @@ from braid.executors.effects import Done, NotDone, Recorded
 from braid.executors.entries import Entry
 from braid.executors.operations import ApprovalError, NobodyToAskError, Surroundings, ToolCallRequest
 from braid.executors.tool_errors import ToolError, UncertainError
-from braid.executors.tools import Tool, ToolContext
+from braid.executors.tool_types import ToolContext
+from braid.executors.tools import Tool
 from braid.executors.values import explain, preview
 
 

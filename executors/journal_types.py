@@ -26,7 +26,7 @@ _TYPES: Final[tuple[tuple[str, str, str], ...]] = (
         "BudgetExceeded NodeAdded NodeBlocked NodeCancelled NodeFailed NodeFinished NodeRetried NodeSkipped NodeStarted "
         "NodeUncertain NodeWaits PlanPatched ToolAbandoned ToolHedged ToolReused",
     ),
-    ("braid.executors.journal_store", "executors.journal_store", "Pruned RunRow"),
+    ("braid.executors.journal.run_log.store", "executors.journal_store", "Pruned RunRow"),
     (
         "braid.executors.nodes",
         "executors.nodes",

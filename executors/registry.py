@@ -10,7 +10,8 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Final, cast
 
 from braid.executors.tool_errors import ToolDefinitionError, UnknownToolError
-from braid.executors.tools import Tool, ToolSpec
+from braid.executors.tool_types import ToolSpec
+from braid.executors.tools import Tool
 
 ENTRY_POINTS: Final = "braid.tools"
 """Distributions list their tools under this entry-point group."""

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from braid.executors.entries import Entry
-from braid.executors.graph import GraphPatch, TaskGraph
+from braid.executors.graph import TaskGraph
 from braid.executors.nodes import Answer, Node
-from braid.executors.rules import GraphError
+from braid.executors.rules import GraphError, GraphPatch
 from braid.executors.values import preview
 
 _SHOWN = 12

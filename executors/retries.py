@@ -9,7 +9,7 @@ import random
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
-from braid.engine.errors import BraidError, BudgetExceededError
+from braid.engine import BraidError, BudgetExceededError
 from braid.executors.tool_errors import (
     ToolArgumentError,
     ToolCrashError,
@@ -67,8 +67,6 @@ def retry_after(error: BaseException) -> float | None:
     headers = getattr(getattr(error, "response", None), "headers", None)
     if headers is None:
         return None
-    from braid.engine.remote.client import (
-        retry_after as told,  # here: it imports httpx, as whoever has headers did
-    )
+    from braid.engine.remote.client import retry_after as told
 
     return told(headers)

@@ -27,7 +27,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
-from braid.engine.errors import BraidError
+from braid.engine import BraidError
 
 MIB: Final = 1024 * 1024
 LAUNCHER: Final = Path(__file__).with_name("sandbox_launcher.py")

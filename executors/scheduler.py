@@ -28,14 +28,10 @@ from braid.executors.caching import CallMemo
 from braid.executors.dataflow import Dataflow
 from braid.executors.effects import MemoryCalls, RunJournal
 from braid.executors.entries import FINAL, Entry
-from braid.executors.graph import GraphError, GraphPatch, TaskGraph
+from braid.executors.graph import TaskGraph
 from braid.executors.narrator import Emit, Narrator
 from braid.executors.nodes import Answer, Ask
-from braid.executors.operations import (
-    Approve,
-    AskPerson,
-    Surroundings,
-)
+from braid.executors.operations import Approve, AskPerson, Surroundings
 from braid.executors.outcome import Limits, RunOutcome
 from braid.executors.people import People
 from braid.executors.priority import Estimate
@@ -43,11 +39,12 @@ from braid.executors.registry import ToolRegistry
 from braid.executors.replanning import Inbox, Replan, Replanner, Revisions, SurprisingResultError
 from braid.executors.report import usage_of
 from braid.executors.resume import Past, Replay
+from braid.executors.rules import GraphError, GraphPatch
 from braid.executors.tool_errors import UncertainError
-from braid.executors.tools import Metered
+from braid.executors.tool_types import Metered
 from braid.executors.values import explain
 from braid.executors.workers import Workers
-from braid.reasoning.core import Solution
+from braid.reasoning import Solution
 
 
 async def run_graph(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from braid.engine.errors import BraidError
+from braid.engine import BraidError
 
 
 class ToolError(BraidError):

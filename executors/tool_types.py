@@ -9,9 +9,7 @@ from typing import Any, Generic
 
 from typing_extensions import TypeVar
 
-from braid.engine.budget import Budget, ambient_budget
-from braid.engine.errors import BraidError
-from braid.engine.types import Usage
+from braid.engine import BraidError, Budget, Usage, ambient_budget
 from braid.executors.effects import Effect
 
 OnRetry = Callable[[int, BraidError, float], None]

@@ -18,7 +18,7 @@ from typing import Any, Final, Generic, overload
 
 from typing_extensions import ParamSpec, TypeVar
 
-from braid.engine.errors import BraidError, BudgetExceededError
+from braid.engine import BraidError, BudgetExceededError
 from braid.executors.arguments import Signature, signature_of
 from braid.executors.caching import version_of
 from braid.executors.effects import Done, Effect, NotDone

@@ -11,8 +11,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from braid.engine import Budget, Envelope, Event, Price, budget
-    from braid.executors import Done, Limits, NotDone, ToolContext, tool
+    from braid.engine.budget import Budget, Price, budget
+    from braid.engine.events import Envelope, Event
+    from braid.executors.effects import Done, NotDone
+    from braid.executors.outcome import Limits
+    from braid.executors.tool_types import ToolContext
+    from braid.executors.tools import tool
     from braid.orchestrator.agent import Agent
     from braid.orchestrator.errors import (
         ConfigurationError,

@@ -9,13 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
-from braid.engine import (
-    Budget,
-    Engine,
-    Message,
-    ambient_budget,
-    connect,
-)
+from braid.engine import Budget, Engine, Message, ambient_budget, connect
 from braid.executors import (
     Approve,
     AskPerson,
@@ -34,12 +28,7 @@ from braid.orchestrator.errors import (
     ResumeRefusedError,
     RunningLoopError,
 )
-from braid.orchestrator.events import (
-    JournalFailed,
-    Recorder,
-    RunResumed,
-    RunStarted,
-)
+from braid.orchestrator.events import JournalFailed, Recorder, RunResumed, RunStarted
 from braid.orchestrator.history import read_history
 from braid.orchestrator.journaling import (
     JournalOption,
@@ -61,8 +50,9 @@ from braid.orchestrator.subagents import agent_tool
 from braid.orchestrator.toolbox import registry_of
 
 if TYPE_CHECKING:
-    from braid.executors import Journal, RunLog
-    from braid.executors.mcp import McpServer, McpTools
+    from braid.executors.journal import Journal, RunLog
+    from braid.executors.mcp import McpTools
+    from braid.executors.mcp_config import McpServer
 
 OutputT = TypeVar("OutputT")
 DEFAULT_REPLAN = Replan()
@@ -352,12 +342,13 @@ class Agent:
         journal = self.journal
         if self.cache is not None or journal is None:
             return self._kept
-        from braid.executors import StoredResults
+        from braid.executors.journal import StoredResults
 
         return StoredResults(journal)
 
     async def _start_servers(self, mcp: str | Path | Sequence[McpServer]) -> None:
-        from braid.executors.mcp import McpTools, read_mcp_config
+        from braid.executors.mcp import McpTools
+        from braid.executors.mcp_config import read_mcp_config
 
         servers = await McpTools(read_mcp_config(mcp) if isinstance(mcp, (str, Path)) else mcp).__aenter__()
         try:

@@ -16,11 +16,11 @@ from braid.orchestrator.errors import ResumeRefusedError
 from braid.orchestrator.events import RoundFinished, RoundStarted, RunResumed
 from braid.orchestrator.loop import EarlierRound, Job
 from braid.orchestrator.settings import journal_file
-from braid.planner import Written
-from braid.planner.events import PlannerFinished, PlannerRejected, PlannerText
+from braid.planner import PlannerFinished, PlannerRejected, PlannerText, Written
 
 if TYPE_CHECKING:
-    from braid.executors import Journal, Past, RunLog, RunRow, Tool
+    from braid.executors import Past, Tool
+    from braid.executors.journal import Journal, RunLog, RunRow
 
 JournalOption: TypeAlias = "bool | str | PathLike[str] | Journal"
 """True is the user's own journal, False none; else a file, or a journal that is open already."""
@@ -31,7 +31,7 @@ _LIMITS = ("tokens", "calls", "seconds", "cost", "soft")
 
 def open_journal(option: JournalOption) -> Journal | None:
     """The journal of an agent; raises `JournalError` when it cannot be opened."""
-    from braid.executors import Journal
+    from braid.executors.journal import Journal
 
     if isinstance(option, Journal):
         return option
@@ -51,7 +51,7 @@ def start_log(
     mcp: str | None = None,
 ) -> RunLog:
     """Enter the run of `job` into the journal. `engine` is the address as it was given."""
-    from braid.executors import secret_arguments, start_run
+    from braid.executors.journal import secret_arguments, start_run
 
     spec = {
         "engine": engine,
@@ -237,7 +237,7 @@ def take_up(journal: Journal, row: RunRow, tools: ToolRegistry) -> tuple[RunLog,
         RunBusyError: a live process works on it.
         JournalError: the journal cannot be read.
     """
-    from braid.executors import resume_run, secret_arguments
+    from braid.executors.journal import resume_run, secret_arguments
 
     log = resume_run(journal, row, secret_arguments=secret_arguments(tools.specs()))
     try:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from braid.executors import Approve, AskPerson, Journal
+    from braid.executors import Approve, AskPerson
+    from braid.executors.journal import Journal
 
 
 @dataclass(frozen=True, kw_only=True)

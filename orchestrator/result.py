@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 from braid.engine import Envelope, Message, Spending, Usage
 from braid.executors import RunOutcome, RunReport, TaskGraph, report_of, run_page, spans_of
 from braid.orchestrator.events import StopReason
-from braid.planner.events import PlannerFinished
+from braid.planner import PlannerFinished
 
 OutputT = TypeVar("OutputT")
 

@@ -13,10 +13,10 @@ from braid.orchestrator.loop import Job, run_rounds
 from braid.orchestrator.nesting import OuterRun, use_outer_run
 from braid.orchestrator.outputs import answer_text, plain_output, typed_output
 from braid.orchestrator.result import RunResult, total_usage
-from braid.planner.events import PlannerFinished
+from braid.planner import PlannerFinished
 
 if TYPE_CHECKING:
-    from braid.executors import RunLog
+    from braid.executors.journal import RunLog
 
 
 async def carry_out(job: Job, wanted: Any, recorder: Recorder, log: RunLog | None) -> RunResult[Any]:

@@ -11,8 +11,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NoReturn
 
-from braid.executors.graph import TaskGraph
-from braid.executors.nodes import (
+from braid.executors import (
     Answer,
     Ask,
     Const,
@@ -24,11 +23,12 @@ from braid.executors.nodes import (
     Op,
     Ref,
     Scalar,
+    TaskGraph,
     Think,
     ToolCall,
+    ToolSpec,
     refs,
 )
-from braid.executors.tools import ToolSpec
 from braid.planner.compact import compact_signature
 from braid.planner.errors import PlanCheckError, PlanError
 from braid.planner.expressions import Argument, Call, Place, rename

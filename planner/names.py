@@ -7,8 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
-from braid.executors.graph import TaskGraph, exclusive
-from braid.executors.nodes import All, Answer, Ask, Const, Guard, Node, Not, Op, Ref
+from braid.executors import All, Answer, Ask, Const, Guard, Node, Not, Op, Ref, TaskGraph, exclusive
 from braid.planner.errors import PlanCheckError
 from braid.planner.expressions import Place
 from braid.planner.language import Statement

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import re
 
-from braid.executors.graph import TaskGraph
-from braid.executors.nodes import Answer, Node, NodeState
-from braid.executors.values import preview
+from braid.executors import Answer, Node, NodeState, TaskGraph, preview
 from braid.planner.render import render_plan
 
 RESULT_CHARS = 160

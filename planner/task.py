@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from braid.engine import Budget, Message
-from braid.executors.graph import TaskGraph
-from braid.executors.tools import ToolSpec
+from braid.executors import TaskGraph, ToolSpec
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ from transformers import PreTrainedTokenizerFast, Qwen3ForCausalLM
 from braid.engine import Engine
 from braid.evals.countdown import (
     Demonstration,
+    Equation,
     Problem,
     demonstrate_direct,
     demonstrate_join,
@@ -21,7 +22,7 @@ from braid.evals.countdown import (
     draw_problem,
 )
 from braid.evals.countdown.attempts import attempt_spawn
-from braid.evals.countdown.search import LARGEST_NUMBER, Equation
+from braid.evals.countdown.search import LARGEST_NUMBER
 from braid.evals.countdown.text import MOST_THREADS, WORDS
 from braid.planner.compact import STOP
 from braid.training.batches import BatchSource, Encoded

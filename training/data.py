@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from braid.evals.planning_set.attributes import NAMED
-from braid.evals.planning_set.families.common import Draft
+from braid.evals.planning_set.families import Draft
 from braid.evals.planning_set.generate import Drawn, draw
 from braid.evals.planning_set.noise import dressed
 from braid.evals.planning_set.program import (
@@ -25,7 +25,7 @@ from braid.evals.planning_set.program import (
 )
 from braid.evals.planning_set.wording import Choice
 from braid.evals.planning_set.world import Atlas, World, load_atlas
-from braid.executors.tools import ToolSpec
+from braid.executors import ToolSpec
 from braid.planner.compact import MAX_TOOLS, STOP, compact_prompt
 from braid.training.errands import draw_errands
 from braid.training.invented import Invented

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from braid.evals.planning_set.families.common import Draft
+from braid.evals.planning_set.families import Draft
 from braid.evals.planning_set.program import Builder
 from braid.evals.planning_set.wording import Choice, listed, plural
 from braid.evals.planning_set.world import World

@@ -15,7 +15,8 @@ from typing import Any, Final
 import typer
 
 from braid.engine import Envelope
-from braid.executors import Journal, RunRow, recorded_events, report_on, run_page, spans_of_events
+from braid.executors import report_on, run_page, spans_of_events
+from braid.executors.journal import Journal, RunRow, recorded_events
 from braid.orchestrator.cli.display import Person, display_for_stderr
 from braid.orchestrator.cli.group import EXIT_FAILURE
 from braid.orchestrator.cli.options import RunOptions, run_async
@@ -25,7 +26,7 @@ from braid.orchestrator.cli.view import RunView
 from braid.orchestrator.events import RunFinished
 from braid.orchestrator.settings import journal_file
 from braid.orchestrator.toolbox import registry_of
-from braid.planner.events import PlannerFinished
+from braid.planner import PlannerFinished
 
 _AGES: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _SIZES: Final = {"": 1, "K": 1000, "M": 1000**2, "G": 1000**3, "T": 1000**4}

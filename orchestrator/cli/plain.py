@@ -11,7 +11,7 @@ from braid.executors import NodeFailed, NodeFinished, NodeUncertain, NodeWaits
 from braid.orchestrator.cli.output import one_line
 from braid.orchestrator.cli.view import RunView
 from braid.orchestrator.events import JournalFailed, RoundFinished, RoundStarted, RunResumed
-from braid.planner.events import PlannerRejected, PlannerStatement
+from braid.planner import PlannerRejected, PlannerStatement
 
 _DETAILED = 60
 _THEN_EVERY = 100

@@ -14,8 +14,7 @@ from braid.orchestrator.cli.group import EXIT_FAILURE
 from braid.orchestrator.cli.options import RunOptions, run_async
 from braid.orchestrator.cli.output import console, print_json
 from braid.orchestrator.loop import plan_task
-from braid.planner import LLMPlanner, PlanningError
-from braid.planner.events import PlannerFinished, PlannerRejected, PlannerText
+from braid.planner import LLMPlanner, PlannerFinished, PlannerRejected, PlannerText, PlanningError
 
 
 def plan_command(options: RunOptions, *, as_json: bool) -> None:

@@ -23,7 +23,7 @@ from braid.executors import (
 )
 from braid.orchestrator.cli.output import one_line
 from braid.orchestrator.events import JournalFailed, RoundFinished, RoundStarted, RunResumed, RunStarted
-from braid.planner.events import PlannerFinished, PlannerRejected, PlannerStatement
+from braid.planner import PlannerFinished, PlannerRejected, PlannerStatement
 
 
 @dataclass

@@ -12,9 +12,8 @@ from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from braid.executors import ToolContext
-from braid.executors.effects import Done, NotDone
-from braid.orchestrator import Agent, RunResult, tool
+from braid.executors import Done, NotDone, ToolContext, tool
+from braid.orchestrator import Agent, RunResult
 from braid.orchestrator.testing import ScriptedEngine
 
 PLAN = """\

@@ -19,13 +19,13 @@ from braid.evals import (
     Score,
     Task,
     UnknownTaskError,
+    get_task,
     mean_and_stderr,
     percentile,
     read_log,
     run_task,
 )
 from braid.evals.cli import app
-from braid.evals.tasks import get_task
 from braid.evals.tasks.parallelqa import same_answer
 from braid.evals.tasks.planning_data import questions
 from braid.executors.builtin.atlas import load_atlas

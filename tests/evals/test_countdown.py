@@ -10,23 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from braid.engine import SamplingParams
-from braid.evals.countdown import (
-    CountdownThreads,
-    Equation,
-    Problem,
-    TraceError,
-    answer_equations,
-    demonstrate_join,
-    demonstrate_serial,
-    demonstrate_spawn,
-    draw_problem,
-    generate,
-    oracle_engine,
-    prompt,
-    ranked_children,
-    solve,
-    solves,
-)
+from braid.evals import EvalError, Options, get_task, run_task
 from braid.evals.countdown.attempts import attempt_direct, attempt_serial, attempt_spawn
 from braid.evals.countdown.curves import (
     CAPS,
@@ -40,11 +24,12 @@ from braid.evals.countdown.curves import (
     pass_at,
     table,
 )
-from braid.evals.countdown.oracle import continuation
-from braid.evals.countdown.text import answers
-from braid.evals.runner import run_task
-from braid.evals.task import EvalError, Options
-from braid.evals.tasks import get_task
+from braid.evals.countdown.demonstrators import demonstrate_join, demonstrate_serial, demonstrate_spawn
+from braid.evals.countdown.oracle import continuation, oracle_engine
+from braid.evals.countdown.problems import Problem, draw_problem, generate
+from braid.evals.countdown.search import Equation, ranked_children, solve
+from braid.evals.countdown.text import TraceError, answer_equations, answers, prompt, solves
+from braid.evals.countdown.threads import CountdownThreads
 from braid.reasoning import Span, ThreadResult
 
 PROBLEM = Problem((45, 43, 7, 4), 54)

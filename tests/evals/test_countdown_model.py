@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from braid.engine import Engine, connect
-from braid.evals.countdown import generate
 from braid.evals.countdown.attempts import Attempt, attempt_direct, attempt_serial, attempt_spawn
+from braid.evals.countdown.problems import generate
 
 PROBLEMS = generate("validation", 12)
 

@@ -14,8 +14,17 @@ from typing import Any
 
 import pytest
 
-from braid.executors import Limits, Ref, TaskGraph, Tool, ToolContext, ToolRegistry, run_graph, tool
-from braid.executors.graph import GraphPatch
+from braid.executors import (
+    GraphPatch,
+    Limits,
+    Ref,
+    TaskGraph,
+    Tool,
+    ToolContext,
+    ToolRegistry,
+    run_graph,
+    tool,
+)
 from tests.support.written_plans import Recorded, all_refs, answer, call, mapped
 
 SIBLINGS = 20

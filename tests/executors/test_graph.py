@@ -15,10 +15,10 @@ from braid.executors import (
     Ref,
     StalePatchError,
     TaskGraph,
+    ToolRegistry,
     run_graph,
     tool,
 )
-from braid.executors.registry import ToolRegistry
 from tests.support.written_plans import answer, branch, call, mapped
 
 

@@ -28,6 +28,7 @@ from braid.executors import (
     Answer,
     Any_,
     Ask,
+    Cached,
     Compare,
     Const,
     DictOf,
@@ -35,33 +36,35 @@ from braid.executors import (
     GraphPatch,
     Guard,
     ItemError,
-    Journal,
-    JournalError,
-    JournalVersionError,
     ListOf,
     Map,
     Node,
     NodeFinished,
     Not,
+    Recorded,
     Ref,
-    RunBusyError,
-    RunLog,
     Template,
     Think,
     ToolCall,
-    UnknownRunError,
     nodes,
+    tool,
+)
+from braid.executors.journal import (
+    Journal,
+    JournalError,
+    JournalVersionError,
+    RunBusyError,
+    RunLog,
+    StoredResults,
+    UnknownRunError,
     recorded_events,
     resume_run,
     secret_arguments,
     start_run,
-    tool,
 )
-from braid.executors.effects import Cached, Recorded
-from braid.executors.journal_nodes import dump_patch, load_patch
-from braid.executors.journal_results import StoredResults
-from braid.executors.journal_secrets import Secrets, secrets_of
-from braid.executors.journal_values import LostValueError, dump_value, load_value
+from braid.executors.journal.plan_codec import dump_patch, load_patch
+from braid.executors.journal.redaction import Secrets, secrets_of
+from braid.executors.journal.value_codec import LostValueError, dump_value, load_value
 from braid.executors.resume import Patched, Settled
 from braid.orchestrator import RunFinished, RunStarted
 from braid.planner import PlannerText

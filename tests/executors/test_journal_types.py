@@ -20,23 +20,14 @@ import pytest
 from pydantic import BaseModel
 from typer.testing import CliRunner
 
-from braid.executors import (
-    Journal,
-    Metered,
-    Past,
-    RunLog,
-    StoredResults,
-    ToolReused,
-    builtin_tools,
-    resume_run,
-    tool,
-)
+from braid.executors import Metered, Past, ToolReused, builtin_tools, tool
 from braid.executors.builtin.atlas import Fact
 from braid.executors.caching import result_key
+from braid.executors.journal import Journal, RunLog, StoredResults, resume_run
+from braid.executors.journal.value_codec import LostValueError, dump_value, load_value
 from braid.executors.journal_types import EARLIER, HOMES, is_own, tag_of
-from braid.executors.journal_values import LostValueError, dump_value, load_value
 from braid.orchestrator import Agent, RunFinished, RunStarted
-from braid.orchestrator.cli import app
+from braid.orchestrator.cli.app import app
 from braid.orchestrator.testing import ScriptedEngine
 from tests.support.stored_values import (
     FINISHED_ANSWER,

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from braid.executors import ToolError, ToolRegistry, ToolTimeoutError
 from braid.executors.builtin.python import python
-from braid.executors.registry import ToolRegistry
 from braid.executors.sandbox import (
     LAUNCHER,
     IsolationMode,
@@ -23,7 +23,6 @@ from braid.executors.sandbox import (
     probe,
     run_sandboxed,
 )
-from braid.executors.tools import ToolError, ToolTimeoutError
 
 GENEROUS = SandboxLimits(seconds=30)
 

@@ -5,8 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from braid.executors.registry import ToolRegistry, builtin_tools, load_installed
-from braid.executors.tools import Tool, ToolDefinitionError, UnknownToolError, tool
+from braid.executors import (
+    Tool,
+    ToolDefinitionError,
+    ToolRegistry,
+    UnknownToolError,
+    builtin_tools,
+    load_installed,
+    tool,
+)
 
 
 @tool

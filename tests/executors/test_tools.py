@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import BaseModel, Field
 
-from braid.engine.errors import BraidError, CapabilityError
-from braid.executors.tools import (
+from braid.engine import BraidError, CapabilityError
+from braid.executors import (
     Tool,
     ToolArgumentError,
     ToolContext,

@@ -11,7 +11,7 @@ import pytest
 from pydantic import BaseModel
 
 from braid.engine import Budget, EngineURIError, Message, budget
-from braid.executors import ToolCallRequest
+from braid.executors import ToolCallRequest, ToolContext, tool
 from braid.orchestrator import (
     Agent,
     ConfigurationError,
@@ -23,9 +23,7 @@ from braid.orchestrator import (
     RunFinished,
     RunningLoopError,
     RunStarted,
-    ToolContext,
     compare_with_sequential,
-    tool,
 )
 from braid.orchestrator.testing import ScriptedEngine
 

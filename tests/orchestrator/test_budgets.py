@@ -6,8 +6,9 @@ import asyncio
 
 import pytest
 
-from braid.engine import BudgetExceededError, ambient_budget
-from braid.orchestrator import Agent, Budget, Price, ToolContext, budget, tool
+from braid.engine import Budget, BudgetExceededError, Price, ambient_budget, budget
+from braid.executors import ToolContext, tool
+from braid.orchestrator import Agent
 from braid.orchestrator.testing import ScriptedEngine
 
 ANSWER = 'answer("yes")\n'

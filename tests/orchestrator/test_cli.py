@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from braid.executors.sandbox import probe
-from braid.orchestrator.cli import app
+from braid.orchestrator.cli.app import app
 from tests.support.scripted_server import serving
 
 BRAID = Path(sys.executable).with_name("braid")

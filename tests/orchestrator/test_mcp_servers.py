@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from braid.executors.mcp import McpError, McpServer
+from braid.executors.mcp_config import McpError, McpServer
 from braid.orchestrator import Agent
 from braid.orchestrator.testing import ScriptedEngine
 

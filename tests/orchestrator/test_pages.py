@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from braid.orchestrator.cli import app
+from braid.orchestrator.cli.app import app
 from tests.support.scripted_server import serving
 
 PLAN = """\

@@ -15,17 +15,9 @@ import pytest
 from pydantic import BaseModel
 
 from braid.engine import Budget
-from braid.executors import Journal, NodeStarted, RunBusyError, ToolContext, UnknownRunError, recorded_events
-from braid.executors.effects import Done, NotDone
-from braid.orchestrator import (
-    Agent,
-    JournalFailed,
-    ResumeRefusedError,
-    RunFinished,
-    RunResumed,
-    RunStarted,
-    tool,
-)
+from braid.executors import Done, NodeStarted, NotDone, ToolContext, tool
+from braid.executors.journal import Journal, RunBusyError, UnknownRunError, recorded_events
+from braid.orchestrator import Agent, JournalFailed, ResumeRefusedError, RunFinished, RunResumed, RunStarted
 from braid.orchestrator.testing import Response, ScriptedEngine
 from braid.planner import PlannerFinished
 

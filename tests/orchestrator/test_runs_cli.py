@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from braid.executors import Journal
-from braid.orchestrator.cli import app
+from braid.executors.journal import Journal
+from braid.orchestrator.cli.app import app
 from tests.support.scripted_server import serving
 
 BRAID = Path(sys.executable).with_name("braid")

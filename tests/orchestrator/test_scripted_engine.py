@@ -8,13 +8,13 @@ from collections.abc import AsyncIterator
 import pytest
 
 from braid.engine import (
+    Budget,
     BudgetExceededError,
     CapabilityError,
     EngineConnectionError,
     InvalidParamsError,
     SamplingParams,
 )
-from braid.engine.budget import Budget
 from braid.orchestrator.testing import ScriptedEngine, ScriptExhaustedError
 
 PARAMS = SamplingParams()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
+from braid.engine import Budget
 from braid.executors import ToolCallRequest, ToolContext, tool
-from braid.orchestrator import Agent, Budget
+from braid.orchestrator import Agent
 from braid.orchestrator.testing import ScriptedEngine
 
 ASKS_HELPER = 'a = helper("what is it?")\nanswer(a)\n'

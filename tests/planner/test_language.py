@@ -6,8 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from braid.executors import Node
-from braid.executors.nodes import (
+from braid.executors import (
     All,
     Answer,
     Ask,
@@ -18,6 +17,7 @@ from braid.executors.nodes import (
     Guard,
     ListOf,
     Map,
+    Node,
     Not,
     Ref,
     Template,

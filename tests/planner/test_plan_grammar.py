@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from braid.engine import Grammar, SamplingParams
-from braid.engine.local import LocalEngine
-from braid.evals.planning_set import generate
+from braid.engine.local.engine import LocalEngine
+from braid.evals.planning_set.generate import generate
 from braid.executors import ToolSpec
 from braid.planner import LLMPlanner, PlannerText, PlanningError, PlanParser, PlanTask, Statement
 from braid.planner.compact import STOP, compact_prompt

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from braid.executors import ToolSpec
-from braid.executors.nodes import (
+from braid.executors import (
     All,
     Answer,
     Any_,
@@ -29,6 +28,7 @@ from braid.executors.nodes import (
     Template,
     Think,
     ToolCall,
+    ToolSpec,
 )
 from braid.planner import (
     PlanParser,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from braid.executors import GraphPatch, RunOutcome, TaskGraph, ToolRegistry, run_graph, tool
-from braid.executors.nodes import Answer, Const
+from braid.executors import Answer, Const, GraphPatch, RunOutcome, TaskGraph, ToolRegistry, run_graph, tool
 from braid.planner import PlanParser, Statement, compile_plan, render_expr
 
 

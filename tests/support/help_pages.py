@@ -7,7 +7,7 @@ from typing import Any
 
 from typer.main import get_command
 
-from braid.orchestrator.cli import app
+from braid.orchestrator.cli.app import app
 from braid.orchestrator.cli.group import load, plugins
 
 

@@ -55,12 +55,10 @@ from braid.executors import (
     Not,
     NotDone,
     PlanPatched,
-    Pruned,
     Recorded,
     Ref,
     RunOutcome,
     RunReport,
-    RunRow,
     Template,
     Think,
     ToolAbandoned,
@@ -71,11 +69,13 @@ from braid.executors import (
     ToolReused,
     ToolSpec,
     Trigger,
+    tool,
 )
 from braid.executors import Span as NodeSpan
 from braid.executors.builtin.atlas import Entity, Fact
 from braid.executors.builtin.now import Moment
 from braid.executors.builtin.python import PythonResult
+from braid.executors.journal import Pruned, RunRow
 from braid.executors.sandbox import Isolation, SandboxLimits, SandboxResult
 from braid.orchestrator import (
     Comparison,
@@ -87,7 +87,6 @@ from braid.orchestrator import (
     RunFinished,
     RunResumed,
     RunStarted,
-    tool,
 )
 from braid.planner import (
     PlannerFinished,

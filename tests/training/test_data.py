@@ -11,10 +11,16 @@ from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerFast
 
 from braid.evals.planning_set.program import Builder, LookupTool, Toolset, render
-from braid.executors import GraphPatch, TaskGraph, ToolRegistry, run_graph
-from braid.executors.registry import builtin_tools
-from braid.executors.tools import ToolSpec, tool
-from braid.executors.values import short_form
+from braid.executors import (
+    GraphPatch,
+    TaskGraph,
+    ToolRegistry,
+    ToolSpec,
+    builtin_tools,
+    run_graph,
+    short_form,
+    tool,
+)
 from braid.planner import compile_plan
 from braid.planner.compact import PLAN, QUESTION, STOP, compact_prompt
 from braid.training.data import PLAIN_MIXTURE, Example, Mixture, draw_example, draw_group

@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-from braid.evals.planning_set.families.common import (
-    Draft,
-    adjective,
-    by_value,
-    pick_best,
-    scalable,
-    shown,
-)
+from braid.evals.planning_set.families.common import Draft, adjective, by_value, pick_best, scalable, shown
 from braid.evals.planning_set.families.hypothetical import (
     changed_value,
     draw_changes,

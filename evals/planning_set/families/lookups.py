@@ -3,13 +3,7 @@
 from __future__ import annotations
 
 from braid.evals.planning_set.attributes import POPULATION
-from braid.evals.planning_set.families.common import (
-    Draft,
-    adjective,
-    by_value,
-    pick_best,
-    shown,
-)
+from braid.evals.planning_set.families.common import Draft, adjective, by_value, pick_best, shown
 from braid.evals.planning_set.program import Amount, Answer, Block, Builder, Part, Ref
 from braid.evals.planning_set.quantities import has_unit, shown_part
 from braid.evals.planning_set.wording import Choice, plural

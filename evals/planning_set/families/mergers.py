@@ -6,11 +6,7 @@ from braid.evals.planning_set.attributes import AREA, POPULATION, Attribute
 from braid.evals.planning_set.families.combined import written
 from braid.evals.planning_set.families.common import Draft, by_value, pick_best, shown
 from braid.evals.planning_set.program import Builder, Ref
-from braid.evals.planning_set.quantities import (
-    density,
-    shown_part,
-    summed,
-)
+from braid.evals.planning_set.quantities import density, shown_part, summed
 from braid.evals.planning_set.wording import Choice
 from braid.evals.planning_set.world import World
 

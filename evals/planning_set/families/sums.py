@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 from braid.evals.planning_set.attributes import AREA, LENGTH, POPULATION, SPEED
-from braid.evals.planning_set.families.common import (
-    Draft,
-    adjective,
-    scalable,
-    shown,
-)
+from braid.evals.planning_set.families.common import Draft, adjective, scalable, shown
 from braid.evals.planning_set.program import Amount, Builder, Ref
 from braid.evals.planning_set.quantities import has_unit, shown_part
 from braid.evals.planning_set.units import SAME

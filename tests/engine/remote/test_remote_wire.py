@@ -13,7 +13,7 @@ from openai.types import Completion as OpenAICompletion
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from braid.engine import EngineResponseError, Message, SamplingParams
-from braid.engine.remote import RemoteEngine
+from braid.engine.remote.engine import RemoteEngine
 from braid.engine.remote.sse import SSEParser
 from braid.engine.remote.wire import read_error, read_reply
 from tests.support.fault_server import FaultServer, in_pieces, says

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from braid.engine.local import LocalEngine
-from braid.engine.server import ServerOptions, serving
+from braid.engine.local.engine import LocalEngine
+from braid.engine.server.options import ServerOptions
+from braid.engine.server.run import serving
 
 CHAT_TEMPLATE = (
     "{% for message in messages %}<|plan|>{{ message['role'] }}: {{ message['content'] }}<|end|>{% endfor %}"

@@ -11,9 +11,10 @@ import openai
 import pytest
 
 from braid.engine import SamplingParams
-from braid.engine.local import LocalEngine
-from braid.engine.server import Limits, ServerOptions, serving
+from braid.engine.local.engine import LocalEngine
+from braid.engine.server.options import Limits, ServerOptions
 from braid.engine.server.requests import ChatRequest, CompletionRequest
+from braid.engine.server.run import serving
 from braid.orchestrator.testing import ScriptedEngine
 from tests.support.waiting import metric, until
 

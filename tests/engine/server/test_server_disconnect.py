@@ -12,8 +12,9 @@ import openai
 import pytest
 
 from braid.engine import Engine
-from braid.engine.local import LocalEngine
-from braid.engine.server import Limits, ServerOptions, serving
+from braid.engine.local.engine import LocalEngine
+from braid.engine.server.options import Limits, ServerOptions
+from braid.engine.server.run import serving
 from braid.orchestrator.testing import ScriptedEngine
 from tests.support.waiting import metric, until
 

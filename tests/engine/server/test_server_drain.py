@@ -15,7 +15,8 @@ import openai
 import pytest
 
 from braid.engine import InvalidParamsError
-from braid.engine.server import ServerOptions, serving
+from braid.engine.server.options import ServerOptions
+from braid.engine.server.run import serving
 from braid.orchestrator.cli.serve import ServeOptions, serve_command
 from braid.orchestrator.testing import ScriptedEngine
 from tests.support.waiting import metric, until

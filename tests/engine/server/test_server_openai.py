@@ -10,8 +10,9 @@ import openai
 import pytest
 
 from braid.engine import SamplingParams
-from braid.engine.local import LocalEngine
-from braid.engine.server import ServerOptions, serving
+from braid.engine.local.engine import LocalEngine
+from braid.engine.server.options import ServerOptions
+from braid.engine.server.run import serving
 from braid.orchestrator.testing import ScriptedEngine
 
 PROMPT = "one two three"

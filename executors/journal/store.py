@@ -2,7 +2,7 @@
 
 Tables: `runs`, one row each; `log`, everything that happened in a run, in order (the key is the run's number and the place in
 it); `calls`, what became of each mutating call, by idempotency key; `blobs`, large values, each once, by content hash;
-`results`, results of pure tools that later runs use again (`braid.executors.journal_results`).
+`results`, results of pure tools that later runs use again (`braid.executors.journal.run_log.result_cache`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from braid.engine import BraidError
-from braid.executors.journal_locks import RunLock, is_locked
+from braid.executors.journal.locks import RunLock, is_locked
 
 SCHEMA_VERSION: Final = 1
 APPLICATION_ID: Final = 0x42524149  # "BRAI"

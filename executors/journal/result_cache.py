@@ -7,8 +7,8 @@ import time
 from typing import Any
 
 from braid.executors.effects import Cached
-from braid.executors.journal_store import Journal
-from braid.executors.journal_values import LostValueError, dump_value, load_value
+from braid.executors.journal.store import Journal
+from braid.executors.journal.value_codec import LostValueError, dump_value, load_value
 
 
 class StoredResults:

@@ -23,11 +23,11 @@ from typing import Any, Final, Literal
 from braid.engine import Envelope, Event, UnknownEventError, Usage
 from braid.executors.effects import Effect, Recorded
 from braid.executors.entries import names_read
-from braid.executors.journal_locks import RunLock
-from braid.executors.journal_nodes import REDACTED, dump_patch, load_patch, without_secrets
-from braid.executors.journal_secrets import Secrets
-from braid.executors.journal_store import Journal, JournalError, RunRow, Status, log_key
-from braid.executors.journal_values import LostValueError, dump_value, load_value, text_of
+from braid.executors.journal.locks import RunLock
+from braid.executors.journal.plan_codec import REDACTED, dump_patch, load_patch, without_secrets
+from braid.executors.journal.redaction import Secrets
+from braid.executors.journal.store import Journal, JournalError, RunRow, Status, log_key
+from braid.executors.journal.value_codec import LostValueError, dump_value, load_value, text_of
 from braid.executors.json_text import json_text
 from braid.executors.narrator import event_json
 from braid.executors.resume import Past, Patched, Planned, Record, Settled

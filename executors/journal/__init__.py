@@ -1,0 +1,30 @@
+"""The journal: every event of a run is in SQLite before its effect is visible. Resume is replay."""
+
+from braid.executors.journal.redaction import secret_arguments
+from braid.executors.journal.result_cache import StoredResults
+from braid.executors.journal.run_log import RunLog, recorded_events, resume_run, start_run
+from braid.executors.journal.store import (
+    Journal,
+    JournalError,
+    JournalVersionError,
+    Pruned,
+    RunBusyError,
+    RunRow,
+    UnknownRunError,
+)
+
+__all__ = [
+    "Journal",
+    "JournalError",
+    "JournalVersionError",
+    "Pruned",
+    "RunBusyError",
+    "RunLog",
+    "RunRow",
+    "StoredResults",
+    "UnknownRunError",
+    "recorded_events",
+    "resume_run",
+    "secret_arguments",
+    "start_run",
+]
