@@ -60,7 +60,8 @@ from braid.executors import (
     run_graph,
     tool,
 )
-from braid.executors.journal import Journal, start_run
+from braid.executors.journal.run_log import start_run
+from braid.executors.journal.store import Journal
 from braid.orchestrator.events import Recorder
 
 WIDTH, FAN_IN = 100, 2

@@ -86,15 +86,6 @@ from braid.executors.tool_errors import (
 )
 from braid.executors.tool_types import Metered, ToolContext, ToolSpec
 from braid.executors.tools import Tool, tool
-from braid.executors.values import (
-    ExpressionError,
-    ItemError,
-    ReferenceError_,
-    plain_data,
-    preview,
-    resolve_path,
-    short_form,
-)
 from braid.executors.view import run_page
 
 __all__ = [
@@ -117,13 +108,11 @@ __all__ = [
     "Done",
     "Effect",
     "Expr",
-    "ExpressionError",
     "Field",
     "GraphError",
     "GraphPatch",
     "Guard",
     "Inbox",
-    "ItemError",
     "Limits",
     "ListOf",
     "Map",
@@ -152,7 +141,6 @@ __all__ = [
     "PlanPatched",
     "Recorded",
     "Ref",
-    "ReferenceError_",
     "Replan",
     "Replanner",
     "ResultCache",
@@ -191,15 +179,11 @@ __all__ = [
     "load_installed",
     "names_read",
     "op_kind",
-    "plain_data",
-    "preview",
     "refs",
     "report_of",
     "report_on",
-    "resolve_path",
     "run_graph",
     "run_page",
-    "short_form",
     "spans_of",
     "spans_of_events",
     "tool",

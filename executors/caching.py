@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from braid.executors.effects import Cached, ResultCache
-from braid.executors.journal_types import tag_of
 from braid.executors.tool_errors import ToolError
 from braid.executors.tool_types import Metered
+from braid.executors.values import tag_of
 
 if TYPE_CHECKING:
     from braid.executors.tools import Tool

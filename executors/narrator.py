@@ -11,9 +11,8 @@ from braid.engine import BraidError, BudgetExceededError, Event
 from braid.executors import events
 from braid.executors.entries import Entry, op_kind, tool_of
 from braid.executors.graph import TaskGraph
-from braid.executors.json_text import json_text
 from braid.executors.rules import GraphPatch
-from braid.executors.values import preview
+from braid.executors.values import json_text, preview
 
 Emit: TypeAlias = Callable[[Event], None]
 """Told each event at once. One with an attribute `deferred` that is a list gets what is frequent there instead (`Deferred`)."""

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from braid.engine import Budget, Engine, Message, SamplingParams, Usage
-from braid.executors import short_form
+from braid.executors.values import short_form
 from braid.orchestrator.errors import OutputTypeError
 
 _MAX_TOKENS = 1024

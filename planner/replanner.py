@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from braid.executors import Answer, Node, NodeState, TaskGraph, preview
+from braid.executors import Answer, Node, NodeState, TaskGraph
+from braid.executors.values import preview
 from braid.planner.render import render_plan
 
 RESULT_CHARS = 160

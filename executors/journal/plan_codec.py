@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
 from braid.executors import nodes
-from braid.executors.json_text import json_text
 from braid.executors.nodes import Const, Expr, Node, ToolCall
 from braid.executors.rules import GraphPatch
+from braid.executors.values import json_text
 
 _CLASSES: Final[dict[str, type[Any]]] = {
     name: found

@@ -28,10 +28,10 @@ from braid.executors.journal.plan_codec import REDACTED, dump_patch, load_patch,
 from braid.executors.journal.redaction import Secrets
 from braid.executors.journal.store import Journal, JournalError, RunRow, Status, log_key
 from braid.executors.journal.value_codec import LostValueError, dump_value, load_value, text_of
-from braid.executors.json_text import json_text
 from braid.executors.narrator import event_json
 from braid.executors.resume import Past, Patched, Planned, Record, Settled
 from braid.executors.rules import GraphPatch
+from braid.executors.values import json_text
 
 LARGE: Final = 4096
 """A longer text of a value is stored once for all runs, by its content."""

@@ -2,7 +2,7 @@
 
 Plain JSON stands for itself; everything else is an object with the key `$`, which names its kind. Models, dataclasses, enums and
 named tuples are stored field by field under the name of their type, and restored without running their constructors. Braid's own
-types have a tag (`braid.executors.journal_types`), others `module:qualified.name`. What cannot be stored (an open file,
+types have a tag (`braid.executors.values.values.type_tags`), others `module:qualified.name`. What cannot be stored (an open file,
 an array, a secret) is stored as text that says so; whoever needs the value itself gets `LostValueError`.
 """
 
@@ -28,9 +28,7 @@ from typing import Any, Final, cast
 from pydantic import BaseModel, SecretBytes, SecretStr
 
 from braid.engine import BraidError
-from braid.executors.journal_types import EARLIER, HOMES, is_own, tag_of
-from braid.executors.json_text import json_text
-from braid.executors.values import preview
+from braid.executors.values import EARLIER, HOMES, is_own, json_text, preview, tag_of
 
 MAX_CHARS: Final = 256 * 1024 * 1024
 """A longer text of a value is not stored."""
@@ -271,7 +269,7 @@ def _name_of(kind: type[Any]) -> str:
     tag = tag_of(kind)
     if tag is None and is_own(kind):
         raise _CannotStore(
-            f"{name} is Braid's own and no value; braid.executors.journal_types has no tag for it"
+            f"{name} is Braid's own and no value; braid.executors.values.values.type_tags has no tag for it"
         )
     name = tag or name
     try:

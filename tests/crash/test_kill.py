@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from braid.executors.journal import Journal
+from braid.executors.journal.store import Journal
 from tests.crash import worker
 
 PACE = 0.01

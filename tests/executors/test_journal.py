@@ -35,7 +35,6 @@ from braid.executors import (
     Field,
     GraphPatch,
     Guard,
-    ItemError,
     ListOf,
     Map,
     Node,
@@ -49,23 +48,20 @@ from braid.executors import (
     nodes,
     tool,
 )
-from braid.executors.journal import (
+from braid.executors.journal.plan_codec import dump_patch, load_patch
+from braid.executors.journal.redaction import Secrets, secret_arguments, secrets_of
+from braid.executors.journal.result_cache import StoredResults
+from braid.executors.journal.run_log import RunLog, recorded_events, resume_run, start_run
+from braid.executors.journal.store import (
     Journal,
     JournalError,
     JournalVersionError,
     RunBusyError,
-    RunLog,
-    StoredResults,
     UnknownRunError,
-    recorded_events,
-    resume_run,
-    secret_arguments,
-    start_run,
 )
-from braid.executors.journal.plan_codec import dump_patch, load_patch
-from braid.executors.journal.redaction import Secrets, secrets_of
 from braid.executors.journal.value_codec import LostValueError, dump_value, load_value
 from braid.executors.resume import Patched, Settled
+from braid.executors.values import ItemError
 from braid.orchestrator import RunFinished, RunStarted
 from braid.planner import PlannerText
 from braid.reasoning import Solution

@@ -23,9 +23,11 @@ from typer.testing import CliRunner
 from braid.executors import Metered, Past, ToolReused, builtin_tools, tool
 from braid.executors.builtin.atlas import Fact
 from braid.executors.caching import result_key
-from braid.executors.journal import Journal, RunLog, StoredResults, resume_run
+from braid.executors.journal.result_cache import StoredResults
+from braid.executors.journal.run_log import RunLog, resume_run
+from braid.executors.journal.store import Journal
 from braid.executors.journal.value_codec import LostValueError, dump_value, load_value
-from braid.executors.journal_types import EARLIER, HOMES, is_own, tag_of
+from braid.executors.values import EARLIER, HOMES, is_own, tag_of
 from braid.orchestrator import Agent, RunFinished, RunStarted
 from braid.orchestrator.cli.app import app
 from braid.orchestrator.testing import ScriptedEngine
@@ -260,7 +262,7 @@ def test_every_type_of_values_has_a_tag() -> None:
         inside = [one for one in own if one in fields or (issubclass(one, kind) and one.__name__[0] != "_")]
         values += [one for one in inside if one not in values and one.__name__ not in NO_VALUES]
     missing = [f"{kind.__module__}:{kind.__qualname__}" for kind in values if tag_of(kind) is None]
-    assert not missing, f"give them tags in braid.executors.journal_types: {missing}"
+    assert not missing, f"give them tags in braid.executors.values.values.type_tags: {missing}"
 
 
 def test_what_is_own_and_no_value_is_not_stored() -> None:

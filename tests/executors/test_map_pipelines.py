@@ -13,7 +13,6 @@ from braid.executors import (
     Compare,
     Const,
     GraphPatch,
-    ItemError,
     Ref,
     TaskGraph,
     ToolRegistry,
@@ -21,6 +20,7 @@ from braid.executors import (
     run_graph,
     tool,
 )
+from braid.executors.values import ItemError
 from tests.support.written_plans import Recorded, answer, branch, call, mapped, patches
 
 

@@ -22,7 +22,6 @@ from braid.executors import (
     GraphError,
     GraphPatch,
     Guard,
-    ItemError,
     Limits,
     ListOf,
     Map,
@@ -39,6 +38,7 @@ from braid.executors import (
     run_graph,
     tool,
 )
+from braid.executors.values import ItemError
 from braid.orchestrator.testing import ScriptedEngine
 from tests.support.written_plans import (
     Recorded,

@@ -16,7 +16,8 @@ from pydantic import BaseModel
 
 from braid.engine import Budget
 from braid.executors import Done, NodeStarted, NotDone, ToolContext, tool
-from braid.executors.journal import Journal, RunBusyError, UnknownRunError, recorded_events
+from braid.executors.journal.run_log import recorded_events
+from braid.executors.journal.store import Journal, RunBusyError, UnknownRunError
 from braid.orchestrator import Agent, JournalFailed, ResumeRefusedError, RunFinished, RunResumed, RunStarted
 from braid.orchestrator.testing import Response, ScriptedEngine
 from braid.planner import PlannerFinished

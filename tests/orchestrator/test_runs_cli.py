@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from braid.executors.journal import Journal
+from braid.executors.journal.store import Journal
 from braid.orchestrator.cli.app import app
 from tests.support.scripted_server import serving
 

@@ -36,7 +36,6 @@ from braid.executors import (
     Field,
     GraphPatch,
     Guard,
-    ItemError,
     Limits,
     ListOf,
     Map,
@@ -75,8 +74,9 @@ from braid.executors import Span as NodeSpan
 from braid.executors.builtin.atlas import Entity, Fact
 from braid.executors.builtin.now import Moment
 from braid.executors.builtin.python import PythonResult
-from braid.executors.journal import Pruned, RunRow
+from braid.executors.journal.store import Pruned, RunRow
 from braid.executors.sandbox import Isolation, SandboxLimits, SandboxResult
+from braid.executors.values import ItemError
 from braid.orchestrator import (
     Comparison,
     JournalFailed,

@@ -40,7 +40,7 @@ _TYPES: Final[tuple[tuple[str, str, str], ...]] = (
     ("braid.executors.sandbox", "executors.sandbox", "Isolation SandboxLimits SandboxResult"),
     ("braid.executors.spans", "executors.spans", "NodeSpan=Span"),
     ("braid.executors.tool_types", "executors.tool_types", "Metered ToolSpec"),
-    ("braid.executors.values", "executors.values", "ItemError"),
+    ("braid.executors.values.values", "executors.values", "ItemError"),
     (
         "braid.orchestrator.events",
         "orchestrator.events",

@@ -1,0 +1,34 @@
+"""Values that flow between nodes: short forms, paths into them, plain data."""
+
+from braid.executors.values.json_text import json_text
+from braid.executors.values.type_tags import EARLIER, HOMES, is_own, tag_of
+from braid.executors.values.values import (
+    ExpressionError,
+    ItemError,
+    ReferenceError_,
+    attribute_names,
+    explain,
+    kind_of,
+    plain_data,
+    preview,
+    resolve_path,
+    short_form,
+)
+
+__all__ = [
+    "EARLIER",
+    "HOMES",
+    "ExpressionError",
+    "ItemError",
+    "ReferenceError_",
+    "attribute_names",
+    "explain",
+    "is_own",
+    "json_text",
+    "kind_of",
+    "plain_data",
+    "preview",
+    "resolve_path",
+    "short_form",
+    "tag_of",
+]
