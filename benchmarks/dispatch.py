@@ -24,19 +24,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from braid.engine import Event
-from braid.executors import (
-    Answer,
-    Const,
-    GraphPatch,
-    ListOf,
-    Node,
-    Ref,
-    TaskGraph,
-    ToolCall,
-    ToolRegistry,
-    run_graph,
-    tool,
-)
+from braid.executors import GraphPatch, TaskGraph, ToolRegistry, run_graph, tool
+from braid.executors.nodes import Answer, Const, ListOf, Node, Ref, ToolCall
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Literal, Protocol, TypeAlias, assert_never, cast
 
 from braid.executors.entries import FINAL, Entry, Key, Place, Slot
-from braid.executors.expressions import SKIPPED, evaluate_with, truth
 from braid.executors.graph import TaskGraph, revive
 from braid.executors.nodes import (
+    SKIPPED,
     Answer,
     Ask,
     Const,
@@ -27,6 +27,8 @@ from braid.executors.nodes import (
     Ref,
     Think,
     ToolCall,
+    evaluate_with,
+    truth,
 )
 from braid.executors.values import ExpressionError, ItemError, ReferenceError_, explain, preview, resolve_path
 

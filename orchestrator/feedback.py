@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from braid.executors import Answer, RunOutcome, TaskGraph
+from braid.executors import RunOutcome, TaskGraph
+from braid.executors.nodes import Answer
 from braid.executors.values import preview
 from braid.planner import PlanningError
 

@@ -11,7 +11,8 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from braid.engine import Budget, Envelope, Event, Message, Price
-from braid.executors import Limits, Map, ToolCall, ToolRegistry
+from braid.executors import Limits, ToolRegistry
+from braid.executors.nodes import Map, ToolCall
 from braid.orchestrator.errors import ResumeRefusedError
 from braid.orchestrator.events import RoundFinished, RoundStarted, RunResumed
 from braid.orchestrator.loop import EarlierRound, Job

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 
 from pydantic import BaseModel, computed_field
 
-from braid.executors import CallMemo, GraphPatch, Node, TaskGraph, names_read, run_graph, tool_of
+from braid.executors import CallMemo, GraphPatch, TaskGraph, names_read, run_graph, tool_of
+from braid.executors.nodes import Node
 from braid.orchestrator.agent import Agent
 from braid.orchestrator.errors import OrchestratorError
 from braid.orchestrator.result import RunResult

@@ -7,7 +7,8 @@ from contextlib import aclosing
 from typing import Any
 
 from braid.engine import Event
-from braid.executors import GraphPatch, Node, Replan, Trigger
+from braid.executors import GraphPatch, Replan, Trigger
+from braid.executors.nodes import Node
 from braid.orchestrator.events import RoundStarted
 from braid.orchestrator.planning import plan_patches
 from braid.planner import LLMPlanner, PlanningError, PlanTask

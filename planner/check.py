@@ -11,7 +11,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NoReturn
 
-from braid.executors import (
+from braid.executors import TaskGraph, ToolSpec
+from braid.executors.nodes import (
     Answer,
     Ask,
     Const,
@@ -23,10 +24,8 @@ from braid.executors import (
     Op,
     Ref,
     Scalar,
-    TaskGraph,
     Think,
     ToolCall,
-    ToolSpec,
     refs,
 )
 from braid.planner.compact import compact_signature

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 from typing import NoReturn, cast
 
-from braid.executors import All, Any_, Compare, Const, DictOf, Expr, Field, ListOf, Not, Ref, Template
+from braid.executors.nodes import All, Any_, Compare, Const, DictOf, Expr, Field, ListOf, Not, Ref, Template
 from braid.planner.arithmetic import calculation, is_arithmetic, is_number, source_of
 from braid.planner.errors import PlanSyntaxError
 from braid.planner.lines import LogicalLine

@@ -18,7 +18,7 @@ import ast
 import re
 from dataclasses import dataclass, field
 
-from braid.executors import Const, Expr
+from braid.executors.nodes import Const, Expr
 from braid.planner.errors import PlanSyntaxError
 from braid.planner.expressions import Lifted, Place
 from braid.planner.lines import MAX_STATEMENT_CHARS, LineReader, LogicalLine

@@ -10,7 +10,8 @@ from typing import Literal
 
 from braid.engine import Engine, Grammar, InvalidParamsError, Message, Prompt, SamplingParams, Usage
 from braid.engine.prompts import plain_chat
-from braid.executors import GraphPatch, Node
+from braid.executors import GraphPatch
+from braid.executors.nodes import Node
 from braid.planner.compact import STOP, compact_prompt
 from braid.planner.errors import PlanError, PlanningError, PlanSyntaxError
 from braid.planner.events import (

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from braid.executors import Node
+from braid.executors.nodes import Node
 from braid.planner.check import PlanChecker
 from braid.planner.errors import PlanCheckError, PlanError, PlanSyntaxError
 from braid.planner.language import PlanParser, Statement

@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Callable, Iterable
 from typing import assert_never
 
-from braid.executors import (
+from braid.executors.nodes import (
     All,
     Answer,
     Any_,

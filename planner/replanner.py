@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from braid.executors import Answer, Node, NodeState, TaskGraph
+from braid.executors import TaskGraph
+from braid.executors.nodes import Answer, Node, NodeState
 from braid.executors.values import preview
 from braid.planner.render import render_plan
 

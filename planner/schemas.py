@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from braid.executors import Const, DictOf, Expr, ListOf, Template
+from braid.executors.nodes import Const, DictOf, Expr, ListOf, Template
 
 Schema = Mapping[str, Any]
 

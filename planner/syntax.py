@@ -11,7 +11,7 @@ import warnings
 from dataclasses import dataclass, field
 from typing import NoReturn
 
-from braid.executors import All, Any_, Compare, CompareOp, Expr, Not
+from braid.executors.nodes import All, Any_, Compare, CompareOp, Expr, Not
 from braid.planner.arithmetic import calculation, is_arithmetic, is_number, source_of
 from braid.planner.errors import PlanSyntaxError
 from braid.planner.expressions import Argument, Call, ExpressionReader, Lifted, Place

@@ -7,8 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
-from braid.executors import nodes
-from braid.executors.nodes import Const, Expr, Node, ToolCall
+from braid.executors.nodes import Const, Expr, Node, ToolCall, nodes
 from braid.executors.rules import GraphPatch
 from braid.executors.values import json_text
 

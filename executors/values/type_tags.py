@@ -28,7 +28,7 @@ _TYPES: Final[tuple[tuple[str, str, str], ...]] = (
     ),
     ("braid.executors.journal.run_log.store", "executors.journal_store", "Pruned RunRow"),
     (
-        "braid.executors.nodes",
+        "braid.executors.nodes.nodes",
         "executors.nodes",
         "All Answer Any_ Ask Compare Const DictOf Field Guard ListOf Map Node Not Ref Template Think ToolCall",
     ),

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from braid.engine import Envelope
-from braid.executors import NodeState
+from braid.executors.nodes import NodeState
 from braid.orchestrator.cli.view import Row, RunView
 
 _FRAMES_PER_SECOND = 8

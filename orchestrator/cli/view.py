@@ -17,10 +17,10 @@ from braid.executors import (
     NodeRetried,
     NodeSkipped,
     NodeStarted,
-    NodeState,
     NodeUncertain,
     ToolAbandoned,
 )
+from braid.executors.nodes import NodeState
 from braid.orchestrator.cli.output import one_line
 from braid.orchestrator.events import JournalFailed, RoundFinished, RoundStarted, RunResumed, RunStarted
 from braid.planner import PlannerFinished, PlannerRejected, PlannerStatement

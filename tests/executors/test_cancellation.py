@@ -14,19 +14,16 @@ import pytest
 
 from braid.engine import Budget, connect
 from braid.executors import (
-    Const,
     GraphPatch,
     Limits,
-    Node,
-    Ref,
     RunOutcome,
-    Think,
     ToolCallRequest,
     ToolContext,
     ToolRegistry,
     run_graph,
     tool,
 )
+from braid.executors.nodes import Const, Node, Ref, Think
 from tests.support.tiny_models import build_model
 from tests.support.written_plans import Recorded, answer, call, patches
 

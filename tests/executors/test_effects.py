@@ -15,16 +15,12 @@ import pytest
 
 from braid.engine import Budget
 from braid.executors import (
-    Ask,
     CallMemo,
-    Const,
     Done,
     Limits,
     MemoryCalls,
     MemoryResults,
-    Node,
     NotDone,
-    Ref,
     ToolCallRequest,
     ToolContext,
     ToolDefinitionError,
@@ -34,6 +30,7 @@ from braid.executors import (
     tool,
 )
 from braid.executors.caching import result_key
+from braid.executors.nodes import Ask, Const, Node, Ref
 from braid.executors.retries import may_retry, retry_after, wait_before
 from braid.executors.tool_errors import ToolCrashError
 from tests.support.written_plans import Recorded, answer, call, mapped

@@ -14,17 +14,8 @@ from typing import Any
 
 import pytest
 
-from braid.executors import (
-    GraphPatch,
-    Limits,
-    Ref,
-    TaskGraph,
-    Tool,
-    ToolContext,
-    ToolRegistry,
-    run_graph,
-    tool,
-)
+from braid.executors import GraphPatch, Limits, TaskGraph, Tool, ToolContext, ToolRegistry, run_graph, tool
+from braid.executors.nodes import Ref
 from tests.support.written_plans import Recorded, all_refs, answer, call, mapped
 
 SIBLINGS = 20

@@ -14,22 +14,17 @@ import pytest
 
 from braid.engine import BraidError
 from braid.executors import (
-    Compare,
-    Const,
-    Field,
     GraphError,
     GraphPatch,
     Limits,
-    Node,
-    Ref,
     TaskGraph,
-    Template,
     ToolError,
     ToolRegistry,
     run_graph,
     tool,
 )
 from braid.executors.entries import Entry
+from braid.executors.nodes import Compare, Const, Field, Node, Ref, Template
 from braid.planner import compile_plan
 from tests.support.virtual_clock import VirtualClockLoop
 from tests.support.written_plans import answer, branch, call, mapped

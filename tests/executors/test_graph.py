@@ -4,21 +4,8 @@ import json
 
 import pytest
 
-from braid.executors import (
-    Answer,
-    Compare,
-    Const,
-    GraphError,
-    GraphPatch,
-    ListOf,
-    Node,
-    Ref,
-    StalePatchError,
-    TaskGraph,
-    ToolRegistry,
-    run_graph,
-    tool,
-)
+from braid.executors import GraphError, GraphPatch, StalePatchError, TaskGraph, ToolRegistry, run_graph, tool
+from braid.executors.nodes import Answer, Compare, Const, ListOf, Node, Ref
 from tests.support.written_plans import answer, branch, call, mapped
 
 

@@ -23,31 +23,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, PrivateAttr, SecretStr
 
 from braid.engine import Envelope, Usage
-from braid.executors import (
-    All,
-    Answer,
-    Any_,
-    Ask,
-    Cached,
-    Compare,
-    Const,
-    DictOf,
-    Field,
-    GraphPatch,
-    Guard,
-    ListOf,
-    Map,
-    Node,
-    NodeFinished,
-    Not,
-    Recorded,
-    Ref,
-    Template,
-    Think,
-    ToolCall,
-    nodes,
-    tool,
-)
+from braid.executors import Cached, GraphPatch, NodeFinished, Recorded, tool
 from braid.executors.journal.plan_codec import dump_patch, load_patch
 from braid.executors.journal.redaction import Secrets, secret_arguments, secrets_of
 from braid.executors.journal.result_cache import StoredResults
@@ -60,8 +36,28 @@ from braid.executors.journal.store import (
     UnknownRunError,
 )
 from braid.executors.journal.value_codec import LostValueError, dump_value, load_value
+from braid.executors.nodes import (
+    All,
+    Answer,
+    Any_,
+    Ask,
+    Compare,
+    Const,
+    DictOf,
+    Field,
+    Guard,
+    ListOf,
+    Map,
+    Node,
+    Not,
+    Ref,
+    Template,
+    Think,
+    ToolCall,
+    nodes,
+)
 from braid.executors.resume import Patched, Settled
-from braid.executors.values import ItemError
+from braid.executors.values.values import ItemError
 from braid.orchestrator import RunFinished, RunStarted
 from braid.planner import PlannerText
 from braid.reasoning import Solution

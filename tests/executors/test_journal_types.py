@@ -27,7 +27,7 @@ from braid.executors.journal.result_cache import StoredResults
 from braid.executors.journal.run_log import RunLog, resume_run
 from braid.executors.journal.store import Journal
 from braid.executors.journal.value_codec import LostValueError, dump_value, load_value
-from braid.executors.values import EARLIER, HOMES, is_own, tag_of
+from braid.executors.values.type_tags import EARLIER, HOMES, is_own, tag_of
 from braid.orchestrator import Agent, RunFinished, RunStarted
 from braid.orchestrator.cli.app import app
 from braid.orchestrator.testing import ScriptedEngine

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from braid.executors import GraphPatch, Limits, Node, TaskGraph, ToolRegistry, run_graph, tool
+from braid.executors import GraphPatch, Limits, TaskGraph, ToolRegistry, run_graph, tool
+from braid.executors.nodes import Node
 from tests.support.virtual_clock import run_virtually
 from tests.support.written_plans import all_refs, call
 

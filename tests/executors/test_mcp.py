@@ -13,14 +13,9 @@ import pytest
 
 from braid.engine import Budget
 from braid.executors import (
-    Answer,
-    Const,
     GraphPatch,
-    Node,
-    Ref,
     TaskGraph,
     ToolArgumentError,
-    ToolCall,
     ToolError,
     ToolRegistry,
     UncertainError,
@@ -28,6 +23,7 @@ from braid.executors import (
 )
 from braid.executors.mcp import McpTools
 from braid.executors.mcp_config import McpError, McpServer, read_mcp_config
+from braid.executors.nodes import Answer, Const, Node, Ref, ToolCall
 
 MISBEHAVING = Path(__file__).parents[1] / "support/misbehaving_mcp_server.py"
 PATIENT = {"start_timeout": 300.0, "timeout": 300.0}

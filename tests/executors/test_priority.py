@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from braid.engine import ambient_priority
-from braid.executors import Const, Node, Ref, Think, tool
+from braid.executors import tool
+from braid.executors.nodes import Const, Node, Ref, Think
 from braid.orchestrator.testing import ScriptedEngine
 from tests.support.written_plans import Recorded, answer, call
 

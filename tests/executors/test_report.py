@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from braid.engine import Usage
-from braid.executors import GraphPatch, Ref, RunReport, TaskGraph, ToolRegistry, report_of, run_graph, tool
+from braid.executors import GraphPatch, RunReport, TaskGraph, ToolRegistry, report_of, run_graph, tool
+from braid.executors.nodes import Ref
 from tests.support.written_plans import Recorded, all_refs, answer, call, mapped
 
 

@@ -14,23 +14,10 @@ from hypothesis import strategies as st
 
 from braid.engine import Budget, BudgetExceededError, Event, ambient_budget
 from braid.executors import (
-    Ask,
-    Compare,
-    Const,
-    DictOf,
-    Field,
     GraphError,
     GraphPatch,
-    Guard,
     Limits,
-    ListOf,
-    Map,
-    Node,
-    Ref,
     TaskGraph,
-    Template,
-    Think,
-    ToolCall,
     ToolCallRequest,
     ToolContext,
     ToolRegistry,
@@ -38,7 +25,22 @@ from braid.executors import (
     run_graph,
     tool,
 )
-from braid.executors.values import ItemError
+from braid.executors.nodes import (
+    Ask,
+    Compare,
+    Const,
+    DictOf,
+    Field,
+    Guard,
+    ListOf,
+    Map,
+    Node,
+    Ref,
+    Template,
+    Think,
+    ToolCall,
+)
+from braid.executors.values.values import ItemError
 from braid.orchestrator.testing import ScriptedEngine
 from tests.support.written_plans import (
     Recorded,

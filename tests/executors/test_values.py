@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from braid.executors import (
+from braid.executors.nodes import (
     SKIPPED,
     All,
     Any_,
@@ -26,7 +26,7 @@ from braid.executors import (
     Template,
     evaluate,
 )
-from braid.executors.values import (
+from braid.executors.values.values import (
     ExpressionError,
     ItemError,
     ReferenceError_,

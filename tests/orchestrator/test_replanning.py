@@ -9,22 +9,18 @@ import pytest
 
 from braid.engine import Budget
 from braid.executors import (
-    Answer,
-    Const,
     GraphError,
     GraphPatch,
     Inbox,
-    Node,
-    Ref,
     Replan,
     StalePatchError,
     TaskGraph,
-    ToolCall,
     ToolRegistry,
     Trigger,
     run_graph,
     tool,
 )
+from braid.executors.nodes import Answer, Const, Node, Ref, ToolCall
 from braid.orchestrator import Agent
 from braid.orchestrator.testing import ScriptedEngine
 

@@ -7,19 +7,8 @@ from typing import Any
 
 import pytest
 
-from braid.executors import (
-    Answer,
-    Const,
-    GraphPatch,
-    ListOf,
-    Map,
-    Node,
-    Ref,
-    TaskGraph,
-    ToolCall,
-    ToolSpec,
-    run_graph,
-)
+from braid.executors import GraphPatch, TaskGraph, ToolSpec, run_graph
+from braid.executors.nodes import Answer, Const, ListOf, Map, Node, Ref, ToolCall
 from braid.planner import PlanChecker, PlanCheckError, PlanError, Statement, compile_plan, parse_plan
 from tests.support import plan_tools
 

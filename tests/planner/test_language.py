@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from braid.executors import (
+from braid.executors.nodes import (
     All,
     Answer,
     Ask,

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from braid.executors import (
+from braid.executors import ToolSpec
+from braid.executors.nodes import (
     All,
     Answer,
     Any_,
@@ -28,7 +29,6 @@ from braid.executors import (
     Template,
     Think,
     ToolCall,
-    ToolSpec,
 )
 from braid.planner import (
     PlanParser,

@@ -23,24 +23,12 @@ from pydantic import BaseModel
 from braid.engine import EngineInfo, Envelope, Event, Grammar, Price, SamplingParams, Spending, Token, Usage
 from braid.evals import EvalReport, Figure, Header, Options, Output, Row, Sample, Score
 from braid.executors import (
-    All,
-    Answer,
-    Any_,
-    Ask,
     BudgetExceeded,
     Cached,
-    Compare,
-    Const,
-    DictOf,
     Done,
-    Field,
     GraphPatch,
-    Guard,
     Limits,
-    ListOf,
-    Map,
     Metered,
-    Node,
     NodeAdded,
     NodeBlocked,
     NodeCancelled,
@@ -51,17 +39,12 @@ from braid.executors import (
     NodeStarted,
     NodeUncertain,
     NodeWaits,
-    Not,
     NotDone,
     PlanPatched,
     Recorded,
-    Ref,
     RunOutcome,
     RunReport,
-    Template,
-    Think,
     ToolAbandoned,
-    ToolCall,
     ToolCallRequest,
     ToolContext,
     ToolHedged,
@@ -75,8 +58,27 @@ from braid.executors.builtin.atlas import Entity, Fact
 from braid.executors.builtin.now import Moment
 from braid.executors.builtin.python import PythonResult
 from braid.executors.journal.store import Pruned, RunRow
+from braid.executors.nodes import (
+    All,
+    Answer,
+    Any_,
+    Ask,
+    Compare,
+    Const,
+    DictOf,
+    Field,
+    Guard,
+    ListOf,
+    Map,
+    Node,
+    Not,
+    Ref,
+    Template,
+    Think,
+    ToolCall,
+)
 from braid.executors.sandbox import Isolation, SandboxLimits, SandboxResult
-from braid.executors.values import ItemError
+from braid.executors.values.values import ItemError
 from braid.orchestrator import (
     Comparison,
     JournalFailed,

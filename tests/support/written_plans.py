@@ -7,22 +7,8 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any, cast
 
 from braid.engine import Event
-from braid.executors import (
-    Answer,
-    Const,
-    Expr,
-    GraphPatch,
-    Guard,
-    ListOf,
-    Map,
-    Node,
-    Ref,
-    RunOutcome,
-    TaskGraph,
-    ToolCall,
-    ToolRegistry,
-    run_graph,
-)
+from braid.executors import GraphPatch, RunOutcome, TaskGraph, ToolRegistry, run_graph
+from braid.executors.nodes import Answer, Const, Expr, Guard, ListOf, Map, Node, Ref, ToolCall
 
 
 def expr(value: Any) -> Expr:

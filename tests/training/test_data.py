@@ -12,7 +12,7 @@ from transformers import PreTrainedTokenizerFast
 
 from braid.evals.planning_set.program import Builder, LookupTool, Toolset, render
 from braid.executors import GraphPatch, TaskGraph, ToolRegistry, ToolSpec, builtin_tools, run_graph, tool
-from braid.executors.values import short_form
+from braid.executors.values.values import short_form
 from braid.planner import compile_plan
 from braid.planner.compact import PLAN, QUESTION, STOP, compact_prompt
 from braid.training.data import PLAIN_MIXTURE, Example, Mixture, draw_example, draw_group

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias, assert_never, cast
 
-from braid.executors.nodes import (
+from braid.executors.nodes.nodes import (
     All,
     Any_,
     Compare,
