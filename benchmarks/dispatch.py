@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from braid.engine import Event
 from braid.executors import GraphPatch, TaskGraph, ToolRegistry, run_graph, tool
-from braid.executors.nodes import Answer, Const, ListOf, Node, Ref, ToolCall
+from braid.executors.nodes.nodes import Answer, Const, ListOf, Node, Ref, ToolCall
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ from braid.engine.machine import processors
 from braid.engine.server.options import ServerOptions
 from braid.engine.server.run import serving
 from braid.executors import GraphPatch, TaskGraph, ToolRegistry, run_graph
-from braid.executors.nodes import Answer, Const, Node, Ref, Think
+from braid.executors.nodes.nodes import Answer, Const, Node, Ref, Think
 
 
 def words(rng: random.Random, count: int) -> str:

@@ -13,7 +13,6 @@ from braid.executors.effects import (
     ResultCache,
     RunJournal,
 )
-from braid.executors.entries import exclusive, names_read, op_kind, tool_of
 from braid.executors.events import (
     BudgetExceeded,
     NodeAdded,
@@ -31,7 +30,7 @@ from braid.executors.events import (
     ToolHedged,
     ToolReused,
 )
-from braid.executors.graph import TaskGraph
+from braid.executors.graph import GraphPatch, TaskGraph
 from braid.executors.operations import (
     ApprovalError,
     Approve,
@@ -46,7 +45,6 @@ from braid.executors.registry import ToolRegistry, builtin_tools, load_installed
 from braid.executors.replanning import Inbox, Replan, Replanner, SurprisingResultError, Trigger
 from braid.executors.report import RunReport, report_of, report_on
 from braid.executors.resume import Past, ResumeError
-from braid.executors.rules import GraphError, GraphPatch, StalePatchError
 from braid.executors.scheduler import close_graph, run_graph
 from braid.executors.spans import Span, spans_of, spans_of_events
 from braid.executors.tool_errors import (
@@ -72,7 +70,6 @@ __all__ = [
     "CallMemo",
     "Done",
     "Effect",
-    "GraphError",
     "GraphPatch",
     "Inbox",
     "Limits",
@@ -104,7 +101,6 @@ __all__ = [
     "RunOutcome",
     "RunReport",
     "Span",
-    "StalePatchError",
     "SurprisingResultError",
     "TaskGraph",
     "Tool",
@@ -125,10 +121,7 @@ __all__ = [
     "UnknownToolError",
     "builtin_tools",
     "close_graph",
-    "exclusive",
     "load_installed",
-    "names_read",
-    "op_kind",
     "report_of",
     "report_on",
     "run_graph",
@@ -136,5 +129,4 @@ __all__ = [
     "spans_of",
     "spans_of_events",
     "tool",
-    "tool_of",
 ]

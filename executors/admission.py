@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TypeAlias
 
-from braid.executors.entries import Entry
+from braid.executors.graph import Entry
 from braid.executors.priority import Priorities
 
 Place: TypeAlias = "tuple[float, tuple[int, int], int, int, Entry]"

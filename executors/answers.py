@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from braid.executors.entries import Entry
-from braid.executors.graph import TaskGraph
+from braid.executors.graph import Entry, TaskGraph
 from braid.executors.nodes import Answer
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol
 
 from braid.engine import BraidError, use_budget
 from braid.executors.effects import Done, NotDone, Recorded
-from braid.executors.entries import Entry
+from braid.executors.graph import Entry
 from braid.executors.operations import ApprovalError, NobodyToAskError, Surroundings, ToolCallRequest
 from braid.executors.tool_errors import ToolError, UncertainError
 from braid.executors.tool_types import ToolContext

@@ -11,8 +11,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal, Protocol, TypeAlias, assert_never, cast
 
-from braid.executors.entries import FINAL, Entry, Key, Place, Slot
-from braid.executors.graph import TaskGraph, revive
+from braid.executors.graph import FINAL, Entry, Key, Place, Slot, TaskGraph, revive
 from braid.executors.nodes import (
     SKIPPED,
     Answer,

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from braid.engine import Usage
+    from braid.executors.graph import GraphPatch
     from braid.executors.resume import Past
-    from braid.executors.rules import GraphPatch
 
 Effect: TypeAlias = Literal["pure", "idempotent", "mutating"]
 """What calling a tool does to the world: nothing, the same thing however often, or something new each time."""

@@ -9,9 +9,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from braid.engine import BraidError, BudgetExceededError, Event
 from braid.executors import events
-from braid.executors.entries import Entry, op_kind, tool_of
-from braid.executors.graph import TaskGraph
-from braid.executors.rules import GraphPatch
+from braid.executors.graph import Entry, GraphPatch, TaskGraph, op_kind, tool_of
 from braid.executors.values import json_text, preview
 
 Emit: TypeAlias = Callable[[Event], None]

@@ -9,7 +9,7 @@ from typing import Any
 from braid.engine import BraidError, Budget, Engine, Message, Prompt, use_budget, use_priority
 from braid.executors.caching import CallMemo
 from braid.executors.effects import CallLog, Effect, MemoryCalls
-from braid.executors.entries import Entry
+from braid.executors.graph import Entry
 from braid.executors.nodes import Scalar, Think
 from braid.executors.registry import ToolRegistry
 from braid.executors.values import short_form

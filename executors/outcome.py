@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from braid.engine import Usage
-from braid.executors.rules import GraphError
+from braid.executors.graph import GraphError
 
 
 @dataclass(frozen=True, kw_only=True)

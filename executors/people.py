@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 from braid.executors.calls import Teller, clear, find_fate
 from braid.executors.effects import Done, NotDone
-from braid.executors.entries import Entry, tool_of
+from braid.executors.graph import Entry, tool_of
 from braid.executors.nodes import Ask
 from braid.executors.operations import Surroundings, ask_person
 from braid.executors.tool_errors import ToolError

@@ -11,8 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final, TypeAlias
 
-from braid.executors.entries import Entry, exclusive
-from braid.executors.graph import TaskGraph
+from braid.executors.graph import Entry, TaskGraph, exclusive
 from braid.executors.nodes import Answer, Ask, Map, Node, Think
 
 Estimate: TypeAlias = Callable[[Node], float | None]

@@ -11,10 +11,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from braid.executors.entries import Entry
-from braid.executors.graph import TaskGraph
+from braid.executors.graph import Entry, GraphError, GraphPatch, TaskGraph
 from braid.executors.nodes import Answer, Node
-from braid.executors.rules import GraphError, GraphPatch
 from braid.executors.values import preview
 
 _SHOWN = 12

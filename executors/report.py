@@ -9,8 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from braid.engine import Usage
-from braid.executors.entries import Entry
-from braid.executors.graph import TaskGraph
+from braid.executors.graph import Entry, TaskGraph
 from braid.executors.spans import Span, spans_of
 
 

@@ -12,9 +12,7 @@ from typing import Any, Literal, Protocol, TypeAlias, assert_never
 
 from braid.engine import BraidError, Usage
 from braid.executors.dataflow import Dataflow
-from braid.executors.entries import Entry, tool_of
-from braid.executors.graph import TaskGraph
-from braid.executors.rules import GraphError, GraphPatch
+from braid.executors.graph import Entry, GraphError, GraphPatch, TaskGraph, tool_of
 
 
 class ResumeError(BraidError):

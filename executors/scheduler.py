@@ -27,8 +27,7 @@ from braid.executors.answers import Answers
 from braid.executors.caching import CallMemo
 from braid.executors.dataflow import Dataflow
 from braid.executors.effects import MemoryCalls, RunJournal
-from braid.executors.entries import FINAL, Entry
-from braid.executors.graph import TaskGraph
+from braid.executors.graph import FINAL, Entry, GraphError, GraphPatch, TaskGraph
 from braid.executors.narrator import Emit, Narrator
 from braid.executors.nodes import Answer, Ask
 from braid.executors.operations import Approve, AskPerson, Surroundings
@@ -39,7 +38,6 @@ from braid.executors.registry import ToolRegistry
 from braid.executors.replanning import Inbox, Replan, Replanner, Revisions, SurprisingResultError
 from braid.executors.report import usage_of
 from braid.executors.resume import Past, Replay
-from braid.executors.rules import GraphError, GraphPatch
 from braid.executors.tool_errors import UncertainError
 from braid.executors.tool_types import Metered
 from braid.executors.values import explain

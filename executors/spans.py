@@ -8,8 +8,7 @@ from typing import Final
 
 from braid.engine import Envelope
 from braid.executors import events
-from braid.executors.entries import Entry, op_kind
-from braid.executors.graph import TaskGraph
+from braid.executors.graph import Entry, TaskGraph, op_kind
 from braid.executors.nodes import NodeState, OpKind
 from braid.executors.values import preview
 

@@ -19,8 +19,7 @@ from braid.executors.admission import Admission
 from braid.executors.caching import CallMemo
 from braid.executors.calls import call_tool, clear
 from braid.executors.effects import RunJournal
-from braid.executors.entries import Entry
-from braid.executors.graph import TaskGraph
+from braid.executors.graph import Entry, TaskGraph
 from braid.executors.narrator import Narrator
 from braid.executors.nodes import Answer, Ask, Map, Think, ToolCall
 from braid.executors.operations import NodeTimeoutError, Surroundings, ask_person, think

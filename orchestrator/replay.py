@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 
 from pydantic import BaseModel, computed_field
 
-from braid.executors import CallMemo, GraphPatch, TaskGraph, names_read, run_graph, tool_of
+from braid.executors import CallMemo, GraphPatch, TaskGraph, run_graph
+from braid.executors.graph import names_read, tool_of
 from braid.executors.nodes import Node
 from braid.orchestrator.agent import Agent
 from braid.orchestrator.errors import OrchestratorError

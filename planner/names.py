@@ -7,7 +7,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
-from braid.executors import TaskGraph, exclusive
+from braid.executors import TaskGraph
+from braid.executors.graph import exclusive
 from braid.executors.nodes import All, Answer, Ask, Const, Guard, Node, Not, Op, Ref
 from braid.planner.errors import PlanCheckError
 from braid.planner.expressions import Place

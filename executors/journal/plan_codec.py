@@ -7,8 +7,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
+from braid.executors.graph import GraphPatch
 from braid.executors.nodes import Const, Expr, Node, ToolCall, nodes
-from braid.executors.rules import GraphPatch
 from braid.executors.values import json_text
 
 _CLASSES: Final[dict[str, type[Any]]] = {

@@ -22,7 +22,7 @@ from typing import Any, Final, Literal
 
 from braid.engine import Envelope, Event, UnknownEventError, Usage
 from braid.executors.effects import Effect, Recorded
-from braid.executors.entries import names_read
+from braid.executors.graph import GraphPatch, names_read
 from braid.executors.journal.locks import RunLock
 from braid.executors.journal.plan_codec import REDACTED, dump_patch, load_patch, without_secrets
 from braid.executors.journal.redaction import Secrets
@@ -30,7 +30,6 @@ from braid.executors.journal.store import Journal, JournalError, RunRow, Status,
 from braid.executors.journal.value_codec import LostValueError, dump_value, load_value, text_of
 from braid.executors.narrator import event_json
 from braid.executors.resume import Past, Patched, Planned, Record, Settled
-from braid.executors.rules import GraphPatch
 from braid.executors.values import json_text
 
 LARGE: Final = 4096

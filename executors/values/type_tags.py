@@ -36,7 +36,7 @@ _TYPES: Final[tuple[tuple[str, str, str], ...]] = (
     ("braid.executors.outcome", "executors.outcome", "Limits RunOutcome"),
     ("braid.executors.replanning", "executors.replanning", "Trigger"),
     ("braid.executors.report", "executors.report", "RunReport"),
-    ("braid.executors.rules", "executors.rules", "GraphPatch"),
+    ("braid.executors.graph.patch", "executors.rules", "GraphPatch"),
     ("braid.executors.sandbox", "executors.sandbox", "Isolation SandboxLimits SandboxResult"),
     ("braid.executors.spans", "executors.spans", "NodeSpan=Span"),
     ("braid.executors.tool_types", "executors.tool_types", "Metered ToolSpec"),

@@ -30,7 +30,7 @@ from braid.executors import (
     tool,
 )
 from braid.executors.caching import result_key
-from braid.executors.nodes import Ask, Const, Node, Ref
+from braid.executors.nodes.nodes import Ask, Const, Node, Ref
 from braid.executors.retries import may_retry, retry_after, wait_before
 from braid.executors.tool_errors import ToolCrashError
 from tests.support.written_plans import Recorded, answer, call, mapped

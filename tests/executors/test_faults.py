@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from braid.executors import GraphPatch, Limits, TaskGraph, Tool, ToolContext, ToolRegistry, run_graph, tool
-from braid.executors.nodes import Ref
+from braid.executors.nodes.nodes import Ref
 from tests.support.written_plans import Recorded, all_refs, answer, call, mapped
 
 SIBLINGS = 20

@@ -13,18 +13,9 @@ from typing import Any
 import pytest
 
 from braid.engine import BraidError
-from braid.executors import (
-    GraphError,
-    GraphPatch,
-    Limits,
-    TaskGraph,
-    ToolError,
-    ToolRegistry,
-    run_graph,
-    tool,
-)
-from braid.executors.entries import Entry
-from braid.executors.nodes import Compare, Const, Field, Node, Ref, Template
+from braid.executors import GraphPatch, Limits, TaskGraph, ToolError, ToolRegistry, run_graph, tool
+from braid.executors.graph import Entry, GraphError
+from braid.executors.nodes.nodes import Compare, Const, Field, Node, Ref, Template
 from braid.planner import compile_plan
 from tests.support.virtual_clock import VirtualClockLoop
 from tests.support.written_plans import answer, branch, call, mapped

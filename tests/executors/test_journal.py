@@ -36,7 +36,8 @@ from braid.executors.journal.store import (
     UnknownRunError,
 )
 from braid.executors.journal.value_codec import LostValueError, dump_value, load_value
-from braid.executors.nodes import (
+from braid.executors.nodes import nodes
+from braid.executors.nodes.nodes import (
     All,
     Answer,
     Any_,
@@ -54,7 +55,6 @@ from braid.executors.nodes import (
     Template,
     Think,
     ToolCall,
-    nodes,
 )
 from braid.executors.resume import Patched, Settled
 from braid.executors.values.values import ItemError

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from braid.engine import Budget, Event
 from braid.executors import GraphPatch, Limits, TaskGraph, ToolContext, ToolRegistry, run_graph, tool
-from braid.executors.nodes import Const, DictOf, Field, ListOf, Node, Ref, Template
+from braid.executors.nodes.nodes import Const, DictOf, Field, ListOf, Node, Ref, Template
 from tests.support.written_plans import Recorded, answer, assert_settled, call, mapped, patches
 
 

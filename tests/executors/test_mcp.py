@@ -23,7 +23,7 @@ from braid.executors import (
 )
 from braid.executors.mcp import McpTools
 from braid.executors.mcp_config import McpError, McpServer, read_mcp_config
-from braid.executors.nodes import Answer, Const, Node, Ref, ToolCall
+from braid.executors.nodes.nodes import Answer, Const, Node, Ref, ToolCall
 
 MISBEHAVING = Path(__file__).parents[1] / "support/misbehaving_mcp_server.py"
 PATIENT = {"start_timeout": 300.0, "timeout": 300.0}

@@ -8,7 +8,7 @@ import pytest
 
 from braid.engine import ambient_priority
 from braid.executors import tool
-from braid.executors.nodes import Const, Node, Ref, Think
+from braid.executors.nodes.nodes import Const, Node, Ref, Think
 from braid.orchestrator.testing import ScriptedEngine
 from tests.support.written_plans import Recorded, answer, call
 

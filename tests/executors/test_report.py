@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from braid.engine import Usage
 from braid.executors import GraphPatch, RunReport, TaskGraph, ToolRegistry, report_of, run_graph, tool
-from braid.executors.nodes import Ref
+from braid.executors.nodes.nodes import Ref
 from tests.support.written_plans import Recorded, all_refs, answer, call, mapped
 
 

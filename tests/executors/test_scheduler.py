@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from braid.engine import Budget, BudgetExceededError, Event, ambient_budget
 from braid.executors import (
-    GraphError,
     GraphPatch,
     Limits,
     TaskGraph,
@@ -25,7 +24,8 @@ from braid.executors import (
     run_graph,
     tool,
 )
-from braid.executors.nodes import (
+from braid.executors.graph import GraphError
+from braid.executors.nodes.nodes import (
     Ask,
     Compare,
     Const,

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from braid.executors.nodes import (
-    SKIPPED,
+from braid.executors.nodes.evaluate import SKIPPED, evaluate
+from braid.executors.nodes.nodes import (
     All,
     Any_,
     Compare,
@@ -24,7 +24,6 @@ from braid.executors.nodes import (
     Not,
     Ref,
     Template,
-    evaluate,
 )
 from braid.executors.values.values import (
     ExpressionError,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from braid.executors.nodes import (
+from braid.executors.nodes.nodes import (
     All,
     Answer,
     Ask,

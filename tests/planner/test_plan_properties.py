@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from braid.executors import ToolSpec
-from braid.executors.nodes import (
+from braid.executors.nodes.nodes import (
     All,
     Answer,
     Any_,

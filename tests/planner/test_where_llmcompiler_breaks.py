@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from braid.executors import GraphPatch, RunOutcome, TaskGraph, ToolRegistry, run_graph, tool
-from braid.executors.nodes import Answer, Const
+from braid.executors.nodes.nodes import Answer, Const
 from braid.planner import PlanParser, Statement, compile_plan, render_expr
 
 

@@ -58,7 +58,7 @@ from braid.executors.builtin.atlas import Entity, Fact
 from braid.executors.builtin.now import Moment
 from braid.executors.builtin.python import PythonResult
 from braid.executors.journal.store import Pruned, RunRow
-from braid.executors.nodes import (
+from braid.executors.nodes.nodes import (
     All,
     Answer,
     Any_,

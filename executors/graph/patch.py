@@ -7,7 +7,16 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from braid.engine import BraidError
-from braid.executors.entries import REBINDABLE, UNSTARTED, Entry, Key, Slot, exclusive, names_read, stages_of
+from braid.executors.graph.state import (
+    REBINDABLE,
+    UNSTARTED,
+    Entry,
+    Key,
+    Slot,
+    exclusive,
+    names_read,
+    stages_of,
+)
 from braid.executors.nodes import Map, Node
 
 

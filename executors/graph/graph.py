@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Final, Protocol
 
-from braid.executors.entries import (
+from braid.executors.graph.patch import GraphError, GraphPatch, Rules, StalePatchError, few
+from braid.executors.graph.state import (
     FINAL,
     REBINDABLE,
     UNSTARTED,
@@ -27,7 +28,6 @@ from braid.executors.entries import (
     tool_of,
 )
 from braid.executors.nodes import Map, Node, NodeState
-from braid.executors.rules import GraphError, GraphPatch, Rules, StalePatchError, few
 from braid.executors.values import plain_data, preview
 
 __all__ = ["GraphError", "GraphPatch", "Listener", "StalePatchError", "TaskGraph", "revive"]

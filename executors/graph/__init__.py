@@ -1,0 +1,32 @@
+"""The task graph and the state of its nodes. It changes only by `GraphPatch`."""
+
+from braid.executors.graph.graph import TaskGraph, revive
+from braid.executors.graph.patch import GraphError, GraphPatch, StalePatchError
+from braid.executors.graph.state import (
+    FINAL,
+    Entry,
+    Key,
+    Place,
+    Slot,
+    exclusive,
+    names_read,
+    op_kind,
+    tool_of,
+)
+
+__all__ = [
+    "FINAL",
+    "Entry",
+    "GraphError",
+    "GraphPatch",
+    "Key",
+    "Place",
+    "Slot",
+    "StalePatchError",
+    "TaskGraph",
+    "exclusive",
+    "names_read",
+    "op_kind",
+    "revive",
+    "tool_of",
+]
