@@ -46,10 +46,11 @@ from typing import Annotated, Any, Self
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from braid.engine import Budget
-from braid.executors import CallMemo, GraphPatch, Limits, TaskGraph, ToolRegistry, run_graph, tool
+from braid.executors import GraphPatch, Limits, TaskGraph, ToolRegistry, run_graph, tool
 from braid.executors.journal.run_log import start_run
 from braid.executors.journal.store import Journal
 from braid.executors.nodes.nodes import Const, Expr, Node, Ref, ToolCall
+from braid.executors.tools import CallMemo
 from braid.orchestrator.events import Recorder
 
 WIDTH, FAN_IN = 100, 2

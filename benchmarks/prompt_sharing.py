@@ -27,7 +27,8 @@ from sharing_plans import PLANS
 from tokenizers import Tokenizer
 
 from braid.engine import Message
-from braid.executors import TaskGraph, ToolRegistry, builtin_tools, run_graph
+from braid.executors import TaskGraph, ToolRegistry, run_graph
+from braid.executors.tools import builtin_tools
 from braid.orchestrator.testing import ScriptedEngine
 from braid.planner import LLMPlanner, PlanTask, run_root
 

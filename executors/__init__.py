@@ -1,18 +1,5 @@
 """executors: a task graph, and results out of it."""
 
-from braid.executors.caching import CallMemo
-from braid.executors.effects import (
-    Cached,
-    CallLog,
-    Done,
-    Effect,
-    MemoryCalls,
-    MemoryResults,
-    NotDone,
-    Recorded,
-    ResultCache,
-    RunJournal,
-)
 from braid.executors.events import (
     BudgetExceeded,
     NodeAdded,
@@ -41,23 +28,12 @@ from braid.executors.operations import (
     ToolCallRequest,
 )
 from braid.executors.outcome import Limits, RunOutcome
-from braid.executors.registry import ToolRegistry, builtin_tools, load_installed
 from braid.executors.replanning import Inbox, Replan, Replanner, SurprisingResultError, Trigger
 from braid.executors.report import RunReport, report_of, report_on
 from braid.executors.resume import Past, ResumeError
 from braid.executors.scheduler import close_graph, run_graph
 from braid.executors.spans import Span, spans_of, spans_of_events
-from braid.executors.tool_errors import (
-    ToolArgumentError,
-    ToolDefinitionError,
-    ToolError,
-    ToolTimeoutError,
-    ToolUnavailableError,
-    UncertainError,
-    UnknownToolError,
-)
-from braid.executors.tool_types import Metered, ToolContext, ToolSpec
-from braid.executors.tools import Tool, tool
+from braid.executors.tools import Tool, ToolContext, ToolRegistry, tool
 from braid.executors.view import run_page
 
 __all__ = [
@@ -65,17 +41,9 @@ __all__ = [
     "Approve",
     "AskPerson",
     "BudgetExceeded",
-    "Cached",
-    "CallLog",
-    "CallMemo",
-    "Done",
-    "Effect",
     "GraphPatch",
     "Inbox",
     "Limits",
-    "MemoryCalls",
-    "MemoryResults",
-    "Metered",
     "NobodyToAskError",
     "NodeAdded",
     "NodeBlocked",
@@ -88,16 +56,12 @@ __all__ = [
     "NodeTimeoutError",
     "NodeUncertain",
     "NodeWaits",
-    "NotDone",
     "NothingToThinkWithError",
     "Past",
     "PlanPatched",
-    "Recorded",
     "Replan",
     "Replanner",
-    "ResultCache",
     "ResumeError",
-    "RunJournal",
     "RunOutcome",
     "RunReport",
     "Span",
@@ -105,23 +69,13 @@ __all__ = [
     "TaskGraph",
     "Tool",
     "ToolAbandoned",
-    "ToolArgumentError",
     "ToolCallRequest",
     "ToolContext",
-    "ToolDefinitionError",
-    "ToolError",
     "ToolHedged",
     "ToolRegistry",
     "ToolReused",
-    "ToolSpec",
-    "ToolTimeoutError",
-    "ToolUnavailableError",
     "Trigger",
-    "UncertainError",
-    "UnknownToolError",
-    "builtin_tools",
     "close_graph",
-    "load_installed",
     "report_of",
     "report_on",
     "run_graph",

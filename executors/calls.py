@@ -7,12 +7,9 @@ from functools import partial
 from typing import Any, Literal, Protocol
 
 from braid.engine import BraidError, use_budget
-from braid.executors.effects import Done, NotDone, Recorded
 from braid.executors.graph import Entry
 from braid.executors.operations import ApprovalError, NobodyToAskError, Surroundings, ToolCallRequest
-from braid.executors.tool_errors import ToolError, UncertainError
-from braid.executors.tool_types import ToolContext
-from braid.executors.tools import Tool
+from braid.executors.tools import Done, NotDone, Recorded, Tool, ToolContext, ToolError, UncertainError
 from braid.executors.values import explain, preview
 
 

@@ -11,7 +11,7 @@ from typing import Any, Self, cast
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from braid.engine import BraidError
-from braid.executors.effects import Effect
+from braid.executors.tools import Effect
 
 
 class McpError(BraidError):

@@ -10,9 +10,8 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Any, Final, TextIO, TypeVar, cast
 
-from braid.executors.effects import Effect
 from braid.executors.mcp_config import McpError, McpServer
-from braid.executors.tool_errors import ToolError, UncertainError
+from braid.executors.tools import Effect, ToolError, UncertainError
 
 if TYPE_CHECKING:
     from mcp import Client

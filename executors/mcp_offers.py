@@ -9,13 +9,9 @@ import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from braid.executors.effects import Effect
 from braid.executors.mcp_config import McpError, McpServer
 from braid.executors.mcp_connection import Connection
-from braid.executors.schema_arguments import SchemaSignature
-from braid.executors.tool_errors import ToolDefinitionError, ToolError
-from braid.executors.tool_options import RESERVED
-from braid.executors.tools import Tool
+from braid.executors.tools import RESERVED, Effect, SchemaSignature, Tool, ToolDefinitionError, ToolError
 
 if TYPE_CHECKING:
     from mcp import Client

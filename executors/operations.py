@@ -7,11 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from braid.engine import BraidError, Budget, Engine, Message, Prompt, use_budget, use_priority
-from braid.executors.caching import CallMemo
-from braid.executors.effects import CallLog, Effect, MemoryCalls
 from braid.executors.graph import Entry
 from braid.executors.nodes import Scalar, Think
-from braid.executors.registry import ToolRegistry
+from braid.executors.tools import CallLog, CallMemo, Effect, MemoryCalls, ToolRegistry
 from braid.executors.values import short_form
 from braid.reasoning import Run, Solution, derived_seed, get_method, within_means
 

@@ -12,12 +12,10 @@ from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from braid.executors.calls import Teller, clear, find_fate
-from braid.executors.effects import Done, NotDone
 from braid.executors.graph import Entry, tool_of
 from braid.executors.nodes import Ask
 from braid.executors.operations import Surroundings, ask_person
-from braid.executors.tool_errors import ToolError
-from braid.executors.tools import Tool
+from braid.executors.tools import Done, NotDone, Tool, ToolError
 
 T = TypeVar("T")
 

@@ -24,9 +24,7 @@ from typing import Any, Literal, cast
 from braid.engine import Budget, BudgetExceededError, Engine, Message, ambient_budget, use_budget
 from braid.executors import events
 from braid.executors.answers import Answers
-from braid.executors.caching import CallMemo
 from braid.executors.dataflow import Dataflow
-from braid.executors.effects import MemoryCalls, RunJournal
 from braid.executors.graph import FINAL, Entry, GraphError, GraphPatch, TaskGraph
 from braid.executors.narrator import Emit, Narrator
 from braid.executors.nodes import Answer, Ask
@@ -34,12 +32,10 @@ from braid.executors.operations import Approve, AskPerson, Surroundings
 from braid.executors.outcome import Limits, RunOutcome
 from braid.executors.people import People
 from braid.executors.priority import Estimate
-from braid.executors.registry import ToolRegistry
 from braid.executors.replanning import Inbox, Replan, Replanner, Revisions, SurprisingResultError
 from braid.executors.report import usage_of
 from braid.executors.resume import Past, Replay
-from braid.executors.tool_errors import UncertainError
-from braid.executors.tool_types import Metered
+from braid.executors.tools import CallMemo, MemoryCalls, Metered, RunJournal, ToolRegistry, UncertainError
 from braid.executors.values import explain
 from braid.executors.workers import Workers
 from braid.reasoning import Solution

@@ -16,17 +16,14 @@ from functools import partial
 from typing import Any, Final, Literal, Protocol, assert_never
 
 from braid.executors.admission import Admission
-from braid.executors.caching import CallMemo
 from braid.executors.calls import call_tool, clear
-from braid.executors.effects import RunJournal
 from braid.executors.graph import Entry, TaskGraph
 from braid.executors.narrator import Narrator
 from braid.executors.nodes import Answer, Ask, Map, Think, ToolCall
 from braid.executors.operations import NodeTimeoutError, Surroundings, ask_person, think
 from braid.executors.outcome import Limits
 from braid.executors.priority import Estimate, Priorities
-from braid.executors.tool_errors import UncertainError
-from braid.executors.tools import Tool
+from braid.executors.tools import CallMemo, RunJournal, Tool, UncertainError
 
 SLICE: Final = 0.002
 """Seconds for which nodes that never wait may run before others get their turn on the event loop."""

@@ -10,18 +10,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from braid.engine import Budget, Engine, Message, ambient_budget, connect
-from braid.executors import (
-    Approve,
-    AskPerson,
-    CallMemo,
-    Inbox,
-    Limits,
-    MemoryResults,
-    Replan,
-    ResultCache,
-    Tool,
-    ToolRegistry,
-)
+from braid.executors import Approve, AskPerson, Inbox, Limits, Replan, Tool, ToolRegistry
+from braid.executors.tools import CallMemo, MemoryResults, ResultCache
 from braid.orchestrator.errors import (
     ConfigurationError,
     InvalidQuestionError,
@@ -258,7 +248,7 @@ class Agent:
         """Go on with a run whose process ended before it, that was stopped, or that failed.
 
         Question, plan, options and what was spent come from the journal. Nodes that ended are not run again; what had not ended
-        is, by the effect of its tool: mutating calls whose fate is unknown are never repeated (`braid.executors.effects`). The
+        is, by the effect of its tool: mutating calls whose fate is unknown are never repeated (`braid.executors.tools.tool.effects`). The
         result of a run that has its answer is given again, and nothing is run.
 
         Args:

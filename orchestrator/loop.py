@@ -15,17 +15,16 @@ from braid.engine import Budget, Engine, Event, Message
 from braid.executors import (
     Approve,
     AskPerson,
-    CallMemo,
     Inbox,
     Limits,
     Replan,
-    RunJournal,
     RunOutcome,
     TaskGraph,
     ToolRegistry,
     close_graph,
     run_graph,
 )
+from braid.executors.tools import CallMemo, RunJournal
 from braid.orchestrator.events import RoundFinished, RoundStarted, StopReason
 from braid.orchestrator.feedback import why_again
 from braid.orchestrator.planning import plan_patches

@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator
 
 from pydantic import BaseModel, computed_field
 
-from braid.executors import CallMemo, GraphPatch, TaskGraph, run_graph
+from braid.executors import GraphPatch, TaskGraph, run_graph
 from braid.executors.graph import names_read, tool_of
 from braid.executors.nodes import Node
+from braid.executors.tools import CallMemo
 from braid.orchestrator.agent import Agent
 from braid.orchestrator.errors import OrchestratorError
 from braid.orchestrator.result import RunResult

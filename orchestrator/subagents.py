@@ -6,7 +6,8 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final
 
 from braid.engine import ambient_budget
-from braid.executors import Effect, Metered, Tool, ToolContext, ToolError
+from braid.executors import Tool, ToolContext
+from braid.executors.tools import Effect, Metered, ToolError
 
 if TYPE_CHECKING:
     from braid.engine import Budget

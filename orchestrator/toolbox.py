@@ -6,7 +6,8 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from braid.executors import Tool, ToolRegistry, builtin_tools, load_installed
+from braid.executors import Tool, ToolRegistry
+from braid.executors.tools import builtin_tools, load_installed
 
 ALWAYS_USEFUL = ("calculate", "rank")
 """Built-in tools that an agent with tools of its own gets too, since plans cannot do arithmetic by themselves."""

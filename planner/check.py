@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NoReturn
 
-from braid.executors import TaskGraph, ToolSpec
+from braid.executors import TaskGraph
 from braid.executors.nodes import (
     Answer,
     Ask,
@@ -28,6 +28,7 @@ from braid.executors.nodes import (
     ToolCall,
     refs,
 )
+from braid.executors.tools import ToolSpec
 from braid.planner.compact import compact_signature
 from braid.planner.errors import PlanCheckError, PlanError
 from braid.planner.expressions import Argument, Call, Place, rename

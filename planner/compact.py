@@ -23,7 +23,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from braid.executors import ToolSpec
+from braid.executors.tools import ToolSpec
 
 TOOLS = "<|tools|>"
 QUESTION = "<|question|>"

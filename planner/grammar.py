@@ -18,7 +18,7 @@ from string import ascii_lowercase
 from typing import Any
 
 from braid.engine import Grammar
-from braid.executors import ToolSpec
+from braid.executors.tools import ToolSpec
 from braid.planner.compact import plain_line
 
 Schema = Mapping[str, Any]

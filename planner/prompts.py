@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from braid.engine import Message
-from braid.executors import ToolSpec
+from braid.executors.tools import ToolSpec
 from braid.planner.compact import compact_signature
 from braid.planner.errors import PlanError
 from braid.planner.task import PlanTask

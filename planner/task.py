@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from braid.engine import Budget, Message
-from braid.executors import TaskGraph, ToolSpec
+from braid.executors import TaskGraph
+from braid.executors.tools import ToolSpec
 
 
 @dataclass(frozen=True, kw_only=True)

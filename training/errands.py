@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from braid.evals.planning_set.program import Builder, Ref
 from braid.evals.planning_set.wording import phrases, words
-from braid.executors import ToolSpec
+from braid.executors.tools import ToolSpec
 from braid.training import names
 from braid.training.toolbox import NUM, STR, Schema, parameters
 

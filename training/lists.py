@@ -9,7 +9,7 @@ from braid.evals.planning_set.attributes import NUMERIC, Attribute
 from braid.evals.planning_set.families.common import adjective
 from braid.evals.planning_set.program import Builder, Item, Toolset
 from braid.evals.planning_set.wording import Choice, plural
-from braid.executors import ToolSpec
+from braid.executors.tools import ToolSpec
 from braid.training import names
 from braid.training.toolbox import STR, Schema, parameters
 

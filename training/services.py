@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from braid.evals.planning_set.program import Builder
 from braid.evals.planning_set.wording import Choice
-from braid.executors import ToolSpec
+from braid.executors.tools import ToolSpec
 from braid.training import names
 
 _LANGUAGES = ("French", "German", "Spanish", "Italian", "Japanese", "Latin", "Polish", "Dutch", "Greek")

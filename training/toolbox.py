@@ -13,7 +13,7 @@ from typing import Any
 
 from braid.evals.planning_set.program import LookupTool, RankTool, Style, Toolset
 from braid.evals.planning_set.wording import words
-from braid.executors import ToolSpec, builtin_tools
+from braid.executors.tools import ToolSpec, builtin_tools
 from braid.training import names
 
 Schema = dict[str, Any]

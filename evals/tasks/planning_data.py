@@ -19,9 +19,10 @@ from importlib.resources import files
 from pydantic import BaseModel, ConfigDict
 
 from braid.evals.task import EvalError
-from braid.executors import Tool, builtin_tools
+from braid.executors import Tool
 from braid.executors.builtin.atlas import Atlas, Entity
 from braid.executors.builtin.search import search_tool
+from braid.executors.tools import builtin_tools
 
 SPLITS = (
     "train",

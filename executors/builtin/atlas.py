@@ -36,7 +36,7 @@ from braid.executors.builtin.atlas_words import (
     Tokens,
     fold,
 )
-from braid.executors.tool_errors import ToolError
+from braid.executors.tools import ToolError
 
 MAX_QUERY: Final = 300
 """Longest query, in characters. What is longer is a paragraph, and asks for more than one fact."""

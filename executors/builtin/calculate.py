@@ -11,8 +11,7 @@ import statistics
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
-from braid.executors.tool_errors import ToolError
-from braid.executors.tools import tool
+from braid.executors.tools import ToolError, tool
 
 Number: TypeAlias = "int | float"
 

@@ -8,8 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import BaseModel, ConfigDict
 
-from braid.executors.tool_errors import ToolArgumentError
-from braid.executors.tools import tool
+from braid.executors.tools import ToolArgumentError, tool
 
 
 class Moment(BaseModel):

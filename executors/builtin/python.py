@@ -16,8 +16,7 @@ from braid.executors.sandbox import (
     allowed_isolation,
     run_sandboxed,
 )
-from braid.executors.tool_errors import ToolError, ToolTimeoutError
-from braid.executors.tools import tool
+from braid.executors.tools import ToolError, ToolTimeoutError, tool
 from braid.executors.values import short_form
 
 BOOTSTRAP: Final = Path(__file__).with_name("python_bootstrap.py")

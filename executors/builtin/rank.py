@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-from braid.executors.tool_errors import ToolArgumentError
-from braid.executors.tools import tool
+from braid.executors.tools import ToolArgumentError, tool
 
 
 @tool(effect="pure", inline=True)

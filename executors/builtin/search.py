@@ -19,8 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from braid.executors.builtin.atlas import Atlas, Fact, load_atlas
-from braid.executors.tool_errors import ToolError
-from braid.executors.tools import Tool, tool
+from braid.executors.tools import Tool, ToolError, tool
 
 MAX_LATENCY = 60.0
 """Longest wait that can be asked for, in seconds; draws of the log-normal are cut off here too."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, cast
 
 from braid.executors.journal.plan_codec import REDACTED
-from braid.executors.tool_types import ToolSpec
+from braid.executors.tools import ToolSpec
 
 _NAMES: Final = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASS|CREDENTIALS?|AUTH)(_|$)")
 _IN_ADDRESS: Final = re.compile(r"://[^\s/:@]*:([^\s/@]+)@")

@@ -1,4 +1,4 @@
-"""Results of pure tools across runs and processes, kept beside the journal: an `braid.executors.effects.ResultCache` on disk."""
+"""Results of pure tools across runs and processes, kept beside the journal: an `braid.executors.tools.tool.effects.ResultCache` on disk."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import sqlite3
 import time
 from typing import Any
 
-from braid.executors.effects import Cached
 from braid.executors.journal.store import Journal
 from braid.executors.journal.value_codec import LostValueError, dump_value, load_value
+from braid.executors.tools import Cached
 
 
 class StoredResults:

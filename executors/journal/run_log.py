@@ -21,7 +21,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from typing import Any, Final, Literal
 
 from braid.engine import Envelope, Event, UnknownEventError, Usage
-from braid.executors.effects import Effect, Recorded
 from braid.executors.graph import GraphPatch, names_read
 from braid.executors.journal.locks import RunLock
 from braid.executors.journal.plan_codec import REDACTED, dump_patch, load_patch, without_secrets
@@ -30,6 +29,7 @@ from braid.executors.journal.store import Journal, JournalError, RunRow, Status,
 from braid.executors.journal.value_codec import LostValueError, dump_value, load_value, text_of
 from braid.executors.narrator import event_json
 from braid.executors.resume import Past, Patched, Planned, Record, Settled
+from braid.executors.tools import Effect, Recorded
 from braid.executors.values import json_text
 
 LARGE: Final = 4096
@@ -42,7 +42,7 @@ _Row = tuple[int, float, str, str, str | None]
 
 
 class RunLog:
-    """The journal of one run: `braid.executors.effects.RunJournal` on disk. Made by `start_run` and `resume_run`.
+    """The journal of one run: `braid.executors.tools.tool.effects.RunJournal` on disk. Made by `start_run` and `resume_run`.
 
     `spending` says what the run has spent; it is stored with every commit. `unwritten` gives events, as times and JSON, that were
     told since the last commit and not by `event`. `on_failure` is told, once, when the journal fails.

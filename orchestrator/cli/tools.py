@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from braid.executors import ToolSpec
+from braid.executors.tools import ToolSpec
 from braid.orchestrator.cli.options import run_async
 from braid.orchestrator.cli.output import console, one_line, print_json
 from braid.orchestrator.toolbox import registry_of

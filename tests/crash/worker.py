@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from braid.executors import Done, NotDone, ToolContext, tool
+from braid.executors import ToolContext, tool
+from braid.executors.tools import Done, NotDone
 from braid.orchestrator import Agent, RunResult
 from braid.orchestrator.testing import ScriptedEngine
 

@@ -13,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from braid.executors import ToolError
 from braid.executors.builtin.atlas import (
     MAX_QUERY,
     Atlas,
@@ -27,6 +26,7 @@ from braid.executors.builtin.atlas import (
 )
 from braid.executors.builtin.atlas_words import KIND_WORDS, PHRASES, fold
 from braid.executors.builtin.search import Latency, search
+from braid.executors.tools import ToolError
 
 UNITS: dict[str, set[str]] = {
     "height": {"m"}, "elevation": {"m"}, "depth": {"m"}, "average depth": {"m"}, "longest span": {"m"}, "wingspan": {"m"},

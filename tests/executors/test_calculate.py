@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from braid.executors import ToolArgumentError
 from braid.executors.builtin.calculate import MAX_LENGTH, CalculationError, calculate
+from braid.executors.tools import ToolArgumentError
 
 
 @pytest.mark.parametrize(

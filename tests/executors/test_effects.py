@@ -14,25 +14,22 @@ import httpx
 import pytest
 
 from braid.engine import Budget
-from braid.executors import (
+from braid.executors import Limits, ToolCallRequest, ToolContext, tool
+from braid.executors.nodes.nodes import Ask, Const, Node, Ref
+from braid.executors.tools import (
     CallMemo,
     Done,
-    Limits,
     MemoryCalls,
     MemoryResults,
     NotDone,
-    ToolCallRequest,
-    ToolContext,
     ToolDefinitionError,
     ToolError,
     ToolUnavailableError,
     UncertainError,
-    tool,
 )
-from braid.executors.caching import result_key
-from braid.executors.nodes.nodes import Ask, Const, Node, Ref
-from braid.executors.retries import may_retry, retry_after, wait_before
-from braid.executors.tool_errors import ToolCrashError
+from braid.executors.tools.errors import ToolCrashError
+from braid.executors.tools.memo import result_key
+from braid.executors.tools.retry import may_retry, retry_after, wait_before
 from tests.support.written_plans import Recorded, answer, call, mapped
 
 # Retries.

@@ -13,9 +13,11 @@ from typing import Any
 import pytest
 
 from braid.engine import BraidError
-from braid.executors import GraphPatch, Limits, TaskGraph, ToolError, ToolRegistry, run_graph, tool
-from braid.executors.graph import Entry, GraphError
+from braid.executors import GraphPatch, Limits, TaskGraph, ToolRegistry, run_graph, tool
+from braid.executors.graph.patch import GraphError
+from braid.executors.graph.state import Entry
 from braid.executors.nodes.nodes import Compare, Const, Field, Node, Ref, Template
+from braid.executors.tools import ToolError
 from braid.planner import compile_plan
 from tests.support.virtual_clock import VirtualClockLoop
 from tests.support.written_plans import answer, branch, call, mapped

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, PrivateAttr, SecretStr
 
 from braid.engine import Envelope, Usage
-from braid.executors import Cached, GraphPatch, NodeFinished, Recorded, tool
+from braid.executors import GraphPatch, NodeFinished, tool
 from braid.executors.journal.plan_codec import dump_patch, load_patch
 from braid.executors.journal.redaction import Secrets, secret_arguments, secrets_of
 from braid.executors.journal.result_cache import StoredResults
@@ -57,6 +57,7 @@ from braid.executors.nodes.nodes import (
     ToolCall,
 )
 from braid.executors.resume import Patched, Settled
+from braid.executors.tools import Cached, Recorded
 from braid.executors.values.values import ItemError
 from braid.orchestrator import RunFinished, RunStarted
 from braid.planner import PlannerText

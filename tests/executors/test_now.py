@@ -2,8 +2,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from braid.executors import ToolArgumentError
 from braid.executors.builtin.now import now
+from braid.executors.tools import ToolArgumentError
 
 
 async def test_names_a_moment_in_a_zone() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from braid.executors import ToolError, ToolRegistry, ToolTimeoutError
+from braid.executors import ToolRegistry
 from braid.executors.builtin.python import python
 from braid.executors.sandbox import (
     LAUNCHER,
@@ -23,6 +23,7 @@ from braid.executors.sandbox import (
     probe,
     run_sandboxed,
 )
+from braid.executors.tools import ToolError, ToolTimeoutError
 
 GENEROUS = SandboxLimits(seconds=30)
 
@@ -327,7 +328,7 @@ UNSHARE = ("unshare", 0, 0xFFFFFFFF)
 TOOL = """\
 import asyncio, json, sys
 from braid.executors.builtin.python import python
-from braid.executors.retries import may_retry
+from braid.executors.tools.tool.retry import may_retry
 try:
     result = asyncio.run(python.call({"code": sys.argv[1]}))
     print(json.dumps({"network": result.network}))

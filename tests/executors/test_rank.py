@@ -1,8 +1,8 @@
 import pytest
 from pydantic import BaseModel
 
-from braid.executors import ToolArgumentError
 from braid.executors.builtin.rank import rank
+from braid.executors.tools import ToolArgumentError
 
 
 class Height(BaseModel):

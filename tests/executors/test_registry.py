@@ -5,15 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from braid.executors import (
-    Tool,
-    ToolDefinitionError,
-    ToolRegistry,
-    UnknownToolError,
-    builtin_tools,
-    load_installed,
-    tool,
-)
+from braid.executors import Tool, ToolRegistry, tool
+from braid.executors.tools import ToolDefinitionError, UnknownToolError, builtin_tools, load_installed
 
 
 @tool
@@ -63,7 +56,7 @@ def test_builtin_tools() -> None:
 
 
 PLUGIN = """
-from braid.executors.tools import Tool, tool
+from braid.executors.tools.tool import Tool, tool
 @tool
 def greet(name: str) -> str:
     return f"hello {name}"
@@ -119,7 +112,7 @@ def test_installed_plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_importing_tools_is_light() -> None:
     code = (
-        "import braid.executors.registry, braid.executors.tools, sys;"
+        "import braid.executors.tools.tool.registry, braid.executors.tools.tool, sys;"
         "print([name for name in ('torch', 'transformers', 'httpx', 'prompt_toolkit') if name in sys.modules])"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -24,7 +24,7 @@ from braid.executors import (
     run_graph,
     tool,
 )
-from braid.executors.graph import GraphError
+from braid.executors.graph.patch import GraphError
 from braid.executors.nodes.nodes import (
     Ask,
     Compare,

@@ -12,15 +12,8 @@ import pytest
 from pydantic import BaseModel, Field
 
 from braid.engine import BraidError, CapabilityError
-from braid.executors import (
-    Tool,
-    ToolArgumentError,
-    ToolContext,
-    ToolDefinitionError,
-    ToolError,
-    ToolTimeoutError,
-    tool,
-)
+from braid.executors import Tool, ToolContext, tool
+from braid.executors.tools import ToolArgumentError, ToolDefinitionError, ToolError, ToolTimeoutError
 
 
 class Place(BaseModel):

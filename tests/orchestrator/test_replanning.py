@@ -9,7 +9,7 @@ import pytest
 
 from braid.engine import Budget
 from braid.executors import GraphPatch, Inbox, Replan, TaskGraph, ToolRegistry, Trigger, run_graph, tool
-from braid.executors.graph import GraphError, StalePatchError
+from braid.executors.graph.patch import GraphError, StalePatchError
 from braid.executors.nodes.nodes import Answer, Const, Node, Ref, ToolCall
 from braid.orchestrator import Agent
 from braid.orchestrator.testing import ScriptedEngine

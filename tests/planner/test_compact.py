@@ -8,7 +8,8 @@ from typing import Any, Literal
 import pytest
 from pydantic import BaseModel, TypeAdapter
 
-from braid.executors import GraphPatch, TaskGraph, ToolRegistry, ToolSpec, builtin_tools, run_graph
+from braid.executors import GraphPatch, TaskGraph, ToolRegistry, run_graph
+from braid.executors.tools import ToolSpec, builtin_tools
 from braid.planner import compile_plan
 from braid.planner.compact import MAX_TOOLS, PLAN, QUESTION, STOP, TOOLS, compact_prompt, compact_signature
 from braid.planner.replanner import finished_statements

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from braid.executors import ToolSpec
 from braid.executors.nodes.nodes import (
     All,
     Answer,
@@ -30,6 +29,7 @@ from braid.executors.nodes.nodes import (
     Think,
     ToolCall,
 )
+from braid.executors.tools import ToolSpec
 from braid.planner import (
     PlanParser,
     PlanSyntaxError,

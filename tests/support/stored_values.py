@@ -24,11 +24,8 @@ from braid.engine import EngineInfo, Envelope, Event, Grammar, Price, SamplingPa
 from braid.evals import EvalReport, Figure, Header, Options, Output, Row, Sample, Score
 from braid.executors import (
     BudgetExceeded,
-    Cached,
-    Done,
     GraphPatch,
     Limits,
-    Metered,
     NodeAdded,
     NodeBlocked,
     NodeCancelled,
@@ -39,9 +36,7 @@ from braid.executors import (
     NodeStarted,
     NodeUncertain,
     NodeWaits,
-    NotDone,
     PlanPatched,
-    Recorded,
     RunOutcome,
     RunReport,
     ToolAbandoned,
@@ -49,7 +44,6 @@ from braid.executors import (
     ToolContext,
     ToolHedged,
     ToolReused,
-    ToolSpec,
     Trigger,
     tool,
 )
@@ -78,6 +72,7 @@ from braid.executors.nodes.nodes import (
     ToolCall,
 )
 from braid.executors.sandbox import Isolation, SandboxLimits, SandboxResult
+from braid.executors.tools import Cached, Done, Metered, NotDone, Recorded, ToolSpec
 from braid.executors.values.values import ItemError
 from braid.orchestrator import (
     Comparison,

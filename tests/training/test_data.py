@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerFast
 
 from braid.evals.planning_set.program import Builder, LookupTool, Toolset, render
-from braid.executors import GraphPatch, TaskGraph, ToolRegistry, ToolSpec, builtin_tools, run_graph, tool
+from braid.executors import GraphPatch, TaskGraph, ToolRegistry, run_graph, tool
+from braid.executors.tools import ToolSpec, builtin_tools
 from braid.executors.values.values import short_form
 from braid.planner import compile_plan
 from braid.planner.compact import PLAN, QUESTION, STOP, compact_prompt

@@ -12,8 +12,8 @@ from pydantic import TypeAdapter
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 from referencing import Registry
 
-from braid.executors.arguments import Signature
-from braid.executors.tool_errors import ToolArgumentError, ToolDefinitionError
+from braid.executors.tools.errors import ToolArgumentError, ToolDefinitionError
+from braid.executors.tools.signature import Signature
 
 _ANY = TypeAdapter(dict[str, Any])
 _Validator: Any = jsonschema.Draft202012Validator

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final, Literal, NoReturn, TypeAlias, cast
 
-from braid.executors.effects import Effect
-from braid.executors.hedging import HedgeAfter, read_quantile
-from braid.executors.retries import RetryOn
-from braid.executors.tool_errors import ToolDefinitionError
+from braid.executors.tools.effects import Effect
+from braid.executors.tools.errors import ToolDefinitionError
+from braid.executors.tools.hedge import HedgeAfter, read_quantile
+from braid.executors.tools.retry import RetryOn
 
 RESERVED: Final = frozenset({"answer", "ask", "think"})
 """Names that mean something else in the plan language."""

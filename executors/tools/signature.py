@@ -35,7 +35,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 from typing_extensions import TypedDict
 
-from braid.executors.tool_errors import ToolArgumentError, ToolDefinitionError
+from braid.executors.tools.errors import ToolArgumentError, ToolDefinitionError
 
 _UNBUILDABLE = (
     PydanticSchemaGenerationError,

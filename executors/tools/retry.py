@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Final, TypeAlias
 
 from braid.engine import BraidError, BudgetExceededError
-from braid.executors.tool_errors import (
+from braid.executors.tools.errors import (
     ToolArgumentError,
     ToolCrashError,
     ToolTimeoutError,

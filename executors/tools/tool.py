@@ -1,6 +1,6 @@
 """Tools: typed functions that a plan may call.
 
-`@tool` reads a function's signature once (`braid.executors.arguments`) and gives a `Tool`: a schema for planners, and `call` for
+`@tool` reads a function's signature once (`braid.executors.tools.tool.signature`) and gives a `Tool`: a schema for planners, and `call` for
 the scheduler, with checked arguments, a time limit, retries, and a cap on how many calls run at once.
 """
 
@@ -19,13 +19,8 @@ from typing import Any, Final, Generic, overload
 from typing_extensions import ParamSpec, TypeVar
 
 from braid.engine import BraidError, BudgetExceededError
-from braid.executors.arguments import Signature, signature_of
-from braid.executors.caching import version_of
-from braid.executors.effects import Done, Effect, NotDone
-from braid.executors.hedging import LOST, HedgeAfter, Latencies, OnHedged, hedged
-from braid.executors.retries import RetryOn, cause_of, may_retry, wait_before
-from braid.executors.threads import Outcome, call_in_thread
-from braid.executors.tool_errors import (
+from braid.executors.tools.effects import Done, Effect, NotDone
+from braid.executors.tools.errors import (
     ToolArgumentError,
     ToolCrashError,
     ToolDefinitionError,
@@ -34,8 +29,13 @@ from braid.executors.tool_errors import (
     UncertainError,
     UnknownToolError,
 )
-from braid.executors.tool_options import CacheUse, check_options, takes_context
-from braid.executors.tool_types import Metered, OnAbandoned, OnRetry, ToolContext, ToolSpec
+from braid.executors.tools.hedge import LOST, HedgeAfter, Latencies, OnHedged, hedged
+from braid.executors.tools.memo import version_of
+from braid.executors.tools.options import CacheUse, check_options, takes_context
+from braid.executors.tools.retry import RetryOn, cause_of, may_retry, wait_before
+from braid.executors.tools.signature import Signature, signature_of
+from braid.executors.tools.spec import Metered, OnAbandoned, OnRetry, ToolContext, ToolSpec
+from braid.executors.tools.threads import Outcome, call_in_thread
 
 __all__ = [
     "Effect",
@@ -64,10 +64,10 @@ class Tool(Generic[P, R]):
     """A function as a tool. It can still be called as the plain function; runs use `call`.
 
     `spec` is what planners see. `timeout` is in seconds for one attempt, waiting for a free slot not included (None: no limit).
-    `retries` counts further attempts, after failures that `retry_on` says (`braid.executors.retries`).
+    `retries` counts further attempts, after failures that `retry_on` says (`braid.executors.tools.tool.retry`).
     `max_concurrency` caps the calls that run at once on one event loop. `inline` runs a synchronous function on the event
     loop itself instead of in a thread: only for functions that are done in microseconds. `hedge` says when a call that takes
-    long is made once more (`braid.executors.hedging`), `cache` whether results are used again, and `version` when they are not
+    long is made once more (`braid.executors.tools.tool.hedge`), `cache` whether results are used again, and `version` when they are not
     those of the same tool any more. `reconcile` can say whether a mutating call happened. `signature` takes the place of what the
     function's own annotations say.
     """
@@ -207,7 +207,7 @@ class Tool(Generic[P, R]):
         not turn one stuck thread into a stuck tool.
 
         Args:
-            args: values by parameter name, coerced by the rule of `braid.executors.arguments`.
+            args: values by parameter name, coerced by the rule of `braid.executors.tools.tool.signature`.
             deps: shorthand for a `context` that has only this.
             charge: called before each further attempt; what it raises ends the call, but a hedge is then only left out.
 

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeAlias, TypeVar
 
-from braid.executors.threads import Outcome
+from braid.executors.tools.threads import Outcome
 
 T = TypeVar("T")
 

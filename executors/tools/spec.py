@@ -10,7 +10,7 @@ from typing import Any, Generic
 from typing_extensions import TypeVar
 
 from braid.engine import BraidError, Budget, Usage, ambient_budget
-from braid.executors.effects import Effect
+from braid.executors.tools.effects import Effect
 
 OnRetry = Callable[[int, BraidError, float], None]
 """Told before each wait: the number of the attempt that failed (from 1), its error, and the wait in seconds."""

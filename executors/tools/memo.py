@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
-from braid.executors.effects import Cached, ResultCache
-from braid.executors.tool_errors import ToolError
-from braid.executors.tool_types import Metered
+from braid.executors.tools.effects import Cached, ResultCache
+from braid.executors.tools.errors import ToolError
+from braid.executors.tools.spec import Metered
 from braid.executors.values import tag_of
 
 if TYPE_CHECKING:
-    from braid.executors.tools import Tool
+    from braid.executors.tools.tool import Tool
 
 LARGEST_KEY: Final = 100_000
 """Letters and values that the arguments of a call may have; comparing larger ones would hold up everything else."""

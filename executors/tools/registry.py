@@ -9,9 +9,9 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Final, cast
 
-from braid.executors.tool_errors import ToolDefinitionError, UnknownToolError
-from braid.executors.tool_types import ToolSpec
-from braid.executors.tools import Tool
+from braid.executors.tools.errors import ToolDefinitionError, UnknownToolError
+from braid.executors.tools.spec import ToolSpec
+from braid.executors.tools.tool import Tool
 
 ENTRY_POINTS: Final = "braid.tools"
 """Distributions list their tools under this entry-point group."""

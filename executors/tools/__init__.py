@@ -1,0 +1,60 @@
+"""Tools: typed functions with an effect class, and what follows from it (retries, hedging, memo)."""
+
+from braid.executors.tools.effects import (
+    Cached,
+    CallLog,
+    Done,
+    Effect,
+    MemoryCalls,
+    MemoryResults,
+    NotDone,
+    Recorded,
+    ResultCache,
+    RunJournal,
+)
+from braid.executors.tools.errors import (
+    ToolArgumentError,
+    ToolDefinitionError,
+    ToolError,
+    ToolTimeoutError,
+    ToolUnavailableError,
+    UncertainError,
+    UnknownToolError,
+)
+from braid.executors.tools.json_schema import SchemaSignature
+from braid.executors.tools.memo import CallMemo
+from braid.executors.tools.options import RESERVED
+from braid.executors.tools.registry import ToolRegistry, builtin_tools, load_installed
+from braid.executors.tools.spec import Metered, ToolContext, ToolSpec
+from braid.executors.tools.tool import Tool, tool
+
+__all__ = [
+    "RESERVED",
+    "Cached",
+    "CallLog",
+    "CallMemo",
+    "Done",
+    "Effect",
+    "MemoryCalls",
+    "MemoryResults",
+    "Metered",
+    "NotDone",
+    "Recorded",
+    "ResultCache",
+    "RunJournal",
+    "SchemaSignature",
+    "Tool",
+    "ToolArgumentError",
+    "ToolContext",
+    "ToolDefinitionError",
+    "ToolError",
+    "ToolRegistry",
+    "ToolSpec",
+    "ToolTimeoutError",
+    "ToolUnavailableError",
+    "UncertainError",
+    "UnknownToolError",
+    "builtin_tools",
+    "load_installed",
+    "tool",
+]
