@@ -50,7 +50,7 @@ from braid.executors import GraphPatch, Limits, TaskGraph, ToolRegistry, run_gra
 from braid.executors.journal.run_log import start_run
 from braid.executors.journal.store import Journal
 from braid.executors.nodes.nodes import Const, Expr, Node, Ref, ToolCall
-from braid.executors.tools import CallMemo
+from braid.executors.tools.memo import CallMemo
 from braid.orchestrator.events import Recorder
 
 WIDTH, FAN_IN = 100, 2

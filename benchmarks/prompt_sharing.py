@@ -28,7 +28,7 @@ from tokenizers import Tokenizer
 
 from braid.engine import Message
 from braid.executors import TaskGraph, ToolRegistry, run_graph
-from braid.executors.tools import builtin_tools
+from braid.executors.tools.registry import builtin_tools
 from braid.orchestrator.testing import ScriptedEngine
 from braid.planner import LLMPlanner, PlanTask, run_root
 

@@ -29,12 +29,9 @@ from braid.executors.operations import (
 )
 from braid.executors.outcome import Limits, RunOutcome
 from braid.executors.replanning import Inbox, Replan, Replanner, SurprisingResultError, Trigger
-from braid.executors.report import RunReport, report_of, report_on
 from braid.executors.resume import Past, ResumeError
 from braid.executors.scheduler import close_graph, run_graph
-from braid.executors.spans import Span, spans_of, spans_of_events
 from braid.executors.tools import Tool, ToolContext, ToolRegistry, tool
-from braid.executors.view import run_page
 
 __all__ = [
     "ApprovalError",
@@ -63,8 +60,6 @@ __all__ = [
     "Replanner",
     "ResumeError",
     "RunOutcome",
-    "RunReport",
-    "Span",
     "SurprisingResultError",
     "TaskGraph",
     "Tool",
@@ -76,11 +71,6 @@ __all__ = [
     "ToolReused",
     "Trigger",
     "close_graph",
-    "report_of",
-    "report_on",
     "run_graph",
-    "run_page",
-    "spans_of",
-    "spans_of_events",
     "tool",
 ]

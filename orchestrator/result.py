@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Generic, TypeVar
 
 from braid.engine import Envelope, Message, Spending, Usage
-from braid.executors import RunOutcome, RunReport, TaskGraph, report_of, run_page, spans_of
+from braid.executors import RunOutcome, TaskGraph
+from braid.executors.report import RunReport, report_of, run_page, spans_of
 from braid.orchestrator.events import StopReason
 from braid.planner import PlannerFinished
 

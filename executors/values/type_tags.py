@@ -35,10 +35,10 @@ _TYPES: Final[tuple[tuple[str, str, str], ...]] = (
     ("braid.executors.operations", "executors.operations", "ToolCallRequest"),
     ("braid.executors.outcome", "executors.outcome", "Limits RunOutcome"),
     ("braid.executors.replanning", "executors.replanning", "Trigger"),
-    ("braid.executors.report", "executors.report", "RunReport"),
+    ("braid.executors.report.report", "executors.report", "RunReport"),
     ("braid.executors.graph.patch", "executors.rules", "GraphPatch"),
     ("braid.executors.sandbox", "executors.sandbox", "Isolation SandboxLimits SandboxResult"),
-    ("braid.executors.spans", "executors.spans", "NodeSpan=Span"),
+    ("braid.executors.report.spans", "executors.spans", "NodeSpan=Span"),
     ("braid.executors.tools.tool.spec", "executors.tool_types", "Metered ToolSpec"),
     ("braid.executors.values.values", "executors.values", "ItemError"),
     (

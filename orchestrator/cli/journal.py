@@ -15,8 +15,8 @@ from typing import Any, Final
 import typer
 
 from braid.engine import Envelope
-from braid.executors import report_on, run_page, spans_of_events
 from braid.executors.journal import Journal, RunRow, recorded_events
+from braid.executors.report import report_on, run_page, spans_of_events
 from braid.orchestrator.cli.display import Person, display_for_stderr
 from braid.orchestrator.cli.group import EXIT_FAILURE
 from braid.orchestrator.cli.options import RunOptions, run_async

@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from braid.executors import ToolContext, tool
-from braid.executors.tools import Done, NotDone
+from braid.executors.tools.effects import Done, NotDone
 from braid.orchestrator import Agent, RunResult
 from braid.orchestrator.testing import ScriptedEngine
 

@@ -16,7 +16,7 @@ from braid.evals.planning_set.generate import Split, generate
 from braid.evals.planning_set.world import held_out
 from braid.evals.tasks.planning import matches
 from braid.executors import GraphPatch, TaskGraph, ToolRegistry, run_graph
-from braid.executors.tools import builtin_tools
+from braid.executors.tools.registry import builtin_tools
 from braid.executors.values.values import short_form
 from braid.planner import compile_plan
 

@@ -26,7 +26,7 @@ from braid.executors.builtin.atlas import (
 )
 from braid.executors.builtin.atlas_words import KIND_WORDS, PHRASES, fold
 from braid.executors.builtin.search import Latency, search
-from braid.executors.tools import ToolError
+from braid.executors.tools.errors import ToolError
 
 UNITS: dict[str, set[str]] = {
     "height": {"m"}, "elevation": {"m"}, "depth": {"m"}, "average depth": {"m"}, "longest span": {"m"}, "wingspan": {"m"},

@@ -16,19 +16,15 @@ import pytest
 from braid.engine import Budget
 from braid.executors import Limits, ToolCallRequest, ToolContext, tool
 from braid.executors.nodes.nodes import Ask, Const, Node, Ref
-from braid.executors.tools import (
-    CallMemo,
-    Done,
-    MemoryCalls,
-    MemoryResults,
-    NotDone,
+from braid.executors.tools.effects import Done, MemoryCalls, MemoryResults, NotDone
+from braid.executors.tools.errors import (
+    ToolCrashError,
     ToolDefinitionError,
     ToolError,
     ToolUnavailableError,
     UncertainError,
 )
-from braid.executors.tools.errors import ToolCrashError
-from braid.executors.tools.memo import result_key
+from braid.executors.tools.memo import CallMemo, result_key
 from braid.executors.tools.retry import may_retry, retry_after, wait_before
 from tests.support.written_plans import Recorded, answer, call, mapped
 

@@ -17,7 +17,7 @@ from braid.executors import GraphPatch, Limits, TaskGraph, ToolRegistry, run_gra
 from braid.executors.graph.patch import GraphError
 from braid.executors.graph.state import Entry
 from braid.executors.nodes.nodes import Compare, Const, Field, Node, Ref, Template
-from braid.executors.tools import ToolError
+from braid.executors.tools.errors import ToolError
 from braid.planner import compile_plan
 from tests.support.virtual_clock import VirtualClockLoop
 from tests.support.written_plans import answer, branch, call, mapped

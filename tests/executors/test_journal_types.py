@@ -26,8 +26,9 @@ from braid.executors.journal.result_cache import StoredResults
 from braid.executors.journal.run_log import RunLog, resume_run
 from braid.executors.journal.store import Journal
 from braid.executors.journal.value_codec import LostValueError, dump_value, load_value
-from braid.executors.tools import Metered, builtin_tools
 from braid.executors.tools.memo import result_key
+from braid.executors.tools.registry import builtin_tools
+from braid.executors.tools.spec import Metered
 from braid.executors.values.type_tags import EARLIER, HOMES, is_own, tag_of
 from braid.orchestrator import Agent, RunFinished, RunStarted
 from braid.orchestrator.cli.app import app

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from braid.executors import GraphPatch, TaskGraph, ToolRegistry, report_of, run_graph, tool
+from braid.executors import GraphPatch, TaskGraph, ToolRegistry, run_graph, tool
 from braid.executors.nodes.nodes import Compare, Const, Ref
+from braid.executors.report import report_of
 from braid.executors.values.values import ItemError
 from tests.support.written_plans import Recorded, answer, branch, call, mapped, patches
 

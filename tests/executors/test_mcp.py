@@ -16,7 +16,7 @@ from braid.executors import GraphPatch, TaskGraph, ToolRegistry, run_graph
 from braid.executors.mcp import McpTools
 from braid.executors.mcp_config import McpError, McpServer, read_mcp_config
 from braid.executors.nodes.nodes import Answer, Const, Node, Ref, ToolCall
-from braid.executors.tools import ToolArgumentError, ToolError, UncertainError
+from braid.executors.tools.errors import ToolArgumentError, ToolError, UncertainError
 
 MISBEHAVING = Path(__file__).parents[1] / "support/misbehaving_mcp_server.py"
 PATIENT = {"start_timeout": 300.0, "timeout": 300.0}

@@ -23,7 +23,7 @@ from braid.executors.sandbox import (
     probe,
     run_sandboxed,
 )
-from braid.executors.tools import ToolError, ToolTimeoutError
+from braid.executors.tools.errors import ToolError, ToolTimeoutError
 
 GENEROUS = SandboxLimits(seconds=30)
 

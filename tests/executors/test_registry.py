@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from braid.executors import Tool, ToolRegistry, tool
-from braid.executors.tools import ToolDefinitionError, UnknownToolError, builtin_tools, load_installed
+from braid.executors.tools.errors import ToolDefinitionError, UnknownToolError
+from braid.executors.tools.registry import builtin_tools, load_installed
 
 
 @tool

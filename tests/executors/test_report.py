@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from braid.engine import Usage
-from braid.executors import GraphPatch, RunReport, TaskGraph, ToolRegistry, report_of, run_graph, tool
+from braid.executors import GraphPatch, TaskGraph, ToolRegistry, run_graph, tool
 from braid.executors.nodes.nodes import Ref
+from braid.executors.report import RunReport, report_of
 from tests.support.written_plans import Recorded, all_refs, answer, call, mapped
 
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 
 from braid.engine import BraidError, CapabilityError
 from braid.executors import Tool, ToolContext, tool
-from braid.executors.tools import ToolArgumentError, ToolDefinitionError, ToolError, ToolTimeoutError
+from braid.executors.tools.errors import ToolArgumentError, ToolDefinitionError, ToolError, ToolTimeoutError
 
 
 class Place(BaseModel):

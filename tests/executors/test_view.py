@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from braid.engine import Envelope
-from braid.executors import Limits, report_of, report_on, run_page, spans_of, spans_of_events, tool
+from braid.executors import Limits, tool
 from braid.executors.nodes.nodes import Ref
+from braid.executors.report import report_of, report_on, run_page, spans_of, spans_of_events
 from tests.support.written_plans import Recorded, all_refs, answer, call, mapped
 
 

@@ -18,7 +18,7 @@ from braid.engine import Budget
 from braid.executors import NodeStarted, ToolContext, tool
 from braid.executors.journal.run_log import recorded_events
 from braid.executors.journal.store import Journal, RunBusyError, UnknownRunError
-from braid.executors.tools import Done, NotDone
+from braid.executors.tools.effects import Done, NotDone
 from braid.orchestrator import Agent, JournalFailed, ResumeRefusedError, RunFinished, RunResumed, RunStarted
 from braid.orchestrator.testing import Response, ScriptedEngine
 from braid.planner import PlannerFinished

@@ -9,7 +9,7 @@ import pytest
 
 from braid.executors import GraphPatch, TaskGraph, run_graph
 from braid.executors.nodes.nodes import Answer, Const, ListOf, Map, Node, Ref, ToolCall
-from braid.executors.tools import ToolSpec
+from braid.executors.tools.spec import ToolSpec
 from braid.planner import PlanChecker, PlanCheckError, PlanError, Statement, compile_plan, parse_plan
 from tests.support import plan_tools
 

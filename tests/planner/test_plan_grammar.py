@@ -11,7 +11,7 @@ import pytest
 from braid.engine import Grammar, SamplingParams
 from braid.engine.local.engine import LocalEngine
 from braid.evals.planning_set.generate import generate
-from braid.executors.tools import ToolSpec
+from braid.executors.tools.spec import ToolSpec
 from braid.planner import LLMPlanner, PlannerText, PlanningError, PlanParser, PlanTask, Statement
 from braid.planner.compact import STOP, compact_prompt
 from braid.planner.grammar import plan_grammar

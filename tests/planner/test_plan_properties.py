@@ -29,7 +29,7 @@ from braid.executors.nodes.nodes import (
     Think,
     ToolCall,
 )
-from braid.executors.tools import ToolSpec
+from braid.executors.tools.spec import ToolSpec
 from braid.planner import (
     PlanParser,
     PlanSyntaxError,

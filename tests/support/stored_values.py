@@ -38,7 +38,6 @@ from braid.executors import (
     NodeWaits,
     PlanPatched,
     RunOutcome,
-    RunReport,
     ToolAbandoned,
     ToolCallRequest,
     ToolContext,
@@ -47,7 +46,6 @@ from braid.executors import (
     Trigger,
     tool,
 )
-from braid.executors import Span as NodeSpan
 from braid.executors.builtin.atlas import Entity, Fact
 from braid.executors.builtin.now import Moment
 from braid.executors.builtin.python import PythonResult
@@ -71,8 +69,11 @@ from braid.executors.nodes.nodes import (
     Think,
     ToolCall,
 )
+from braid.executors.report import RunReport
+from braid.executors.report import Span as NodeSpan
 from braid.executors.sandbox import Isolation, SandboxLimits, SandboxResult
-from braid.executors.tools import Cached, Done, Metered, NotDone, Recorded, ToolSpec
+from braid.executors.tools.effects import Cached, Done, NotDone, Recorded
+from braid.executors.tools.spec import Metered, ToolSpec
 from braid.executors.values.values import ItemError
 from braid.orchestrator import (
     Comparison,

@@ -12,7 +12,8 @@ from transformers import PreTrainedTokenizerFast
 
 from braid.evals.planning_set.program import Builder, LookupTool, Toolset, render
 from braid.executors import GraphPatch, TaskGraph, ToolRegistry, run_graph, tool
-from braid.executors.tools import ToolSpec, builtin_tools
+from braid.executors.tools.registry import builtin_tools
+from braid.executors.tools.spec import ToolSpec
 from braid.executors.values.values import short_form
 from braid.planner import compile_plan
 from braid.planner.compact import PLAN, QUESTION, STOP, compact_prompt

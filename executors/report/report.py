@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from braid.engine import Usage
 from braid.executors.graph import Entry, TaskGraph
-from braid.executors.spans import Span, spans_of
+from braid.executors.report.spans import Span, spans_of
 
 
 class RunReport(BaseModel):

@@ -7,8 +7,8 @@ from html import escape
 from importlib.resources import files
 from typing import Final
 
-from braid.executors.report import RunReport
-from braid.executors.spans import Span
+from braid.executors.report.report import RunReport
+from braid.executors.report.spans import Span
 
 MAX_DRAWN: Final = 150
 """Nodes in the drawing of the graph; the list and the timeline go on longer."""
