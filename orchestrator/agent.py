@@ -10,7 +10,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from braid.engine import Budget, Engine, Message, ambient_budget, connect
-from braid.executors import Approve, AskPerson, Inbox, Limits, Replan, Tool, ToolRegistry
+from braid.executors import Limits, Tool, ToolRegistry
+from braid.executors.scheduler import Approve, AskPerson, Inbox, Replan
 from braid.executors.tools import CallMemo, MemoryResults, ResultCache
 from braid.orchestrator.errors import (
     ConfigurationError,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from braid.engine import Envelope, Event
-from braid.executors.narrator import Deferred, told_as_json
+from braid.executors.scheduler import Deferred, told_as_json
 
 if TYPE_CHECKING:
     from braid.executors.journal import RunLog
@@ -83,7 +83,7 @@ class RunFailed(Event):
 class Recorder(Sequence[Envelope]):
     """Gives each event its place in the run, keeps it, and hands it to a listener. Read as a sequence, it is the run's log.
 
-    Without a listener, events that are frequent are built only when the log is read (`braid.executors.narrator.Deferred`); `told`
+    Without a listener, events that are frequent are built only when the log is read (`braid.executors.scheduler.emitter.Deferred`); `told`
     has those that were told as events.
     """
 

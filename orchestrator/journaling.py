@@ -20,8 +20,9 @@ from braid.orchestrator.settings import journal_file
 from braid.planner import PlannerFinished, PlannerRejected, PlannerText, Written
 
 if TYPE_CHECKING:
-    from braid.executors import Past, Tool
+    from braid.executors import Tool
     from braid.executors.journal import Journal, RunLog, RunRow
+    from braid.executors.scheduler import Past
 
 JournalOption: TypeAlias = "bool | str | PathLike[str] | Journal"
 """True is the user's own journal, False none; else a file, or a journal that is open already."""
@@ -181,7 +182,7 @@ class _Attempts:
 
 def check_tools(pasts: Sequence[Past], spec: Mapping[str, Any], tools: ToolRegistry) -> None:
     """Raise `ResumeRefusedError` unless the tools that unfinished nodes call are there, and are what they were."""
-    from braid.executors.resume import Patched
+    from braid.executors.scheduler import Patched
 
     was: Mapping[str, str] = spec.get("tools", {})
     needed: dict[str, None] = {}

@@ -12,18 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from braid.engine import Budget, Engine, Event, Message
-from braid.executors import (
-    Approve,
-    AskPerson,
-    Inbox,
-    Limits,
-    Replan,
-    RunOutcome,
-    TaskGraph,
-    ToolRegistry,
-    close_graph,
-    run_graph,
-)
+from braid.executors import Limits, RunOutcome, TaskGraph, ToolRegistry, run_graph
+from braid.executors.scheduler import Approve, AskPerson, Inbox, Replan, close_graph
 from braid.executors.tools import CallMemo, RunJournal
 from braid.orchestrator.events import RoundFinished, RoundStarted, StopReason
 from braid.orchestrator.feedback import why_again

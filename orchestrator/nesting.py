@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from braid.executors import Approve, AskPerson
     from braid.executors.journal import Journal
+    from braid.executors.scheduler import Approve, AskPerson
 
 
 @dataclass(frozen=True, kw_only=True)

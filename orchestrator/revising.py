@@ -7,8 +7,9 @@ from contextlib import aclosing
 from typing import Any
 
 from braid.engine import Event
-from braid.executors import GraphPatch, Replan, Trigger
+from braid.executors import GraphPatch
 from braid.executors.nodes import Node
+from braid.executors.scheduler import Replan, Trigger
 from braid.orchestrator.events import RoundStarted
 from braid.orchestrator.planning import plan_patches
 from braid.planner import LLMPlanner, PlanningError, PlanTask

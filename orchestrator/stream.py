@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from braid.engine import Envelope
-from braid.executors import Inbox
+from braid.executors.scheduler import Inbox
 from braid.orchestrator.events import Recorder
 from braid.orchestrator.result import RunResult
 

@@ -28,7 +28,7 @@ REDACTED: Final = "[secret]"
 
 
 def dump_patch(patch: GraphPatch, *, running: Sequence[str] = ()) -> str:
-    """A patch as text. `running` are the nodes that ran when it came, where it matters which (see `braid.executors.resume`)."""
+    """A patch as text. `running` are the nodes that ran when it came, where it matters which (see `braid.executors.scheduler.replay`)."""
     data: dict[str, Any] = {"base": patch.base_version, "add": [_encode(node) for node in patch.add]}
     if patch.cancel:
         data["cancel"] = patch.cancel

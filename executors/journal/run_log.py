@@ -27,8 +27,7 @@ from braid.executors.journal.plan_codec import REDACTED, dump_patch, load_patch,
 from braid.executors.journal.redaction import Secrets
 from braid.executors.journal.store import Journal, JournalError, RunRow, Status, log_key
 from braid.executors.journal.value_codec import LostValueError, dump_value, load_value, text_of
-from braid.executors.narrator import event_json
-from braid.executors.resume import Past, Patched, Planned, Record, Settled
+from braid.executors.scheduler import Past, Patched, Planned, Record, Settled, event_json
 from braid.executors.tools import Effect, Recorded
 from braid.executors.values import json_text
 

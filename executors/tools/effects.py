@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 if TYPE_CHECKING:
     from braid.engine import Usage
     from braid.executors.graph import GraphPatch
-    from braid.executors.resume import Past
+    from braid.executors.scheduler import Past
 
 Effect: TypeAlias = Literal["pure", "idempotent", "mutating"]
 """What calling a tool does to the world: nothing, the same thing however often, or something new each time."""
@@ -77,7 +77,7 @@ class RunJournal(CallLog, Protocol):
     """What a run writes down before anybody sees it, so that another process can go on from there.
 
     Called on the event loop, before readers of a node are released and before events are told. What the graph derives by itself
-    (guards, skips, maps, blocked readers) is not written: `braid.executors.resume` derives it again.
+    (guards, skips, maps, blocked readers) is not written: `braid.executors.scheduler.replay` derives it again.
     """
 
     def begin(self) -> Past | None:

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from braid.engine import Envelope
-from braid.executors import Approve, AskPerson, NobodyToAskError, ToolCallRequest
+from braid.executors.scheduler import Approve, AskPerson, NobodyToAskError, ToolCallRequest
 from braid.executors.values import preview
 from braid.orchestrator.cli.output import console, one_line
 from braid.orchestrator.cli.steering import Steering

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 import typer
 
 from braid.engine import Budget, Price
-from braid.executors import Approve, AskPerson, ToolRegistry
+from braid.executors import ToolRegistry
+from braid.executors.scheduler import Approve, AskPerson
 from braid.orchestrator.agent import Agent
 from braid.orchestrator.cli.group import EXIT_INTERRUPTED
 from braid.orchestrator.cli.interrupts import run_interruptible

@@ -13,17 +13,9 @@ import httpx
 import pytest
 
 from braid.engine import Budget, connect
-from braid.executors import (
-    GraphPatch,
-    Limits,
-    RunOutcome,
-    ToolCallRequest,
-    ToolContext,
-    ToolRegistry,
-    run_graph,
-    tool,
-)
+from braid.executors import GraphPatch, Limits, RunOutcome, ToolContext, ToolRegistry, run_graph, tool
 from braid.executors.nodes.nodes import Const, Node, Ref, Think
+from braid.executors.scheduler import ToolCallRequest
 from tests.support.tiny_models import build_model
 from tests.support.written_plans import Recorded, answer, call, patches
 

@@ -14,8 +14,9 @@ import httpx
 import pytest
 
 from braid.engine import Budget
-from braid.executors import Limits, ToolCallRequest, ToolContext, tool
+from braid.executors import Limits, ToolContext, tool
 from braid.executors.nodes.nodes import Ask, Const, Node, Ref
+from braid.executors.scheduler import ToolCallRequest
 from braid.executors.tools.effects import Done, MemoryCalls, MemoryResults, NotDone
 from braid.executors.tools.errors import (
     ToolCrashError,

@@ -13,17 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from braid.engine import Budget, BudgetExceededError, Event, ambient_budget
-from braid.executors import (
-    GraphPatch,
-    Limits,
-    TaskGraph,
-    ToolCallRequest,
-    ToolContext,
-    ToolRegistry,
-    close_graph,
-    run_graph,
-    tool,
-)
+from braid.executors import GraphPatch, Limits, TaskGraph, ToolContext, ToolRegistry, run_graph, tool
 from braid.executors.graph.patch import GraphError
 from braid.executors.nodes.nodes import (
     Ask,
@@ -40,6 +30,7 @@ from braid.executors.nodes.nodes import (
     Think,
     ToolCall,
 )
+from braid.executors.scheduler import ToolCallRequest, close_graph
 from braid.executors.values.values import ItemError
 from braid.orchestrator.testing import ScriptedEngine
 from tests.support.written_plans import (

@@ -11,7 +11,8 @@ import pytest
 from pydantic import BaseModel
 
 from braid.engine import Budget, EngineURIError, Message, budget
-from braid.executors import ToolCallRequest, ToolContext, tool
+from braid.executors import ToolContext, tool
+from braid.executors.scheduler import ToolCallRequest
 from braid.orchestrator import (
     Agent,
     ConfigurationError,

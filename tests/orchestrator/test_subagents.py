@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from braid.engine import Budget
-from braid.executors import ToolCallRequest, ToolContext, tool
+from braid.executors import ToolContext, tool
+from braid.executors.scheduler import ToolCallRequest
 from braid.orchestrator import Agent
 from braid.orchestrator.testing import ScriptedEngine
 

@@ -39,11 +39,9 @@ from braid.executors import (
     PlanPatched,
     RunOutcome,
     ToolAbandoned,
-    ToolCallRequest,
     ToolContext,
     ToolHedged,
     ToolReused,
-    Trigger,
     tool,
 )
 from braid.executors.builtin.atlas import Entity, Fact
@@ -69,9 +67,10 @@ from braid.executors.nodes.nodes import (
     Think,
     ToolCall,
 )
-from braid.executors.report import RunReport
-from braid.executors.report import Span as NodeSpan
+from braid.executors.report.report import RunReport
+from braid.executors.report.spans import Span as NodeSpan
 from braid.executors.sandbox import Isolation, SandboxLimits, SandboxResult
+from braid.executors.scheduler import ToolCallRequest, Trigger
 from braid.executors.tools.effects import Cached, Done, NotDone, Recorded
 from braid.executors.tools.spec import Metered, ToolSpec
 from braid.executors.values.values import ItemError

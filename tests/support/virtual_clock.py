@@ -34,6 +34,6 @@ def run_virtually(work: Coroutine[Any, Any, T], monkeypatch: pytest.MonkeyPatch)
     with asyncio.Runner(loop_factory=VirtualClockLoop) as runner:
         clock = runner.get_loop()
         with monkeypatch.context() as patch:
-            for module in ("braid.executors.scheduler", "braid.executors.workers"):
+            for module in ("braid.executors.scheduler.run", "braid.executors.scheduler.workers"):
                 patch.setattr(f"{module}.time", SimpleNamespace(monotonic=clock.time))
             return runner.run(work), clock.time()

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from braid.executors.graph import Entry
-from braid.executors.priority import Priorities
+from braid.executors.scheduler.priority import Priorities
 
 Place: TypeAlias = "tuple[float, tuple[int, int], int, int, Entry]"
 """Rank (negated: the longest chain first), plan order, a tie breaker, the entry's epoch when it was queued, the entry."""

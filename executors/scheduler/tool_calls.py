@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol
 
 from braid.engine import BraidError, use_budget
 from braid.executors.graph import Entry
-from braid.executors.operations import ApprovalError, NobodyToAskError, Surroundings, ToolCallRequest
+from braid.executors.scheduler.think import ApprovalError, NobodyToAskError, Surroundings, ToolCallRequest
 from braid.executors.tools import Done, NotDone, Recorded, Tool, ToolContext, ToolError, UncertainError
 from braid.executors.values import explain, preview
 

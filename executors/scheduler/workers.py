@@ -15,14 +15,14 @@ from collections.abc import Callable, Coroutine, Generator
 from functools import partial
 from typing import Any, Final, Literal, Protocol, assert_never
 
-from braid.executors.admission import Admission
-from braid.executors.calls import call_tool, clear
 from braid.executors.graph import Entry, TaskGraph
-from braid.executors.narrator import Narrator
 from braid.executors.nodes import Answer, Ask, Map, Think, ToolCall
-from braid.executors.operations import NodeTimeoutError, Surroundings, ask_person, think
-from braid.executors.outcome import Limits
-from braid.executors.priority import Estimate, Priorities
+from braid.executors.scheduler.emitter import Narrator
+from braid.executors.scheduler.outcome import Limits
+from braid.executors.scheduler.priority import Estimate, Priorities
+from braid.executors.scheduler.slots import Admission
+from braid.executors.scheduler.think import NodeTimeoutError, Surroundings, ask_person, think
+from braid.executors.scheduler.tool_calls import call_tool, clear
 from braid.executors.tools import CallMemo, RunJournal, Tool, UncertainError
 
 SLICE: Final = 0.002

@@ -1,7 +1,7 @@
 """The dataflow scheduler: a node starts the moment its inputs exist, whatever else is streaming, running or failing.
 
-There is no loop that looks for work. A node that settles counts its readers down (`braid.executors.dataflow`), and those that
-reach zero start at once; patches are read side by side with all that. `braid.executors.workers` runs the nodes. What ends a run:
+There is no loop that looks for work. A node that settles counts its readers down (`braid.executors.scheduler.dataflow`), and those that
+reach zero start at once; patches are read side by side with all that. `braid.executors.scheduler.workers` runs the nodes. What ends a run:
 
 - Everything settled and the patch stream at its end. Blocked nodes stay blocked, for a later round on the same graph may mend
   what they wait for; `TaskGraph.close` says that none will come.
@@ -23,21 +23,21 @@ from typing import Any, Literal, cast
 
 from braid.engine import Budget, BudgetExceededError, Engine, Message, ambient_budget, use_budget
 from braid.executors import events
-from braid.executors.answers import Answers
-from braid.executors.dataflow import Dataflow
 from braid.executors.graph import FINAL, Entry, GraphError, GraphPatch, TaskGraph
-from braid.executors.narrator import Emit, Narrator
 from braid.executors.nodes import Answer, Ask
-from braid.executors.operations import Approve, AskPerson, Surroundings
-from braid.executors.outcome import Limits, RunOutcome
-from braid.executors.people import People
-from braid.executors.priority import Estimate
-from braid.executors.replanning import Inbox, Replan, Replanner, Revisions, SurprisingResultError
 from braid.executors.report import usage_of
-from braid.executors.resume import Past, Replay
+from braid.executors.scheduler.answers import Answers
+from braid.executors.scheduler.approvals import People
+from braid.executors.scheduler.dataflow import Dataflow
+from braid.executors.scheduler.emitter import Emit, Narrator
+from braid.executors.scheduler.outcome import Limits, RunOutcome
+from braid.executors.scheduler.priority import Estimate
+from braid.executors.scheduler.replay import Past, Replay
+from braid.executors.scheduler.revisions import Inbox, Replan, Replanner, Revisions, SurprisingResultError
+from braid.executors.scheduler.think import Approve, AskPerson, Surroundings
+from braid.executors.scheduler.workers import Workers
 from braid.executors.tools import CallMemo, MemoryCalls, Metered, RunJournal, ToolRegistry, UncertainError
 from braid.executors.values import explain
-from braid.executors.workers import Workers
 from braid.reasoning import Solution
 
 
@@ -80,7 +80,7 @@ async def run_graph(
         estimate: how long nodes will take, for the order in which they start when slots are scarce. What it does not know is
             taken from this run's own measurements.
         journal: told what happens before anybody sees it. What it knows of this call from an earlier process is replayed first
-            (`braid.executors.resume`), and only what is not finished is run; `patches` then goes on where the recorded ones end.
+            (`braid.executors.scheduler.replay`), and only what is not finished is run; `patches` then goes on where the recorded ones end.
         replanner: asked for patches while the graph runs, whenever `replan` (by default: as soon as a failure blocks something)
             or a word in `inbox` calls for it. What a patch does not touch goes on.
         memo: with one, equal calls of pure tools are made once; None makes each call that the plan has.

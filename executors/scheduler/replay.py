@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias, assert_never
 
 from braid.engine import BraidError, Usage
-from braid.executors.dataflow import Dataflow
 from braid.executors.graph import Entry, GraphError, GraphPatch, TaskGraph, tool_of
+from braid.executors.scheduler.dataflow import Dataflow
 
 
 class ResumeError(BraidError):

@@ -11,10 +11,10 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
-from braid.executors.calls import Teller, clear, find_fate
 from braid.executors.graph import Entry, tool_of
 from braid.executors.nodes import Ask
-from braid.executors.operations import Surroundings, ask_person
+from braid.executors.scheduler.think import Surroundings, ask_person
+from braid.executors.scheduler.tool_calls import Teller, clear, find_fate
 from braid.executors.tools import Done, NotDone, Tool, ToolError
 
 T = TypeVar("T")

@@ -1,0 +1,44 @@
+"""The dataflow scheduler: it runs a task graph. A node starts the moment its inputs exist."""
+
+from braid.executors.scheduler.emitter import Deferred, event_json, told_as_json
+from braid.executors.scheduler.outcome import Limits, RunOutcome
+from braid.executors.scheduler.replay import Past, Patched, Planned, Record, ResumeError, Settled
+from braid.executors.scheduler.revisions import Inbox, Replan, Replanner, SurprisingResultError, Trigger
+from braid.executors.scheduler.run import close_graph, run_graph
+from braid.executors.scheduler.think import (
+    ApprovalError,
+    Approve,
+    AskPerson,
+    NobodyToAskError,
+    NodeTimeoutError,
+    NothingToThinkWithError,
+    ToolCallRequest,
+)
+
+__all__ = [
+    "ApprovalError",
+    "Approve",
+    "AskPerson",
+    "Deferred",
+    "Inbox",
+    "Limits",
+    "NobodyToAskError",
+    "NodeTimeoutError",
+    "NothingToThinkWithError",
+    "Past",
+    "Patched",
+    "Planned",
+    "Record",
+    "Replan",
+    "Replanner",
+    "ResumeError",
+    "RunOutcome",
+    "Settled",
+    "SurprisingResultError",
+    "ToolCallRequest",
+    "Trigger",
+    "close_graph",
+    "event_json",
+    "run_graph",
+    "told_as_json",
+]
