@@ -42,8 +42,7 @@ from braid.orchestrator.toolbox import registry_of
 
 if TYPE_CHECKING:
     from braid.executors.journal import Journal, RunLog
-    from braid.executors.mcp import McpTools
-    from braid.executors.mcp_config import McpServer
+    from braid.executors.mcp import McpServer, McpTools
 
 OutputT = TypeVar("OutputT")
 DEFAULT_REPLAN = Replan()
@@ -338,8 +337,7 @@ class Agent:
         return StoredResults(journal)
 
     async def _start_servers(self, mcp: str | Path | Sequence[McpServer]) -> None:
-        from braid.executors.mcp import McpTools
-        from braid.executors.mcp_config import read_mcp_config
+        from braid.executors.mcp import McpTools, read_mcp_config
 
         servers = await McpTools(read_mcp_config(mcp) if isinstance(mcp, (str, Path)) else mcp).__aenter__()
         try:

@@ -27,8 +27,7 @@ def tools_command(*, as_json: bool, mcp: Path | None = None) -> None:
 
 
 async def _served(mcp: Path) -> list[ToolSpec]:
-    from braid.executors.mcp import McpTools
-    from braid.executors.mcp_config import read_mcp_config
+    from braid.executors.mcp import McpTools, read_mcp_config
 
     async with McpTools(read_mcp_config(mcp)) as tools:
         return [tool.spec for tool in tools]

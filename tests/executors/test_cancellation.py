@@ -15,7 +15,7 @@ import pytest
 from braid.engine import Budget, connect
 from braid.executors import GraphPatch, Limits, RunOutcome, ToolContext, ToolRegistry, run_graph, tool
 from braid.executors.nodes.nodes import Const, Node, Ref, Think
-from braid.executors.scheduler import ToolCallRequest
+from braid.executors.scheduler.think import ToolCallRequest
 from tests.support.tiny_models import build_model
 from tests.support.written_plans import Recorded, answer, call, patches
 

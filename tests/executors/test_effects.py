@@ -16,7 +16,7 @@ import pytest
 from braid.engine import Budget
 from braid.executors import Limits, ToolContext, tool
 from braid.executors.nodes.nodes import Ask, Const, Node, Ref
-from braid.executors.scheduler import ToolCallRequest
+from braid.executors.scheduler.think import ToolCallRequest
 from braid.executors.tools.effects import Done, MemoryCalls, MemoryResults, NotDone
 from braid.executors.tools.errors import (
     ToolCrashError,

@@ -56,7 +56,7 @@ from braid.executors.nodes.nodes import (
     Think,
     ToolCall,
 )
-from braid.executors.scheduler import Patched, Settled
+from braid.executors.scheduler.replay import Patched, Settled
 from braid.executors.tools.effects import Cached, Recorded
 from braid.executors.values.values import ItemError
 from braid.orchestrator import RunFinished, RunStarted

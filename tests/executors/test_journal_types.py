@@ -26,7 +26,7 @@ from braid.executors.journal.result_cache import StoredResults
 from braid.executors.journal.run_log import RunLog, resume_run
 from braid.executors.journal.store import Journal
 from braid.executors.journal.value_codec import LostValueError, dump_value, load_value
-from braid.executors.scheduler import Past
+from braid.executors.scheduler.replay import Past
 from braid.executors.tools.memo import result_key
 from braid.executors.tools.registry import builtin_tools
 from braid.executors.tools.spec import Metered

@@ -30,7 +30,8 @@ from braid.executors.nodes.nodes import (
     Think,
     ToolCall,
 )
-from braid.executors.scheduler import ToolCallRequest, close_graph
+from braid.executors.scheduler.run import close_graph
+from braid.executors.scheduler.think import ToolCallRequest
 from braid.executors.values.values import ItemError
 from braid.orchestrator.testing import ScriptedEngine
 from tests.support.written_plans import (

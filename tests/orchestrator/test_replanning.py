@@ -11,7 +11,7 @@ from braid.engine import Budget
 from braid.executors import GraphPatch, TaskGraph, ToolRegistry, run_graph, tool
 from braid.executors.graph.patch import GraphError, StalePatchError
 from braid.executors.nodes.nodes import Answer, Const, Node, Ref, ToolCall
-from braid.executors.scheduler import Inbox, Replan, Trigger
+from braid.executors.scheduler.revisions import Inbox, Replan, Trigger
 from braid.orchestrator import Agent
 from braid.orchestrator.testing import ScriptedEngine
 

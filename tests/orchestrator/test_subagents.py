@@ -6,7 +6,7 @@ import asyncio
 
 from braid.engine import Budget
 from braid.executors import ToolContext, tool
-from braid.executors.scheduler import ToolCallRequest
+from braid.executors.scheduler.think import ToolCallRequest
 from braid.orchestrator import Agent
 from braid.orchestrator.testing import ScriptedEngine
 

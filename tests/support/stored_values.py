@@ -70,7 +70,8 @@ from braid.executors.nodes.nodes import (
 from braid.executors.report.report import RunReport
 from braid.executors.report.spans import Span as NodeSpan
 from braid.executors.sandbox import Isolation, SandboxLimits, SandboxResult
-from braid.executors.scheduler import ToolCallRequest, Trigger
+from braid.executors.scheduler.revisions import Trigger
+from braid.executors.scheduler.think import ToolCallRequest
 from braid.executors.tools.effects import Cached, Done, NotDone, Recorded
 from braid.executors.tools.spec import Metered, ToolSpec
 from braid.executors.values.values import ItemError

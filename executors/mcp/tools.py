@@ -9,8 +9,8 @@ import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from braid.executors.mcp_config import McpError, McpServer
-from braid.executors.mcp_connection import Connection
+from braid.executors.mcp.config import McpError, McpServer
+from braid.executors.mcp.connection import Connection
 from braid.executors.tools import RESERVED, Effect, SchemaSignature, Tool, ToolDefinitionError, ToolError
 
 if TYPE_CHECKING:

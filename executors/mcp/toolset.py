@@ -18,9 +18,9 @@ from contextlib import AsyncExitStack
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from braid.executors.mcp_config import McpError, McpServer, read_mcp_config
-from braid.executors.mcp_connection import Connection
-from braid.executors.mcp_offers import offered_tools
+from braid.executors.mcp.config import McpError, McpServer, read_mcp_config
+from braid.executors.mcp.connection import Connection
+from braid.executors.mcp.tools import offered_tools
 from braid.executors.tools import Tool
 
 if TYPE_CHECKING:

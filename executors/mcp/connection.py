@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Any, Final, TextIO, TypeVar, cast
 
-from braid.executors.mcp_config import McpError, McpServer
+from braid.executors.mcp.config import McpError, McpServer
 from braid.executors.tools import Effect, ToolError, UncertainError
 
 if TYPE_CHECKING:
