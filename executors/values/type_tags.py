@@ -18,7 +18,7 @@ _TYPES: Final[tuple[tuple[str, str, str], ...]] = (
     ("braid.evals.task", "evals.task", "Options Output Sample Score"),
     ("braid.executors.builtin.atlas", "executors.builtin.atlas", "Entity Fact"),
     ("braid.executors.builtin.now", "executors.builtin.now", "Moment"),
-    ("braid.executors.builtin.python", "executors.builtin.python", "PythonResult"),
+    ("braid.executors.builtin.python.tool", "executors.builtin.python", "PythonResult"),
     ("braid.executors.tools.tool.effects", "executors.effects", "Cached Done NotDone Recorded"),
     (
         "braid.executors.events",
@@ -37,7 +37,7 @@ _TYPES: Final[tuple[tuple[str, str, str], ...]] = (
     ("braid.executors.scheduler.run.revisions", "executors.replanning", "Trigger"),
     ("braid.executors.report.report", "executors.report", "RunReport"),
     ("braid.executors.graph.patch", "executors.rules", "GraphPatch"),
-    ("braid.executors.sandbox", "executors.sandbox", "Isolation SandboxLimits SandboxResult"),
+    ("braid.executors.sandbox.run", "executors.sandbox", "Isolation SandboxLimits SandboxResult"),
     ("braid.executors.report.spans", "executors.spans", "NodeSpan=Span"),
     ("braid.executors.tools.tool.spec", "executors.tool_types", "Metered ToolSpec"),
     ("braid.executors.values.values", "executors.values", "ItemError"),

@@ -12,17 +12,9 @@ from typing import Any
 import pytest
 
 from braid.executors import ToolRegistry
-from braid.executors.builtin.python import python
-from braid.executors.sandbox import (
-    LAUNCHER,
-    IsolationMode,
-    IsolationRefusedError,
-    SandboxError,
-    SandboxLimits,
-    SandboxResult,
-    probe,
-    run_sandboxed,
-)
+from braid.executors.builtin.python.tool import python
+from braid.executors.sandbox import SandboxError, SandboxLimits, SandboxResult, probe, run_sandboxed
+from braid.executors.sandbox.run import LAUNCHER, IsolationMode, IsolationRefusedError
 from braid.executors.tools.errors import ToolError, ToolTimeoutError
 
 GENEROUS = SandboxLimits(seconds=30)
@@ -122,7 +114,7 @@ async def test_failures_carry_the_end_of_the_traceback(code: str, says: str) -> 
 
 
 async def test_an_endless_loop_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("braid.executors.builtin.python.LIMITS", SandboxLimits(seconds=0.5))
+    monkeypatch.setattr("braid.executors.builtin.python.tool.LIMITS", SandboxLimits(seconds=0.5))
     with pytest.raises(ToolTimeoutError):
         await python.call({"code": "while True: pass"})
 
@@ -327,7 +319,7 @@ REFUSING = Path(__file__).parents[1] / "support/refusing_kernel.py"
 UNSHARE = ("unshare", 0, 0xFFFFFFFF)
 TOOL = """\
 import asyncio, json, sys
-from braid.executors.builtin.python import python
+from braid.executors.builtin.python.tool import python
 from braid.executors.tools.tool.retry import may_retry
 try:
     result = asyncio.run(python.call({"code": sys.argv[1]}))
@@ -416,7 +408,7 @@ async def test_systems_without_namespaces_refuse(
     elsewhere.write_text(
         f"import runpy, sys\nsys.platform = 'darwin'\nrunpy.run_path({str(LAUNCHER)!r}, run_name='__main__')\n"
     )
-    monkeypatch.setattr("braid.executors.sandbox.LAUNCHER", elsewhere)
+    monkeypatch.setattr("braid.executors.sandbox.run.LAUNCHER", elsewhere)
     code = f"open({str(outside / 'ran')!r}, 'w').write('x')"
     with pytest.raises(IsolationRefusedError, match="no namespaces on darwin") as caught:
         await run(code, isolation="required")

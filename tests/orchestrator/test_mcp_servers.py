@@ -7,8 +7,7 @@ import sys
 
 import pytest
 
-from braid.executors.mcp import McpServer
-from braid.executors.mcp.config import McpError
+from braid.executors.mcp.config import McpError, McpServer
 from braid.orchestrator import Agent
 from braid.orchestrator.testing import ScriptedEngine
 

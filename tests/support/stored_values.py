@@ -46,7 +46,7 @@ from braid.executors import (
 )
 from braid.executors.builtin.atlas import Entity, Fact
 from braid.executors.builtin.now import Moment
-from braid.executors.builtin.python import PythonResult
+from braid.executors.builtin.python.tool import PythonResult
 from braid.executors.journal.store import Pruned, RunRow
 from braid.executors.nodes.nodes import (
     All,
@@ -69,7 +69,8 @@ from braid.executors.nodes.nodes import (
 )
 from braid.executors.report.report import RunReport
 from braid.executors.report.spans import Span as NodeSpan
-from braid.executors.sandbox import Isolation, SandboxLimits, SandboxResult
+from braid.executors.sandbox import SandboxLimits, SandboxResult
+from braid.executors.sandbox.run import Isolation
 from braid.executors.scheduler.revisions import Trigger
 from braid.executors.scheduler.think import ToolCallRequest
 from braid.executors.tools.effects import Cached, Done, NotDone, Recorded

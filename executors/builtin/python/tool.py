@@ -1,4 +1,4 @@
-"""`python`: a program run in a fresh, limited interpreter (see `braid.executors.sandbox`)."""
+"""`python`: a program run in a fresh, limited interpreter (see `braid.executors.sandbox.run`)."""
 
 from __future__ import annotations
 

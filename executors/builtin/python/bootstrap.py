@@ -1,4 +1,4 @@
-"""What `braid.executors.builtin.python` starts in the sandbox: runs a file, and reports the value of the expression it ends in.
+"""What `braid.executors.builtin.python.tool` starts in the sandbox: runs a file, and reports the value of the expression it ends in.
 
 Uses the standard library only, and imports nothing of Braid.
 """
