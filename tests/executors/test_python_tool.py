@@ -13,8 +13,16 @@ import pytest
 
 from braid.executors import ToolRegistry
 from braid.executors.builtin.python.tool import python
-from braid.executors.sandbox import SandboxError, SandboxLimits, SandboxResult, probe, run_sandboxed
-from braid.executors.sandbox.run import LAUNCHER, IsolationMode, IsolationRefusedError
+from braid.executors.sandbox.run import (
+    LAUNCHER,
+    IsolationMode,
+    IsolationRefusedError,
+    SandboxError,
+    SandboxLimits,
+    SandboxResult,
+    probe,
+    run_sandboxed,
+)
 from braid.executors.tools.errors import ToolError, ToolTimeoutError
 
 GENEROUS = SandboxLimits(seconds=30)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from braid.executors.sandbox import probe
+from braid.executors.sandbox.run import probe
 from braid.orchestrator.cli.app import app
 from tests.support.scripted_server import serving
 

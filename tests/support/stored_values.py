@@ -69,8 +69,7 @@ from braid.executors.nodes.nodes import (
 )
 from braid.executors.report.report import RunReport
 from braid.executors.report.spans import Span as NodeSpan
-from braid.executors.sandbox import SandboxLimits, SandboxResult
-from braid.executors.sandbox.run import Isolation
+from braid.executors.sandbox.run import Isolation, SandboxLimits, SandboxResult
 from braid.executors.scheduler.revisions import Trigger
 from braid.executors.scheduler.think import ToolCallRequest
 from braid.executors.tools.effects import Cached, Done, NotDone, Recorded

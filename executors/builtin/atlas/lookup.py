@@ -25,7 +25,7 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from braid.executors.builtin.atlas_words import (
+from braid.executors.builtin.atlas.vocabulary import (
     ARTICLES,
     FILLER,
     GENERIC,
