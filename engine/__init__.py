@@ -1,7 +1,6 @@
 """engine: context in, tokens out. The ground floor of Braid; it imports no other room."""
 
 from braid.engine.base import Context, Engine
-from braid.engine.budget import Budget, Price, Reservation, Spending, ambient_budget, budget, use_budget
 from braid.engine.connect import connect
 from braid.engine.errors import (
     BraidError,
@@ -16,7 +15,7 @@ from braid.engine.errors import (
     InvalidParamsError,
 )
 from braid.engine.events import Envelope, Event, UnknownEventError
-from braid.engine.priority import ambient_priority, use_priority
+from braid.engine.scope import Budget, Price, budget
 from braid.engine.types import (
     Capability,
     Completion,
@@ -55,17 +54,11 @@ __all__ = [
     "Message",
     "Price",
     "Prompt",
-    "Reservation",
     "SamplingParams",
-    "Spending",
     "Token",
     "UnknownEventError",
     "Usage",
-    "ambient_budget",
-    "ambient_priority",
     "branch_seed",
     "budget",
     "connect",
-    "use_budget",
-    "use_priority",
 ]

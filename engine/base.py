@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Sequence
 from types import TracebackType
 from typing import Literal, Self
 
-from braid.engine.budget import Budget
 from braid.engine.errors import CapabilityError
+from braid.engine.scope import Budget
 from braid.engine.types import Capability, Completion, EngineInfo, Prompt, SamplingParams, Token, Usage
 
 
@@ -60,7 +60,7 @@ class Context(ABC):
 class Engine(ABC):
     """A language model behind one face, local or remote.
 
-    Every call charges `budget` (None: the ambient one, see `braid.engine.budget`), is cancelled by cancelling its task, and
+    Every call charges `budget` (None: the ambient one, see `braid.engine.scope.budget`), is cancelled by cancelling its task, and
     then frees what it held. What a backend cannot do raises `CapabilityError`; look at `capabilities` first.
     """
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from braid.engine.budget import Budget
+    from braid.engine.scope import Budget
 
 
 class BraidError(Exception):

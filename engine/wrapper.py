@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Literal
 
 from braid.engine.base import Context, Engine
-from braid.engine.budget import Budget
+from braid.engine.scope import Budget
 from braid.engine.types import Completion, EngineInfo, Prompt, SamplingParams, Token
 
 

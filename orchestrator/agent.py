@@ -9,7 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
-from braid.engine import Budget, Engine, Message, ambient_budget, connect
+from braid.engine import Budget, Engine, Message, connect
+from braid.engine.scope import ambient_budget
 from braid.executors import Limits, Tool, ToolRegistry
 from braid.executors.scheduler import Approve, AskPerson, Inbox, Replan
 from braid.executors.tools import CallMemo, MemoryResults, ResultCache

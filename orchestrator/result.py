@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Generic, TypeVar
 
-from braid.engine import Envelope, Message, Spending, Usage
+from braid.engine import Envelope, Message, Usage
+from braid.engine.scope import Spending
 from braid.executors import RunOutcome, TaskGraph
 from braid.executors.report import RunReport, report_of, run_page, spans_of
 from braid.orchestrator.events import StopReason

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from braid.engine import BudgetExceededError, Usage, use_budget
+from braid.engine import BudgetExceededError, Usage
+from braid.engine.scope import use_budget
 from braid.orchestrator.events import Recorder, RunAnswered, RunFailed, RunFinished
 from braid.orchestrator.feedback import partial_answer
 from braid.orchestrator.history import extended

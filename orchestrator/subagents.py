@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final
 
-from braid.engine import ambient_budget
+from braid.engine.scope import ambient_budget
 from braid.executors import Tool, ToolContext
 from braid.executors.tools import Effect, Metered, ToolError
 

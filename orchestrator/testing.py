@@ -38,9 +38,9 @@ from braid.engine import (
     SamplingParams,
     Token,
     Usage,
-    ambient_budget,
 )
 from braid.engine.prompts import ChatPrompt, TextPrompt, TokenPrompt, plain_chat, read_prompt
+from braid.engine.scope import ambient_budget
 from braid.engine.stopping import find_stop, held_back
 
 Script: TypeAlias = "Callable[[str], str | Awaitable[str] | AsyncIterator[str]]"

@@ -6,9 +6,9 @@ import re
 from typing import Any, cast
 
 from braid.engine.base import Engine
-from braid.engine.budget import Budget
 from braid.engine.conformance.base import ConformanceBase, generate_text, no_leak, released, skip, stream_all
 from braid.engine.errors import InvalidParamsError
+from braid.engine.scope import Budget
 from braid.engine.types import Message
 
 

@@ -7,7 +7,6 @@ from contextlib import aclosing, suppress
 from typing import Any, cast, get_args
 
 from braid.engine.base import Engine
-from braid.engine.budget import Budget, use_budget
 from braid.engine.conformance.base import ConformanceBase, generate_text, no_leak, released, skip, stream_all
 from braid.engine.errors import (
     BudgetExceededError,
@@ -17,6 +16,7 @@ from braid.engine.errors import (
     EngineError,
     InvalidParamsError,
 )
+from braid.engine.scope import Budget, use_budget
 from braid.engine.types import Capability, Usage
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from braid.engine.local.model import Model
-from braid.engine.machine import memory
+from braid.engine.system import memory
 from braid.engine.types import Capability, EngineInfo
 
 _CAPABILITIES: frozenset[Capability] = frozenset(

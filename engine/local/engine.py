@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Literal
 
 from braid.engine.base import Context, Engine
-from braid.engine.budget import Budget, Price, ambient_budget
 from braid.engine.errors import ContextLengthError, ContextReleasedError, EngineError, InvalidParamsError
 from braid.engine.local.branch import Branch
 from braid.engine.local.context import LocalContext
@@ -27,9 +26,9 @@ from braid.engine.local.sequence import Generate, Read, Score
 from braid.engine.local.text import off_loop, prompt_size
 from braid.engine.local.threads import best_threads
 from braid.engine.local.worker import Worker, in_own_thread
-from braid.engine.machine import processors
-from braid.engine.priority import ambient_priority
 from braid.engine.prompts import read_prompt
+from braid.engine.scope import Budget, Price, ambient_budget, ambient_priority
+from braid.engine.system import processors
 from braid.engine.types import Completion, EngineInfo, Grammar, Prompt, SamplingParams, Token, Usage
 
 
@@ -37,7 +36,7 @@ class LocalEngine(Engine):
     """Any Hugging Face causal LM that takes its attention from transformers' interface, in this process. Make one with `load`.
 
     All calls run as one continuous batch. KV is shared between whatever begins alike, also while it is still being computed, and
-    kept for a while after the last context is released. Requests take their urgency from `braid.engine.priority`.
+    kept for a while after the last context is released. Requests take their urgency from `braid.engine.scope.priority`.
     A prompt given as messages goes through the tokenizer's chat template (capability `chat`), or, where there is none,
     through `braid.engine.prompts.plain_chat`. Special tokens that occur in text are read as special tokens.
     """

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from braid.engine.budget import Price
 from braid.engine.errors import CapabilityError, EngineResponseError
 from braid.engine.remote.client import Failure
 from braid.engine.remote.wire import Endpoint, Part, Piece, WireUsage, read_reply
+from braid.engine.scope import Price
 from braid.engine.stopping import find_stop, held_back
 from braid.engine.types import FinishReason, SamplingParams, Token, Usage
 

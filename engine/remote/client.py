@@ -20,10 +20,10 @@ from typing import Any, Protocol
 import httpx
 from pydantic import SecretStr
 
-from braid.engine.budget import Budget
 from braid.engine.errors import EngineConnectionError, EngineError, EngineResponseError
 from braid.engine.remote.sse import SSEParser
 from braid.engine.remote.wire import read_error, read_json
+from braid.engine.scope import Budget
 from braid.engine.types import Token
 
 MAX_ERROR_CHARS = 500

@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from braid.engine.budget import ambient_budget
 from braid.engine.errors import EngineConnectionError, EngineResponseError
 from braid.engine.remote.client import Client
-from braid.engine.remote.merge import side_by_side
 from braid.engine.remote.wire import (
     PATHS,
     Endpoint,
@@ -18,6 +16,8 @@ from braid.engine.remote.wire import (
     read_reply,
     read_text_logprobs,
 )
+from braid.engine.scope import ambient_budget
+from braid.engine.system import side_by_side
 from braid.engine.types import Capability
 
 _CHAT = [{"role": "user", "content": "Count from one to ten."}]

@@ -9,10 +9,10 @@ from typing import Self, cast
 
 from braid.engine.base import Context, Engine
 from braid.engine.errors import ContextLengthError
-from braid.engine.remote.merge import merged, side_by_side
 from braid.engine.server.errors import server_error, unsupported
 from braid.engine.server.options import Limits
 from braid.engine.server.requests import Job
+from braid.engine.system import merged, side_by_side
 from braid.engine.types import Completion, Prompt, SamplingParams, Token, Usage
 
 # What a chat without max_tokens may write where the engine does not know how long its context is.

@@ -21,7 +21,8 @@ import uuid
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Literal, cast
 
-from braid.engine import Budget, BudgetExceededError, Engine, Message, ambient_budget, use_budget
+from braid.engine import Budget, BudgetExceededError, Engine, Message
+from braid.engine.scope import ambient_budget, use_budget
 from braid.executors import events
 from braid.executors.graph import FINAL, Entry, GraphError, GraphPatch, TaskGraph
 from braid.executors.nodes import Answer, Ask

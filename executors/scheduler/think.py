@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from braid.engine import BraidError, Budget, Engine, Message, Prompt, use_budget, use_priority
+from braid.engine import BraidError, Budget, Engine, Message, Prompt
+from braid.engine.scope import use_budget, use_priority
 from braid.executors.graph import Entry
 from braid.executors.nodes import Scalar, Think
 from braid.executors.tools import CallLog, CallMemo, Effect, MemoryCalls, ToolRegistry
@@ -80,7 +81,7 @@ async def think(around: Surroundings, entry: Entry, op: Think, *, priority: floa
 
     The node has a budget scope of its own; with a soft limit reached it does with less (`braid.reasoning.within_means`).
 
-    `priority` is what the engine goes by when it has more to do than it can do at once (`braid.engine.priority`).
+    `priority` is what the engine goes by when it has more to do than it can do at once (`braid.engine.scope.priority`).
 
     The branch seed depends on the node's place in the plan only, so the order of completion never changes a result.
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal, Protocol
 
-from braid.engine import BraidError, use_budget
+from braid.engine import BraidError
+from braid.engine.scope import use_budget
 from braid.executors.graph import Entry
 from braid.executors.scheduler.think import ApprovalError, NobodyToAskError, Surroundings, ToolCallRequest
 from braid.executors.tools import Done, NotDone, Recorded, Tool, ToolContext, ToolError, UncertainError

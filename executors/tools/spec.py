@@ -9,7 +9,8 @@ from typing import Any, Generic
 
 from typing_extensions import TypeVar
 
-from braid.engine import BraidError, Budget, Usage, ambient_budget
+from braid.engine import BraidError, Budget, Usage
+from braid.engine.scope import ambient_budget
 from braid.executors.tools.effects import Effect
 
 OnRetry = Callable[[int, BraidError, float], None]

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 _TYPES: Final[tuple[tuple[str, str, str], ...]] = (
     # Its module today, its module in journals that have no tags yet ("" for what is newer), and its types.
-    ("braid.engine.budget", "engine.budget", "Price Spending"),
+    ("braid.engine.scope.budget", "engine.budget", "Price Spending"),
     ("braid.engine.events", "engine.events", "Envelope"),
     ("braid.engine.types", "engine.types", "EngineInfo Grammar SamplingParams Token Usage"),
     ("braid.evals.log", "evals.log", "Header Row"),

@@ -13,7 +13,7 @@ from typing import Literal
 import typer
 from pydantic import BaseModel
 
-from braid.engine import machine
+from braid.engine.system import hardware as machine
 from braid.executors.sandbox import SANDBOX_VARIABLE, SandboxError, allowed_isolation, probe
 from braid.orchestrator.cli import group, installed
 from braid.orchestrator.cli.output import console, print_json

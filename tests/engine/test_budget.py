@@ -9,15 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from braid.engine import (
-    Budget,
-    BudgetExceededError,
-    InvalidParamsError,
-    Price,
-    ambient_budget,
-    budget,
-    use_budget,
-)
+from braid.engine import Budget, BudgetExceededError, InvalidParamsError, Price, budget
+from braid.engine.scope import ambient_budget, use_budget
 
 NOTHING = {"tokens": 0, "calls": 0}
 

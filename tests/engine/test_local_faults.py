@@ -7,12 +7,13 @@ import threading
 
 import pytest
 
-from braid.engine import EngineError, SamplingParams, use_priority
+from braid.engine import EngineError, SamplingParams
 from braid.engine.conformance.base import released
 from braid.engine.local.engine import LocalEngine
 from braid.engine.local.grammar import TokenMasks
 from braid.engine.local.lean import LeanDecoder
 from braid.engine.local.sequence import Generate
+from braid.engine.scope import use_priority
 from braid.engine.server.generation import Generation
 from braid.engine.server.options import Limits
 from braid.engine.server.requests import read_job

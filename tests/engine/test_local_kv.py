@@ -12,11 +12,12 @@ import torch
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from braid.engine import Context, EngineError, SamplingParams, use_priority
+from braid.engine import Context, EngineError, SamplingParams
 from braid.engine.conformance.base import released
 from braid.engine.local.engine import LocalEngine
 from braid.engine.local.kv import OutOfKV
 from braid.engine.local.sequence import Generate
+from braid.engine.scope import use_priority
 from tests.support.architectures import (
     ARCHITECTURES,
     Placed,

@@ -28,7 +28,7 @@ from braid.evals import (
 from braid.evals.cli import app
 from braid.evals.tasks.parallelqa import same_answer
 from braid.evals.tasks.planning_data import questions
-from braid.executors.builtin.atlas import load_atlas
+from braid.executors.builtin.atlas.lookup import load_atlas
 from braid.executors.builtin.search import search
 from braid.orchestrator.testing import ScriptedEngine
 

@@ -9,7 +9,7 @@ import pytest
 from braid.evals.tasks.planning import matches
 from braid.evals.tasks.planning_data import SPLITS, frozen_atlas, frozen_tools, questions
 from braid.executors import GraphPatch, TaskGraph, ToolRegistry, run_graph
-from braid.executors.builtin.atlas import Atlas, Fact
+from braid.executors.builtin.atlas.lookup import Atlas, Fact
 from braid.executors.builtin.search import search, search_tool
 from braid.executors.values.values import short_form
 from braid.planner import compile_plan

@@ -13,13 +13,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from braid.executors.builtin.atlas import Atlas, Entity, Fact, load_atlas
 from braid.executors.builtin.atlas.lookup import (
     MAX_QUERY,
+    Atlas,
     AtlasError,
+    Entity,
     EntityNotFound,
+    Fact,
     FactNotFound,
     QueryError,
+    load_atlas,
 )
 from braid.executors.builtin.atlas.vocabulary import KIND_WORDS, PHRASES, fold
 from braid.executors.builtin.search import Latency, search

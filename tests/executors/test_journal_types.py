@@ -21,7 +21,7 @@ from pydantic import BaseModel
 from typer.testing import CliRunner
 
 from braid.executors import ToolReused, tool
-from braid.executors.builtin.atlas import Fact
+from braid.executors.builtin.atlas.lookup import Fact
 from braid.executors.journal.result_cache import StoredResults
 from braid.executors.journal.run_log import RunLog, resume_run
 from braid.executors.journal.store import Journal

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from braid.engine import ambient_priority
+from braid.engine.scope import ambient_priority
 from braid.executors import tool
 from braid.executors.nodes.nodes import Const, Node, Ref, Think
 from braid.orchestrator.testing import ScriptedEngine

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from braid.engine import Budget, BudgetExceededError, Event, ambient_budget
+from braid.engine import Budget, BudgetExceededError, Event
+from braid.engine.scope import ambient_budget
 from braid.executors import GraphPatch, Limits, TaskGraph, ToolContext, ToolRegistry, run_graph, tool
 from braid.executors.graph.patch import GraphError
 from braid.executors.nodes.nodes import (

@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 
-from braid.engine import Budget, BudgetExceededError, Price, ambient_budget, budget
+from braid.engine import Budget, BudgetExceededError, Price, budget
+from braid.engine.scope import ambient_budget
 from braid.executors import ToolContext, tool
 from braid.orchestrator import Agent
 from braid.orchestrator.testing import ScriptedEngine

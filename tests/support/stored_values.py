@@ -20,7 +20,8 @@ from typing import Any, Final, NamedTuple
 
 from pydantic import BaseModel
 
-from braid.engine import EngineInfo, Envelope, Event, Grammar, Price, SamplingParams, Spending, Token, Usage
+from braid.engine import EngineInfo, Envelope, Event, Grammar, Price, SamplingParams, Token, Usage
+from braid.engine.scope import Spending
 from braid.evals import EvalReport, Figure, Header, Options, Output, Row, Sample, Score
 from braid.executors import (
     BudgetExceeded,
@@ -44,7 +45,7 @@ from braid.executors import (
     ToolReused,
     tool,
 )
-from braid.executors.builtin.atlas import Entity, Fact
+from braid.executors.builtin.atlas.lookup import Entity, Fact
 from braid.executors.builtin.now import Moment
 from braid.executors.builtin.python.tool import PythonResult
 from braid.executors.journal.store import Pruned, RunRow

@@ -1,0 +1,16 @@
+"""What holds for every call inside a block: a budget and a priority. Both follow the task, through context variables."""
+
+from braid.engine.scope.budget import Budget, Price, Reservation, Spending, ambient_budget, budget, use_budget
+from braid.engine.scope.priority import ambient_priority, use_priority
+
+__all__ = [
+    "Budget",
+    "Price",
+    "Reservation",
+    "Spending",
+    "ambient_budget",
+    "ambient_priority",
+    "budget",
+    "use_budget",
+    "use_priority",
+]
