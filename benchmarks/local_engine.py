@@ -42,7 +42,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from braid.engine import Context, SamplingParams
 from braid.engine.local.engine import LocalEngine
-from braid.engine.system import processors
+from braid.engine.system.hardware import processors
 
 SHAPES: dict[str, dict[str, Any]] = {
     "31M": {

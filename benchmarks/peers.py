@@ -43,7 +43,7 @@ import httpx
 from local_engine import SHAPES, VOCABULARY, build, sampled
 
 from braid.engine.local.engine import LocalEngine
-from braid.engine.system import processors
+from braid.engine.system.hardware import processors
 
 Ids = list[int]
 Side = Callable[[Ids, int, bool], Awaitable[int]]

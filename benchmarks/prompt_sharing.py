@@ -27,9 +27,9 @@ from sharing_plans import PLANS
 from tokenizers import Tokenizer
 
 from braid.engine import Message
+from braid.engine.scripted import ScriptedEngine
 from braid.executors import TaskGraph, ToolRegistry, run_graph
 from braid.executors.tools.registry import builtin_tools
-from braid.orchestrator.testing import ScriptedEngine
 from braid.planner import LLMPlanner, PlanTask, run_root
 
 _NODE_SYSTEM: list[Message] = [

@@ -15,7 +15,7 @@ from braid.engine.errors import (
     InvalidParamsError,
 )
 from braid.engine.events import Envelope, Event, UnknownEventError
-from braid.engine.scope import Budget, Price, budget
+from braid.engine.scope.budget import Budget, Price, budget
 from braid.engine.types import (
     Capability,
     Completion,

@@ -5,10 +5,12 @@
 Names are loaded when they are first used, so that the command line starts without importing what it does not need.
 """
 
-from braid.engine import Envelope, Event
-from braid.engine.scope import Budget, Price, budget
-from braid.executors.scheduler import Limits
-from braid.executors.tools import Done, NotDone, ToolContext, tool
+from braid.engine.events import Envelope, Event
+from braid.engine.scope.budget import Budget, Price, budget
+from braid.executors.scheduler.outcome import Limits
+from braid.executors.tools.effects import Done, NotDone
+from braid.executors.tools.spec import ToolContext
+from braid.executors.tools.tool import tool
 from braid.orchestrator.agent import Agent
 from braid.orchestrator.errors import (
     ConfigurationError,

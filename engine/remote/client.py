@@ -21,8 +21,7 @@ import httpx
 from pydantic import SecretStr
 
 from braid.engine.errors import EngineConnectionError, EngineError, EngineResponseError
-from braid.engine.remote.sse import SSEParser
-from braid.engine.remote.wire import read_error, read_json
+from braid.engine.openai_api import SSEParser, read_error, read_json
 from braid.engine.scope import Budget
 from braid.engine.types import Token
 

@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal, assert_never
 
 from braid.engine.errors import BraidError, CapabilityError, ContextLengthError, EngineResponseError
-from braid.engine.remote.branches import BranchReader
+from braid.engine.openai_api import PATHS, Endpoint, prompt_fields, sampling_fields
 from braid.engine.remote.client import RejectedError
 from braid.engine.remote.context import ChatForm, Form, IdsForm, TextForm
-from braid.engine.remote.wire import PATHS, Endpoint, prompt_fields, sampling_fields
+from braid.engine.remote.response import BranchReader
 from braid.engine.types import Capability, SamplingParams, branch_seed
 
 Api = Literal["auto", "chat", "completions"]

@@ -14,16 +14,16 @@ from typing import Literal, Self
 
 from braid.engine.base import Context, Engine
 from braid.engine.errors import CapabilityError, ContextLengthError, ContextReleasedError, InvalidParamsError
+from braid.engine.openai_api import PATHS
 from braid.engine.prompts import ChatPrompt, TextPrompt, TokenPrompt, read_prompt
 from braid.engine.remote.address import read_address
-from braid.engine.remote.branches import Branch, BranchReader
 from braid.engine.remote.client import Client, RejectedError, RetryPolicy
 from braid.engine.remote.context import ChatForm, Form, IdsForm, RemoteContext, TextForm
 from braid.engine.remote.dialect import Api, Continuation, Dialect, assumed
-from braid.engine.remote.opening import DEFAULT_KEY_ENV, find_model, read_key
+from braid.engine.remote.discovery import DEFAULT_KEY_ENV, find_model, read_key
+from braid.engine.remote.echo import echo_body, read_echo
 from braid.engine.remote.probe import probe_server
-from braid.engine.remote.scoring import echo_body, read_echo
-from braid.engine.remote.wire import PATHS
+from braid.engine.remote.response import Branch, BranchReader
 from braid.engine.scope import Budget, ambient_budget
 from braid.engine.system import merged, side_by_side
 from braid.engine.types import Capability, Completion, EngineInfo, Prompt, SamplingParams, Token, Usage

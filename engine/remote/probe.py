@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from braid.engine.errors import EngineConnectionError, EngineResponseError
-from braid.engine.remote.client import Client
-from braid.engine.remote.wire import (
+from braid.engine.openai_api import (
     PATHS,
     Endpoint,
     Reply,
@@ -16,6 +15,7 @@ from braid.engine.remote.wire import (
     read_reply,
     read_text_logprobs,
 )
+from braid.engine.remote.client import Client
 from braid.engine.scope import ambient_budget
 from braid.engine.system import side_by_side
 from braid.engine.types import Capability

@@ -20,15 +20,15 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from braid.engine.base import Engine
-from braid.engine.remote.wire import PATHS, Endpoint
+from braid.engine.openai_api import PATHS, Endpoint
 from braid.engine.server.admission import Gate
+from braid.engine.server.config import ServerOptions
 from braid.engine.server.errors import ApiError, from_engine_error
-from braid.engine.server.exchange import STATUS_GONE, ClientGoneError, Exchange
 from braid.engine.server.generation import Generation
+from braid.engine.server.http_exchange import STATUS_GONE, ClientGoneError, Exchange
 from braid.engine.server.metrics import CONTENT_TYPE, Metrics
-from braid.engine.server.options import ServerOptions
-from braid.engine.server.replies import Replies
 from braid.engine.server.requests import Job, read_job, unknown_model
+from braid.engine.server.responses import Replies
 from braid.engine.types import Token, Usage
 
 _log = logging.getLogger(__name__)

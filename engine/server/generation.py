@@ -9,8 +9,8 @@ from typing import Self, cast
 
 from braid.engine.base import Context, Engine
 from braid.engine.errors import ContextLengthError
+from braid.engine.server.config import Limits
 from braid.engine.server.errors import server_error, unsupported
-from braid.engine.server.options import Limits
 from braid.engine.server.requests import Job
 from braid.engine.system import merged, side_by_side
 from braid.engine.types import Completion, Prompt, SamplingParams, Token, Usage

@@ -25,9 +25,9 @@ from pydantic import (
 from pydantic_core import PydanticCustomError, from_json
 
 from braid.engine.errors import InvalidParamsError
-from braid.engine.remote.wire import Endpoint
+from braid.engine.openai_api import Endpoint
+from braid.engine.server.config import Limits
 from braid.engine.server.errors import ApiError, from_validation, unsupported
-from braid.engine.server.options import Limits
 from braid.engine.types import Capability, Message, Prompt, SamplingParams
 
 # The API's own default for /completions; a chat may fill the context.

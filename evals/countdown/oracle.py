@@ -6,6 +6,7 @@ model's figures.
 
 from __future__ import annotations
 
+from braid.engine.scripted import ScriptedEngine
 from braid.evals.countdown.demonstrators import demonstrate_serial, demonstrate_spawn
 from braid.evals.countdown.search import Equation, solve
 from braid.evals.countdown.text import (
@@ -19,7 +20,6 @@ from braid.evals.countdown.text import (
     read_number,
     write_answer,
 )
-from braid.orchestrator.testing import ScriptedEngine
 
 
 def oracle_engine() -> ScriptedEngine:

@@ -67,6 +67,6 @@ def retry_after(error: BaseException) -> float | None:
     headers = getattr(getattr(error, "response", None), "headers", None)
     if headers is None:
         return None
-    from braid.engine.remote.client import retry_after as told
+    from braid.engine.remote import retry_after as told
 
     return told(headers)

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from braid.engine.scripted import ScriptedEngine
 from braid.executors import ToolContext, tool
 from braid.executors.tools.effects import Done, NotDone
 from braid.orchestrator import Agent, RunResult
-from braid.orchestrator.testing import ScriptedEngine
 
 PLAN = """\
 xs = [fetch(i) for i in [1, 2, 3, 4]]

@@ -16,9 +16,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from braid.engine import Budget
+from braid.engine.scripted import ScriptedEngine
 from braid.executors import tool
 from braid.orchestrator import Agent, RunResult
-from braid.orchestrator.testing import ScriptedEngine
 
 QUESTION = "How much taller is K2 than Mont Blanc, and is that more than the depth of Lake Baikal?"
 PLAN = """\

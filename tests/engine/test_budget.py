@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from braid.engine import Budget, BudgetExceededError, InvalidParamsError, Price, budget
-from braid.engine.scope import ambient_budget, use_budget
+from braid.engine.scope.budget import ambient_budget, use_budget
 
 NOTHING = {"tokens": 0, "calls": 0}
 

@@ -25,7 +25,7 @@ from braid.engine import (
 )
 from braid.engine.conformance.base import released
 from braid.engine.local.engine import LocalEngine
-from braid.engine.system import processors
+from braid.engine.system.hardware import processors
 
 PROMPT = "The height of K2 is 8611 metres, and Mont Blanc"
 FAMILIES = ["llama", "qwen3", "gpt2"]

@@ -13,9 +13,9 @@ from braid.engine.local.engine import LocalEngine
 from braid.engine.local.grammar import TokenMasks
 from braid.engine.local.lean import LeanDecoder
 from braid.engine.local.sequence import Generate
-from braid.engine.scope import use_priority
+from braid.engine.scope.priority import use_priority
+from braid.engine.server import Limits
 from braid.engine.server.generation import Generation
-from braid.engine.server.options import Limits
 from braid.engine.server.requests import read_job
 
 PROMPT = "The height of K2 is 8611 metres, and Mont Blanc"

@@ -17,7 +17,7 @@ from braid.engine.conformance.base import released
 from braid.engine.local.engine import LocalEngine
 from braid.engine.local.kv import OutOfKV
 from braid.engine.local.sequence import Generate
-from braid.engine.scope import use_priority
+from braid.engine.scope.priority import use_priority
 from tests.support.architectures import (
     ARCHITECTURES,
     Placed,

@@ -8,7 +8,7 @@ import pytest
 
 from braid.engine import Engine
 from braid.engine.conformance import EngineConformance
-from braid.orchestrator.testing import ScriptedEngine
+from braid.engine.scripted import ScriptedEngine
 
 TEXT = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen"
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from braid.engine import InvalidParamsError, SamplingParams, Usage, branch_seed
 from braid.engine.prompts import ChatPrompt, TextPrompt, TokenPrompt, plain_chat, read_prompt
-from braid.engine.stopping import find_stop, held_back
+from braid.engine.stop_strings import find_stop, held_back
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from braid.engine import BraidError
+from braid.engine.scripted import ScriptedEngine
 from braid.evals import (
     DataMissingError,
     EvalError,
@@ -30,7 +31,6 @@ from braid.evals.tasks.parallelqa import same_answer
 from braid.evals.tasks.planning_data import questions
 from braid.executors.builtin.atlas.lookup import load_atlas
 from braid.executors.builtin.search import search
-from braid.orchestrator.testing import ScriptedEngine
 
 PLANS = {row.question: row.plan for row in questions("heldout")[:12]}
 

@@ -15,8 +15,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from braid.engine.scripted import ScriptedEngine
 from braid.orchestrator import Agent
-from braid.orchestrator.testing import ScriptedEngine
 from tests.support.stored_values import (
     FINISHED_PLAN,
     FINISHED_QUESTION,

@@ -20,6 +20,7 @@ import pytest
 from pydantic import BaseModel
 from typer.testing import CliRunner
 
+from braid.engine.scripted import ScriptedEngine
 from braid.executors import ToolReused, tool
 from braid.executors.builtin.atlas.lookup import Fact
 from braid.executors.journal.result_cache import StoredResults
@@ -33,7 +34,6 @@ from braid.executors.tools.spec import Metered
 from braid.executors.values.type_tags import EARLIER, HOMES, is_own, tag_of
 from braid.orchestrator import Agent, RunFinished, RunStarted
 from braid.orchestrator.cli.app import app
-from braid.orchestrator.testing import ScriptedEngine
 from tests.support.stored_values import (
     FINISHED_ANSWER,
     FINISHED_QUESTION,

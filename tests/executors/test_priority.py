@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from braid.engine.scope import ambient_priority
+from braid.engine.scope.priority import ambient_priority
+from braid.engine.scripted import ScriptedEngine
 from braid.executors import tool
 from braid.executors.nodes.nodes import Const, Node, Ref, Think
-from braid.orchestrator.testing import ScriptedEngine
 from tests.support.written_plans import Recorded, answer, call
 
 

@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from braid.engine import Budget, BudgetExceededError, Event
-from braid.engine.scope import ambient_budget
+from braid.engine.scope.budget import ambient_budget
+from braid.engine.scripted import ScriptedEngine
 from braid.executors import GraphPatch, Limits, TaskGraph, ToolContext, ToolRegistry, run_graph, tool
 from braid.executors.graph.patch import GraphError
 from braid.executors.nodes.nodes import (
@@ -34,7 +35,6 @@ from braid.executors.nodes.nodes import (
 from braid.executors.scheduler.run import close_graph
 from braid.executors.scheduler.think import ToolCallRequest
 from braid.executors.values.values import ItemError
-from braid.orchestrator.testing import ScriptedEngine
 from tests.support.written_plans import (
     Recorded,
     all_refs,

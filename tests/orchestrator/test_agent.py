@@ -11,6 +11,7 @@ import pytest
 from pydantic import BaseModel
 
 from braid.engine import Budget, EngineURIError, Message, budget
+from braid.engine.scripted import ScriptedEngine
 from braid.executors import ToolContext, tool
 from braid.executors.scheduler.think import ToolCallRequest
 from braid.orchestrator import (
@@ -26,7 +27,6 @@ from braid.orchestrator import (
     RunStarted,
     compare_with_sequential,
 )
-from braid.orchestrator.testing import ScriptedEngine
 
 HEIGHTS = {"K2": 8611.0, "Mont Blanc": 4806.0}
 PLAN = """\

@@ -7,10 +7,10 @@ import asyncio
 import pytest
 
 from braid.engine import Budget, BudgetExceededError, Price, budget
-from braid.engine.scope import ambient_budget
+from braid.engine.scope.budget import ambient_budget
+from braid.engine.scripted import ScriptedEngine
 from braid.executors import ToolContext, tool
 from braid.orchestrator import Agent
-from braid.orchestrator.testing import ScriptedEngine
 
 ANSWER = 'answer("yes")\n'
 

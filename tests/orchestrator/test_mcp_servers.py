@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
+from braid.engine.scripted import ScriptedEngine
 from braid.executors.mcp.config import McpError, McpServer
 from braid.orchestrator import Agent
-from braid.orchestrator.testing import ScriptedEngine
 
 PLAN = """t = time_convert_time("Europe/Paris", "12:00", "Asia/Tokyo")
 answer(t.target.timezone)

@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 
 from braid.engine import Budget
+from braid.engine.scripted import ScriptedEngine
 from braid.executors import GraphPatch, TaskGraph, ToolRegistry, run_graph, tool
 from braid.executors.graph.patch import GraphError, StalePatchError
 from braid.executors.nodes.nodes import Answer, Const, Node, Ref, ToolCall
 from braid.executors.scheduler.revisions import Inbox, Replan, Trigger
 from braid.orchestrator import Agent
-from braid.orchestrator.testing import ScriptedEngine
 
 
 class Gate:

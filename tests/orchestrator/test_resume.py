@@ -15,12 +15,12 @@ import pytest
 from pydantic import BaseModel
 
 from braid.engine import Budget
+from braid.engine.scripted import Response, ScriptedEngine
 from braid.executors import NodeStarted, ToolContext, tool
 from braid.executors.journal.run_log import recorded_events
 from braid.executors.journal.store import Journal, RunBusyError, UnknownRunError
 from braid.executors.tools.effects import Done, NotDone
 from braid.orchestrator import Agent, JournalFailed, ResumeRefusedError, RunFinished, RunResumed, RunStarted
-from braid.orchestrator.testing import Response, ScriptedEngine
 from braid.planner import PlannerFinished
 
 PLAN = """\

@@ -15,7 +15,7 @@ from braid.engine import (
     InvalidParamsError,
     SamplingParams,
 )
-from braid.orchestrator.testing import ScriptedEngine, ScriptExhaustedError
+from braid.engine.scripted import ScriptedEngine, ScriptExhaustedError
 
 PARAMS = SamplingParams()
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 
 from braid.engine import Budget
+from braid.engine.scripted import ScriptedEngine
 from braid.executors import ToolContext, tool
 from braid.executors.scheduler.think import ToolCallRequest
 from braid.orchestrator import Agent
-from braid.orchestrator.testing import ScriptedEngine
 
 ASKS_HELPER = 'a = helper("what is it?")\nanswer(a)\n'
 

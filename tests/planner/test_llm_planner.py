@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 
 from braid.engine import Budget, BudgetExceededError, Event, InvalidParamsError
+from braid.engine.scripted import Response, ScriptedEngine
 from braid.executors import GraphPatch, RunOutcome, TaskGraph, run_graph
-from braid.orchestrator.testing import Response, ScriptedEngine
 from braid.planner import (
     LLMPlanner,
     PlanEvent,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from braid.engine import InvalidParamsError
-from braid.orchestrator.testing import ScriptedEngine
+from braid.engine.scripted import ScriptedEngine
 from braid.reasoning import Run, best_of_n
 
 

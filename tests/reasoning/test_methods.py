@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from braid.engine import Budget, BudgetExceededError, InvalidParamsError
-from braid.orchestrator.testing import ScriptedEngine
+from braid.engine.scripted import ScriptedEngine
 from braid.reasoning import Run, UnknownMethodError, get_method, method_names
 
 

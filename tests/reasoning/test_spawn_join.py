@@ -9,7 +9,7 @@ from typing import Literal
 import pytest
 
 from braid.engine import InvalidParamsError
-from braid.orchestrator.testing import ScriptedEngine
+from braid.engine.scripted import ScriptedEngine
 from braid.reasoning import Run, Span, ThreadCall, ThreadResult, get_method, spawn_join
 
 

@@ -21,7 +21,7 @@ from typing import Any, Final, NamedTuple
 from pydantic import BaseModel
 
 from braid.engine import EngineInfo, Envelope, Event, Grammar, Price, SamplingParams, Token, Usage
-from braid.engine.scope import Spending
+from braid.engine.scope.budget import Spending
 from braid.evals import EvalReport, Figure, Header, Options, Output, Row, Sample, Score
 from braid.executors import (
     BudgetExceeded,

@@ -13,9 +13,8 @@ from openai.types import Completion as OpenAICompletion
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from braid.engine import EngineResponseError, Message, SamplingParams
-from braid.engine.remote.engine import RemoteEngine
-from braid.engine.remote.sse import SSEParser
-from braid.engine.remote.wire import read_error, read_reply
+from braid.engine.openai_api import SSEParser, read_error, read_reply
+from braid.engine.remote import RemoteEngine
 from tests.support.fault_server import FaultServer, in_pieces, says
 
 FULL = SamplingParams(n=2, max_tokens=9, temperature=0.8, top_p=0.9, stop=("a", "b"), seed=3, logprobs=None)
@@ -175,7 +174,7 @@ def test_events_do_not_depend_on_the_chunking(
 
 
 def test_an_event_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("braid.engine.remote.sse.MAX_EVENT_CHARS", 100)
+    monkeypatch.setattr("braid.engine.openai_api.sse.MAX_EVENT_CHARS", 100)
     parser = SSEParser()
     with pytest.raises(EngineResponseError, match="without end"):
         for _ in range(30):

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from braid.engine.local.engine import LocalEngine
-from braid.engine.server.options import ServerOptions
-from braid.engine.server.run import serving
+from braid.engine.server import ServerOptions, serving
 
 CHAT_TEMPLATE = (
     "{% for message in messages %}<|plan|>{{ message['role'] }}: {{ message['content'] }}<|end|>{% endfor %}"

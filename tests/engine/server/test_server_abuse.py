@@ -12,10 +12,9 @@ import pytest
 
 from braid.engine import SamplingParams
 from braid.engine.local.engine import LocalEngine
-from braid.engine.server.options import Limits, ServerOptions
+from braid.engine.scripted import ScriptedEngine
+from braid.engine.server import Limits, ServerOptions, serving
 from braid.engine.server.requests import ChatRequest, CompletionRequest
-from braid.engine.server.run import serving
-from braid.orchestrator.testing import ScriptedEngine
 from tests.support.waiting import metric, until
 
 SCHEMA = {"type": "json_schema", "json_schema": {"schema": {"type": "array", "minItems": 10**9}}}

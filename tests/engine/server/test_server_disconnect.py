@@ -13,9 +13,8 @@ import pytest
 
 from braid.engine import Engine
 from braid.engine.local.engine import LocalEngine
-from braid.engine.server.options import Limits, ServerOptions
-from braid.engine.server.run import serving
-from braid.orchestrator.testing import ScriptedEngine
+from braid.engine.scripted import ScriptedEngine
+from braid.engine.server import Limits, ServerOptions, serving
 from tests.support.waiting import metric, until
 
 ENDLESS = {"max_tokens": 150, "temperature": 1.0, "ignore_eos": True, "n": 2}

@@ -15,16 +15,15 @@ import openai
 import pytest
 
 from braid.engine import InvalidParamsError
-from braid.engine.server.options import ServerOptions
-from braid.engine.server.run import serving
+from braid.engine.scripted import ScriptedEngine
+from braid.engine.server import ServerOptions, serving
 from braid.orchestrator.cli.serve import ServeOptions, serve_command
-from braid.orchestrator.testing import ScriptedEngine
 from tests.support.waiting import metric, until
 
 SCRIPT = """
 import asyncio, sys
 from braid.engine.server import ServerOptions, serve
-from braid.orchestrator.testing import ScriptedEngine
+from braid.engine.scripted import ScriptedEngine
 
 async def main():
     async with ScriptedEngine("one two three four five six seven eight", delay=float(sys.argv[1])) as engine:

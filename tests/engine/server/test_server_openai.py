@@ -11,9 +11,8 @@ import pytest
 
 from braid.engine import SamplingParams
 from braid.engine.local.engine import LocalEngine
-from braid.engine.server.options import ServerOptions
-from braid.engine.server.run import serving
-from braid.orchestrator.testing import ScriptedEngine
+from braid.engine.scripted import ScriptedEngine
+from braid.engine.server import ServerOptions, serving
 
 PROMPT = "one two three"
 CHAT = [{"role": "system", "content": "You are brief."}, {"role": "user", "content": "one two three"}]

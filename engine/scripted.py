@@ -21,27 +21,22 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, cast
 
-from braid.engine import (
-    Budget,
+from braid.engine.base import Context, Engine
+from braid.engine.errors import ContextLengthError, ContextReleasedError, EngineError, InvalidParamsError
+from braid.engine.prompts import ChatPrompt, TextPrompt, TokenPrompt, plain_chat, read_prompt
+from braid.engine.scope import Budget, ambient_budget
+from braid.engine.stop_strings import find_stop, held_back
+from braid.engine.types import (
     Capability,
     Completion,
-    Context,
-    ContextLengthError,
-    ContextReleasedError,
-    Engine,
-    EngineError,
     EngineInfo,
     FinishReason,
-    InvalidParamsError,
     Message,
     Prompt,
     SamplingParams,
     Token,
     Usage,
 )
-from braid.engine.prompts import ChatPrompt, TextPrompt, TokenPrompt, plain_chat, read_prompt
-from braid.engine.scope import ambient_budget
-from braid.engine.stopping import find_stop, held_back
 
 Script: TypeAlias = "Callable[[str], str | Awaitable[str] | AsyncIterator[str]]"
 """A function of the prompt's text: returns the response (plain or awaited), or an asynchronous generator of its pieces."""

@@ -7,8 +7,8 @@ import os
 from pydantic import SecretStr
 
 from braid.engine.errors import EngineResponseError, EngineURIError, InvalidParamsError
+from braid.engine.openai_api import Model, read_models
 from braid.engine.remote.client import Client, RejectedError
-from braid.engine.remote.wire import Model, read_models
 from braid.engine.scope import ambient_budget
 
 DEFAULT_KEY_ENV = "OPENAI_API_KEY"

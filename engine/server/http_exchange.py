@@ -11,8 +11,8 @@ from starlette.datastructures import Headers
 from starlette.types import Message, Receive, Scope, Send
 
 from braid.engine.server.admission import stopping
+from braid.engine.server.config import Limits
 from braid.engine.server.errors import ApiError
-from braid.engine.server.options import Limits
 
 STATUS_GONE = 499
 """What a request counts as whose client hung up, as web servers log it."""

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from braid.engine.errors import CapabilityError, EngineResponseError
+from braid.engine.openai_api import Endpoint, Part, Piece, WireUsage, read_reply
 from braid.engine.remote.client import Failure
-from braid.engine.remote.wire import Endpoint, Part, Piece, WireUsage, read_reply
 from braid.engine.scope import Price
-from braid.engine.stopping import find_stop, held_back
+from braid.engine.stop_strings import find_stop, held_back
 from braid.engine.types import FinishReason, SamplingParams, Token, Usage
 
 # A server that honours a stop string may still send the rest of a token; one that goes on after that ignores it.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from braid.engine.errors import CapabilityError
-from braid.engine.remote.wire import WireUsage, read_text_logprobs
+from braid.engine.openai_api import WireUsage, read_text_logprobs
 
 
 def echo_body(model: str, text: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import uvicorn
 
 from braid.engine.base import Engine
 from braid.engine.server.app import Service, build_app
-from braid.engine.server.options import ServerOptions
+from braid.engine.server.config import ServerOptions
 
 # Requests that are cut at the end of the grace time still say so to their clients; then uvicorn stops waiting.
 _LAST_WORDS = 5.0
