@@ -30,7 +30,8 @@ from local_engine import VOCABULARY, build
 from braid.engine import Budget, Engine, Message, Prompt, connect
 from braid.engine.local.context import LocalContext
 from braid.engine.local.engine import LocalEngine
-from braid.engine.server import ServerOptions, serving
+from braid.engine.server.config import ServerOptions
+from braid.engine.server.serve import serving
 from braid.engine.system.hardware import processors
 from braid.executors import GraphPatch, TaskGraph, ToolRegistry, run_graph
 from braid.executors.nodes.nodes import Answer, Const, Node, Ref, Think

@@ -17,8 +17,7 @@ import torch
 from transformers import AttentionInterface
 
 from braid.engine.local.kernels import Partial, Traits, attend, attend_self, attend_view, merge, with_sinks
-from braid.engine.local.segments import Segment, View
-from braid.engine.local.tails import Tails
+from braid.engine.local.kv import Segment, Tails, View
 
 NAME = "braid_segments"
 Rotate = Callable[[torch.Tensor, int], torch.Tensor]

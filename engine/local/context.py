@@ -9,7 +9,7 @@ from braid.engine.types import Usage
 
 if TYPE_CHECKING:
     from braid.engine.local.engine import LocalEngine
-    from braid.engine.local.segments import Pins, Tip
+    from braid.engine.local.kv import Pins, Tip
 
 
 class LocalContext(Context):

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 
 from braid.engine.local.context import LocalContext
-from braid.engine.local.kv import Pool
-from braid.engine.local.segments import Pins, Tip
+from braid.engine.local.kv import Pins, Pool, Tip
 
 
 class OpenContexts:

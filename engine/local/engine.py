@@ -17,11 +17,10 @@ from braid.engine.local.contexts import OpenContexts
 from braid.engine.local.describe import default_memory, describe
 from braid.engine.local.grammar import TokenMasks
 from braid.engine.local.joining import Layout, Positions, join_kv, joined_ids
-from braid.engine.local.kv import Pool
+from braid.engine.local.kv import Pool, Tip
 from braid.engine.local.locate import locate_model
 from braid.engine.local.model import Dtype, Model
 from braid.engine.local.scheduler import Scheduler, Stats
-from braid.engine.local.segments import Tip
 from braid.engine.local.sequence import Generate, Read, Score
 from braid.engine.local.text import off_loop, prompt_size
 from braid.engine.local.threads import best_threads

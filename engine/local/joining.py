@@ -8,8 +8,7 @@ from typing import Literal
 
 from braid.engine.errors import InvalidParamsError
 from braid.engine.local.context import LocalContext
-from braid.engine.local.kv import Pool
-from braid.engine.local.segments import Pins, Tip, View
+from braid.engine.local.kv import Pins, Pool, Tip, View
 from braid.engine.local.sequence import Read
 from braid.engine.local.worker import Work, Worker
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
-from braid.engine.local.segments import View
+from braid.engine.local.kv import View
 
 _flash_cpu = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
 

@@ -16,9 +16,7 @@ from braid.engine.errors import EngineError
 from braid.engine.local import lean
 from braid.engine.local.attention import NAME, Chunk, Rotate, Row, Step, running
 from braid.engine.local.grammar import Grammars
-from braid.engine.local.kv import Pool
-from braid.engine.local.segments import Geometry, Tip, View
-from braid.engine.local.tails import Tails
+from braid.engine.local.kv import Geometry, Pool, Tails, Tip, View
 from braid.engine.local.text import TextCodec
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from braid.engine.local.attention import Chunk, Rotate, Row, Step
-from braid.engine.local.segments import View
+from braid.engine.local.kv import Tails, View
 from braid.engine.local.sequence import Generate, Read, Score, Sequence
-from braid.engine.local.tails import Tails
 
 Wanted = list[tuple[Sequence, range]]
 """Whose logits are wanted, at which places among the packed tokens."""

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence as Listing
 
 from braid.engine.local.branch import Branch
-from braid.engine.local.kv import OutOfKV, Pool
-from braid.engine.local.segments import WHOLE, Segment, Tip
+from braid.engine.local.kv import LONGEST, WHOLE, End, OutOfKV, Pool, Segment, Tails, Tip
 from braid.engine.local.sequence import Generate, Sequence
-from braid.engine.local.tails import LONGEST, End, Tails
 
 
 class Running:

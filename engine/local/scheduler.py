@@ -11,12 +11,11 @@ import torch
 from braid.engine.errors import EngineError
 from braid.engine.local.branch import Branch
 from braid.engine.local.drawing import draw_tokens
-from braid.engine.local.kv import OutOfKV, Pool
+from braid.engine.local.kv import OutOfKV, Pool, Tip
 from braid.engine.local.model import Model
 from braid.engine.local.pace import Pace
 from braid.engine.local.plan import Plan, Wanted, lay_out
 from braid.engine.local.running import Running
-from braid.engine.local.segments import Tip
 from braid.engine.local.sequence import Generate, Read, Request, Score, Sequence
 from braid.engine.types import Token
 

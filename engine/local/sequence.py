@@ -12,9 +12,8 @@ import torch
 
 from braid.engine.local.branch import Branch
 from braid.engine.local.grammar import TokenMasks
-from braid.engine.local.kv import Pool
+from braid.engine.local.kv import Pins, Pool, Segment, Tip, View
 from braid.engine.local.sampler import Draws
-from braid.engine.local.segments import Pins, Segment, Tip, View
 from braid.engine.local.text import GrowingText, TextCodec
 from braid.engine.scope import Budget
 from braid.engine.types import SamplingParams, Token

@@ -14,7 +14,7 @@ from braid.engine.local.grammar import TokenMasks
 from braid.engine.local.lean import LeanDecoder
 from braid.engine.local.sequence import Generate
 from braid.engine.scope.priority import use_priority
-from braid.engine.server import Limits
+from braid.engine.server.config import Limits
 from braid.engine.server.generation import Generation
 from braid.engine.server.requests import read_job
 

@@ -26,8 +26,8 @@ from braid.engine import (
     SamplingParams,
     Token,
 )
-from braid.engine.remote import RemoteEngine, retry_after
-from braid.engine.remote.client import RetryPolicy
+from braid.engine.remote.client import RetryPolicy, retry_after
+from braid.engine.remote.engine import RemoteEngine
 from tests.support.fault_server import Call, FaultServer, Handler, in_pieces, piece, refuses, says
 
 FAST = RetryPolicy(max_retries=3, base=0.01, cap=0.02)

@@ -20,7 +20,7 @@ from braid.engine import (
     connect,
 )
 from braid.engine.conformance import EngineConformance
-from braid.engine.remote import RemoteEngine
+from braid.engine.remote.engine import RemoteEngine
 from tests.support.real_server import RealServer
 
 GREEDY = SamplingParams(max_tokens=12, temperature=0.0)

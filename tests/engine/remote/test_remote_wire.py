@@ -13,8 +13,9 @@ from openai.types import Completion as OpenAICompletion
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from braid.engine import EngineResponseError, Message, SamplingParams
-from braid.engine.openai_api import SSEParser, read_error, read_reply
-from braid.engine.remote import RemoteEngine
+from braid.engine.openai_api.schema import read_error, read_reply
+from braid.engine.openai_api.sse import SSEParser
+from braid.engine.remote.engine import RemoteEngine
 from tests.support.fault_server import FaultServer, in_pieces, says
 
 FULL = SamplingParams(n=2, max_tokens=9, temperature=0.8, top_p=0.9, stop=("a", "b"), seed=3, logprobs=None)

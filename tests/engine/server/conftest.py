@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from braid.engine.local.engine import LocalEngine
-from braid.engine.server import ServerOptions, serving
+from braid.engine.server.config import ServerOptions
+from braid.engine.server.serve import serving
 
 CHAT_TEMPLATE = (
     "{% for message in messages %}<|plan|>{{ message['role'] }}: {{ message['content'] }}<|end|>{% endfor %}"

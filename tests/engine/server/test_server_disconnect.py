@@ -14,7 +14,8 @@ import pytest
 from braid.engine import Engine
 from braid.engine.local.engine import LocalEngine
 from braid.engine.scripted import ScriptedEngine
-from braid.engine.server import Limits, ServerOptions, serving
+from braid.engine.server.config import Limits, ServerOptions
+from braid.engine.server.serve import serving
 from tests.support.waiting import metric, until
 
 ENDLESS = {"max_tokens": 150, "temperature": 1.0, "ignore_eos": True, "n": 2}

@@ -18,9 +18,10 @@ from pydantic import SecretStr
 
 from braid.engine import EngineConnectionError, EngineError, InvalidParamsError
 from braid.engine.scripted import ScriptedEngine
-from braid.engine.server import Limits, ServerOptions, read_api_key, serving
+from braid.engine.server.config import Limits, ServerOptions, read_api_key
 from braid.engine.server.errors import ApiError
 from braid.engine.server.requests import ChatRequest, CompletionRequest, read_job
+from braid.engine.server.serve import serving
 from tests.support.waiting import metric, until
 
 CHAT = {"model": "scripted", "messages": [{"role": "user", "content": "hello"}]}

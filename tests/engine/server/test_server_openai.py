@@ -12,7 +12,8 @@ import pytest
 from braid.engine import SamplingParams
 from braid.engine.local.engine import LocalEngine
 from braid.engine.scripted import ScriptedEngine
-from braid.engine.server import ServerOptions, serving
+from braid.engine.server.config import ServerOptions
+from braid.engine.server.serve import serving
 
 PROMPT = "one two three"
 CHAT = [{"role": "system", "content": "You are brief."}, {"role": "user", "content": "one two three"}]

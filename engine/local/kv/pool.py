@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from braid.engine.errors import EngineError
-from braid.engine.local.segments import WHOLE, Geometry, Pins, Segment, Tip, View, shared_length
+from braid.engine.local.kv.segment import WHOLE, Geometry, Pins, Segment, Tip, View, shared_length
 
 _ROUND = 16
 

@@ -7,8 +7,8 @@ from contextlib import suppress
 
 import torch
 
-from braid.engine.local.kv import OutOfKV, Pool
-from braid.engine.local.segments import Segment, Tip
+from braid.engine.local.kv.pool import OutOfKV, Pool
+from braid.engine.local.kv.segment import Segment, Tip
 
 LONGEST = 256
 """Tokens that a tail holds before it becomes a segment of its own."""
