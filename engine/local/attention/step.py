@@ -16,7 +16,15 @@ from typing import Any
 import torch
 from transformers import AttentionInterface
 
-from braid.engine.local.kernels import Partial, Traits, attend, attend_self, attend_view, merge, with_sinks
+from braid.engine.local.attention.kernels import (
+    Partial,
+    Traits,
+    attend,
+    attend_self,
+    attend_view,
+    merge,
+    with_sinks,
+)
 from braid.engine.local.kv import Segment, Tails, View
 
 NAME = "braid_segments"
