@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from braid.engine.local.kv import Pins, Tip
-from braid.engine.local.text import GrowingText
+from braid.engine.local.model import GrowingText
 from braid.engine.stop_strings import find_stop, held_back
 from braid.engine.types import FinishReason, SamplingParams, Token, Usage
 

@@ -8,8 +8,7 @@ import torch
 
 from braid.engine.errors import EngineError
 from braid.engine.local.branch import Branch
-from braid.engine.local.model import Model
-from braid.engine.local.sampler import draw, top_logprobs
+from braid.engine.local.model import Model, draw, top_logprobs
 from braid.engine.local.sequence import Generate
 
 Drawing = tuple[Generate, Branch]

@@ -14,16 +14,21 @@ from braid.engine.errors import ContextLengthError, ContextReleasedError, Engine
 from braid.engine.local.branch import Branch
 from braid.engine.local.context import LocalContext
 from braid.engine.local.contexts import OpenContexts
-from braid.engine.local.describe import default_memory, describe
-from braid.engine.local.grammar import TokenMasks
 from braid.engine.local.joining import Layout, Positions, join_kv, joined_ids
 from braid.engine.local.kv import Pool, Tip
-from braid.engine.local.locate import locate_model
-from braid.engine.local.model import Dtype, Model
+from braid.engine.local.model import (
+    Dtype,
+    Model,
+    TokenMasks,
+    best_threads,
+    default_memory,
+    describe,
+    locate_model,
+    off_loop,
+    prompt_size,
+)
 from braid.engine.local.scheduler import Scheduler, Stats
 from braid.engine.local.sequence import Generate, Read, Score
-from braid.engine.local.text import off_loop, prompt_size
-from braid.engine.local.threads import best_threads
 from braid.engine.local.worker import Worker, in_own_thread
 from braid.engine.prompts import read_prompt
 from braid.engine.scope import Budget, Price, ambient_budget, ambient_priority

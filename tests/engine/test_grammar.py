@@ -15,7 +15,7 @@ import pytest
 from braid.engine import Budget, Completion, EngineError, Grammar, InvalidParamsError, SamplingParams
 from braid.engine.conformance.base import released, stream_all
 from braid.engine.local.engine import LocalEngine
-from braid.engine.local.grammar import Grammars
+from braid.engine.local.model.grammar import Grammars
 from tests.support.tiny_models import Family, build_tokenizer
 
 TinyModel = Callable[[Family], Path]

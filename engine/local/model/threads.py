@@ -7,7 +7,7 @@ import time
 
 import torch
 
-from braid.engine.local.model import Model
+from braid.engine.local.model.model import Model
 
 _LARGE = 500_000_000
 _ROUNDS = 5

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from transformers import MistralForCausalLM
 
 from braid.engine.local.attention import Step
-from braid.engine.local.surgery import linear
+from braid.engine.local.model.linear import linear
 
 _FAMILIES = ("LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM")
 _Linear = Callable[[torch.Tensor], torch.Tensor]

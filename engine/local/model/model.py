@@ -13,11 +13,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from braid.engine.errors import EngineError
-from braid.engine.local import lean
 from braid.engine.local.attention import NAME, Chunk, Rotate, Row, Step, running
-from braid.engine.local.grammar import Grammars
 from braid.engine.local.kv import Geometry, Pool, Tails, Tip, View
-from braid.engine.local.text import TextCodec
+from braid.engine.local.model import lean
+from braid.engine.local.model.grammar import Grammars
+from braid.engine.local.model.tokenizer import TextCodec
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}

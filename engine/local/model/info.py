@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from braid.engine.local.model import Model
+from braid.engine.local.model.model import Model
 from braid.engine.system import memory
 from braid.engine.types import Capability, EngineInfo
 

@@ -1,0 +1,26 @@
+"""A Hugging Face model made ready to run: loading, tokenizer, sampler, grammar, and the lean decoder."""
+
+from braid.engine.local.model.grammar import TokenMasks
+from braid.engine.local.model.info import default_memory, describe
+from braid.engine.local.model.locate import locate_model
+from braid.engine.local.model.model import Dtype, Model
+from braid.engine.local.model.sampler import Draws, draw, top_logprobs
+from braid.engine.local.model.threads import best_threads
+from braid.engine.local.model.tokenizer import GrowingText, TextCodec, off_loop, prompt_size
+
+__all__ = [
+    "Draws",
+    "Dtype",
+    "GrowingText",
+    "Model",
+    "TextCodec",
+    "TokenMasks",
+    "best_threads",
+    "default_memory",
+    "describe",
+    "draw",
+    "locate_model",
+    "off_loop",
+    "prompt_size",
+    "top_logprobs",
+]
