@@ -11,10 +11,9 @@ from typing import Literal
 
 from braid.engine.base import Context, Engine
 from braid.engine.errors import ContextLengthError, ContextReleasedError, EngineError, InvalidParamsError
-from braid.engine.local.branch import Branch
 from braid.engine.local.context import LocalContext
 from braid.engine.local.contexts import OpenContexts
-from braid.engine.local.joining import Layout, Positions, join_kv, joined_ids
+from braid.engine.local.join import Layout, Positions, join_kv, joined_ids
 from braid.engine.local.kv import Pool, Tip
 from braid.engine.local.model import (
     Dtype,
@@ -27,9 +26,16 @@ from braid.engine.local.model import (
     off_loop,
     prompt_size,
 )
-from braid.engine.local.scheduler import Scheduler, Stats
-from braid.engine.local.sequence import Generate, Read, Score
-from braid.engine.local.worker import Worker, in_own_thread
+from braid.engine.local.scheduler import (
+    Branch,
+    Generate,
+    Read,
+    Scheduler,
+    Score,
+    Stats,
+    Worker,
+    in_own_thread,
+)
 from braid.engine.prompts import read_prompt
 from braid.engine.scope import Budget, Price, ambient_budget, ambient_priority
 from braid.engine.system import processors

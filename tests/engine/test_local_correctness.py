@@ -24,7 +24,7 @@ from braid.engine import (
     connect,
 )
 from braid.engine.conformance.base import released
-from braid.engine.local.engine import LocalEngine
+from braid.engine.local import LocalEngine
 from braid.engine.system.hardware import processors
 
 PROMPT = "The height of K2 is 8611 metres, and Mont Blanc"
@@ -255,7 +255,7 @@ async def test_stop_strings_cut_across_tokens_and_characters(engine):
 
 async def test_multi_byte_characters_are_never_torn(engine):
     """Feeds the bytes of known text through the decoder one token at a time."""
-    from braid.engine.local.model import GrowingText
+    from braid.engine.local.model.tokenizer import GrowingText
 
     text = "naïve café 東京 😀👩‍👧 Kraków"
     for ids in (engine.encode(text), [engine.encode(c)[0] for c in "abc"]):

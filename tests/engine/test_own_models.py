@@ -7,8 +7,7 @@ import json
 import pytest
 from safetensors import safe_open
 
-from braid.engine.local.model import locate_model
-from braid.engine.local.model.locate import own_models
+from braid.engine.local.model.locate import locate_model, own_models
 
 MEGABYTE = 1 << 20
 NAMES = ("braid-countdown", "braid-mini")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from braid.engine import Grammar, SamplingParams
-from braid.engine.local.engine import LocalEngine
+from braid.engine.local import LocalEngine
 from braid.evals.planning_set.generate import generate
 from braid.executors.tools.spec import ToolSpec
 from braid.planner import LLMPlanner, PlannerText, PlanningError, PlanParser, PlanTask, Statement

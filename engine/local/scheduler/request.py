@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 
-from braid.engine.local.branch import Branch
 from braid.engine.local.kv import Pins, Pool, Segment, Tip, View
 from braid.engine.local.model import Draws, GrowingText, TextCodec, TokenMasks
+from braid.engine.local.scheduler.branch import Branch
 from braid.engine.scope import Budget
 from braid.engine.types import SamplingParams, Token
 

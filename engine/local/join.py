@@ -9,8 +9,7 @@ from typing import Literal
 from braid.engine.errors import InvalidParamsError
 from braid.engine.local.context import LocalContext
 from braid.engine.local.kv import Pins, Pool, Tip, View
-from braid.engine.local.sequence import Read
-from braid.engine.local.worker import Work, Worker
+from braid.engine.local.scheduler import Read, Work, Worker
 
 Positions = Literal["longest", "sequence"]
 Piece = tuple[LocalContext, tuple[int, ...]]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence as Listing
 
-from braid.engine.local.branch import Branch
 from braid.engine.local.kv import LONGEST, WHOLE, End, OutOfKV, Pool, Segment, Tails, Tip
-from braid.engine.local.sequence import Generate, Sequence
+from braid.engine.local.scheduler.branch import Branch
+from braid.engine.local.scheduler.request import Generate, Sequence
 
 
 class Running:

@@ -7,9 +7,9 @@ from collections.abc import Sequence as Listing
 import torch
 
 from braid.engine.errors import EngineError
-from braid.engine.local.branch import Branch
 from braid.engine.local.model import Model, draw, top_logprobs
-from braid.engine.local.sequence import Generate
+from braid.engine.local.scheduler.branch import Branch
+from braid.engine.local.scheduler.request import Generate
 
 Drawing = tuple[Generate, Branch]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from braid.engine.local.attention import Chunk, Rotate, Row, Step
 from braid.engine.local.kv import Tails, View
-from braid.engine.local.sequence import Generate, Read, Score, Sequence
+from braid.engine.local.scheduler.request import Generate, Read, Score, Sequence
 
 Wanted = list[tuple[Sequence, range]]
 """Whose logits are wanted, at which places among the packed tokens."""

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 import torch
 
 from braid.engine.errors import EngineError
-from braid.engine.local.branch import Branch
-from braid.engine.local.drawing import draw_tokens
 from braid.engine.local.kv import OutOfKV, Pool, Tip
 from braid.engine.local.model import Model
-from braid.engine.local.pace import Pace
-from braid.engine.local.plan import Plan, Wanted, lay_out
-from braid.engine.local.running import Running
-from braid.engine.local.sequence import Generate, Read, Request, Score, Sequence
+from braid.engine.local.scheduler.batch import Plan, Wanted, lay_out
+from braid.engine.local.scheduler.branch import Branch
+from braid.engine.local.scheduler.chunk_size import Pace
+from braid.engine.local.scheduler.request import Generate, Read, Request, Score, Sequence
+from braid.engine.local.scheduler.running import Running
+from braid.engine.local.scheduler.sampling import draw_tokens
 from braid.engine.types import Token
 
 

@@ -13,8 +13,8 @@ import torch
 
 from braid.engine.errors import EngineError
 from braid.engine.local.kv import Pool
-from braid.engine.local.scheduler import Scheduler, step_failed
-from braid.engine.local.sequence import Request
+from braid.engine.local.scheduler.request import Request
+from braid.engine.local.scheduler.scheduler import Scheduler, step_failed
 
 T = TypeVar("T")
 
