@@ -28,8 +28,8 @@ from typing import cast
 from local_engine import VOCABULARY, build
 
 from braid.engine import Budget, Engine, Message, Prompt, connect
-from braid.engine.local import LocalEngine
 from braid.engine.local.context import LocalContext
+from braid.engine.local.engine import LocalEngine
 from braid.engine.server.config import ServerOptions
 from braid.engine.server.serve import serving
 from braid.engine.system.hardware import processors

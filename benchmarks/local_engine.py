@@ -41,7 +41,7 @@ from torch.profiler import ProfilerActivity, profile
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from braid.engine import Context, SamplingParams
-from braid.engine.local import LocalEngine
+from braid.engine.local.engine import LocalEngine
 from braid.engine.system.hardware import processors
 
 SHAPES: dict[str, dict[str, Any]] = {

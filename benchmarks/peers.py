@@ -42,7 +42,7 @@ from typing import Any
 import httpx
 from local_engine import SHAPES, VOCABULARY, build, sampled
 
-from braid.engine.local import LocalEngine
+from braid.engine.local.engine import LocalEngine
 from braid.engine.system.hardware import processors
 
 Ids = list[int]

@@ -12,7 +12,6 @@ from braid.engine import Engine, Grammar, InvalidParamsError, Message, Prompt, S
 from braid.engine.prompts import plain_chat
 from braid.executors import GraphPatch
 from braid.executors.nodes import Node
-from braid.planner.compact import STOP, compact_prompt
 from braid.planner.errors import PlanError, PlanningError, PlanSyntaxError
 from braid.planner.events import (
     PlanEvent,
@@ -22,11 +21,20 @@ from braid.planner.events import (
     PlannerStatement,
     PlannerText,
 )
-from braid.planner.grammar import plan_grammar
-from braid.planner.prompts import STOP_TURNS, plan_request, repair_request, run_root
+from braid.planner.language import render_plan
+from braid.planner.prompts import (
+    STOP,
+    STOP_TURNS,
+    compact_prompt,
+    earlier_statements,
+    finished_statements,
+    is_anonymous,
+    plan_grammar,
+    plan_request,
+    repair_request,
+    run_root,
+)
 from braid.planner.reader import Accepted, PlanReader
-from braid.planner.render import render_plan
-from braid.planner.replanner import earlier_statements, finished_statements, is_anonymous
 from braid.planner.task import PlanTask, Written
 from braid.reasoning import derived_seed
 
@@ -66,7 +74,7 @@ class LLMPlanner:
         temperature: of the first attempt; 0 is greedy.
         repair_temperature: of the repairs, so that the same mistake is not made again.
         grammar: in compact style, where the engine can, let the model write nothing but plans for the tools at hand, about
-            names of the question (`braid.planner.grammar`).
+            names of the question (`braid.planner.prompts.chat.grammar`).
     """
 
     def __init__(

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from braid.executors.nodes import Node
-from braid.planner.check import PlanChecker
+from braid.planner.checker import PlanChecker
 from braid.planner.errors import PlanCheckError, PlanError, PlanSyntaxError
 from braid.planner.language import PlanParser, Statement
 from braid.planner.task import PlanTask

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from transformers import PreTrainedTokenizerFast
 
-from braid.planner.compact import QUESTION
+from braid.planner.prompts import QUESTION
 from braid.training.data import DEFAULT_MIXTURE, Example, Mixture, draw_group
 from braid.training.tokenizer import PAD, token_id
 

@@ -73,7 +73,7 @@ The names, numbers and tools in its plans are copied from the prompt.
     answer(f"{c} {a.unit}")
     <|end|>
 
-transformers loads it unmodified (`AutoModelForCausalLM`, `AutoTokenizer`). The prompt is written by `planner/compact.py`; the
+transformers loads it unmodified (`AutoModelForCausalLM`, `AutoTokenizer`). The prompt is written by `planner/prompts/compact.py`; the
 prompt ends behind `<|plan|>` and a line end, and decoding is greedy.
 """
 

@@ -24,7 +24,7 @@ from braid.evals.countdown import (
 from braid.evals.countdown.attempts import attempt_spawn
 from braid.evals.countdown.search import LARGEST_NUMBER
 from braid.evals.countdown.text import MOST_THREADS, WORDS
-from braid.planner.compact import STOP
+from braid.planner.prompts import STOP
 from braid.training.batches import BatchSource, Encoded
 from braid.training.grpo import Outcome
 from braid.training.model import Shape, build_model

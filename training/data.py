@@ -26,7 +26,7 @@ from braid.evals.planning_set.program import (
 from braid.evals.planning_set.wording import Choice
 from braid.evals.planning_set.world import Atlas, World, load_atlas
 from braid.executors.tools import ToolSpec
-from braid.planner.compact import MAX_TOOLS, STOP, compact_prompt
+from braid.planner.prompts import MAX_TOOLS, STOP, compact_prompt
 from braid.training.errands import draw_errands
 from braid.training.invented import Invented
 from braid.training.lists import Listing, ListQuestion, attribute_for, draw_list_question, draw_listing

@@ -20,7 +20,7 @@ from braid.evals import EvalReport, Options, get_task, run_task
 from braid.evals.planning_set import Split, generate
 from braid.evals.tasks.planning_data import SPLITS
 from braid.executors.tools import ToolSpec
-from braid.planner.compact import STOP, compact_prompt
+from braid.planner.prompts import STOP, compact_prompt
 from braid.training.batches import collate, encode
 from braid.training.data import PLAIN_MIXTURE, Example, draw_example
 from braid.training.tokenizer import PAD, token_id

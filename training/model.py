@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 import torch
 from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
-from braid.planner.compact import STOP
+from braid.planner.prompts import STOP
 from braid.training.tokenizer import PAD, token_id
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedTokenizerFast, Qwen3ForCausalLM
 
-from braid.planner.compact import PLAN, QUESTION, STOP, TOOLS
+from braid.planner.prompts import PLAN, QUESTION, STOP, TOOLS
 from braid.training.data import Example
 from braid.training.tokenizer import PAD, token_id
 

@@ -16,7 +16,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, train
 from transformers import PreTrainedTokenizerFast
 
 from braid.evals.planning_set.world import load_atlas
-from braid.planner.compact import PLAN, QUESTION, STOP, TOOLS
+from braid.planner.prompts import PLAN, QUESTION, STOP, TOOLS
 from braid.training.data import draw_example
 
 PAD = "<|pad|>"

@@ -14,7 +14,7 @@ import pytest
 
 from braid.engine import Budget, Completion, EngineError, Grammar, InvalidParamsError, SamplingParams
 from braid.engine.conformance.base import released, stream_all
-from braid.engine.local import LocalEngine
+from braid.engine.local.engine import LocalEngine
 from braid.engine.local.model.grammar import Grammars
 from tests.support.tiny_models import Family, build_tokenizer
 

@@ -24,7 +24,7 @@ from braid.engine import (
     connect,
 )
 from braid.engine.conformance.base import released
-from braid.engine.local import LocalEngine
+from braid.engine.local.engine import LocalEngine
 from braid.engine.system.hardware import processors
 
 PROMPT = "The height of K2 is 8611 metres, and Mont Blanc"

@@ -9,10 +9,10 @@ import pytest
 
 from braid.engine import EngineError, SamplingParams
 from braid.engine.conformance.base import released
-from braid.engine.local import LocalEngine
+from braid.engine.local.engine import LocalEngine
 from braid.engine.local.model.grammar import TokenMasks
 from braid.engine.local.model.lean import LeanDecoder
-from braid.engine.local.scheduler import Generate
+from braid.engine.local.scheduler.request import Generate
 from braid.engine.scope.priority import use_priority
 from braid.engine.server.config import Limits
 from braid.engine.server.generation import Generation

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from braid.engine import Context, EngineError, SamplingParams
 from braid.engine.conformance.base import released
-from braid.engine.local import LocalEngine
+from braid.engine.local.engine import LocalEngine
 from braid.engine.local.kv.pool import OutOfKV
-from braid.engine.local.scheduler import Generate
+from braid.engine.local.scheduler.request import Generate
 from braid.engine.scope.priority import use_priority
 from tests.support.architectures import (
     ARCHITECTURES,

@@ -7,7 +7,7 @@ import torch
 
 from braid.engine import SamplingParams
 from braid.engine.conformance.base import released
-from braid.engine.local import LocalEngine
+from braid.engine.local.engine import LocalEngine
 
 PROMPT = "The height of K2 is 8611 metres, and Mont Blanc"
 TEXT = " is 4806 metres high, one two three four five"

@@ -12,7 +12,7 @@ import pytest
 
 from braid.engine import Completion, Context, ContextLengthError, EngineError, SamplingParams
 from braid.engine.conformance.base import released
-from braid.engine.local import LocalEngine
+from braid.engine.local.engine import LocalEngine
 
 PROMPT = "The height of K2 is 8611 metres, and Mont Blanc"
 

@@ -12,8 +12,16 @@ from braid.executors import GraphPatch, TaskGraph, ToolRegistry, run_graph
 from braid.executors.tools.registry import builtin_tools
 from braid.executors.tools.spec import ToolSpec
 from braid.planner import compile_plan
-from braid.planner.compact import MAX_TOOLS, PLAN, QUESTION, STOP, TOOLS, compact_prompt, compact_signature
-from braid.planner.replanner import finished_statements
+from braid.planner.prompts import (
+    MAX_TOOLS,
+    PLAN,
+    QUESTION,
+    STOP,
+    TOOLS,
+    compact_prompt,
+    compact_signature,
+    finished_statements,
+)
 
 
 class Weather(BaseModel):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from braid.engine.local import LocalEngine
+from braid.engine.local.engine import LocalEngine
 from braid.engine.server.config import ServerOptions
 from braid.engine.server.serve import serving
 

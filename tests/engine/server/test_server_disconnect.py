@@ -12,7 +12,7 @@ import openai
 import pytest
 
 from braid.engine import Engine
-from braid.engine.local import LocalEngine
+from braid.engine.local.engine import LocalEngine
 from braid.engine.scripted import ScriptedEngine
 from braid.engine.server.config import Limits, ServerOptions
 from braid.engine.server.serve import serving

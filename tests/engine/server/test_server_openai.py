@@ -10,7 +10,7 @@ import openai
 import pytest
 
 from braid.engine import SamplingParams
-from braid.engine.local import LocalEngine
+from braid.engine.local.engine import LocalEngine
 from braid.engine.scripted import ScriptedEngine
 from braid.engine.server.config import ServerOptions
 from braid.engine.server.serve import serving

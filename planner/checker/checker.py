@@ -29,13 +29,20 @@ from braid.executors.nodes import (
     refs,
 )
 from braid.executors.tools import ToolSpec
-from braid.planner.compact import compact_signature
+from braid.planner.checker.scope import Binding, Names
+from braid.planner.checker.types import UNKNOWN, Typed, mismatch, near, step
 from braid.planner.errors import PlanCheckError, PlanError
-from braid.planner.expressions import Argument, Call, Place, rename
-from braid.planner.language import Statement, parse_plan
-from braid.planner.names import Binding, Names
-from braid.planner.schemas import UNKNOWN, Typed, mismatch, near, step
-from braid.planner.syntax import SPECIAL_FORMS, MapForm
+from braid.planner.language import (
+    SPECIAL_FORMS,
+    Argument,
+    Call,
+    MapForm,
+    Place,
+    Statement,
+    parse_plan,
+    rename,
+)
+from braid.planner.prompts import compact_signature
 
 _THINK_RESULT = Typed.of(
     {

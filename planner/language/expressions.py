@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import NoReturn, cast
 
 from braid.executors.nodes import All, Any_, Compare, Const, DictOf, Expr, Field, ListOf, Not, Ref, Template
-from braid.planner.arithmetic import calculation, is_arithmetic, is_number, source_of
 from braid.planner.errors import PlanSyntaxError
-from braid.planner.lines import LogicalLine
+from braid.planner.language.hints import calculation, is_arithmetic, is_number, source_of
+from braid.planner.language.lexer import LogicalLine
 
 _LIFTED = "~"
 _SPEC_NUMBER = re.compile(r"\d+")

@@ -1,6 +1,6 @@
 """The forms of the plan language: from Python's syntax tree to statements and conditions.
 
-Nothing here knows which tools exist or which names are bound; `braid.planner.check` does.
+Nothing here knows which tools exist or which names are bound; `braid.planner.checker.checker` does.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import NoReturn
 
 from braid.executors.nodes import All, Any_, Compare, CompareOp, Expr, Not
-from braid.planner.arithmetic import calculation, is_arithmetic, is_number, source_of
 from braid.planner.errors import PlanSyntaxError
-from braid.planner.expressions import Argument, Call, ExpressionReader, Lifted, Place
+from braid.planner.language.expressions import Argument, Call, ExpressionReader, Lifted, Place
+from braid.planner.language.hints import calculation, is_arithmetic, is_number, source_of
 
 SPECIAL_FORMS = frozenset({"think", "ask", "answer"})
 """Functions of the language itself; tools and names cannot be called so."""

@@ -7,7 +7,7 @@ import re
 from braid.executors import TaskGraph
 from braid.executors.nodes import Answer, Node, NodeState
 from braid.executors.values import preview
-from braid.planner.render import render_plan
+from braid.planner.language import render_plan
 
 RESULT_CHARS = 160
 """Characters of a result or an error that a later round is shown."""

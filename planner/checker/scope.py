@@ -10,10 +10,9 @@ from typing import NoReturn
 from braid.executors import TaskGraph
 from braid.executors.graph import exclusive
 from braid.executors.nodes import All, Answer, Ask, Const, Guard, Node, Not, Op, Ref
+from braid.planner.checker.types import UNKNOWN, Typed, near
 from braid.planner.errors import PlanCheckError
-from braid.planner.expressions import Place
-from braid.planner.language import Statement
-from braid.planner.schemas import UNKNOWN, Typed, near
+from braid.planner.language import Place, Statement
 
 _PYTHON_WORDS = {"true": "True", "false": "False", "null": "None", "none": "None", "nil": "None"}
 

@@ -20,9 +20,9 @@ from dataclasses import dataclass, field
 
 from braid.executors.nodes import Const, Expr
 from braid.planner.errors import PlanSyntaxError
-from braid.planner.expressions import Lifted, Place
-from braid.planner.lines import MAX_STATEMENT_CHARS, LineReader, LogicalLine
-from braid.planner.syntax import Form, SyntaxReader
+from braid.planner.language.expressions import Lifted, Place
+from braid.planner.language.lexer import MAX_STATEMENT_CHARS, LineReader, LogicalLine
+from braid.planner.language.statements import Form, SyntaxReader
 
 MAX_DEPTH = 16
 """`if` statements inside one another."""

@@ -12,8 +12,8 @@ from typing import Any
 
 from braid.engine import Message
 from braid.executors.tools import ToolSpec
-from braid.planner.compact import compact_signature
 from braid.planner.errors import PlanError
+from braid.planner.prompts.compact import compact_signature
 from braid.planner.task import PlanTask
 
 _LANGUAGE = """\
@@ -91,7 +91,7 @@ def run_root(task: PlanTask) -> list[Message]:
 
 
 def plan_request(task: PlanTask, earlier: str = "") -> Message:
-    """The request for this round's plan; `earlier` tells what earlier rounds did (see `braid.planner.replanner`)."""
+    """The request for this round's plan; `earlier` tells what earlier rounds did (see `braid.planner.prompts.chat.history`)."""
     if not earlier and not task.feedback:
         return Message(role="user", content=_REQUEST)
     parts: list[str] = []

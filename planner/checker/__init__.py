@@ -1,0 +1,5 @@
+"""Checks of a plan against the tools: names, types, and what may follow what."""
+
+from braid.planner.checker.checker import PlanChecker, compile_plan
+
+__all__ = ["PlanChecker", "compile_plan"]

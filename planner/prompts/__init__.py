@@ -1,0 +1,32 @@
+"""Prompts of the planner: chat and compact styles, the grammar, and what a later round shows of earlier ones."""
+
+from braid.planner.prompts.chat import STOP_TURNS, plan_request, repair_request, run_root
+from braid.planner.prompts.compact import (
+    MAX_TOOLS,
+    PLAN,
+    QUESTION,
+    STOP,
+    TOOLS,
+    compact_prompt,
+    compact_signature,
+)
+from braid.planner.prompts.grammar import plan_grammar
+from braid.planner.prompts.history import earlier_statements, finished_statements, is_anonymous
+
+__all__ = [
+    "MAX_TOOLS",
+    "PLAN",
+    "QUESTION",
+    "STOP",
+    "STOP_TURNS",
+    "TOOLS",
+    "compact_prompt",
+    "compact_signature",
+    "earlier_statements",
+    "finished_statements",
+    "is_anonymous",
+    "plan_grammar",
+    "plan_request",
+    "repair_request",
+    "run_root",
+]
