@@ -1,8 +1,8 @@
 """reasoning: one question, one answer, by test-time scaling. Imports only `engine`."""
 
 from braid.reasoning.answers import canonical, extract_answer, last_boxed
-from braid.reasoning.best_of_n import best_of_n
-from braid.reasoning.core import (
+from braid.reasoning.budgeting import within_means
+from braid.reasoning.method import (
     Candidate,
     Method,
     Run,
@@ -14,14 +14,15 @@ from braid.reasoning.core import (
     method,
     method_names,
 )
-from braid.reasoning.means import within_means
-from braid.reasoning.sampling import direct, self_consistency
-from braid.reasoning.spawn_join import (
+from braid.reasoning.methods import (
     Span,
     ThreadCall,
     ThreadedSolution,
     ThreadFormat,
     ThreadResult,
+    best_of_n,
+    direct,
+    self_consistency,
     spawn_join,
 )
 from braid.reasoning.voting import Group, group_answers

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from braid.reasoning.answers import canonical
-from braid.reasoning.core import Candidate
+from braid.reasoning.method import Candidate
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ modes that its prompt chooses: an answer at once, a serial search, or a search w
     SPAWN 3 S 54 45 43 7 4       -> CALL 1 45 - 43 = 2 ; 7 4 2 2 45 + 7 = 52 ; 43 4 52 3 ... END
 
 One word is one token; behind `S` stand the target and the numbers. `evals/countdown/text.py` has the whole grammar, and
-`braid.reasoning.spawn_join` runs the threads. transformers loads the model unmodified.
+`braid.reasoning.methods.spawn_join` runs the threads. transformers loads the model unmodified.
 """
 
 _LIMITS = """\

@@ -1,4 +1,4 @@
-"""How `braid.reasoning.spawn_join` reads and writes threads in a Countdown text."""
+"""How `braid.reasoning.methods.spawn_join` reads and writes threads in a Countdown text."""
 
 from __future__ import annotations
 

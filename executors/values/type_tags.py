@@ -53,9 +53,9 @@ _TYPES: Final[tuple[tuple[str, str, str], ...]] = (
         "PlannerFinished PlannerRejected PlannerRepaired PlannerStatement PlannerText",
     ),
     ("braid.planner.task", "planner.task", "Written"),
-    ("braid.reasoning.core", "reasoning.core", "Candidate Solution"),
+    ("braid.reasoning.method", "reasoning.core", "Candidate Solution"),
     (
-        "braid.reasoning.spawn_join",
+        "braid.reasoning.methods.spawn_join",
         "reasoning.spawn_join",
         "Span ThreadCall ThreadedSolution ThreadResult",
     ),

@@ -12,7 +12,7 @@ from braid.executors import GraphPatch, TaskGraph, ToolRegistry, run_graph
 from braid.executors.tools.registry import builtin_tools
 from braid.executors.tools.spec import ToolSpec
 from braid.planner import compile_plan
-from braid.planner.prompts import (
+from braid.planner.prompts.compact import (
     MAX_TOOLS,
     PLAN,
     QUESTION,
@@ -20,8 +20,8 @@ from braid.planner.prompts import (
     TOOLS,
     compact_prompt,
     compact_signature,
-    finished_statements,
 )
+from braid.planner.prompts.history import finished_statements
 
 
 class Weather(BaseModel):

@@ -22,7 +22,7 @@ from braid.planner import (
     PlanTask,
     run_root,
 )
-from braid.planner.prompts import STOP, compact_prompt
+from braid.planner.prompts.compact import STOP, compact_prompt
 from tests.support import plan_tools
 
 COMPACT = {"prompt_style": "compact"}

@@ -13,7 +13,8 @@ from braid.engine.local.engine import LocalEngine
 from braid.evals.planning_set.generate import generate
 from braid.executors.tools.spec import ToolSpec
 from braid.planner import LLMPlanner, PlannerText, PlanningError, PlanParser, PlanTask, Statement
-from braid.planner.prompts import STOP, compact_prompt, plan_grammar
+from braid.planner.prompts.compact import STOP, compact_prompt
+from braid.planner.prompts.grammar import plan_grammar
 from braid.training.data import Mixture, draw_example
 from braid.training.toolbox import builtin_toolbox
 from tests.support.tiny_models import build_model, build_tokenizer

@@ -39,7 +39,7 @@ from braid.planner import (
     render_expr,
     render_plan,
 )
-from braid.planner.language import rename
+from braid.planner.language.expressions import rename
 
 PIECES = [
     'a = f("x")\n', "b = g(1, [2, {'k': a.v}])\n", 'answer(f"{a.v:.2f} (é)")\n', "if a.v > 3:\n", "    c = f(1)\n", "else:\n",

@@ -16,7 +16,7 @@ from braid.executors.tools.registry import builtin_tools
 from braid.executors.tools.spec import ToolSpec
 from braid.executors.values.values import short_form
 from braid.planner import compile_plan
-from braid.planner.prompts import PLAN, QUESTION, STOP, compact_prompt
+from braid.planner.prompts.compact import PLAN, QUESTION, STOP, compact_prompt
 from braid.training.data import PLAIN_MIXTURE, Example, Mixture, draw_example, draw_group
 from braid.training.lists import attribute_for, draw_list_question, draw_listing
 from braid.training.names import identifier, proper_name

@@ -12,7 +12,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from braid.planner.prompts import STOP, compact_prompt
+from braid.planner.prompts.compact import STOP, compact_prompt
 from braid.training.batches import collate, collate_packed, encode, pack
 from braid.training.card import FACTS, card
 from braid.training.data import draw_group

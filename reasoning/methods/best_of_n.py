@@ -7,8 +7,8 @@ from typing import Any
 
 from braid.engine import Context, InvalidParamsError, SamplingParams, Usage
 from braid.reasoning.answers import extract_answer
-from braid.reasoning.core import Candidate, Run, Solution, method
-from braid.reasoning.sampling import refuse_options, sample_pool
+from braid.reasoning.method import Candidate, Run, Solution, method
+from braid.reasoning.methods.self_consistency import refuse_options, sample_pool
 
 
 @method("best_of_n")

@@ -17,8 +17,8 @@ from typing import Any, Literal, Protocol
 
 from braid.engine import Completion, Context, InvalidParamsError, SamplingParams, Usage
 from braid.reasoning.answers import extract_answer
-from braid.reasoning.core import Candidate, Run, Solution, method
-from braid.reasoning.sampling import refuse_options
+from braid.reasoning.method import Candidate, Run, Solution, method
+from braid.reasoning.methods.self_consistency import refuse_options
 
 
 @dataclass(frozen=True, kw_only=True)

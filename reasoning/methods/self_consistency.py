@@ -11,7 +11,7 @@ from typing import Any
 
 from braid.engine import Completion, Context, InvalidParamsError, SamplingParams, Usage
 from braid.reasoning.answers import extract_answer
-from braid.reasoning.core import Candidate, Run, Solution, method
+from braid.reasoning.method import Candidate, Run, Solution, method
 from braid.reasoning.voting import group_answers
 
 

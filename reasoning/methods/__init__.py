@@ -1,0 +1,24 @@
+"""The methods that come with Braid, one file each. Importing this package registers them."""
+
+from braid.reasoning.methods.best_of_n import best_of_n
+from braid.reasoning.methods.self_consistency import direct, self_consistency
+from braid.reasoning.methods.spawn_join import (
+    Span,
+    ThreadCall,
+    ThreadedSolution,
+    ThreadFormat,
+    ThreadResult,
+    spawn_join,
+)
+
+__all__ = [
+    "Span",
+    "ThreadCall",
+    "ThreadFormat",
+    "ThreadResult",
+    "ThreadedSolution",
+    "best_of_n",
+    "direct",
+    "self_consistency",
+    "spawn_join",
+]
