@@ -12,6 +12,7 @@ from braid.executors.tools.effects import Done, NotDone
 from braid.executors.tools.spec import ToolContext
 from braid.executors.tools.tool import tool
 from braid.orchestrator.agent import Agent
+from braid.orchestrator.baseline import Comparison, ReplayError, compare_with_sequential
 from braid.orchestrator.errors import (
     ConfigurationError,
     InvalidHistoryError,
@@ -31,7 +32,6 @@ from braid.orchestrator.events import (
     RunResumed,
     RunStarted,
 )
-from braid.orchestrator.replay import Comparison, ReplayError, compare_with_sequential
 from braid.orchestrator.result import RunResult
 from braid.orchestrator.settings import Settings, load_settings
 from braid.orchestrator.stream import RunStream

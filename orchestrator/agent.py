@@ -14,6 +14,7 @@ from braid.engine.scope import ambient_budget
 from braid.executors import Limits, Tool, ToolRegistry
 from braid.executors.scheduler import Approve, AskPerson, Inbox, Replan
 from braid.executors.tools import CallMemo, MemoryResults, ResultCache
+from braid.orchestrator.default_tools import registry_of
 from braid.orchestrator.errors import (
     ConfigurationError,
     InvalidQuestionError,
@@ -22,7 +23,10 @@ from braid.orchestrator.errors import (
 )
 from braid.orchestrator.events import JournalFailed, Recorder, RunResumed, RunStarted
 from braid.orchestrator.history import read_history
-from braid.orchestrator.journaling import (
+from braid.orchestrator.loop import Job
+from braid.orchestrator.nesting import NO_RUN, OuterRun, outer_run
+from braid.orchestrator.result import RunResult
+from braid.orchestrator.resume import (
     JournalOption,
     as_started,
     book_earlier,
@@ -32,14 +36,10 @@ from braid.orchestrator.journaling import (
     start_log,
     take_up,
 )
-from braid.orchestrator.loop import Job
-from braid.orchestrator.nesting import NO_RUN, OuterRun, outer_run
-from braid.orchestrator.result import RunResult
 from braid.orchestrator.running import carry_out
 from braid.orchestrator.settings import load_settings
 from braid.orchestrator.stream import RunStream
 from braid.orchestrator.subagents import agent_tool
-from braid.orchestrator.toolbox import registry_of
 
 if TYPE_CHECKING:
     from braid.executors.journal import Journal, RunLog

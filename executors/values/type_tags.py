@@ -46,7 +46,7 @@ _TYPES: Final[tuple[tuple[str, str, str], ...]] = (
         "orchestrator.events",
         "JournalFailed RoundFinished RoundStarted RunAnswered RunFailed RunFinished RunResumed RunStarted",
     ),
-    ("braid.orchestrator.replay", "orchestrator.replay", "Comparison"),
+    ("braid.orchestrator.baseline", "orchestrator.replay", "Comparison"),
     (
         "braid.planner.events",
         "planner.events",

@@ -84,7 +84,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON documen
 
 def show_version(value: bool) -> None:
     if value:
-        from braid.orchestrator.cli.installed import braid_version
+        from braid.orchestrator.cli.package_info import braid_version
 
         typer.echo(f"braid {braid_version()}")
         raise typer.Exit
@@ -225,8 +225,8 @@ def run(
     """
     if sequential and compare:
         raise typer.BadParameter("--compare measures a run side by side; leave out --sequential")
+    from braid.orchestrator.cli.commands import run_command
     from braid.orchestrator.cli.options import RunOptions
-    from braid.orchestrator.cli.run import run_command
 
     run_command(
         RunOptions(
@@ -269,8 +269,8 @@ def plan(
 
       braid plan "Is the Eiffel Tower taller than the Statue of Liberty?"
     """
+    from braid.orchestrator.cli.commands import plan_command
     from braid.orchestrator.cli.options import RunOptions
-    from braid.orchestrator.cli.plan import plan_command
 
     plan_command(
         RunOptions(question=question, engine=engine, tools=tools, mcp=mcp, seed=seed, threads=threads),
@@ -308,8 +308,8 @@ def repl(
     A line typed while a task runs is told to the planner.
     Ctrl-C stops the running task and keeps the session; Ctrl-D leaves.
     """
+    from braid.orchestrator.cli.commands import repl_command
     from braid.orchestrator.cli.options import RunOptions
-    from braid.orchestrator.cli.repl import repl_command
 
     repl_command(
         RunOptions(
@@ -381,7 +381,7 @@ def serve(
 
       BRAID_API_KEY=... braid serve --host 0.0.0.0 --port 9000 --engine local:./my-model
     """
-    from braid.orchestrator.cli.serve import ServeOptions, serve_command
+    from braid.orchestrator.cli.commands import ServeOptions, serve_command
 
     serve_command(
         ServeOptions(
@@ -405,7 +405,7 @@ def tools(as_json: JsonOption = False, mcp: McpOption = None) -> None:
 
     A package offers tools through the entry-point group braid.tools.
     """
-    from braid.orchestrator.cli.tools import tools_command
+    from braid.orchestrator.cli.commands import tools_command
 
     tools_command(as_json=as_json, mcp=mcp)
 
@@ -416,7 +416,7 @@ def doctor(as_json: JsonOption = False) -> None:
 
     Exit code 1 when something that is needed is missing.
     """
-    from braid.orchestrator.cli.doctor import doctor_command
+    from braid.orchestrator.cli.commands import doctor_command
 
     doctor_command(as_json=as_json)
 

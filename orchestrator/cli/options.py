@@ -15,8 +15,8 @@ from braid.executors.scheduler import Approve, AskPerson
 from braid.orchestrator.agent import Agent
 from braid.orchestrator.cli.group import EXIT_INTERRUPTED
 from braid.orchestrator.cli.interrupts import run_interruptible
+from braid.orchestrator.default_tools import registry_of
 from braid.orchestrator.settings import load_settings
-from braid.orchestrator.toolbox import registry_of
 
 T = TypeVar("T")
 

@@ -10,13 +10,13 @@ import typer
 
 from braid.engine import Message
 from braid.orchestrator.agent import Agent
-from braid.orchestrator.cli.display import Person, display_for_stderr
+from braid.orchestrator.baseline import ReplayError, compare_with_sequential
+from braid.orchestrator.cli.display import comparison_lines, report_lines
 from braid.orchestrator.cli.group import EXIT_FAILURE
+from braid.orchestrator.cli.keyboard import Steering
 from braid.orchestrator.cli.options import RunOptions, run_async
 from braid.orchestrator.cli.output import console, print_json, write_page
-from braid.orchestrator.cli.steering import Steering
-from braid.orchestrator.cli.summary import comparison_lines, report_lines
-from braid.orchestrator.replay import ReplayError, compare_with_sequential
+from braid.orchestrator.cli.person import Person, display_for_stderr
 from braid.orchestrator.result import RunResult
 
 

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from braid.engine import Envelope
 from braid.executors.nodes import NodeState
-from braid.orchestrator.cli.view import Row, RunView
+from braid.orchestrator.cli.display.state import Row, RunView
 
 _FRAMES_PER_SECOND = 8
 _LINES_BESIDE_ROWS = 6

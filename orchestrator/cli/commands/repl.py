@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 from braid.engine import Message
 from braid.orchestrator.agent import Agent
-from braid.orchestrator.cli.display import Person
+from braid.orchestrator.cli.commands.plan import show_plan
+from braid.orchestrator.cli.commands.run import show_result, watch
+from braid.orchestrator.cli.commands.tools import show_tools
 from braid.orchestrator.cli.group import report
 from braid.orchestrator.cli.interrupts import interrupting
 from braid.orchestrator.cli.options import RunOptions, run_async
 from braid.orchestrator.cli.output import console
-from braid.orchestrator.cli.plan import show_plan
-from braid.orchestrator.cli.run import show_result, watch
-from braid.orchestrator.cli.tools import show_tools
+from braid.orchestrator.cli.person import Person
 from braid.orchestrator.settings import state_folder
 
 if TYPE_CHECKING:

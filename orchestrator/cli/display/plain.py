@@ -8,8 +8,8 @@ from typing import Self, TextIO
 
 from braid.engine import Envelope
 from braid.executors import NodeFailed, NodeFinished, NodeUncertain, NodeWaits
+from braid.orchestrator.cli.display.state import RunView
 from braid.orchestrator.cli.output import one_line
-from braid.orchestrator.cli.view import RunView
 from braid.orchestrator.events import JournalFailed, RoundFinished, RoundStarted, RunResumed
 from braid.planner import PlannerRejected, PlannerStatement
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from braid.orchestrator.replay import Comparison
+from braid.orchestrator.baseline import Comparison
 from braid.orchestrator.result import RunResult
 
 

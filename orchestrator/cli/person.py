@@ -11,8 +11,8 @@ from typing import Protocol, Self
 from braid.engine import Envelope
 from braid.executors.scheduler import Approve, AskPerson, NobodyToAskError, ToolCallRequest
 from braid.executors.values import preview
+from braid.orchestrator.cli.keyboard import Steering
 from braid.orchestrator.cli.output import console, one_line
-from braid.orchestrator.cli.steering import Steering
 
 
 class Display(Protocol):
@@ -32,10 +32,10 @@ def display_for_stderr() -> Display:
     """A live display if stderr is a terminal that can redraw, else plain lines."""
     target = console(stderr=True)
     if target.is_terminal and not target.is_dumb_terminal:
-        from braid.orchestrator.cli.live import LiveDisplay
+        from braid.orchestrator.cli.display import LiveDisplay
 
         return LiveDisplay(target)
-    from braid.orchestrator.cli.plain import PlainDisplay
+    from braid.orchestrator.cli.display import PlainDisplay
 
     return PlainDisplay(sys.stderr)
 

@@ -15,7 +15,8 @@ from pydantic import BaseModel
 
 from braid.engine.system import hardware as machine
 from braid.executors.sandbox import SANDBOX_VARIABLE, SandboxError, allowed_isolation, probe
-from braid.orchestrator.cli import group, installed
+from braid.orchestrator.cli import group
+from braid.orchestrator.cli import package_info as installed
 from braid.orchestrator.cli.output import console, print_json
 from braid.orchestrator.errors import ConfigurationError
 from braid.orchestrator.settings import config_file, load_settings

@@ -17,15 +17,15 @@ import typer
 from braid.engine import Envelope
 from braid.executors.journal import Journal, RunRow, recorded_events
 from braid.executors.report import report_on, run_page, spans_of_events
-from braid.orchestrator.cli.display import Person, display_for_stderr
+from braid.orchestrator.cli.commands.run import show_result
+from braid.orchestrator.cli.display import RunView
 from braid.orchestrator.cli.group import EXIT_FAILURE
 from braid.orchestrator.cli.options import RunOptions, run_async
 from braid.orchestrator.cli.output import console, one_line, print_json, write_page
-from braid.orchestrator.cli.run import show_result
-from braid.orchestrator.cli.view import RunView
+from braid.orchestrator.cli.person import Person, display_for_stderr
+from braid.orchestrator.default_tools import registry_of
 from braid.orchestrator.events import RunFinished
 from braid.orchestrator.settings import journal_file
-from braid.orchestrator.toolbox import registry_of
 from braid.planner import PlannerFinished
 
 _AGES: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}

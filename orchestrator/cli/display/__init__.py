@@ -1,0 +1,8 @@
+"""What a run looks like in the terminal: live, plain, and the summary at its end."""
+
+from braid.orchestrator.cli.display.live import LiveDisplay
+from braid.orchestrator.cli.display.plain import PlainDisplay
+from braid.orchestrator.cli.display.state import RunView
+from braid.orchestrator.cli.display.summary import comparison_lines, report_lines
+
+__all__ = ["LiveDisplay", "PlainDisplay", "RunView", "comparison_lines", "report_lines"]
