@@ -12,18 +12,19 @@ from transformers import PreTrainedTokenizerFast, Qwen3ForCausalLM
 
 from braid.engine import Engine
 from braid.evals.countdown import (
+    LARGEST_NUMBER,
+    MOST_THREADS,
+    WORDS,
     Demonstration,
     Equation,
     Problem,
+    attempt_spawn,
     demonstrate_direct,
     demonstrate_join,
     demonstrate_serial,
     demonstrate_spawn,
     draw_problem,
 )
-from braid.evals.countdown.attempts import attempt_spawn
-from braid.evals.countdown.search import LARGEST_NUMBER
-from braid.evals.countdown.text import MOST_THREADS, WORDS
 from braid.planner.prompts import STOP
 from braid.training.batches import BatchSource, Encoded
 from braid.training.grpo import Outcome

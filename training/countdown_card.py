@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from braid.evals.countdown.curves import Curves, gap_table, table
+from braid.evals.countdown import Curves, gap_table, table
 from braid.training.card import paragraph
 
 
@@ -38,7 +38,7 @@ modes that its prompt chooses: an answer at once, a serial search, or a search w
     SERIAL S 54 45 43 7 4        -> 45 - 43 = 2 ; 7 4 2 7 + 4 = 11 ; 2 11 NO ... ANS ...
     SPAWN 3 S 54 45 43 7 4       -> CALL 1 45 - 43 = 2 ; 7 4 2 2 45 + 7 = 52 ; 43 4 52 3 ... END
 
-One word is one token; behind `S` stand the target and the numbers. `evals/countdown/text.py` has the whole grammar, and
+One word is one token; behind `S` stand the target and the numbers. `evals/countdown/notation.py` has the whole grammar, and
 `braid.reasoning.methods.spawn_join` runs the threads. transformers loads the model unmodified.
 """
 

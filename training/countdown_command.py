@@ -14,14 +14,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from transformers import AutoModelForCausalLM, Qwen3ForCausalLM
 
 from braid.engine import connect
-from braid.evals.countdown import Split, generate, oracle_engine
-from braid.evals.countdown.curves import (
+from braid.evals.countdown import (
     Curves,
     Size,
+    Split,
     gap_table,
+    generate,
     measure_direct,
     measure_serial,
     measure_spawn,
+    oracle_engine,
     table,
 )
 from braid.training.card import FACTS

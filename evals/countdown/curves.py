@@ -11,15 +11,9 @@ from typing import TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from braid.engine import Engine
-from braid.evals.countdown.attempts import (
-    DEFAULT_WINDOW,
-    Attempt,
-    attempt_direct,
-    attempt_serial,
-    attempt_spawn,
-)
-from braid.evals.countdown.memory import GreedyMemory
+from braid.evals.countdown.greedy_cache import GreedyMemory
 from braid.evals.countdown.problems import Problem
+from braid.evals.countdown.solve import DEFAULT_WINDOW, Attempt, attempt_direct, attempt_serial, attempt_spawn
 from braid.evals.stats import mean_and_stderr
 from braid.reasoning import Span
 

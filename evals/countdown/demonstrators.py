@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from braid.evals.countdown.search import Equation, State, children, ranked_children, results
-from braid.evals.countdown.text import (
+from braid.evals.countdown.notation import (
     CALL,
     END,
     FAIL,
@@ -20,6 +19,7 @@ from braid.evals.countdown.text import (
     write_equation,
     write_state,
 )
+from braid.evals.countdown.search import Equation, State, children, ranked_children, results
 
 
 @dataclass(frozen=True)

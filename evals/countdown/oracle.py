@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from braid.engine.scripted import ScriptedEngine
 from braid.evals.countdown.demonstrators import demonstrate_serial, demonstrate_spawn
-from braid.evals.countdown.search import Equation, solve
-from braid.evals.countdown.text import (
+from braid.evals.countdown.notation import (
     CALL,
     END,
     FAIL,
@@ -20,6 +19,7 @@ from braid.evals.countdown.text import (
     read_number,
     write_answer,
 )
+from braid.evals.countdown.search import Equation, solve
 
 
 def oracle_engine() -> ScriptedEngine:

@@ -6,9 +6,15 @@ import time
 from collections.abc import Sequence
 
 from braid.engine import Engine, Usage
-from braid.evals.countdown import Problem, generate
-from braid.evals.countdown.attempts import Attempt, attempt_direct, attempt_serial, attempt_spawn
-from braid.evals.countdown.text import MOST_THREADS
+from braid.evals.countdown import (
+    MOST_THREADS,
+    Attempt,
+    Problem,
+    attempt_direct,
+    attempt_serial,
+    attempt_spawn,
+    generate,
+)
 from braid.evals.task import EvalError, Options, Output, Sample, Score, Task, register
 
 DEFAULT_SIZE = 200

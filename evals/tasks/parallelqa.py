@@ -9,8 +9,8 @@ import json
 import re
 from collections.abc import Sequence
 
+from braid.evals.solvers import planning_metrics, solve_with_agent
 from braid.evals.task import DataMissingError, Options, Output, Sample, Score, Task, register
-from braid.evals.tasks.agent import planning_metrics, solve_with_agent
 
 FILES = ("parallelqa_dataset.json", "llmcompiler_parallelqa_sample.json")
 

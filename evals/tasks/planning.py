@@ -10,8 +10,8 @@ import re
 from collections.abc import Sequence
 
 from braid.engine import Engine
+from braid.evals.solvers import planning_metrics, solve_with_agent
 from braid.evals.task import Options, Output, Sample, Score, Task, register
-from braid.evals.tasks.agent import planning_metrics, solve_with_agent
 from braid.evals.tasks.planning_data import SPLITS, frozen_tools, questions
 
 DEFAULT_SIZE = 200

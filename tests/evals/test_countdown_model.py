@@ -7,8 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from braid.engine import Engine, connect
-from braid.evals.countdown.attempts import Attempt, attempt_direct, attempt_serial, attempt_spawn
-from braid.evals.countdown.problems import generate
+from braid.evals.countdown import Attempt, attempt_direct, attempt_serial, attempt_spawn, generate
 
 PROBLEMS = generate("validation", 12)
 

@@ -11,8 +11,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from braid.engine import connect
-from braid.evals.countdown.attempts import attempt_serial, attempt_spawn
-from braid.evals.countdown.problems import Problem, generate
+from braid.evals.countdown import Problem, attempt_serial, attempt_spawn, generate
 from braid.training.countdown import (
     WINDOW,
     CountdownRecipe,

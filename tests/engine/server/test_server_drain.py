@@ -18,7 +18,7 @@ from braid.engine import InvalidParamsError
 from braid.engine.scripted import ScriptedEngine
 from braid.engine.server.config import ServerOptions
 from braid.engine.server.serve import serving
-from braid.orchestrator.cli.commands import ServeOptions, serve_command
+from braid.orchestrator.cli.commands.serve import ServeOptions, serve_command
 from tests.support.waiting import metric, until
 
 SCRIPT = """

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from braid.engine import Engine, Usage
+from braid.evals.countdown.notation import answer_equations, answers, prompt
 from braid.evals.countdown.problems import Problem
-from braid.evals.countdown.text import answer_equations, answers, prompt
-from braid.evals.countdown.threads import CountdownThreads
+from braid.evals.countdown.thread_format import CountdownThreads
 from braid.reasoning import Run, Span, best_of_n, direct, spawn_join
 
 DEFAULT_WINDOW = 256

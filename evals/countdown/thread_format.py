@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from braid.evals.countdown.demonstrators import write_join
-from braid.evals.countdown.search import Equation
-from braid.evals.countdown.text import (
+from braid.evals.countdown.notation import (
     CALL,
     END,
     TraceError,
@@ -17,6 +16,7 @@ from braid.evals.countdown.text import (
     read_number,
     solves,
 )
+from braid.evals.countdown.search import Equation
 from braid.reasoning import ThreadCall, ThreadResult
 
 
