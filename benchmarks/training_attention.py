@@ -18,8 +18,8 @@ import torch
 
 from braid.training.attention import BLOCKED
 from braid.training.batches import Batch
-from braid.training.countdown import CountdownRecipe, CountdownTrainer
-from braid.training.train import Recipe, Trainer
+from braid.training.countdown_model.recipe import CountdownRecipe, CountdownTrainer
+from braid.training.trainer import Recipe, Trainer
 
 
 def speed(trainer: Trainer, batches: Sequence[Batch], attention: str) -> float:

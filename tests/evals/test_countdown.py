@@ -11,36 +11,25 @@ from hypothesis import strategies as st
 
 from braid.engine import SamplingParams
 from braid.evals import EvalError, Options, get_task, run_task
-from braid.evals.countdown import (
-    CountdownThreads,
+from braid.evals.countdown.curves import (
+    CAPS,
     Curves,
-    Equation,
-    Problem,
     Size,
-    TraceError,
-    answer_equations,
-    attempt_direct,
-    attempt_serial,
-    attempt_spawn,
-    demonstrate_join,
-    demonstrate_serial,
-    demonstrate_spawn,
-    draw_problem,
+    direct_at,
     gap_table,
-    generate,
     measure_direct,
     measure_serial,
     measure_spawn,
-    oracle_engine,
-    prompt,
-    ranked_children,
-    solve,
-    solves,
+    pass_at,
     table,
 )
-from braid.evals.countdown.curves import CAPS, direct_at, pass_at
-from braid.evals.countdown.notation import answers
-from braid.evals.countdown.oracle import continuation
+from braid.evals.countdown.demonstrators import demonstrate_join, demonstrate_serial, demonstrate_spawn
+from braid.evals.countdown.notation import TraceError, answer_equations, answers, prompt, solves
+from braid.evals.countdown.oracle import continuation, oracle_engine
+from braid.evals.countdown.problems import Problem, draw_problem, generate
+from braid.evals.countdown.search import Equation, ranked_children, solve
+from braid.evals.countdown.solve import attempt_direct, attempt_serial, attempt_spawn
+from braid.evals.countdown.thread_format import CountdownThreads
 from braid.reasoning import Span, ThreadResult
 
 PROBLEM = Problem((45, 43, 7, 4), 54)

@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from braid.engine import Engine, connect
-from braid.evals.countdown import Attempt, attempt_direct, attempt_serial, attempt_spawn, generate
+from braid.evals.countdown.problems import generate
+from braid.evals.countdown.solve import Attempt, attempt_direct, attempt_serial, attempt_spawn
 
 PROBLEMS = generate("validation", 12)
 

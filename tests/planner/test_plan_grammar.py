@@ -15,7 +15,8 @@ from braid.executors.tools.spec import ToolSpec
 from braid.planner import LLMPlanner, PlannerText, PlanningError, PlanParser, PlanTask, Statement
 from braid.planner.prompts.compact import STOP, compact_prompt
 from braid.planner.prompts.grammar import plan_grammar
-from braid.training.data import Mixture, draw_example
+from braid.training.planner_model import Mixture
+from braid.training.planner_model.examples import draw_example
 from braid.training.toolbox import builtin_toolbox
 from tests.support.tiny_models import build_model, build_tokenizer
 
@@ -73,7 +74,7 @@ def test_every_training_plan_for_random_tools_is_allowed(
         asked.append((question, tools, plan_so_far))
         return compact_prompt(question, tools, plan_so_far=plan_so_far)
 
-    monkeypatch.setattr("braid.training.data.compact_prompt", listen)
+    monkeypatch.setattr("braid.training.planner_model.examples.compact_prompt", listen)
     for index in range(130):
         example = draw_example(random.Random(f"grammar/{index}"), Mixture(errands=0.15), held_out=held_out)
         question, tools, before = asked[-1]

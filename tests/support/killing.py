@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from braid.training.train import Progress, Trainer
+from braid.training.trainer import Progress, Trainer
 
 
 class KilledError(Exception):

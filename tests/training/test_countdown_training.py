@@ -11,8 +11,11 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from braid.engine import connect
-from braid.evals.countdown import Problem, attempt_serial, attempt_spawn, generate
-from braid.training.countdown import (
+from braid.evals.countdown.problems import Problem, generate
+from braid.evals.countdown.solve import attempt_serial, attempt_spawn
+from braid.training.countdown_model import measure_countdown
+from braid.training.countdown_model.commands import export_countdown
+from braid.training.countdown_model.recipe import (
     WINDOW,
     CountdownRecipe,
     CountdownSource,
@@ -20,8 +23,7 @@ from braid.training.countdown import (
     countdown_tokenizer,
     number_embeddings,
 )
-from braid.training.countdown_command import export_countdown, measure_countdown
-from braid.training.model import Shape
+from braid.training.qwen3 import Shape
 from tests.support.killing import ends_as_if_not_killed
 
 TINY = CountdownRecipe(

@@ -17,12 +17,12 @@ from braid.executors.tools.spec import ToolSpec
 from braid.executors.values.values import short_form
 from braid.planner import compile_plan
 from braid.planner.prompts.compact import PLAN, QUESTION, STOP, compact_prompt
-from braid.training.data import PLAIN_MIXTURE, Example, Mixture, draw_example, draw_group
 from braid.training.lists import attribute_for, draw_list_question, draw_listing
 from braid.training.names import identifier, proper_name
+from braid.training.planner_model import Example, Mixture, draw_group, train_tokenizer
+from braid.training.planner_model.examples import PLAIN_MIXTURE, draw_example
 from braid.training.rounds import later_round
 from braid.training.strange import estranged
-from braid.training.tokenizer import train_tokenizer
 from braid.training.toolbox import draw_toolbox
 
 
@@ -59,7 +59,7 @@ def drawn_with_tools(monkeypatch: pytest.MonkeyPatch, groups: int, mixture: Mixt
         prompts[prompt] = tools, plan_so_far
         return prompt
 
-    monkeypatch.setattr("braid.training.data.compact_prompt", listen)
+    monkeypatch.setattr("braid.training.planner_model.examples.compact_prompt", listen)
     return [
         (example, *prompts[example.prompt])
         for number in range(groups)

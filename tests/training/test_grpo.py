@@ -10,9 +10,9 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from braid.engine import Engine, SamplingParams
-from braid.training.countdown import Spawning, countdown_tokenizer
+from braid.training.countdown_model.recipe import Spawning, countdown_tokenizer
 from braid.training.grpo import GRPO, GRPORecipe, Outcome, advantages
-from braid.training.model import Shape, build_model
+from braid.training.qwen3 import Shape, build_model
 
 SHAPE = Shape(hidden=32, layers=1, feed_forward=64, heads=2, key_value_heads=2, head_size=16, positions=64)
 

@@ -14,12 +14,12 @@ from rich.progress import Progress as Bar
 from transformers import AutoModelForCausalLM, Qwen3ForCausalLM
 
 from braid.engine import connect
-from braid.training.card import FACTS, write_card
 from braid.training.export import ExportError, export
-from braid.training.measure import CopyReport, invented_examples, measure_copying, measure_runs
-from braid.training.spelling import measure_spelling
-from braid.training.tokenizer import load_tokenizer
-from braid.training.train import Progress, Recipe, Trainer, going_on_from
+from braid.training.planner_model.card import FACTS, write_card
+from braid.training.planner_model.measure import CopyReport, invented_examples, measure_copying, measure_runs
+from braid.training.planner_model.spelling import measure_spelling
+from braid.training.planner_model.tokenizer import load_tokenizer
+from braid.training.trainer import Progress, Recipe, Trainer, going_on_from
 
 
 def train_mini(

@@ -15,8 +15,8 @@ import torch
 from transformers import PreTrainedTokenizerFast, Qwen3ForCausalLM
 
 from braid.planner.prompts import PLAN, QUESTION, STOP, TOOLS
-from braid.training.data import Example
-from braid.training.tokenizer import PAD, token_id
+from braid.training.planner_model.examples import Example
+from braid.training.planner_model.tokenizer import PAD, token_id
 
 
 @dataclass(frozen=True, kw_only=True)

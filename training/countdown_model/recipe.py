@@ -28,9 +28,9 @@ from braid.evals.countdown import (
 from braid.planner.prompts import STOP
 from braid.training.batches import BatchSource, Encoded
 from braid.training.grpo import Outcome
-from braid.training.model import Shape, build_model
-from braid.training.tokenizer import PAD
-from braid.training.train import Recipe, Trainer
+from braid.training.planner_model import PAD
+from braid.training.qwen3 import Shape, build_model
+from braid.training.trainer import Recipe, Trainer
 
 WINDOW = 256
 """Tokens of the longest sequence in training; longer searches are cut there, as they would be by the context."""

@@ -26,12 +26,16 @@ from braid.evals.countdown import (
     oracle_engine,
     table,
 )
-from braid.training.card import FACTS
-from braid.training.command import train_with_bar
-from braid.training.countdown import CountdownRecipe, CountdownTrainer, Spawning, countdown_tokenizer
-from braid.training.countdown_card import write_countdown_card
+from braid.training.countdown_model.card import write_countdown_card
+from braid.training.countdown_model.recipe import (
+    CountdownRecipe,
+    CountdownTrainer,
+    Spawning,
+    countdown_tokenizer,
+)
 from braid.training.export import ExportError, export
 from braid.training.grpo import GRPO, GRPORecipe
+from braid.training.planner_model import FACTS, train_with_bar
 
 
 def train_countdown(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from braid.evals.countdown import Curves, gap_table, table
-from braid.training.card import paragraph
+from braid.training.planner_model import paragraph
 
 
 def write_countdown_card(folder: Path, facts: Mapping[str, Any]) -> None:
@@ -78,7 +78,7 @@ def _making(training: Mapping[str, Any]) -> str:
                 f"({recipe['vector_rate']:g}) for embeddings and norms; bfloat16 autocast; {recipe['batch_tokens']:,} tokens a",
                 f"step, padding included; {recipe['warmup']:.0%} warm-up, linear decay to zero over the last",
                 f"{recipe['decay']:.0%}. The embeddings of the numbers begin as waves over the number and its logarithm",
-                f"(`training/countdown.py`). Seed {recipe['seed']}.",
+                f"(`training/countdown_model/recipe.py`). Seed {recipe['seed']}.",
             ),
             paragraph(
                 f"**Cost.** {cost['step']:,} steps, {cost['tokens'] / 1e6:.1f} million tokens, {training['flops']:.2g} FLOPs,",

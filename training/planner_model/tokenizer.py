@@ -17,7 +17,7 @@ from transformers import PreTrainedTokenizerFast
 
 from braid.evals.planning_set.world import load_atlas
 from braid.planner.prompts import PLAN, QUESTION, STOP, TOOLS
-from braid.training.data import draw_example
+from braid.training.planner_model.examples import draw_example
 
 PAD = "<|pad|>"
 SPECIAL = (PAD, STOP, TOOLS, QUESTION, PLAN)

@@ -22,8 +22,8 @@ from braid.evals.tasks.planning_data import SPLITS
 from braid.executors.tools import ToolSpec
 from braid.planner.prompts import STOP, compact_prompt
 from braid.training.batches import collate, encode
-from braid.training.data import PLAIN_MIXTURE, Example, draw_example
-from braid.training.tokenizer import PAD, token_id
+from braid.training.planner_model.examples import PLAIN_MIXTURE, Example, draw_example
+from braid.training.planner_model.tokenizer import PAD, token_id
 from braid.training.toolbox import builtin_toolbox
 
 
