@@ -3,7 +3,7 @@
     python examples/transcript.py [--seed 0] [--count 20] > docs/transcript.md
     python examples/transcript.py --questions      # only print the questions
 
-The draw is fixed by the seed: one question per family of questions, in the order in which `braid.evals.planning_set` draws them.
+The draw is fixed by the seed: one question per family of questions, in the order in which `braid.training.questions` draws them.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import shlex
 import sys
 
 from braid.evals import Sample
-from braid.evals.planning_set.generate import generate
 from braid.evals.tasks.planning import matches
 from braid.orchestrator import Agent
+from braid.training.questions import generate
 
 
 def draw(seed: int, count: int) -> list[Sample]:

@@ -11,14 +11,14 @@ from typing import get_args
 
 import pytest
 
-from braid.evals.planning_set.families import FAMILIES
-from braid.evals.planning_set.generate import Split, generate
-from braid.evals.planning_set.world import held_out
 from braid.evals.tasks.planning import matches
 from braid.executors import GraphPatch, TaskGraph, ToolRegistry, run_graph
 from braid.executors.tools.registry import builtin_tools
 from braid.executors.values.values import short_form
 from braid.planner import compile_plan
+from braid.training.questions import Split, generate
+from braid.training.questions.families import FAMILIES
+from braid.training.questions.world import held_out
 
 SPLITS: tuple[Split, ...] = get_args(Split)
 DRAWN: dict[Split, str] = {

@@ -10,14 +10,13 @@ import pytest
 
 from braid.engine import Grammar, SamplingParams
 from braid.engine.local.engine import LocalEngine
-from braid.evals.planning_set.generate import generate
 from braid.executors.tools.spec import ToolSpec
 from braid.planner import LLMPlanner, PlannerText, PlanningError, PlanParser, PlanTask, Statement
 from braid.planner.prompts.compact import STOP, compact_prompt
 from braid.planner.prompts.grammar import plan_grammar
-from braid.training.planner_model import Mixture
-from braid.training.planner_model.examples import draw_example
-from braid.training.toolbox import builtin_toolbox
+from braid.training.planner_model.examples import Mixture, draw_example
+from braid.training.questions import generate
+from braid.training.questions.tools import builtin_toolbox
 from tests.support.tiny_models import build_model, build_tokenizer
 
 pytest.importorskip("llguidance")

@@ -13,8 +13,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from braid.engine import connect
 from braid.evals.countdown.problems import Problem, generate
 from braid.evals.countdown.solve import attempt_serial, attempt_spawn
-from braid.training.countdown_model import measure_countdown
-from braid.training.countdown_model.commands import export_countdown
+from braid.training.countdown_model.commands import export_countdown, measure_countdown
 from braid.training.countdown_model.recipe import (
     WINDOW,
     CountdownRecipe,

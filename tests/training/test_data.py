@@ -10,20 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerFast
 
-from braid.evals.planning_set.program import Builder, LookupTool, Toolset, render
 from braid.executors import GraphPatch, TaskGraph, ToolRegistry, run_graph, tool
 from braid.executors.tools.registry import builtin_tools
 from braid.executors.tools.spec import ToolSpec
 from braid.executors.values.values import short_form
 from braid.planner import compile_plan
 from braid.planner.prompts.compact import PLAN, QUESTION, STOP, compact_prompt
-from braid.training.lists import attribute_for, draw_list_question, draw_listing
-from braid.training.names import identifier, proper_name
-from braid.training.planner_model import Example, Mixture, draw_group, train_tokenizer
-from braid.training.planner_model.examples import PLAIN_MIXTURE, draw_example
-from braid.training.rounds import later_round
-from braid.training.strange import estranged
-from braid.training.toolbox import draw_toolbox
+from braid.training.planner_model.examples import PLAIN_MIXTURE, Example, Mixture, draw_example, draw_group
+from braid.training.planner_model.tokenizer import train_tokenizer
+from braid.training.questions import Builder, Toolset, estranged, later_round, render
+from braid.training.questions.invented_names import identifier, proper_name
+from braid.training.questions.program import LookupTool
+from braid.training.questions.tools import attribute_for, draw_list_question, draw_listing, draw_toolbox
 
 
 @pytest.fixture(scope="module")

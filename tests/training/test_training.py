@@ -15,12 +15,13 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from braid.planner.prompts.compact import STOP, compact_prompt
 from braid.training.batches import collate, collate_packed, encode, pack
 from braid.training.export import ExportError, check, export
-from braid.training.planner_model import FACTS, PAD, draw_group, measure, token_id
-from braid.training.planner_model.card import card
-from braid.training.planner_model.measure import Miss, invented_examples
+from braid.training.planner_model.card import FACTS, card
+from braid.training.planner_model.examples import draw_group
+from braid.training.planner_model.measure import Miss, invented_examples, measure
 from braid.training.planner_model.spelling import measure_spelling
+from braid.training.planner_model.tokenizer import PAD, token_id
+from braid.training.questions.tools import builtin_toolbox
 from braid.training.qwen3 import Shape
-from braid.training.toolbox import builtin_toolbox
 from braid.training.trainer import Recipe, StartError, Trainer, going_on_from, plan_loss, rate, seeds
 from tests.support.killing import ends_as_if_not_killed
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from braid.training.strange import SHARE as STRANGE_SHARE
+from braid.training.questions import SHARE as STRANGE_SHARE
 
 FACTS = "training.json"
 """The file beside the weights that holds recipe, cost and measurements; the card is written from it."""

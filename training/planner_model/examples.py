@@ -9,33 +9,44 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from braid.evals.planning_set.attributes import NAMED
-from braid.evals.planning_set.families import Draft
-from braid.evals.planning_set.generate import Drawn, draw
-from braid.evals.planning_set.noise import dressed
-from braid.evals.planning_set.program import (
+from braid.executors.tools import ToolSpec
+from braid.planner.prompts import MAX_TOOLS, STOP, compact_prompt
+from braid.training.questions import SHARE as STRANGE_SHARE
+from braid.training.questions import (
+    Atlas,
     Builder,
     Calculate,
     Call,
+    Choice,
+    Drawn,
+    Invented,
     Lookup,
     LookupEach,
     Rank,
     Toolset,
+    World,
+    draw,
+    draw_thought,
+    dressed,
+    estranged,
+    later_round,
+    listed_text,
+    load_atlas,
     render,
 )
-from braid.evals.planning_set.wording import Choice
-from braid.evals.planning_set.world import Atlas, World, load_atlas
-from braid.executors.tools import ToolSpec
-from braid.planner.prompts import MAX_TOOLS, STOP, compact_prompt
-from braid.training.errands import draw_errands
-from braid.training.invented import Invented
-from braid.training.lists import Listing, ListQuestion, attribute_for, draw_list_question, draw_listing
-from braid.training.rounds import later_round, listed_text
-from braid.training.services import draw_service
-from braid.training.strange import SHARE as STRANGE_SHARE
-from braid.training.strange import estranged
-from braid.training.thoughts import draw_thought
-from braid.training.toolbox import Toolbox, draw_toolbox
+from braid.training.questions.families import Draft
+from braid.training.questions.templates import NAMED
+from braid.training.questions.tools import (
+    Listing,
+    ListQuestion,
+    Toolbox,
+    attribute_for,
+    draw_errands,
+    draw_list_question,
+    draw_listing,
+    draw_service,
+    draw_toolbox,
+)
 
 _NAMED_NOUNS = frozenset(attribute.noun for attribute in NAMED)
 

@@ -15,9 +15,9 @@ from pathlib import Path
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from braid.evals.planning_set.world import load_atlas
 from braid.planner.prompts import PLAN, QUESTION, STOP, TOOLS
 from braid.training.planner_model.examples import draw_example
+from braid.training.questions import load_atlas
 
 PAD = "<|pad|>"
 SPECIAL = (PAD, STOP, TOOLS, QUESTION, PLAN)

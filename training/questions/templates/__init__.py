@@ -1,0 +1,43 @@
+"""Wordings of questions."""
+
+from braid.training.questions.templates.attributes import (
+    AREA,
+    CHAINS,
+    LENGTH,
+    NAMED,
+    NUMERIC,
+    POPULATION,
+    SPEED,
+    Attribute,
+)
+from braid.training.questions.templates.changes import (
+    DOWN_MOVE,
+    UP_MOVE,
+    changed_noun,
+    clause,
+    described,
+    elliptic,
+    gerund,
+    imperative,
+    participle,
+)
+
+__all__ = [
+    "AREA",
+    "CHAINS",
+    "DOWN_MOVE",
+    "LENGTH",
+    "NAMED",
+    "NUMERIC",
+    "POPULATION",
+    "SPEED",
+    "UP_MOVE",
+    "Attribute",
+    "changed_noun",
+    "clause",
+    "described",
+    "elliptic",
+    "gerund",
+    "imperative",
+    "participle",
+]
