@@ -7,7 +7,6 @@ from braid.engine.errors import (
     BudgetExceededError,
     CapabilityError,
     ContextLengthError,
-    ContextReleasedError,
     EngineConnectionError,
     EngineError,
     EngineResponseError,
@@ -15,20 +14,21 @@ from braid.engine.errors import (
     InvalidParamsError,
 )
 from braid.engine.events import Envelope, Event, UnknownEventError
-from braid.engine.scope.budget import Budget, Price, budget
+from braid.engine.prompts import plain_chat
+from braid.engine.scope import Budget, Price, budget
+from braid.engine.scripted import ScriptedEngine
 from braid.engine.types import (
     Capability,
     Completion,
     EngineInfo,
-    FinishReason,
     Grammar,
     Message,
     Prompt,
     SamplingParams,
     Token,
     Usage,
-    branch_seed,
 )
+from braid.engine.wrapper import EngineWrapper
 
 __all__ = [
     "BraidError",
@@ -39,26 +39,26 @@ __all__ = [
     "Completion",
     "Context",
     "ContextLengthError",
-    "ContextReleasedError",
     "Engine",
     "EngineConnectionError",
     "EngineError",
     "EngineInfo",
     "EngineResponseError",
     "EngineURIError",
+    "EngineWrapper",
     "Envelope",
     "Event",
-    "FinishReason",
     "Grammar",
     "InvalidParamsError",
     "Message",
     "Price",
     "Prompt",
     "SamplingParams",
+    "ScriptedEngine",
     "Token",
     "UnknownEventError",
     "Usage",
-    "branch_seed",
     "budget",
     "connect",
+    "plain_chat",
 ]

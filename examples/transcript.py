@@ -13,10 +13,9 @@ import asyncio
 import shlex
 import sys
 
-from braid.evals import Sample
 from braid.evals.tasks.planning import matches
 from braid.orchestrator import Agent
-from braid.training.questions import generate
+from braid.training.questions import Sample, generate
 
 
 def draw(seed: int, count: int) -> list[Sample]:

@@ -17,13 +17,9 @@ from braid.executors.events import (
     ToolHedged,
     ToolReused,
 )
-from braid.executors.graph.graph import TaskGraph
-from braid.executors.graph.patch import GraphPatch
-from braid.executors.scheduler.outcome import Limits, RunOutcome
-from braid.executors.scheduler.run import run_graph
-from braid.executors.tools.registry import ToolRegistry
-from braid.executors.tools.spec import ToolContext
-from braid.executors.tools.tool import Tool, tool
+from braid.executors.graph import GraphPatch, TaskGraph
+from braid.executors.scheduler import Limits, RunOutcome, run_graph
+from braid.executors.tools import Tool, ToolContext, ToolRegistry, tool
 
 __all__ = [
     "BudgetExceeded",

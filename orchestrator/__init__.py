@@ -1,57 +1,51 @@
-"""orchestrator: the face of Braid. An Agent plans a question as a graph, runs it and answers.
+"""orchestrator: an Agent plans a question as a graph, runs it and answers.
 
-    from braid.orchestrator import Agent, tool
+    from braid import Agent, tool
 
-Names are loaded when they are first used, so that the command line starts without importing what it does not need.
+Names are imported when they are first used, so that the command line starts without what it does not need.
 """
 
-from braid.engine.events import Envelope, Event
-from braid.engine.scope.budget import Budget, Price, budget
-from braid.executors.scheduler.outcome import Limits
-from braid.executors.tools.effects import Done, NotDone
-from braid.executors.tools.spec import ToolContext
-from braid.executors.tools.tool import tool
-from braid.orchestrator.agent import Agent
-from braid.orchestrator.baseline import Comparison, ReplayError, compare_with_sequential
-from braid.orchestrator.errors import (
-    ConfigurationError,
-    InvalidHistoryError,
-    InvalidQuestionError,
-    OrchestratorError,
-    OutputTypeError,
-    ResumeRefusedError,
-    RunningLoopError,
-)
-from braid.orchestrator.events import (
-    JournalFailed,
-    RoundFinished,
-    RoundStarted,
-    RunAnswered,
-    RunFailed,
-    RunFinished,
-    RunResumed,
-    RunStarted,
-)
-from braid.orchestrator.result import RunResult
-from braid.orchestrator.settings import Settings, load_settings
-from braid.orchestrator.stream import RunStream
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from braid.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from braid.orchestrator.agent import Agent
+    from braid.orchestrator.baseline import Comparison, ReplayError, compare_with_sequential
+    from braid.orchestrator.errors import (
+        ConfigurationError,
+        InvalidHistoryError,
+        InvalidQuestionError,
+        OrchestratorError,
+        OutputTypeError,
+        ResumeRefusedError,
+        RunningLoopError,
+    )
+    from braid.orchestrator.events import (
+        JournalFailed,
+        RoundFinished,
+        RoundStarted,
+        RunAnswered,
+        RunFailed,
+        RunFinished,
+        RunResumed,
+        RunStarted,
+    )
+    from braid.orchestrator.result import RunResult
+    from braid.orchestrator.settings import Settings, load_settings
+    from braid.orchestrator.stream import RunStream
 
 __all__ = [
     "Agent",
-    "Budget",
     "Comparison",
     "ConfigurationError",
-    "Done",
-    "Envelope",
-    "Event",
     "InvalidHistoryError",
     "InvalidQuestionError",
     "JournalFailed",
-    "Limits",
-    "NotDone",
     "OrchestratorError",
     "OutputTypeError",
-    "Price",
     "ReplayError",
     "ResumeRefusedError",
     "RoundFinished",
@@ -65,9 +59,47 @@ __all__ = [
     "RunStream",
     "RunningLoopError",
     "Settings",
-    "ToolContext",
-    "budget",
     "compare_with_sequential",
     "load_settings",
-    "tool",
 ]
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "braid.orchestrator.agent": ("Agent",),
+        "braid.orchestrator.baseline": (
+            "Comparison",
+            "ReplayError",
+            "compare_with_sequential",
+        ),
+        "braid.orchestrator.errors": (
+            "ConfigurationError",
+            "InvalidHistoryError",
+            "InvalidQuestionError",
+            "OrchestratorError",
+            "OutputTypeError",
+            "ResumeRefusedError",
+            "RunningLoopError",
+        ),
+        "braid.orchestrator.events": (
+            "JournalFailed",
+            "RoundFinished",
+            "RoundStarted",
+            "RunAnswered",
+            "RunFailed",
+            "RunFinished",
+            "RunResumed",
+            "RunStarted",
+        ),
+        "braid.orchestrator.result": ("RunResult",),
+        "braid.orchestrator.settings": (
+            "Settings",
+            "load_settings",
+        ),
+        "braid.orchestrator.stream": ("RunStream",),
+    },
+)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -249,7 +249,7 @@ class Agent:
         """Go on with a run whose process ended before it, that was stopped, or that failed.
 
         Question, plan, options and what was spent come from the journal. Nodes that ended are not run again; what had not ended
-        is, by the effect of its tool: mutating calls whose fate is unknown are never repeated (`braid.executors.tools.tool.effects`). The
+        is, by the effect of its tool: mutating calls whose fate is unknown are never repeated (`braid.executors.tools.effects`). The
         result of a run that has its answer is given again, and nothing is run.
 
         Args:

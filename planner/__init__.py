@@ -1,6 +1,6 @@
 """planner: language into graph. The plan language, its checks, and the planner that is a language model."""
 
-from braid.planner.checker.checker import PlanChecker, compile_plan
+from braid.planner.checker import PlanChecker, compile_plan
 from braid.planner.errors import PlanCheckError, PlanError, PlanningError, PlanSyntaxError
 from braid.planner.events import (
     PlanEvent,
@@ -10,10 +10,9 @@ from braid.planner.events import (
     PlannerStatement,
     PlannerText,
 )
-from braid.planner.language.parser import PlanParser, Statement, parse_plan
-from braid.planner.language.unparse import render_expr, render_plan
+from braid.planner.language import PlanParser, Statement, parse_plan, render_expr, render_plan
 from braid.planner.llm_planner import LLMPlanner
-from braid.planner.prompts.chat import run_root
+from braid.planner.prompts import run_root
 from braid.planner.task import PlanTask, Written
 
 __all__ = [

@@ -8,8 +8,16 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Literal
 
-from braid.engine import Engine, Grammar, InvalidParamsError, Message, Prompt, SamplingParams, Usage
-from braid.engine.prompts import plain_chat
+from braid.engine import (
+    Engine,
+    Grammar,
+    InvalidParamsError,
+    Message,
+    Prompt,
+    SamplingParams,
+    Usage,
+    plain_chat,
+)
 from braid.executors import GraphPatch
 from braid.executors.nodes import Node
 from braid.planner.errors import PlanError, PlanningError, PlanSyntaxError
@@ -74,7 +82,7 @@ class LLMPlanner:
         temperature: of the first attempt; 0 is greedy.
         repair_temperature: of the repairs, so that the same mistake is not made again.
         grammar: in compact style, where the engine can, let the model write nothing but plans for the tools at hand, about
-            names of the question (`braid.planner.prompts.chat.grammar`).
+            names of the question (`braid.planner.prompts.grammar`).
     """
 
     def __init__(

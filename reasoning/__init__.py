@@ -14,14 +14,15 @@ from braid.reasoning.method import (
     method,
     method_names,
 )
-from braid.reasoning.methods.best_of_n import best_of_n
-from braid.reasoning.methods.self_consistency import direct, self_consistency
-from braid.reasoning.methods.spawn_join import (
+from braid.reasoning.methods import (
     Span,
     ThreadCall,
     ThreadedSolution,
     ThreadFormat,
     ThreadResult,
+    best_of_n,
+    direct,
+    self_consistency,
     spawn_join,
 )
 from braid.reasoning.voting import Group, group_answers

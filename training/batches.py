@@ -15,7 +15,8 @@ import torch
 from transformers import PreTrainedTokenizerFast
 
 from braid.planner.prompts import QUESTION
-from braid.training.planner_model import DEFAULT_MIXTURE, PAD, Example, Mixture, draw_group, token_id
+from braid.training.planner_model.examples import DEFAULT_MIXTURE, Example, Mixture, draw_group
+from braid.training.planner_model.tokenizer import PAD, token_id
 
 POOL = 1024
 """Examples that are drawn at once and sorted by length, so that a batch holds sequences of about one length."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from braid.engine import Budget, Completion, Context, Engine, SamplingParams
-from braid.engine.wrapper import EngineWrapper
+from braid.engine import Budget, Completion, Context, Engine, EngineWrapper, SamplingParams
 
 
 @dataclass(frozen=True)

@@ -23,15 +23,10 @@ from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast, Qwen3For
 from braid.engine import BraidError
 from braid.training.attention import BLOCKED
 from braid.training.batches import Batch, BatchSource
-from braid.training.planner_model import (
-    FACTS,
-    Mixture,
-    atlas_examples,
-    load_tokenizer,
-    machine,
-    measure,
-    train_tokenizer,
-)
+from braid.training.planner_model.card import FACTS, machine
+from braid.training.planner_model.examples import Mixture
+from braid.training.planner_model.measure import atlas_examples, measure
+from braid.training.planner_model.tokenizer import load_tokenizer, train_tokenizer
 from braid.training.qwen3 import Shape, build_model, flops_per_token, parameter_count
 
 log = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ model's figures.
 
 from __future__ import annotations
 
-from braid.engine.scripted import ScriptedEngine
+from braid.engine import ScriptedEngine
 from braid.evals.countdown.demonstrators import demonstrate_serial, demonstrate_spawn
 from braid.evals.countdown.notation import (
     CALL,

@@ -41,7 +41,7 @@ _Row = tuple[int, float, str, str, str | None]
 
 
 class RunLog:
-    """The journal of one run: `braid.executors.tools.tool.effects.RunJournal` on disk. Made by `start_run` and `resume_run`.
+    """The journal of one run: `braid.executors.tools.effects.RunJournal` on disk. Made by `start_run` and `resume_run`.
 
     `spending` says what the run has spent; it is stored with every commit. `unwritten` gives events, as times and JSON, that were
     told since the last commit and not by `event`. `on_failure` is told, once, when the journal fails.

@@ -2,7 +2,7 @@
 
 Plain JSON stands for itself; everything else is an object with the key `$`, which names its kind. Models, dataclasses, enums and
 named tuples are stored field by field under the name of their type, and restored without running their constructors. Braid's own
-types have a tag (`braid.executors.values.values.type_tags`), others `module:qualified.name`. What cannot be stored (an open file,
+types have a tag (`braid.executors.values.type_tags`), others `module:qualified.name`. What cannot be stored (an open file,
 an array, a secret) is stored as text that says so; whoever needs the value itself gets `LostValueError`.
 """
 
@@ -269,7 +269,7 @@ def _name_of(kind: type[Any]) -> str:
     tag = tag_of(kind)
     if tag is None and is_own(kind):
         raise _CannotStore(
-            f"{name} is Braid's own and no value; braid.executors.values.values.type_tags has no tag for it"
+            f"{name} is Braid's own and no value; braid.executors.values.type_tags has no tag for it"
         )
     name = tag or name
     try:

@@ -113,7 +113,7 @@ class RunJournal(CallLog, Protocol):
 
 
 class ResultCache(Protocol):
-    """Results of pure tools across runs. The key says tool, version and arguments (`braid.executors.tools.tool.memo.result_key`)."""
+    """Results of pure tools across runs. The key says tool, version and arguments (`braid.executors.tools.memo.result_key`)."""
 
     def get(self, key: str) -> Cached | None: ...
 

@@ -1,6 +1,6 @@
 """Tools: typed functions that a plan may call.
 
-`@tool` reads a function's signature once (`braid.executors.tools.tool.signature`) and gives a `Tool`: a schema for planners, and `call` for
+`@tool` reads a function's signature once (`braid.executors.tools.signature`) and gives a `Tool`: a schema for planners, and `call` for
 the scheduler, with checked arguments, a time limit, retries, and a cap on how many calls run at once.
 """
 
@@ -64,10 +64,10 @@ class Tool(Generic[P, R]):
     """A function as a tool. It can still be called as the plain function; runs use `call`.
 
     `spec` is what planners see. `timeout` is in seconds for one attempt, waiting for a free slot not included (None: no limit).
-    `retries` counts further attempts, after failures that `retry_on` says (`braid.executors.tools.tool.retry`).
+    `retries` counts further attempts, after failures that `retry_on` says (`braid.executors.tools.retry`).
     `max_concurrency` caps the calls that run at once on one event loop. `inline` runs a synchronous function on the event
     loop itself instead of in a thread: only for functions that are done in microseconds. `hedge` says when a call that takes
-    long is made once more (`braid.executors.tools.tool.hedge`), `cache` whether results are used again, and `version` when they are not
+    long is made once more (`braid.executors.tools.hedge`), `cache` whether results are used again, and `version` when they are not
     those of the same tool any more. `reconcile` can say whether a mutating call happened. `signature` takes the place of what the
     function's own annotations say.
     """
@@ -207,7 +207,7 @@ class Tool(Generic[P, R]):
         not turn one stuck thread into a stuck tool.
 
         Args:
-            args: values by parameter name, coerced by the rule of `braid.executors.tools.tool.signature`.
+            args: values by parameter name, coerced by the rule of `braid.executors.tools.signature`.
             deps: shorthand for a `context` that has only this.
             charge: called before each further attempt; what it raises ends the call, but a hedge is then only left out.
 

@@ -19,7 +19,7 @@ _TYPES: Final[tuple[tuple[str, str, str], ...]] = (
     ("braid.executors.builtin.atlas.lookup", "executors.builtin.atlas", "Entity Fact"),
     ("braid.executors.builtin.now", "executors.builtin.now", "Moment"),
     ("braid.executors.builtin.python.tool", "executors.builtin.python", "PythonResult"),
-    ("braid.executors.tools.tool.effects", "executors.effects", "Cached Done NotDone Recorded"),
+    ("braid.executors.tools.effects", "executors.effects", "Cached Done NotDone Recorded"),
     (
         "braid.executors.events",
         "executors.events",
@@ -39,7 +39,7 @@ _TYPES: Final[tuple[tuple[str, str, str], ...]] = (
     ("braid.executors.graph.patch", "executors.rules", "GraphPatch"),
     ("braid.executors.sandbox.run", "executors.sandbox", "Isolation SandboxLimits SandboxResult"),
     ("braid.executors.report.spans", "executors.spans", "NodeSpan=Span"),
-    ("braid.executors.tools.tool.spec", "executors.tool_types", "Metered ToolSpec"),
+    ("braid.executors.tools.spec", "executors.tool_types", "Metered ToolSpec"),
     ("braid.executors.values.values", "executors.values", "ItemError"),
     (
         "braid.orchestrator.events",

@@ -1,4 +1,4 @@
-"""Values that flow between nodes: their short form in text, and paths into them. `braid.executors.nodes.nodes.evaluate` computes with them.
+"""Values that flow between nodes: their short form in text, and paths into them. `braid.executors.nodes.evaluate` computes with them.
 
 A value is data for ever. Nothing here looks for references inside a value; only the parsed expressions of a plan have references.
 Kinds of values that a tool defines take part by duck typing: `short_form()` says what goes into text, and a numeric field

@@ -225,7 +225,7 @@ def run(
     """
     if sequential and compare:
         raise typer.BadParameter("--compare measures a run side by side; leave out --sequential")
-    from braid.orchestrator.cli.commands import run_command
+    from braid.orchestrator.cli.commands.run import run_command
     from braid.orchestrator.cli.options import RunOptions
 
     run_command(
@@ -269,7 +269,7 @@ def plan(
 
       braid plan "Is the Eiffel Tower taller than the Statue of Liberty?"
     """
-    from braid.orchestrator.cli.commands import plan_command
+    from braid.orchestrator.cli.commands.plan import plan_command
     from braid.orchestrator.cli.options import RunOptions
 
     plan_command(
@@ -308,7 +308,7 @@ def repl(
     A line typed while a task runs is told to the planner.
     Ctrl-C stops the running task and keeps the session; Ctrl-D leaves.
     """
-    from braid.orchestrator.cli.commands import repl_command
+    from braid.orchestrator.cli.commands.repl import repl_command
     from braid.orchestrator.cli.options import RunOptions
 
     repl_command(
@@ -381,7 +381,7 @@ def serve(
 
       BRAID_API_KEY=... braid serve --host 0.0.0.0 --port 9000 --engine local:./my-model
     """
-    from braid.orchestrator.cli.commands import ServeOptions, serve_command
+    from braid.orchestrator.cli.commands.serve import ServeOptions, serve_command
 
     serve_command(
         ServeOptions(
@@ -405,7 +405,7 @@ def tools(as_json: JsonOption = False, mcp: McpOption = None) -> None:
 
     A package offers tools through the entry-point group braid.tools.
     """
-    from braid.orchestrator.cli.commands import tools_command
+    from braid.orchestrator.cli.commands.tools import tools_command
 
     tools_command(as_json=as_json, mcp=mcp)
 
@@ -416,7 +416,7 @@ def doctor(as_json: JsonOption = False) -> None:
 
     Exit code 1 when something that is needed is missing.
     """
-    from braid.orchestrator.cli.commands import doctor_command
+    from braid.orchestrator.cli.commands.doctor import doctor_command
 
     doctor_command(as_json=as_json)
 

@@ -38,7 +38,7 @@ def runs(
       braid runs prune --older-than 30d --max-size 1GB
     """
     if context.invoked_subcommand is None:
-        from braid.orchestrator.cli.commands import list_command
+        from braid.orchestrator.cli.commands.journal import list_command
 
         list_command(limit=limit, as_json=as_json)
 
@@ -46,7 +46,7 @@ def runs(
 @runs_app.command()
 def show(run: RunArgument, as_json: JsonOption = False) -> None:
     """Show one run: its question, how it ended, its nodes, and its calls of tools that change something."""
-    from braid.orchestrator.cli.commands import show_command
+    from braid.orchestrator.cli.commands.journal import show_command
 
     show_command(run, as_json=as_json)
 
@@ -74,7 +74,7 @@ def prune(
     as_json: JsonOption = False,
 ) -> None:
     """Remove runs from the journal for good. One that a process works on stays."""
-    from braid.orchestrator.cli.commands import prune_command, read_age, read_size
+    from braid.orchestrator.cli.commands.journal import prune_command, read_age, read_size
 
     if older_than is None and max_size is None:
         raise typer.BadParameter("say which: --older-than 30d, --max-size 1GB, or both")
@@ -141,7 +141,7 @@ def resume(
 
       braid resume 3f2a --budget-tokens 50000
     """
-    from braid.orchestrator.cli.commands import resume_command
+    from braid.orchestrator.cli.commands.journal import resume_command
     from braid.orchestrator.cli.options import RunOptions
 
     options = RunOptions(
@@ -172,7 +172,7 @@ def view(
 
       braid view 3f2a --html run.html
     """
-    from braid.orchestrator.cli.commands import view_command
+    from braid.orchestrator.cli.commands.journal import view_command
 
     view_command(run, html=html, as_json=as_json)
 
@@ -197,6 +197,6 @@ def replay(
 
       braid replay last --speed 10
     """
-    from braid.orchestrator.cli.commands import replay_command
+    from braid.orchestrator.cli.commands.journal import replay_command
 
     replay_command(run, speed=speed, as_json=as_json)

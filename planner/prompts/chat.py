@@ -91,7 +91,7 @@ def run_root(task: PlanTask) -> list[Message]:
 
 
 def plan_request(task: PlanTask, earlier: str = "") -> Message:
-    """The request for this round's plan; `earlier` tells what earlier rounds did (see `braid.planner.prompts.chat.history`)."""
+    """The request for this round's plan; `earlier` tells what earlier rounds did (see `braid.planner.prompts.history`)."""
     if not earlier and not task.feedback:
         return Message(role="user", content=_REQUEST)
     parts: list[str] = []

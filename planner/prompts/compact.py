@@ -72,7 +72,7 @@ def compact_prompt(question: str, tools: Sequence[ToolSpec], *, plan_so_far: str
         question: the task; line breaks become spaces, and marker look-alikes are defused.
         tools: what the plan may call. Of more than `MAX_TOOLS`, those whose name and description share most
             words with the question are kept, and the given order stays.
-        plan_so_far: the statements of earlier rounds (`braid.planner.prompts.chat.history.finished_statements`) and the valid ones of a
+        plan_so_far: the statements of earlier rounds (`braid.planner.prompts.history.finished_statements`) and the valid ones of a
             plan that is being repaired; the model goes on behind them.
             A missing line end is added, so that no statement is continued in mid-line.
     """

@@ -8,8 +8,9 @@ A name is imported when it is first used, so that the command line starts withou
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from braid.lazy import lazy_names
 
 if TYPE_CHECKING:
     from braid.engine import BraidError, Budget, Envelope, Event, Price, budget, connect
@@ -32,20 +33,14 @@ __all__ = [
     "tool",
 ]
 
-_ROOMS = {
-    "braid.engine": ("BraidError", "Budget", "Envelope", "Event", "Price", "budget", "connect"),
-    "braid.executors": ("Limits", "ToolContext", "tool"),
-    "braid.orchestrator": ("Agent", "RunResult", "RunStream"),
-}
-_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _ROOM_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_ROOM_OF[name]), name)
-    globals()[name] = value
-    return value
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "braid.engine": ("BraidError", "Budget", "Envelope", "Event", "Price", "budget", "connect"),
+        "braid.executors": ("Limits", "ToolContext", "tool"),
+        "braid.orchestrator": ("Agent", "RunResult", "RunStream"),
+    },
+)
 
 
 def __dir__() -> list[str]:

@@ -20,12 +20,12 @@ from braid.engine import (
     EngineError,
     EngineURIError,
     SamplingParams,
-    branch_seed,
     connect,
 )
 from braid.engine.conformance.base import released
 from braid.engine.local.engine import LocalEngine
 from braid.engine.system.hardware import processors
+from braid.engine.types import branch_seed
 
 PROMPT = "The height of K2 is 8611 metres, and Mont Blanc"
 FAMILIES = ["llama", "qwen3", "gpt2"]

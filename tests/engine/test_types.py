@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from braid.engine import InvalidParamsError, SamplingParams, Usage, branch_seed
+from braid.engine import InvalidParamsError, SamplingParams, Usage
 from braid.engine.prompts import ChatPrompt, TextPrompt, TokenPrompt, plain_chat, read_prompt
 from braid.engine.stop_strings import find_stop, held_back
+from braid.engine.types import branch_seed
 
 
 @pytest.mark.parametrize(

@@ -265,7 +265,7 @@ def test_every_type_of_values_has_a_tag() -> None:
         inside = [one for one in own if one in fields or (issubclass(one, kind) and one.__name__[0] != "_")]
         values += [one for one in inside if one not in values and one.__name__ not in NO_VALUES]
     missing = [f"{kind.__module__}:{kind.__qualname__}" for kind in values if tag_of(kind) is None]
-    assert not missing, f"give them tags in braid.executors.values.values.type_tags: {missing}"
+    assert not missing, f"give them tags in braid.executors.values.type_tags: {missing}"
 
 
 def test_what_is_own_and_no_value_is_not_stored() -> None:

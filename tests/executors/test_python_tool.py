@@ -328,7 +328,7 @@ UNSHARE = ("unshare", 0, 0xFFFFFFFF)
 TOOL = """\
 import asyncio, json, sys
 from braid.executors.builtin.python.tool import python
-from braid.executors.tools.tool.retry import may_retry
+from braid.executors.tools.retry import may_retry
 try:
     result = asyncio.run(python.call({"code": sys.argv[1]}))
     print(json.dumps({"network": result.network}))

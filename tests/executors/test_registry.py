@@ -113,7 +113,7 @@ def test_installed_plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_importing_tools_is_light() -> None:
     code = (
-        "import braid.executors.tools.tool.registry, braid.executors.tools.tool, sys;"
+        "import braid.executors.tools.registry, braid.executors.tools.tool, sys;"
         "print([name for name in ('torch', 'transformers', 'httpx', 'prompt_toolkit') if name in sys.modules])"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -35,7 +35,8 @@ from braid.training.countdown_model.recipe import (
 )
 from braid.training.export import ExportError, export
 from braid.training.grpo import GRPO, GRPORecipe
-from braid.training.planner_model import FACTS, train_with_bar
+from braid.training.planner_model.card import FACTS
+from braid.training.planner_model.commands import train_with_bar
 
 
 def train_countdown(

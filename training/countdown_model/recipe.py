@@ -28,7 +28,7 @@ from braid.evals.countdown import (
 from braid.planner.prompts import STOP
 from braid.training.batches import BatchSource, Encoded
 from braid.training.grpo import Outcome
-from braid.training.planner_model import PAD
+from braid.training.planner_model.tokenizer import PAD
 from braid.training.qwen3 import Shape, build_model
 from braid.training.trainer import Recipe, Trainer
 

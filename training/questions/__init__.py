@@ -5,17 +5,6 @@ Some wordings and a fifth of the atlas' titles are held out: `generate` draws tr
 templates, held-out entities, or both at once.
 """
 
-from braid.training.questions.families import (
-    chosen,
-    combined,
-    comparisons,
-    contrasts,
-    hypothetical,
-    lookups,
-    measures,
-    mergers,
-    sums,
-)
 from braid.training.questions.generate import Drawn, Sample, Split, draw, generate
 from braid.training.questions.invented_world import Invented
 from braid.training.questions.later_rounds import later_round, listed_text
@@ -51,22 +40,13 @@ __all__ = [
     "Split",
     "Toolset",
     "World",
-    "chosen",
-    "combined",
-    "comparisons",
-    "contrasts",
     "draw",
     "draw_thought",
     "dressed",
     "estranged",
     "generate",
-    "hypothetical",
     "later_round",
     "listed_text",
     "load_atlas",
-    "lookups",
-    "measures",
-    "mergers",
     "render",
-    "sums",
 ]

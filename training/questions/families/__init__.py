@@ -1,7 +1,8 @@
 """The families of questions, and their shares of the planning set."""
 
-from braid.training.questions import (
-    chosen,
+from braid.training.questions.families import (
+    arithmetic,
+    choices,
     combined,
     comparisons,
     contrasts,
@@ -9,7 +10,6 @@ from braid.training.questions import (
     lookups,
     measures,
     mergers,
-    sums,
 )
 from braid.training.questions.families.common import Draft, Family
 
@@ -24,10 +24,10 @@ FAMILIES: dict[str, tuple[Family, float]] = {
     "single": (lookups.single, 4),
     "single-name": (lookups.single_name, 2),
     "several": (lookups.several, 2),
-    "difference": (sums.difference, 4),
-    "gap": (sums.gap, 2),
-    "ratio": (sums.ratio, 3),
-    "total": (sums.total, 3),
+    "difference": (arithmetic.difference, 4),
+    "gap": (arithmetic.gap, 2),
+    "ratio": (arithmetic.ratio, 3),
+    "total": (arithmetic.total, 3),
     "compare": (comparisons.compare, 3),
     "limit": (comparisons.limit, 3),
     "multiple": (comparisons.multiple, 2),
@@ -37,10 +37,10 @@ FAMILIES: dict[str, tuple[Family, float]] = {
     "hop": (lookups.hop, 3),
     "hop-compare": (lookups.hop_compare, 2),
     "conditional": (lookups.conditional, 2),
-    "density": (sums.density, 1),
-    "journey": (sums.journey, 1),
-    "portion": (sums.portion, 1),
-    "arithmetic": (sums.arithmetic, 1),
+    "density": (arithmetic.density, 1),
+    "journey": (arithmetic.journey, 1),
+    "portion": (arithmetic.portion, 1),
+    "arithmetic": (arithmetic.arithmetic, 1),
     "value": (combined.value, 6),
     "lesser-value": (combined.lesser_value, 3),
     "greater-one": (combined.greater_one, 1),
@@ -52,12 +52,12 @@ FAMILIES: dict[str, tuple[Family, float]] = {
     "merger": (mergers.merger, 2),
     "stacked": (measures.stacked, 2),
     "in-units": (measures.in_units, 3),
-    "within": (chosen.within, 1),
-    "all-or-any": (chosen.all_or_any, 2),
-    "best-then": (chosen.best_then, 3),
-    "many": (chosen.many, 1),
-    "in-a-sentence": (chosen.in_a_sentence, 2),
-    "declined": (chosen.declined, 2),
+    "within": (choices.within, 1),
+    "all-or-any": (choices.all_or_any, 2),
+    "best-then": (choices.best_then, 3),
+    "many": (choices.many, 1),
+    "in-a-sentence": (choices.in_a_sentence, 2),
+    "declined": (choices.declined, 2),
 }
 """Each family and its share of the questions."""
 
