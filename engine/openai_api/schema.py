@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from braid.engine.errors import EngineResponseError
 from braid.engine.types import Message, SamplingParams
@@ -72,6 +72,12 @@ class Choice(_Loose):
     stop_reason: str | int | None = None
     matched_stop: str | int | list[int] | None = None
     token_ids: list[int] | None = None
+
+    @field_validator("finish_reason")
+    @classmethod
+    def _of_an_end(cls, said: str | None) -> str | None:
+        """None unless the completion ended: some servers send an empty text, or a null in quotes, until it does."""
+        return None if said is None or said.strip().lower() in ("", "null", "none") else said
 
 
 class ChatChoice(Choice):

@@ -18,7 +18,11 @@ _PIECES_AFTER_STOP = 2
 
 @dataclass
 class Branch:
-    """One of the `n` completions of a request, in the making."""
+    """One of the `n` completions of a request, in the making.
+
+    `cut` says that it has come to a stop string, and that what follows does not belong to it. `ended` says that the server
+    called it finished. Text that comes after that still belongs to it.
+    """
 
     index: int
     tokens: list[Token] = field(default_factory=list[Token])
@@ -28,6 +32,7 @@ class Branch:
     parts: int = 0
     raw_bytes: int = 0
     pieces_after_stop: int = 0
+    cut: bool = False
     ended: bool = False
     stop_hit: str | None = None
     finish: FinishReason | None = None
@@ -42,7 +47,7 @@ class Branch:
         text = "".join(token.text for token in self.held)
         if hit := find_stop(text, stops):
             at, self.stop_hit = hit
-            self.finish = "stop"
+            self.cut, self.finish = True, "stop"
             ready = _until(self.held, at)
             self.held = []
         else:
@@ -133,7 +138,7 @@ class BranchReader:
         branch.pieces += bool(piece.text)
         branch.parts += len(piece.parts)
         ready: list[Token] = []
-        if branch.finish is None:
+        if not branch.cut:
             wanted = self._params.logprobs
             if wanted is not None and piece.text and not branch.parts:
                 raise CapabilityError(
@@ -145,9 +150,9 @@ class BranchReader:
             branch.pieces_after_stop += bool(piece.text)
         if piece.finish is not None:
             branch.ended = True
-            if branch.finish is None:
+            if not branch.cut:  # the last reason counts: some servers send one with every chunk
                 branch.finish = self._finish(piece.finish)
-                branch.stop_hit = piece.stop_hit if piece.stop_hit in self._params.stop else None
+                branch.stop_hit = piece.stop_hit if piece.stop_hit in self._params.stop else branch.stop_hit
         return ready
 
     def _finish(self, said: str) -> FinishReason:

@@ -23,6 +23,7 @@ from braid.engine import (
     EngineResponseError,
     EngineURIError,
     InvalidParamsError,
+    Message,
     SamplingParams,
     Token,
 )
@@ -279,6 +280,74 @@ async def test_a_server_that_does_not_stream(faults: FaultServer) -> None:
             "length",
             5,
         )
+
+
+def scripted(
+    *chunks: tuple[str, str | None], usage: dict[str, int] | None = None, done: bool = True
+) -> Handler:
+    """A streamed answer of texts with a `finish_reason` each, the same for every branch."""
+
+    async def handler(call: Call) -> None:
+        await call.begin_events()
+        for text, finish in chunks:
+            for index in range(call.body.get("n", 1)):
+                await call.event(piece(text, chat="messages" in call.body, index=index, finish=finish))
+        if usage is not None:
+            await call.event({"choices": [], "usage": usage})
+        await call.finish(done=done)
+
+    return handler
+
+
+@pytest.mark.parametrize("n", [1, 3])
+@pytest.mark.parametrize("chat", [True, False])
+@pytest.mark.parametrize(
+    ("chunks", "finish"),
+    [
+        ([("he", ""), ("llo", ""), ("", "stop")], "stop"),
+        ([("he", " "), ("llo", "null"), ("", "length")], "length"),
+        ([("he", "None"), ("llo", "none"), ("", None)], "stop"),
+        ([("he", "stop"), ("llo", "stop"), ("", "stop")], "stop"),
+        ([("he", "stop"), ("llo", "length"), ("", None)], "length"),
+        ([("hel", "stop"), ("", "stop"), ("lo", "")], "stop"),
+    ],
+)
+async def test_text_is_read_whatever_finish_reasons_come_before_it(
+    faults: FaultServer, chunks: list[tuple[str, str | None]], finish: str, chat: bool, n: int
+) -> None:
+    faults.answer = scripted(*chunks, usage=USAGE | {"completion_tokens": 2 * n})
+    params = SamplingParams(n=n, max_tokens=16, temperature=1.0)
+    async with await opened(faults) as engine:
+        prompt = [Message(role="user", content="hi")] if chat else "hi"
+        async with await engine.prefill(prompt) as context:
+            drawn = await engine.generate(context, params)
+            tokens = [token async for token in engine.stream(context, params)]
+            for completion in drawn:
+                completion.context.release()
+    assert len(faults.calls) == 2
+    assert [(one.text, one.finish_reason) for one in drawn] == [("hello", finish)] * n
+    for index in range(n):
+        branch = [token for token in tokens if token.index == index]
+        assert "".join(token.text for token in branch) == "hello"
+        assert [token.finish_reason for token in branch if token.finish_reason] == [finish]
+    assert [one.usage.generated_tokens for one in drawn] == [2] * n, "usage that comes after the end"
+
+
+@pytest.mark.parametrize("said", ["", "null", None])
+async def test_a_completion_that_only_seems_to_have_ended_is_tried_again(
+    faults: FaultServer, said: str | None
+) -> None:
+    faults.script = [scripted(("he", said), done=False), says("hello")]
+    async with await opened(faults) as engine:
+        assert (await one(engine)).text == "hello"
+        assert len(faults.calls) == 2
+
+
+async def test_a_stop_string_is_found_across_a_finish_reason(faults: FaultServer) -> None:
+    faults.answer = scripted(("hello#", "stop"), ("##", "stop"), ("more", "length"))
+    async with await opened(faults) as engine:
+        completion = await one(engine, SamplingParams(max_tokens=16, stop=("###",)))
+    assert (completion.text, completion.finish_reason, completion.stop_hit) == ("hello", "stop", "###")
 
 
 async def test_html_instead_of_json(faults: FaultServer) -> None:
