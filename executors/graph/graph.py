@@ -28,7 +28,7 @@ from braid.executors.graph.state import (
     tool_of,
 )
 from braid.executors.nodes import Map, Node, NodeState
-from braid.executors.values import plain_data, preview
+from braid.executors.values import own_copy, plain_data, preview
 
 __all__ = ["GraphError", "GraphPatch", "Listener", "StalePatchError", "TaskGraph", "revive"]
 
@@ -78,14 +78,14 @@ class TaskGraph:
         return self.entry(id).state
 
     def result(self, id: str) -> Any:
-        """The value of a finished node; raises `GraphError` when there is none."""
+        """A copy of the value of a finished node; raises `GraphError` when there is none."""
         entry = self.entry(id)
         if entry.state != "done":
             raise GraphError(
                 f"node {id!r} has no result: it is {entry.state}"
                 + (f", {entry.error}" if entry.error else "")
             )
-        return entry.value
+        return own_copy(entry.value)
 
     def error(self, id: str) -> str | None:
         """Why the node failed, was blocked, skipped or cancelled; None for a node that is none of these."""

@@ -38,7 +38,7 @@ from braid.executors.scheduler.revisions import Inbox, Replan, Replanner, Revisi
 from braid.executors.scheduler.think import Approve, AskPerson, Surroundings
 from braid.executors.scheduler.workers import Workers
 from braid.executors.tools import CallMemo, MemoryCalls, Metered, RunJournal, ToolRegistry, UncertainError
-from braid.executors.values import explain
+from braid.executors.values import explain, own_copy
 from braid.reasoning import Solution
 
 
@@ -550,12 +550,12 @@ class _Run:
         answered, last = self.answers.given, self.answers.last
         partial_answer: tuple[Any, ...] = ()
         if answered is None and self.stopped is not None and last is not None:
-            partial_answer = self.flow.available(last)
+            partial_answer = own_copy(self.flow.available(last))
         current = {binder for slot in self.graph.slots.values() for binder in slot.binders}
         entries = self.graph.entries.values()
         failed = [e for e in entries if e.state in ("failed", "uncertain") and e.parent is None]
         return RunOutcome(
-            answer=None if answered is None else answered.value,
+            answer=None if answered is None else own_copy(answered.value),
             answered=answered is not None,
             partial=partial_answer,
             stopped=self.stopped,

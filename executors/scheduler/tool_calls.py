@@ -11,7 +11,7 @@ from braid.engine.scope import use_budget
 from braid.executors.graph import Entry
 from braid.executors.scheduler.think import ApprovalError, NobodyToAskError, Surroundings, ToolCallRequest
 from braid.executors.tools import Done, NotDone, Recorded, Tool, ToolContext, ToolError, UncertainError
-from braid.executors.values import explain, preview
+from braid.executors.values import explain, own_copies, preview
 
 
 class Teller(Protocol):
@@ -170,7 +170,8 @@ async def _approval(around: Surroundings, entry: Entry, tool: Tool, tell: Teller
         )
     if tell is not None:
         tell.waits(entry, "approval")
-    request = ToolCallRequest(node=entry.node.id, tool=tool.name, args=entry.args, effect="mutating")
+    args = own_copies(entry.args)
+    request = ToolCallRequest(node=entry.node.id, tool=tool.name, args=args, effect="mutating")
     if not await around.approve(request):
         raise ApprovalError(f"the call of {tool.name} was not approved")
 

@@ -33,7 +33,8 @@ class CallMemo:
     """What the pure tools of one run were called with, and what came out.
 
     `results` keeps results across runs: those of tools with `cache="always"`, and with `for_all` those of every pure tool that
-    takes no `ToolContext` (what a call may depend on besides its arguments is not in the key).
+    takes no `ToolContext` (what a call may depend on besides its arguments is not in the key). Equal calls share one result,
+    which nobody changes: what a run hands out are copies (`braid.executors.values.copies`).
     """
 
     def __init__(self, results: ResultCache | None = None, *, for_all: bool = False) -> None:

@@ -36,6 +36,7 @@ from braid.executors.tools.retry import RetryOn, cause_of, may_retry, wait_befor
 from braid.executors.tools.signature import Signature, signature_of
 from braid.executors.tools.spec import Metered, OnAbandoned, OnRetry, ToolContext, ToolSpec
 from braid.executors.tools.threads import Outcome, call_in_thread
+from braid.executors.values import own_copies, own_copy
 
 __all__ = [
     "Effect",
@@ -172,8 +173,10 @@ class Tool(Generic[P, R]):
     async def call_plain(self, args: Mapping[str, Any]) -> R:
         """`call` of a tool that `is_plain`, without what such a tool has no use for."""
         checked = self.signature.check(args)
+        if self.signature.scalars is None:
+            checked = own_copies(checked)
         try:
-            return await self.function(**checked) if self._is_async else self.function(**checked)
+            return own_copy(await self.function(**checked) if self._is_async else self.function(**checked))
         except (BraidError, KeyboardInterrupt):
             raise
         except GeneratorExit:
@@ -200,7 +203,7 @@ class Tool(Generic[P, R]):
         on_hedged: OnHedged | None = None,
         charge: Callable[[], None] | None = None,
     ) -> R:
-        """Check `args`, run the function, and return its value as it is.
+        """Check `args`, run the function on copies of them, and return a copy of its value (`braid.executors.values.copies`).
 
         Cancelling the caller cancels an asynchronous function; a blocking one is asked to stop, and after `GRACE` seconds its
         thread is abandoned and `on_abandoned` told. An abandoned call gives its `max_concurrency` slot back: the cap must
@@ -226,7 +229,7 @@ class Tool(Generic[P, R]):
 
         async def once() -> R:
             async with slot:
-                return await self._attempt(checked, context, attempt, on_abandoned)
+                return own_copy(await self._attempt(own_copies(checked), context, attempt, on_abandoned))
 
         while True:
             try:

@@ -1,5 +1,6 @@
 """Values that flow between nodes: short forms, paths into them, plain data."""
 
+from braid.executors.values.copies import own_copies, own_copy
 from braid.executors.values.json_text import json_text
 from braid.executors.values.type_tags import EARLIER, HOMES, is_own, tag_of
 from braid.executors.values.values import (
@@ -26,6 +27,8 @@ __all__ = [
     "is_own",
     "json_text",
     "kind_of",
+    "own_copies",
+    "own_copy",
     "plain_data",
     "preview",
     "resolve_path",

@@ -190,7 +190,9 @@ async def test_a_tool_that_returns_garbage(garbage: str) -> None:
 
     recorded = await with_siblings(Tool(bad))
     assert recorded.graph.state("bad") == "done"
-    assert recorded.graph.result("bad") is values[garbage]
+    found = recorded.graph.result("bad")
+    # A list that holds itself is copied, and its copy does so too.
+    assert found is (found[0] if garbage == "circle" else values[garbage])
     for event in recorded.events:
         assert event.kind
 
