@@ -1,6 +1,6 @@
 """The task graph and the state of its nodes. It changes only by `GraphPatch`."""
 
-from braid.executors.graph.graph import TaskGraph, revive
+from braid.executors.graph.graph import TaskGraph, reopen, revive
 from braid.executors.graph.patch import GraphError, GraphPatch, StalePatchError
 from braid.executors.graph.state import (
     FINAL,
@@ -27,6 +27,7 @@ __all__ = [
     "exclusive",
     "names_read",
     "op_kind",
+    "reopen",
     "revive",
     "tool_of",
 ]

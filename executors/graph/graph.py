@@ -27,10 +27,10 @@ from braid.executors.graph.state import (
     op_kind,
     tool_of,
 )
-from braid.executors.nodes import Map, Node, NodeState
+from braid.executors.nodes import Map, Node, NodeState, ToolCall
 from braid.executors.values import own_copy, plain_data, preview
 
-__all__ = ["GraphError", "GraphPatch", "Listener", "StalePatchError", "TaskGraph", "revive"]
+__all__ = ["GraphError", "GraphPatch", "Listener", "StalePatchError", "TaskGraph", "reopen", "revive"]
 
 
 LARGE: Final = 2_000
@@ -254,6 +254,15 @@ class TaskGraph:
         parent.unsettled = len(children)
         return children
 
+    def add_lost_item(self, id: str, tool: str) -> Entry:
+        """A node of its own for an item that its map has no more, but whose call was begun by then. It is cancelled."""
+        above = self.entries[id.partition("[")[0]]
+        node = Node(id=id, op=ToolCall(tool, ()), round=above.node.round, line=above.node.line, source=id)
+        why = "its list does not have this item any more"
+        entry = Entry(node, above.order, (), "cancelled", error=why, batch=self.runs, tool=tool)
+        self._register(entry)
+        return entry
+
     def _cancel(self, entry: Entry, reason: str) -> None:
         if self.listener is not None:
             self.listener.cancel(entry, reason)
@@ -315,6 +324,15 @@ class _Nodes(Mapping[str, Node]):
         return len(self._entries)
 
 
+def reopen(entry: Entry) -> None:
+    """Take back that `entry` was settled, and that a map was blocked for its sake."""
+    entry.state, entry.error = "pending", None
+    if entry.parent is not None:
+        entry.parent.unsettled += 1
+        if entry.parent.state == "blocked":
+            entry.parent.state, entry.parent.error = "running", None
+
+
 def revive(graph: TaskGraph, names: Iterable[str]) -> list[Entry]:
     """Let the unstarted readers of names that were bound anew follow, and what was blocked behind them be tried again.
 
@@ -334,11 +352,7 @@ def revive(graph: TaskGraph, names: Iterable[str]) -> list[Entry]:
             found[reader] = None
             reader.epoch += 1
             if reader.state == "blocked":
-                reader.state, reader.error = "pending", None
-                if reader.parent is not None:
-                    reader.parent.unsettled += 1
-                    if reader.parent.state == "blocked":
-                        reader.parent.state, reader.parent.error = "running", None
+                reopen(reader)
                 owner = reader.parent or reader
                 if owner.node.name is not None:
                     todo.append(owner.node.name)

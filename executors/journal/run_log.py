@@ -27,7 +27,7 @@ from braid.executors.journal.plan_codec import REDACTED, dump_patch, load_patch,
 from braid.executors.journal.redaction import Secrets
 from braid.executors.journal.store import Journal, JournalError, RunRow, Status, log_key
 from braid.executors.journal.value_codec import LostValueError, dump_value, load_value, text_of
-from braid.executors.scheduler import Past, Patched, Planned, Record, Settled, event_json
+from braid.executors.scheduler import Begun, Past, Patched, Planned, Record, Settled, event_json
 from braid.executors.tools import Effect, Recorded
 from braid.executors.values import json_text
 
@@ -86,9 +86,11 @@ class RunLog:
         for row in self.journal.log(self._no):
             reader.take(row.at, row.kind, row.data, row.value)
             self._place += 1
-        self._pasts = reader.pasts()
-        for key, _, _, state, value, error in self.journal.calls(self._no):
+        begun: dict[str, Begun] = {}
+        for key, node, tool, state, value, error, args in self.journal.calls(self._no):
             self._calls[key] = _recorded(state, value, error)
+            begun[node] = Begun(tool, _arguments(args), unclear=state == "started")
+        self._pasts = reader.pasts(begun, answered=read_only)
         self._read_only = read_only
         if not read_only:
             self.flush(also=("UPDATE runs SET status = 'running' WHERE no = ?", (self._no,)))
@@ -179,6 +181,10 @@ class RunLog:
         self._calls[key] = Recorded("failed", error=error)
         said = _storable(self._secrets.cleaned(error))
         self.flush(also=("UPDATE calls SET state = 'failed', error = ? WHERE key = ?", (said, key)))
+
+    def not_done(self, key: str) -> None:
+        self._calls[key] = Recorded("not_done")
+        self.flush(also=("UPDATE calls SET state = 'not_done' WHERE key = ?", (key,)))
 
     # The orchestrator's.
 
@@ -396,7 +402,7 @@ class _Reader:
                     f"run {self.run} holds a line of kind {kind!r}, which this Braid does not know"
                 )
 
-    def pasts(self) -> list[Past]:
+    def pasts(self, begun: Mapping[str, Begun], *, answered: bool) -> list[Past]:
         last = len(self._rounds) - 1
         until = max((_time(record) for records in self._rounds for record in records), default=0.0)
         added = [
@@ -407,7 +413,15 @@ class _Reader:
         ]
         wanted = {name for node in added if node.id not in self._known for name in names_read(node)}
         return [
-            Past(records, self._known, over=i < last, until=until, wanted=wanted)
+            Past(
+                records,
+                self._known,
+                over=i < last,
+                answered=answered,
+                until=until,
+                wanted=wanted,
+                begun=begun,
+            )
             for i, records in enumerate(self._rounds)
         ]
 
@@ -459,4 +473,12 @@ def _recorded(state: str, value: str | None, error: str | None) -> Recorded | Lo
             return Recorded("done", value=load_value(value))
         except LostValueError as raised:
             return LostValueError(f"the call was made, but its result is not in the journal: {raised}")
-    return Recorded("started" if state == "started" else "done" if state == "done" else "failed", error=error)
+    return Recorded(state if state in ("started", "done", "not_done") else "failed", error=error)
+
+
+def _arguments(text: str) -> Mapping[str, Any]:
+    """Arguments of a call, for people: none where they could not be stored, or a secret was taken out of their text."""
+    try:
+        return load_value(text)
+    except (LostValueError, ValueError):
+        return {}

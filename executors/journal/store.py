@@ -236,16 +236,16 @@ class Journal:
             for at, kind, data, value, blob in rows:
                 yield LogRow(at, kind, data, self.blob(blob) if blob is not None and values else value)
 
-    def calls(self, no: int) -> list[tuple[str, str, str, str, str | None, str | None]]:
-        """Key, node, tool, state, text of the value and error of each call that run number `no` has logged."""
+    def calls(self, no: int) -> list[tuple[str, str, str, str, str | None, str | None, str]]:
+        """Key, node, tool, state, text of the value, error and text of the arguments of each call of run number `no`."""
         with self._guarded("read"), self._mutex:
             rows = self._db.execute(
-                "SELECT key, node, tool, state, value, blob, error FROM calls WHERE run = ? ORDER BY at",
+                "SELECT key, node, tool, state, value, blob, error, args FROM calls WHERE run = ? ORDER BY at",
                 (no,),
             ).fetchall()
         return [
-            (key, node, tool, state, self.blob(blob) if blob is not None else value, error)
-            for key, node, tool, state, value, blob, error in rows
+            (key, node, tool, state, self.blob(blob) if blob is not None else value, error, args)
+            for key, node, tool, state, value, blob, error, args in rows
         ]
 
     def blob(self, hash: bytes) -> str:

@@ -2,7 +2,7 @@
 
 from braid.executors.scheduler.emitter import Deferred, event_json, told_as_json
 from braid.executors.scheduler.outcome import Limits, RunOutcome
-from braid.executors.scheduler.replay import Past, Patched, Planned, Record, ResumeError, Settled
+from braid.executors.scheduler.replay import Begun, Past, Patched, Planned, Record, ResumeError, Settled
 from braid.executors.scheduler.revisions import Inbox, Replan, Replanner, SurprisingResultError, Trigger
 from braid.executors.scheduler.run import close_graph, run_graph
 from braid.executors.scheduler.think import (
@@ -19,6 +19,7 @@ __all__ = [
     "ApprovalError",
     "Approve",
     "AskPerson",
+    "Begun",
     "Deferred",
     "Inbox",
     "Limits",

@@ -11,12 +11,14 @@ from braid.executors.nodes import Answer
 class Answers:
     """The answers of a graph in plan order, and what is parked behind them.
 
-    `given` is the answer that ran. `mutates` says whether an entry calls a mutating tool.
+    `given` is the answer that ran. `mutates` says whether an entry calls a mutating tool. `begun` are the nodes whose calls
+    an earlier process began: no answer holds them up or ends them.
     """
 
-    def __init__(self, graph: TaskGraph, mutates: Callable[[Entry], bool]) -> None:
+    def __init__(self, graph: TaskGraph, mutates: Callable[[Entry], bool], begun: Iterable[str]) -> None:
         self.graph = graph
         self.mutates = mutates
+        self._begun = {id for node in begun for id in (node, node.partition("[")[0])}
         self.given: Entry | None = None
         self._answers: list[Entry] = []
         self._parked: dict[Entry, int] = {}
@@ -51,12 +53,15 @@ class Answers:
     def end(self, answer: Entry, needed_by: Callable[[Iterable[Entry]], set[Entry]]) -> list[Entry]:
         """`answer` ran: the entries to cancel.
 
-        Mutating calls that run, or stand before the answer, are carried out, with all they need. The rest was not read.
+        Mutating calls that have begun, or stand before the answer, are carried out, with all they need. The rest was not read.
         """
         self.given = answer
         unfinished = [e for e in self.graph.entries.values() if e.state in ("pending", "running")]
         kept = needed_by(
-            e for e in unfinished if self.mutates(e) and (e.state == "running" or e.order < answer.order)
+            e
+            for e in unfinished
+            if e.node.id in self._begun
+            or (self.mutates(e) and (e.state == "running" or e.order < answer.order))
         )
         return [entry for entry in unfinished if entry not in kept]
 
@@ -67,7 +72,7 @@ class Answers:
         answer left over from an earlier round waits for the stream's end: a newer one takes its place.
         """
         is_answer = isinstance(entry.node.op, Answer)
-        if not is_answer and (not self._answers or not self.mutates(entry)):
+        if not is_answer and (not self._answers or not self.mutates(entry) or entry.node.id in self._begun):
             return False
         if is_answer and entry.batch < self.graph.runs:
             newer = (a for a in self._answers if a.batch > entry.batch)

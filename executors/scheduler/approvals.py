@@ -11,11 +11,11 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
-from braid.executors.graph import Entry, tool_of
+from braid.executors.graph import FINAL, Entry, reopen, tool_of
 from braid.executors.nodes import Ask
 from braid.executors.scheduler.think import Surroundings, ask_person
 from braid.executors.scheduler.tool_calls import Teller, clear, find_fate
-from braid.executors.tools import Done, NotDone, Tool, ToolError
+from braid.executors.tools import Done, NotDone, Tool, ToolError, UncertainError
 
 T = TypeVar("T")
 
@@ -32,6 +32,7 @@ class Host(Protocol):
     def tell(self) -> Teller | None: ...
     def begin(self, entry: Entry) -> None: ...
     def admit(self, entry: Entry) -> None: ...
+    def again(self, entry: Entry) -> None: ...
     def ended_well(self, entry: Entry, value: Any) -> None: ...
     def ended_badly(self, entry: Entry, error: BaseException) -> None: ...
     def left(self) -> None: ...
@@ -68,14 +69,29 @@ class People:
             )
 
     def find_fate(self, entry: Entry) -> None:
-        """A mutating call ended so that nobody knows whether it happened: find out. The entry stays running until then."""
+        """A mutating call ended so that nobody knows whether it happened: find out.
+
+        The entry stays running until then. When it is cancelled meanwhile, what is found out is still told.
+        """
         host = self.host
         self.doubtful.add(entry)
         self._wait(
             entry,
             lambda: find_fate(host.around, entry, self._tool(entry), host.tell),
             partial(self._found_out, entry),
-            partial(host.ended_badly, entry),
+            partial(self._unknown, entry),
+        )
+
+    def look_into(self, entry: Entry) -> None:
+        """The same for a call that an earlier process began. One that did not happen is made now, unless it was settled."""
+        self.doubtful.add(entry)
+        if entry.state not in FINAL:
+            entry.state = "running"
+        self._wait(
+            entry,
+            lambda: self._fate_of(entry),
+            partial(self._looked_into, entry),
+            partial(self._unknown, entry),
         )
 
     def drop(self, entry: Entry) -> None:
@@ -149,10 +165,42 @@ class People:
 
     def _found_out(self, entry: Entry, fate: Done | NotDone) -> None:
         if isinstance(fate, Done):
-            self.host.ended_well(entry, fate.value)
+            self._happened(entry, fate)
         else:
             name = self._tool(entry).name
             self.host.ended_badly(entry, ToolError(f"{name}: the call did not come through", tool=name))
+
+    async def _fate_of(self, entry: Entry) -> Done | None:
+        name = entry.tool or ""
+        if name not in self.host.around.tools:
+            raise UncertainError(
+                f"{name} is not among the tools; whether its call happened is not known", tool=name
+            )
+        return await clear(self.host.around, entry, self._tool(entry), self.host.tell)
+
+    def _looked_into(self, entry: Entry, done: Done | None) -> None:
+        if done is not None:
+            self._happened(entry, done)
+        elif entry.state == "running":
+            self.doubtful.discard(entry)
+            self.host.again(entry)
+
+    def _happened(self, entry: Entry, done: Done) -> None:
+        self._run_on(entry)
+        self.host.ended_well(entry, done.value)
+
+    def _unknown(self, entry: Entry, error: BaseException) -> None:
+        if entry.state == "running" or isinstance(error, UncertainError):
+            self._run_on(entry)
+            self.host.ended_badly(entry, error)
+
+    def _run_on(self, entry: Entry) -> None:
+        """Let `entry` count as running, whatever it was settled as."""
+        if entry.state in FINAL:
+            reopen(entry)
+            entry.state = "running"
+        if entry.started is None:
+            self.host.begin(entry)
 
     def _tool(self, entry: Entry) -> Tool:
         return self.host.around.tools.get(tool_of(entry.node) or "")

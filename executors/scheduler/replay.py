@@ -49,6 +49,18 @@ class Settled:
     lost: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A mutating call that was begun.
+
+    `args` are what is on record of its arguments. `unclear` says that nobody knows how the call itself ended.
+    """
+
+    tool: str
+    args: Mapping[str, Any]
+    unclear: bool
+
+
 Record: TypeAlias = "Patched | Planned | Settled"
 
 
@@ -56,16 +68,19 @@ Record: TypeAlias = "Patched | Planned | Settled"
 class Past:
     """What was written down of one call of `run_graph`.
 
-    `known` are the nodes that ended in this call or a later one. `over` says that the call had returned, so that another came.
-    `until` is when the last thing was written, in seconds since the graph's first run began. `wanted` are the names that are read
-    by what did not end.
+    `known` are the nodes that ended in this call or a later one. `over` says that the call had returned, so that another came,
+    `answered` that the whole run is over: nothing of it is run any more. `until` is when the last thing was written, in seconds
+    since the graph's first run began. `wanted` are the names that are read by what did not end. `begun` are the mutating calls
+    of the whole run, by node.
     """
 
     records: Sequence[Record]
     known: Mapping[str, Settled]
     over: bool = False
+    answered: bool = False
     until: float = 0.0
     wanted: Set[str] = frozenset()
+    begun: Mapping[str, Begun] = field(default_factory=dict[str, Begun])
     planned: bool = field(init=False)
 
     def __post_init__(self) -> None:

@@ -6,8 +6,9 @@ reach zero start at once; patches are read side by side with all that. `braid.ex
 - Everything settled and the patch stream at its end. Blocked nodes stay blocked, for a later round on the same graph may mend
   what they wait for; `TaskGraph.close` says that none will come.
 - An `answer` ran. What still runs or waits is cancelled, except mutating calls: those under way finish, and so do those
-  that stand before the answer in the plan, with all they need. Statements behind an answer that ran never start. An answer
-  without guards leaves the stream to end by itself (it is the last statement anyway); one under an `if` closes it.
+  that stand before the answer in the plan, with all they need. Statements behind an answer that ran never start. A call that
+  an earlier process began is under way, wherever it stands. An answer without guards leaves the stream to end by itself (it
+  is the last statement anyway); one under an `if` closes it.
 - The budget. Nothing new starts; calls that are paid for finish, but when time is what ran out, they are cancelled.
 - The caller: cancelling the task that awaits `run_graph` cancels every node and waits for them.
 """
@@ -24,7 +25,7 @@ from typing import Any, Literal, cast
 from braid.engine import Budget, BudgetExceededError, Engine, Message
 from braid.engine.scope import ambient_budget, use_budget
 from braid.executors import events
-from braid.executors.graph import FINAL, Entry, GraphError, GraphPatch, TaskGraph
+from braid.executors.graph import FINAL, Entry, GraphError, GraphPatch, TaskGraph, reopen
 from braid.executors.nodes import Answer, Ask
 from braid.executors.report import usage_of
 from braid.executors.scheduler.answers import Answers
@@ -33,7 +34,7 @@ from braid.executors.scheduler.dataflow import Dataflow
 from braid.executors.scheduler.emitter import Emit, Narrator
 from braid.executors.scheduler.outcome import Limits, RunOutcome
 from braid.executors.scheduler.priority import Estimate
-from braid.executors.scheduler.replay import Past, Replay
+from braid.executors.scheduler.replay import Begun, Past, Replay
 from braid.executors.scheduler.revisions import Inbox, Replan, Replanner, Revisions, SurprisingResultError
 from braid.executors.scheduler.think import Approve, AskPerson, Surroundings
 from braid.executors.scheduler.workers import Workers
@@ -140,6 +141,10 @@ class _Run:
         self.journal = journal
         self.workers = Workers(self, estimate)
         self.past = journal.begin() if journal is not None else None
+        past = self.past or Past((), {})
+        self.begun = {id: call for id, call in past.begun.items() if id not in past.known}
+        # Only the last round of a run without an answer finds out anything. The others end as they did.
+        self.over = past.over or past.answered
         self.replay: Replay | None = None
         self.began = time.monotonic()
         if graph.origin is None:
@@ -151,7 +156,7 @@ class _Run:
         self.feeding = False
         self.enough = False
         self.closing = False
-        self.answers = Answers(graph, self.is_mutating)
+        self.answers = Answers(graph, self.is_mutating, () if past.over else past.begun)
         self.stopped: Literal["budget", "cancelled"] | None = None
         self.reason = ""
         self.ran: list[Entry] = []
@@ -211,13 +216,49 @@ class _Run:
         self.flow.begin()
         left = replay.run()
         self.replay = None
-        if left or not past.over:
+        if not past.answered and (left or not past.over):
             self.tell, self.journal = tell, journal
         if self.revisions is not None:
             for entry in replay.unmended:
                 self.revisions.settled(entry)
+        if not past.over:
+            self._look_into_begun()
         for entry in left:
-            self._start(entry)
+            if entry.state == "pending":
+                self._start(entry)
+
+    def _look_into_begun(self, *, lost: bool = False) -> None:
+        """Find out about the calls that an earlier process began, whatever has become of their nodes.
+
+        Items of maps may come yet. When nothing else can happen, those that did not are `lost`.
+        """
+        for id in [id for id in self.begun if lost or id in self.graph.entries]:
+            call = self.begun.pop(id)
+            entry = self.graph.entries.get(id)
+            if entry is None:
+                entry = self.graph.add_lost_item(id, call.tool)
+                if self.tell is not None:
+                    self.tell.added([entry])
+                    self.tell.settled(entry, self.now())
+            self._look_into(entry, call)
+
+    def _look_into(self, entry: Entry, call: Begun) -> None:
+        if self.over and call.unclear:
+            self.flow.settle(entry, "uncertain", error=f"{call.tool}: whether the call happened is not known")
+            return
+        entry.args = call.args if entry.args is None else entry.args
+        waited_for = entry.state in ("blocked", "uncertain")
+        if waited_for:
+            reopen(entry)
+        self.people.look_into(entry)
+        name = (entry.parent or entry).node.name
+        if waited_for and name is not None:
+            self.flow.rebound([name])
+
+    def again(self, entry: Entry) -> None:
+        """The call of `entry` did not happen: whether and when to make it is up to its inputs, as for any other."""
+        entry.state = "pending"
+        self.flow.arm([entry])
 
     def plan_ended(self) -> None:
         """No patch will come any more."""
@@ -308,7 +349,7 @@ class _Run:
                 one.task.cancel()
         if self.people.waiting:
             for one in (entry, *(entry.children or ())):
-                if one.state in FINAL:
+                if one.state in FINAL and one not in self.people.doubtful:
                     self.people.drop(one)
 
     # Nodes.
@@ -322,6 +363,10 @@ class _Run:
             self.flow.settle(entry, "done", value=entry.args)
         elif self.replay is not None:
             self.replay.hold(entry)
+        elif (call := self.begun.pop(entry.node.id, None)) is not None:
+            self._look_into(entry, call)
+        elif self.past is not None and self.past.answered:
+            self.flow.cancel(entry, "the run had its answer")
         elif not self.sequential and (
             type(entry.node.op) is Ask or (self.around.tools.has_mutating and self.is_mutating(entry))
         ):
@@ -392,6 +437,9 @@ class _Run:
         if self.people.waiting:
             return
         if self.replay is not None:
+            return
+        if self.begun and self.stopped is None and not self.over:
+            self._look_into_begun(lost=True)
             return
         if self.revisions is not None and (self.revisions.running or self.revise()):
             return
@@ -514,7 +562,10 @@ class _Run:
         except BudgetExceededError as error:
             self._stop_for(error)
             for entry in list(self.graph.entries.values()):
-                if entry.task is not None or entry in self.people.waiting:
+                if entry in self.people.waiting and entry in self.people.doubtful:
+                    self.people.drop(entry)
+                    self.flow.settle(entry, "uncertain", error=str(error))
+                elif entry.task is not None or entry in self.people.waiting:
                     self.cancel(entry, str(error))
             self.check_idle()
 

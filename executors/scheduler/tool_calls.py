@@ -119,6 +119,8 @@ async def clear(around: Surroundings, entry: Entry, tool: Tool, tell: Teller | N
         case Recorded("started"):
             fate = await find_fate(around, entry, tool, tell)
             return fate if isinstance(fate, Done) else None  # it was approved when it was begun
+        case Recorded("not_done"):
+            return None
         case _:
             pass
     await _approval(around, entry, tool, tell)
@@ -138,6 +140,8 @@ async def find_fate(around: Surroundings, entry: Entry, tool: Tool, tell: Teller
         fate = await _told_by_person(around, entry, tool, tell, unknown)
     if isinstance(fate, Done):
         around.calls.finished(context.idempotency_key, fate.value)
+    else:
+        around.calls.not_done(context.idempotency_key)
     return fate
 
 

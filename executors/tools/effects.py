@@ -27,9 +27,10 @@ Effect: TypeAlias = Literal["pure", "idempotent", "mutating"]
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What is known of a call: it was `started` and nobody knows how it ended, it is `done`, or it `failed`."""
+    """What is known of a call: it was `started` and nobody knows how it ended, it is `done`, it `failed`, or it was begun and
+    turned out `not_done`."""
 
-    state: Literal["started", "done", "failed"]
+    state: Literal["started", "done", "failed", "not_done"]
     value: Any = None
     error: str | None = None
 
@@ -70,6 +71,10 @@ class CallLog(Protocol):
 
     def failed(self, key: str, error: str) -> None:
         """The call raised: the tool says that it did not do its job."""
+        ...
+
+    def not_done(self, key: str) -> None:
+        """The call was begun, and it turned out that it did not happen."""
         ...
 
 
@@ -137,6 +142,9 @@ class MemoryCalls:
 
     def failed(self, key: str, error: str) -> None:
         self._calls[key] = Recorded("failed", error=error)
+
+    def not_done(self, key: str) -> None:
+        self._calls[key] = Recorded("not_done")
 
 
 class MemoryResults:

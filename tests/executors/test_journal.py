@@ -415,19 +415,21 @@ async def test_everything_of_a_turn_is_committed_before_the_next(journal: Journa
 def test_calls_are_remembered_with_their_results(journal: Journal) -> None:
     log = start_run(journal, "run1")
     assert log.recall("k1") is None
-    for key in ("k1", "k2", "k3", "k4"):
+    for key in ("k1", "k2", "k3", "k4", "k5"):
         log.started(key, node="n", tool="pay", args={"amount": 3, "to": "x" * 9000}, effect="mutating")
     log.finished("k1", Fact("paid", 3.0))
     log.failed("k2", "no money")
     log.finished("k4", object())
+    log.not_done("k5")
     assert log.recall("k1") is not None and log.recall("k1").value == Fact("paid", 3.0)  # pyright: ignore[reportOptionalMemberAccess]
     log.close()
     again = resume_run(journal, journal.find("run1"))
     again.load()
-    one, two, three = (again.recall(key) for key in ("k1", "k2", "k3"))
+    one, two, three, five = (again.recall(key) for key in ("k1", "k2", "k3", "k5"))
     assert one is not None and (one.state, one.value) == ("done", Fact("paid", 3.0))
     assert two is not None and (two.state, two.error) == ("failed", "no money")
     assert three is not None and three.state == "started"
+    assert five is not None and five.state == "not_done"
     with pytest.raises(LostValueError, match="the call was made"):
         again.recall("k4")
     again.close()

@@ -401,6 +401,45 @@ async def test_a_mutating_call_under_way(file: Path, fate: str) -> None:
         assert (result.answer, len(calls)) == expected[fate]
 
 
+@pytest.mark.parametrize("asks", [True, False])
+async def test_a_mutating_call_that_the_answer_does_not_read(file: Path, asks: bool) -> None:
+    """It stands behind the answer, since a revision brought it."""
+    began: list[str] = []
+    both = asyncio.Event()
+    asked: list[str] = []
+
+    async def asked_for(key: str) -> Done | NotDone:
+        asked.append(key.partition(":")[2])
+        await asyncio.sleep(0)
+        return Done(f"receipt {len(asked)}")
+
+    @tool(effect="mutating", reconcile=asked_for if asks else None)
+    async def pay(context: ToolContext, amount: int) -> str:
+        began.append(context.node_id)
+        if len(began) == 2:
+            both.set()
+        await asyncio.sleep(60)
+        return ""
+
+    async def knows_of_the_first(question: str) -> str:
+        return "yes" if "amount=4" in question else "no idea"
+
+    plans = ["f = double(2)\nw = broken(f)\nanswer(w)\n", "w = pay(f)\nextra = pay(7)\n"]
+    box = Toolbox()
+    box.tools.append(pay)
+    await interrupted(agent_of(file, box, plans, max_rounds=3), both, plans=2)
+    async with agent_of(file, box, [], max_rounds=3, ask=knows_of_the_first) as agent:
+        result = await agent.resume("last")
+        assert result.complete and len(began) == 2, "nothing is paid twice"
+        assert result.graph.state("extra") == ("done" if asks else "uncertain")
+        assert agent.journal is not None
+        states = {call[1]: call[3] for call in agent.journal.calls(agent.journal.find("last").no)}
+        assert states == dict.fromkeys(began, "done") | ({} if asks else {"extra": "started"})
+        again = await agent.resume("last")
+        assert again.answer == result.answer and again.graph.state("extra") == result.graph.state("extra")
+        assert len(asked) == (2 if asks else 0)
+
+
 async def test_an_agent_within_an_agent_is_resumed_too(file: Path) -> None:
     outer_plan = 'a = helper("first part")\nanswer(a)'
     inner_plan = "m = note(5)\nt = total([1, 2])\nanswer(m, t)"

@@ -63,7 +63,7 @@ def show_command(run: str, *, as_json: bool) -> None:
         ]
         document["calls"] = [
             {"key": key, "node": node, "tool": tool, "state": state, "error": error}
-            for key, node, tool, state, _, error in calls
+            for key, node, tool, state, _, error, _ in calls
         ]
         print_json(document)
         return
@@ -76,8 +76,12 @@ def show_command(run: str, *, as_json: bool) -> None:
     for one in view.rows.values():
         seconds = "" if one.seconds is None else f"{one.seconds:.2f} s"
         out.print(f"  {one.state:<9} {seconds:>9}  {one_line(one.label, 60)}  {one_line(one.note, 60)}")
-    for _key, node, tool, state, _value, error in calls:
-        fate = {"started": "begun, and how it ended is not known"}.get(state, state)
+    for _key, node, tool, state, _value, error, _args in calls:
+        fates = {
+            "started": "begun, and how it ended is not known",
+            "not_done": "begun, but it did not happen",
+        }
+        fate = fates.get(state, state)
         out.print(
             f"  call of {tool} by {node}: {fate}{': ' + one_line(error) if error else ''}", soft_wrap=True
         )
