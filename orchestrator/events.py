@@ -42,12 +42,16 @@ class JournalFailed(Event):
 
 
 class RoundStarted(Event):
-    """A plan is about to be asked for; `feedback` tells the planner why. A `revision` joins a graph that is running."""
+    """A plan is about to be asked for; `feedback` tells the planner why. A `revision` joins a graph that is running.
+
+    A `final` round is the last one, because a soft limit of the budget is reached.
+    """
 
     kind: Literal["round.started"] = "round.started"
     round: int
     feedback: str = ""
     revision: bool = False
+    final: bool = False
 
 
 class RoundFinished(Event):

@@ -21,9 +21,6 @@ from braid.orchestrator.planning import plan_patches
 from braid.orchestrator.revising import PlanReviser, Rounds
 from braid.planner import LLMPlanner, PlanningError, PlanTask, Written, run_root
 
-LITTLE_LEFT = "the budget is nearly used up: answer now, with what is known"
-"""What a planner is told once a soft limit is reached; no round follows one that was told so."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
@@ -56,12 +53,14 @@ class Job:
 class EarlierRound:
     """What an earlier process told of a round: why it was needed, what was written of its plan, and `why` it was not enough.
 
-    `why` is None for a round that was not over. `begun` counts the rounds up to here, revisions during this one included.
+    `final` says that no round may follow. `why` is None for a round that was not over. `begun` counts the rounds up to here,
+    revisions during this one included.
     """
 
     number: int
     begun: int
     feedback: str = ""
+    final: bool = False
     written: Written | None = None
     why: str | None = None
 
@@ -94,12 +93,13 @@ async def run_rounds(job: Job, emit: Callable[[Event], None]) -> Ending:
         earlier = job.earlier[len(outcomes)] if len(outcomes) < len(job.earlier) else None
         if earlier is None:
             number = rounds.next()
-            if number and job.budget.tight:
-                feedback = "; ".join([*filter(None, [feedback]), LITTLE_LEFT])
-            emit(RoundStarted(round=number, feedback=feedback))
+            final = number > 0 and job.budget.tight
+            emit(RoundStarted(round=number, feedback=feedback, final=final))
         else:
             number, rounds.begun, feedback = earlier.number, earlier.begun, earlier.feedback
-        task = plan_task(job, graph, round=number, feedback=feedback, written=earlier and earlier.written)
+            final = earlier.final
+        written = earlier.written if earlier is not None else None
+        task = plan_task(job, graph, round=number, feedback=feedback, final=final, written=written)
         root = tuple(run_root(task))
         gave_up: list[PlanningError] = []
         outcome = await run_graph(
@@ -131,7 +131,7 @@ async def run_rounds(job: Job, emit: Callable[[Event], None]) -> Ending:
             emit(RoundFinished(round=number, answered=outcome.answered, why=feedback))
         if outcome.answered or outcome.stopped is not None or rounds.left <= 0:
             break
-        if LITTLE_LEFT in task.feedback:
+        if final:
             break  # it was asked to answer with what there was
         if gave_up and all(node.round < number for node in graph.nodes.values()):
             break  # not one valid statement in all the attempts of a round: the next would not be better
@@ -139,7 +139,7 @@ async def run_rounds(job: Job, emit: Callable[[Event], None]) -> Ending:
     stopped, reason = outcome.stopped, outcome.reason
     if outcome.answered:
         stopped, reason = None, ""
-    elif stopped is None and LITTLE_LEFT in task.feedback:
+    elif stopped is None and final:
         stopped, reason = (
             "budget",
             f"the soft limit of the budget is reached, and there is no answer: {feedback}",
@@ -171,7 +171,13 @@ def _reviser(
 
 
 def plan_task(
-    job: Job, graph: TaskGraph, *, round: int = 0, feedback: str = "", written: Written | None = None
+    job: Job,
+    graph: TaskGraph,
+    *,
+    round: int = 0,
+    feedback: str = "",
+    final: bool = False,
+    written: Written | None = None,
 ) -> PlanTask:
     """What the planner is asked for in one round of `job`."""
     return PlanTask(
@@ -181,6 +187,7 @@ def plan_task(
         graph=graph,
         round=round,
         feedback=feedback,
+        final=final,
         instructions=job.instructions,
         seed=job.seed,
         budget=job.budget,

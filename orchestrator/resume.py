@@ -132,6 +132,7 @@ def earlier_rounds(events: Sequence[Event]) -> list[EarlierRound]:
             number=one.started.round,
             begun=one.begun,
             feedback=one.started.feedback,
+            final=one.started.final,
             written=one.attempts.written(),
             why=one.why if one is not rounds[-1] else None,
         )

@@ -29,6 +29,7 @@ class PlanTask:
         graph: what earlier rounds have left; its names may be read, and those that came to nothing bound again.
         round: number of this round, from 0.
         feedback: why there is another round; empty in round 0.
+        final: whether no round follows, because the budget is nearly used up.
         instructions: what the agent's owner wants the planner to know.
         seed: fixes what is drawn when the planner samples.
         budget: None means the ambient one.
@@ -41,6 +42,7 @@ class PlanTask:
     graph: TaskGraph = field(default_factory=TaskGraph)
     round: int = 0
     feedback: str = ""
+    final: bool = False
     instructions: str = ""
     seed: int = 0
     budget: Budget | None = None

@@ -67,6 +67,8 @@ _ACKNOWLEDGED = "Understood. I will write the plan, or work out a step, when you
 
 _REQUEST = "Write the plan for this task now. Reply with the plan only, one statement on each line, nothing before or after it."
 
+_FINAL = "The budget is nearly used up: answer now, with what is known."
+
 STOP_TURNS = ("\n\nUser:", "\n\nSystem:", "\n\nAssistant:")
 """Where a model without a chat template begins to play the other side."""
 
@@ -92,7 +94,7 @@ def run_root(task: PlanTask) -> list[Message]:
 
 def plan_request(task: PlanTask, earlier: str = "") -> Message:
     """The request for this round's plan; `earlier` tells what earlier rounds did (see `braid.planner.prompts.history`)."""
-    if not earlier and not task.feedback:
+    if not earlier and not task.feedback and not task.final:
         return Message(role="user", content=_REQUEST)
     parts: list[str] = []
     if earlier:
@@ -102,6 +104,8 @@ def plan_request(task: PlanTask, earlier: str = "") -> Message:
         )
     if task.feedback:
         parts.append(f"Why another plan is needed: {task.feedback.strip()}")
+    if task.final:
+        parts.append(_FINAL)
     parts.append(
         "Write what is still missing, and end with `answer(...)`. Names that have a result may be read, and are not bound again; "
         "names that came to nothing may be bound anew, in another way. Reply with the plan only."

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from written_plans import answer, branch, call, mapped, patches
+from tests.support.written_plans import answer, branch, call, mapped, patches
 
 from braid.engine import Budget
 from braid.executors import GraphPatch, RunOutcome, TaskGraph, ToolContext, ToolRegistry, run_graph, tool

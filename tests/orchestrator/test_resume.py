@@ -207,6 +207,17 @@ async def test_later_rounds_are_resumed_too(file: Path) -> None:
     assert result.graph.state("b") == "failed"
 
 
+async def test_the_last_round_that_a_soft_limit_allows_is_the_last_after_a_resume(file: Path) -> None:
+    plans = ["a = double(1)\n", "c = total([a, 3])\n"]
+    options: Any = {"max_rounds": 5, "replan": None}
+    first = Toolbox(hang="total")
+    budget = Budget(calls=20, soft=0.1)
+    await interrupted(agent_of(file, first, plans, **options), first.hanging, plans=2, budget=budget)
+    async with agent_of(file, Toolbox(), [], **options) as agent:
+        result = await agent.resume("last", budget=Budget(calls=1000))
+    assert (result.rounds, result.stopped) == (2, "budget") and "soft limit" in result.reason
+
+
 async def test_a_revision_of_the_running_plan_is_resumed(file: Path) -> None:
     plans = ["a = double(1)\nb = broken(a)\nc = double(b)\nanswer(c)\n", "b = total([a, 3])\n"]
     first = Toolbox(hang="total")
