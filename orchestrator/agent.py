@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -57,7 +58,8 @@ class Agent:
 
     Args:
         engine: an engine, or the address of one, which is then opened when it is first needed, shared by all runs, and
-            closed by `close()` or `async with agent:`. None takes the address of the settings (`BRAID_ENGINE`).
+            closed by `close()` or `async with agent:`. None takes the address of the settings (`BRAID_ENGINE`), and for a run
+            that is resumed the engine that it had.
         tools: tools or typed functions. None stands for all built-in tools and those of installed plugins; a list is
             used together with `calculate` and `rank`, unless `builtins=False`.
         output_type: what `result.output` shall be: anything pydantic validates.
@@ -129,7 +131,7 @@ class Agent:
         self._mcp = settings.mcp if mcp is None else mcp
         self._without_mcp = self.tools
         self._mcp_tools: McpTools | None = None
-        self._opened: Engine | None = None
+        self._opened: dict[str, Engine] = {}
         self._opening = asyncio.Lock()
 
     @overload
@@ -302,31 +304,33 @@ class Agent:
         Raises:
             EngineError, McpError: one of these cannot be reached.
         """
+        return await self._open(self._address)
+
+    async def _open(self, engine: str | Engine) -> Engine:
         async with self._opening:
             if self._mcp is not None and self._mcp_tools is None:
                 await self._start_servers(self._mcp)
-            if isinstance(self._address, Engine):
-                return self._address
-            if self._opened is None:
-                local = self._address.startswith("local:") and self._threads is not None
-                self._opened = await connect(self._address, **({"threads": self._threads} if local else {}))
-            return self._opened
+            if isinstance(engine, Engine):
+                return engine
+            if engine not in self._opened:
+                local = engine.startswith("local:") and self._threads is not None
+                self._opened[engine] = await connect(engine, **({"threads": self._threads} if local else {}))
+            return self._opened[engine]
 
     async def close(self) -> None:
-        """Close the engine if this agent opened it. A later run opens it again."""
-        opened, self._opened = self._opened, None
+        """Close the engines that this agent opened. A later run opens its own again."""
+        opened, self._opened = self._opened, {}
         self._opening = asyncio.Lock()  # a lock stays with its event loop, the agent need not
         servers, self._mcp_tools = self._mcp_tools, None
         journal, self._journal = self._journal, None
         if journal is not None and journal is not self._journal_option:
             journal.close()
         self.tools = self._without_mcp
-        try:
+        async with AsyncExitStack() as closing:
+            for engine in opened.values():
+                closing.push_async_callback(engine.close)
             if servers is not None:
-                await servers.__aexit__(None, None, None)
-        finally:
-            if opened is not None:
-                await opened.close()
+                closing.push_async_exit(servers)
 
     def _results(self) -> ResultCache:
         """Where results for later runs are kept: with a journal, beside it."""
@@ -410,15 +414,15 @@ class Agent:
         if journal is None:
             raise ResumeRefusedError("this agent keeps no journal to resume from; make it with journal=True")
         row = journal.find(run_id)
-        if self._any_engine and self._opened is None:
-            self._address = row.spec["engine"]
-        await self.open()
+        engine = await self._open(row.spec["engine"] if self._any_engine else self._address)
         log, earlier = take_up(journal, row, self.tools)
         try:
             if not force and row.status != "answered":
                 check_tools(log.pasts, row.spec, self.tools)
             own = budget or restored_budget(row.spec)
-            job = await self.job(row.question, deps=deps, budget=own, inbox=inbox, within=within)
+            job = await self.job(
+                row.question, engine=engine, deps=deps, budget=own, inbox=inbox, within=within
+            )
             for scope in (own, job.budget):
                 if scope is not None:
                     book_earlier(scope, row.spent)
@@ -457,6 +461,7 @@ class Agent:
         self,
         question: str,
         *,
+        engine: Engine | None = None,
         deps: Any = None,
         history: Sequence[Message] | None = None,
         budget: Budget | None = None,
@@ -464,14 +469,16 @@ class Agent:
         inbox: Inbox | None = None,
         within: OuterRun = NO_RUN,
     ) -> Job:
-        """What `run` would do, with the engine opened: for callers that drive planner or executors themselves."""
+        """What `run` would do, with the engine opened: for callers that drive planner or executors themselves.
+
+        `engine` takes the place of the agent's.
+        """
         if not isinstance(question, str) or not question.strip():
             raise InvalidQuestionError(question)
         earlier = read_history(history)
-        engine = await self.open()
         return Job(
             question=question.strip(),
-            engine=engine,
+            engine=await self.open() if engine is None else engine,
             tools=self.tools,
             budget=_run_scope(budget or self.budget),
             memo=CallMemo(self._results(), for_all=self.cache is not None),

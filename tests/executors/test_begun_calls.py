@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.written_plans import answer, branch, call, mapped, patches
 
 from braid.engine import Budget
 from braid.executors import GraphPatch, RunOutcome, TaskGraph, ToolContext, ToolRegistry, run_graph, tool
 from braid.executors.journal import Journal, resume_run, start_run
 from braid.executors.nodes import Compare, Const, Node, Ref
 from braid.executors.tools import Done, NotDone, UncertainError
+from tests.support.written_plans import answer, branch, call, mapped, patches
 
 Patch = Sequence[Node] | GraphPatch
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from braid.engine import Budget
+from braid.engine import Budget, EngineURIError
 from braid.engine.scripted import Response, ScriptedEngine
 from braid.executors import NodeStarted, ToolContext, tool
 from braid.executors.journal.run_log import recorded_events
@@ -22,6 +22,7 @@ from braid.executors.journal.store import Journal, RunBusyError, UnknownRunError
 from braid.executors.tools.effects import Done, NotDone
 from braid.orchestrator import Agent, JournalFailed, ResumeRefusedError, RunFinished, RunResumed, RunStarted
 from braid.planner import PlannerFinished
+from tests.support.scripted_server import serving
 
 PLAN = """\
 xs = [double(i) for i in [1, 2, 3]]
@@ -41,13 +42,14 @@ class Toolbox:
         self.calls: list[tuple[str, Any]] = []
         self.hang = hang
         self.hanging = asyncio.Event()
+        self.let_go = asyncio.Event()
         box = self
 
         async def called(name: str, given: Any) -> None:
             box.calls.append((name, given))
             if name == box.hang:
                 box.hanging.set()
-                await asyncio.sleep(60)
+                await box.let_go.wait()
 
         @tool
         async def double(x: int) -> int:
@@ -254,6 +256,56 @@ async def test_options_of_the_run_come_back(file: Path) -> None:
         result = await agent.resume("last")
     assert result.question == "go" and list(result.history)[:2] == history
     assert "be brief" in result.root[0]["content"]
+
+
+async def test_only_the_engine_of_the_resumed_run_is_opened(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BRAID_ENGINE", "nowhere:x")
+    options: Any = {"builtins": False, "journal": file}
+    with serving("t = total([1])\nanswer(t)\n") as recorded:
+        first = Toolbox(hang="total")
+        await interrupted(Agent(recorded.uri, tools=first.tools, **options), first.hanging)
+        async with Agent(tools=Toolbox().tools, **options) as agent:
+            assert (await agent.resume("last")).answer == "1"
+            with pytest.raises(EngineURIError, match="nowhere"):
+                await agent.run("later")
+
+
+@pytest.mark.parametrize("busy", [False, True])
+async def test_the_engine_of_a_resumed_run_is_not_that_of_later_runs(
+    file: Path, monkeypatch: pytest.MonkeyPatch, busy: bool
+) -> None:
+    """An agent without an engine of its own takes the recorded one for the resumed run, and disturbs no other run by it."""
+    failing = "t = total([1])\nb = broken(t)\nanswer(b)\n"
+    theirs = iter([failing])
+    thinking = 'd = double(4)\nt = think("?", given=[d])\nanswer(t.answer)\n'
+
+    def ours(messages: list[dict[str, str]]) -> str:
+        return thinking if "plan" in messages[-1]["content"] else "\\boxed{ours}"
+
+    with serving(ours) as own, serving(lambda _: next(theirs, "answer('theirs')\n")) as recorded:
+        monkeypatch.setenv("BRAID_ENGINE", own.uri)
+        options: Any = {"builtins": False, "journal": file, "max_rounds": 2, "replan": None}
+        first = Toolbox(hang="total")
+        await interrupted(Agent(recorded.uri, tools=first.tools, **options), first.hanging)
+        box = Toolbox(hang="double" if busy else "")
+        agent = Agent(tools=box.tools, **options)
+        other = asyncio.create_task(agent.run("other")) if busy else None
+        if other is not None:
+            await box.hanging.wait()
+        assert agent.journal is not None
+        id = agent.journal.runs()[-1].id
+        async with asyncio.timeout(5):
+            assert (await agent.resume(id)).answer == "theirs"
+        assert len(recorded.requests) == 2
+        if other is not None:
+            box.let_go.set()
+            assert (await other).answer == "ours"
+        for _ in range(2):
+            assert (await agent.run("later")).answer == "ours"
+            await agent.close()
+        assert len(recorded.requests) == 2
 
 
 async def test_deps_and_output_types_are_given_again(file: Path) -> None:
