@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 from braid.engine import Budget, Engine, Message, connect
 from braid.engine.scope import ambient_budget
 from braid.executors import Limits, Tool, ToolRegistry
-from braid.executors.scheduler import Approve, AskPerson, Inbox, Replan
+from braid.executors.scheduler import Approve, AskPerson, Replan, SteeringQueue
 from braid.executors.tools import CallMemo, MemoryResults, ResultCache
 from braid.orchestrator.default_tools import registry_of
 from braid.orchestrator.errors import (
@@ -225,7 +225,7 @@ class Agent:
 
         Leaving the block, or the loop, cancels a run that is not over.
         """
-        inbox = Inbox()
+        inbox = SteeringQueue()
         return RunStream(lambda recorder: self._run(recorder, question, inbox=inbox, **options), inbox)
 
     def as_tool(self, name: str, description: str, **limits: Any) -> Tool:
@@ -288,7 +288,7 @@ class Agent:
 
     def stream_resume(self, run_id: str, **options: Any) -> RunStream:
         """`resume` as a stream of its events, those of earlier processes first."""
-        inbox = Inbox()
+        inbox = SteeringQueue()
         return RunStream(lambda recorder: self._resume(recorder, run_id, inbox=inbox, **options), inbox)
 
     @property
@@ -370,7 +370,7 @@ class Agent:
         history: Sequence[Message] | None = None,
         budget: Budget | None = None,
         sequential: bool = False,
-        inbox: Inbox | None = None,
+        inbox: SteeringQueue | None = None,
         journal: Journal | None = None,
         within: OuterRun = NO_RUN,
     ) -> RunResult[Any]:
@@ -406,7 +406,7 @@ class Agent:
         deps: Any = None,
         budget: Budget | None = None,
         force: bool = False,
-        inbox: Inbox | None = None,
+        inbox: SteeringQueue | None = None,
         journal: Journal | None = None,
         within: OuterRun = NO_RUN,
     ) -> RunResult[Any]:
@@ -466,7 +466,7 @@ class Agent:
         history: Sequence[Message] | None = None,
         budget: Budget | None = None,
         sequential: bool = False,
-        inbox: Inbox | None = None,
+        inbox: SteeringQueue | None = None,
         within: OuterRun = NO_RUN,
     ) -> Job:
         """What `run` would do, with the engine opened: for callers that drive planner or executors themselves.

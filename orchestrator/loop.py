@@ -13,13 +13,13 @@ from typing import Any
 
 from braid.engine import Budget, Engine, Event, Message
 from braid.executors import Limits, RunOutcome, TaskGraph, ToolRegistry, run_graph
-from braid.executors.scheduler import Approve, AskPerson, Inbox, Replan, close_graph
+from braid.executors.scheduler import Approve, AskPerson, Replan, SteeringQueue, close_graph
 from braid.executors.tools import CallMemo, RunJournal
 from braid.orchestrator.events import RoundFinished, RoundStarted, StopReason
 from braid.orchestrator.feedback import why_again
 from braid.orchestrator.planning import plan_patches
 from braid.orchestrator.revising import PlanReviser, Rounds
-from braid.planner import LLMPlanner, PlanningError, PlanTask, Written, run_root
+from braid.planner import LLMPlanner, PartialPlan, PlanningError, PlanTask, run_root
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,7 @@ class Job:
     seed: int = 0
     replan: Replan | None = field(default_factory=Replan)
     """When the graph is revised while it runs; None: only between rounds."""
-    inbox: Inbox | None = None
+    inbox: SteeringQueue | None = None
     memo: CallMemo | None = None
     run_id: str | None = None
     journal: RunJournal | None = None
@@ -61,7 +61,7 @@ class EarlierRound:
     begun: int
     feedback: str = ""
     final: bool = False
-    written: Written | None = None
+    written: PartialPlan | None = None
     why: str | None = None
 
 
@@ -177,7 +177,7 @@ def plan_task(
     round: int = 0,
     feedback: str = "",
     final: bool = False,
-    written: Written | None = None,
+    written: PartialPlan | None = None,
 ) -> PlanTask:
     """What the planner is asked for in one round of `job`."""
     return PlanTask(

@@ -17,12 +17,12 @@ from braid.orchestrator.errors import ResumeRefusedError
 from braid.orchestrator.events import RoundFinished, RoundStarted, RunResumed
 from braid.orchestrator.loop import EarlierRound, Job
 from braid.orchestrator.settings import journal_file
-from braid.planner import PlannerFinished, PlannerRejected, PlannerText, Written
+from braid.planner import PartialPlan, PlannerFinished, PlannerRejected, PlannerText
 
 if TYPE_CHECKING:
     from braid.executors import Tool
     from braid.executors.journal import Journal, RunLog, RunRow
-    from braid.executors.scheduler import Past
+    from braid.executors.scheduler import RecordedRun
 
 JournalOption: TypeAlias = "bool | str | PathLike[str] | Journal"
 """True is the user's own journal, False none; else a file, or a journal that is open already."""
@@ -176,12 +176,12 @@ class _Attempts:
         """The tokens so far are in an event of their own."""
         self._tokens = 0
 
-    def written(self) -> Written | None:
+    def written(self) -> PartialPlan | None:
         self.cut_off()
-        return Written(attempts=tuple(self._ended), tokens=self._tokens) if self._ended else None
+        return PartialPlan(attempts=tuple(self._ended), tokens=self._tokens) if self._ended else None
 
 
-def check_tools(pasts: Sequence[Past], spec: Mapping[str, Any], tools: ToolRegistry) -> None:
+def check_tools(pasts: Sequence[RecordedRun], spec: Mapping[str, Any], tools: ToolRegistry) -> None:
     """Raise `ResumeRefusedError` unless the tools that unfinished nodes call are there, and are what they were."""
     from braid.executors.scheduler import Patched
 

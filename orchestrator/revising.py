@@ -9,7 +9,7 @@ from typing import Any
 from braid.engine import Event
 from braid.executors import GraphPatch
 from braid.executors.nodes import Node
-from braid.executors.scheduler import Replan, Trigger
+from braid.executors.scheduler import Replan, RevisionRequest
 from braid.orchestrator.events import RoundStarted
 from braid.orchestrator.planning import plan_patches
 from braid.planner import LLMPlanner, PlanningError, PlanTask
@@ -54,7 +54,7 @@ class PlanReviser:
             return None
         return self._policy.check(node, value)
 
-    async def revise(self, triggers: Sequence[Trigger]) -> AsyncIterator[GraphPatch]:
+    async def revise(self, triggers: Sequence[RevisionRequest]) -> AsyncIterator[GraphPatch]:
         if self._rounds.left <= 0 and all(one.kind != "person" for one in triggers):
             return
         feedback = told(triggers)
@@ -68,7 +68,7 @@ class PlanReviser:
                 yield patch
 
 
-def told(triggers: Sequence[Trigger]) -> str:
+def told(triggers: Sequence[RevisionRequest]) -> str:
     """Triggers as the planner's feedback."""
     heads = {
         "failed": "failed",

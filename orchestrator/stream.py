@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from braid.engine import Envelope
-from braid.executors.scheduler import Inbox
+from braid.executors.scheduler import SteeringQueue
 from braid.orchestrator.events import Recorder
 from braid.orchestrator.result import RunResult
 
@@ -17,10 +17,12 @@ class RunStream:
     """The events of one run, to be read once, and then its `result`. After `async with` the run is over in any case."""
 
     def __init__(
-        self, start: Callable[[Recorder], Coroutine[Any, Any, RunResult[Any]]], inbox: Inbox | None = None
+        self,
+        start: Callable[[Recorder], Coroutine[Any, Any, RunResult[Any]]],
+        inbox: SteeringQueue | None = None,
     ) -> None:
         self._start = start
-        self._inbox = inbox or Inbox()
+        self._inbox = inbox or SteeringQueue()
         self._task: asyncio.Task[RunResult[Any]] | None = None
         self._closed = False
 

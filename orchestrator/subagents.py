@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from braid.engine.scope import ambient_budget
 from braid.executors import Tool, ToolContext
-from braid.executors.tools import Effect, Metered, ToolError
+from braid.executors.tools import Effect, ToolError, UsageResult
 
 if TYPE_CHECKING:
     from braid.engine import Budget
@@ -32,7 +32,7 @@ def agent_tool(
 ) -> Tool:
     """A tool that has `agent` answer a question; see `Agent.as_tool`."""
 
-    async def ask(context: ToolContext, question: str) -> Metered:
+    async def ask(context: ToolContext, question: str) -> UsageResult:
         depth = _depth.get()
         if depth >= MAX_DEPTH:
             raise ToolError(f"{name}: agents are nested {MAX_DEPTH} deep already", tool=name)
@@ -48,6 +48,6 @@ def agent_tool(
             known = f"; known so far: {result.answer}" if result.answer else ""
             raise ToolError(f"{name}: no full answer: {result.reason}{known}", tool=name)
         value = result.output if result.output is not None else result.answer
-        return Metered(value=value, usage=result.usage)
+        return UsageResult(value=value, usage=result.usage)
 
     return Tool(ask, name=name, description=description, effect=effect, max_concurrency=max_concurrency)

@@ -13,10 +13,11 @@ from braid.planner.events import (
 from braid.planner.language import PlanParser, Statement, parse_plan, render_expr, render_plan
 from braid.planner.llm_planner import LLMPlanner
 from braid.planner.prompts import run_root
-from braid.planner.task import PlanTask, Written
+from braid.planner.task import PartialPlan, PlanTask
 
 __all__ = [
     "LLMPlanner",
+    "PartialPlan",
     "PlanCheckError",
     "PlanChecker",
     "PlanError",
@@ -31,7 +32,6 @@ __all__ = [
     "PlannerText",
     "PlanningError",
     "Statement",
-    "Written",
     "compile_plan",
     "parse_plan",
     "render_expr",

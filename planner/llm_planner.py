@@ -43,7 +43,7 @@ from braid.planner.prompts import (
     run_root,
 )
 from braid.planner.reader import Accepted, PlanReader
-from braid.planner.task import PlanTask, Written
+from braid.planner.task import PartialPlan, PlanTask
 from braid.reasoning import derived_seed
 
 Style = Literal["compact", "chat", "text"]
@@ -162,7 +162,7 @@ class LLMPlanner:
             self._read_again(state, task.written)
         return state
 
-    def _read_again(self, state: _Round, written: Written) -> None:
+    def _read_again(self, state: _Round, written: PartialPlan) -> None:
         """Bring `state` to where an interrupted process was."""
         reader = state.reader
         tokens = Usage(generated_tokens=written.tokens, critical_path_tokens=written.tokens)

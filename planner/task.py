@@ -11,7 +11,7 @@ from braid.executors.tools import ToolSpec
 
 
 @dataclass(frozen=True, kw_only=True)
-class Written:
+class PartialPlan:
     """What interrupted processes had of a round's plan: each attempt's text and whether it was rejected (else it was cut off)."""
 
     attempts: Sequence[tuple[str, bool]]
@@ -46,4 +46,4 @@ class PlanTask:
     instructions: str = ""
     seed: int = 0
     budget: Budget | None = None
-    written: Written | None = None
+    written: PartialPlan | None = None

@@ -1,11 +1,11 @@
 """reasoning: one question, one answer, by test-time scaling. Imports only `engine`."""
 
 from braid.reasoning.answers import canonical, extract_answer, last_boxed
-from braid.reasoning.budgeting import within_means
+from braid.reasoning.budgeting import fit_to_budget
 from braid.reasoning.method import (
     Candidate,
     Method,
-    Run,
+    MethodRun,
     Solution,
     UnknownMethodError,
     Verifier,
@@ -15,11 +15,11 @@ from braid.reasoning.method import (
     method_names,
 )
 from braid.reasoning.methods import (
-    Span,
     ThreadCall,
     ThreadedSolution,
     ThreadFormat,
     ThreadResult,
+    TokenSpan,
     best_of_n,
     direct,
     self_consistency,
@@ -31,13 +31,13 @@ __all__ = [
     "Candidate",
     "Group",
     "Method",
-    "Run",
+    "MethodRun",
     "Solution",
-    "Span",
     "ThreadCall",
     "ThreadFormat",
     "ThreadResult",
     "ThreadedSolution",
+    "TokenSpan",
     "UnknownMethodError",
     "Verifier",
     "best_of_n",
@@ -45,6 +45,7 @@ __all__ = [
     "derived_seed",
     "direct",
     "extract_answer",
+    "fit_to_budget",
     "get_method",
     "group_answers",
     "last_boxed",
@@ -52,5 +53,4 @@ __all__ = [
     "method_names",
     "self_consistency",
     "spawn_join",
-    "within_means",
 ]

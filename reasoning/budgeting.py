@@ -14,7 +14,7 @@ _KEPT: Final = frozenset({"max_tokens", "stop"})
 """Options that mean the same for every method, and so outlive a change of method."""
 
 
-def within_means(
+def fit_to_budget(
     name: str, options: Mapping[str, Any], budget: Budget
 ) -> tuple[str, dict[str, Any], tuple[str, ...]]:
     """The method and options that `budget` allows, and what was left out, in words (for `Solution.degraded`).

@@ -57,7 +57,7 @@ class Solution:
 
 
 @dataclass(kw_only=True)
-class Run:
+class MethodRun:
     """What a method is handed: engine, verifier, budget, seeded randomness, and the fan-out helper."""
 
     engine: Engine
@@ -107,7 +107,7 @@ class Method(Protocol):
     `problem` is a Context that ends where the model should go on; the caller keeps it, and releases it.
     """
 
-    def __call__(self, run: Run, problem: Context, **options: Any) -> Awaitable[Solution]: ...
+    def __call__(self, run: MethodRun, problem: Context, **options: Any) -> Awaitable[Solution]: ...
 
 
 M = TypeVar("M", bound=Method)

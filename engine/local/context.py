@@ -9,7 +9,7 @@ from braid.engine.types import Usage
 
 if TYPE_CHECKING:
     from braid.engine.local.engine import LocalEngine
-    from braid.engine.local.kv import Pins, Tip
+    from braid.engine.local.kv import Pins, PrefixEnd
 
 
 class LocalContext(Context):
@@ -23,7 +23,7 @@ class LocalContext(Context):
         self,
         engine: LocalEngine,
         ids: tuple[int, ...],
-        tip: Tip,
+        tip: PrefixEnd,
         covered: int,
         pins: Pins,
         critical: int,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 
 from braid.engine.local.context import LocalContext
-from braid.engine.local.kv import Pins, Pool, Tip
+from braid.engine.local.kv import Pins, Pool, PrefixEnd
 
 
 class OpenContexts:
@@ -28,7 +28,7 @@ class OpenContexts:
             self._pool.unpin(context.pins)
             context.pins = ()
 
-    def use(self, context: LocalContext) -> tuple[Tip, int, Pins]:
+    def use(self, context: LocalContext) -> tuple[PrefixEnd, int, Pins]:
         """Where the KV of a context ends, how many tokens that covers, and pins on it for whoever goes on from there."""
         with self._pool.lock:
             if context in self._open:
@@ -43,7 +43,7 @@ class OpenContexts:
             for context in self._open:
                 if context.covered and self._pool.rebuildable(context.tip):
                     self._pool.unpin(context.pins)
-                    context.tip, context.covered = Tip(self._pool.root, 0), 0
+                    context.tip, context.covered = PrefixEnd(self._pool.root, 0), 0
                     context.pins = context.tip.pins()
                     self._pool.pin(context.pins)
                     return True

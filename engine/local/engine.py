@@ -14,7 +14,7 @@ from braid.engine.errors import ContextLengthError, ContextReleasedError, Engine
 from braid.engine.local.context import LocalContext
 from braid.engine.local.contexts import OpenContexts
 from braid.engine.local.join import Layout, Positions, join_kv, joined_ids
-from braid.engine.local.kv import Pool, Tip
+from braid.engine.local.kv import Pool, PrefixEnd
 from braid.engine.local.model import (
     Dtype,
     Model,
@@ -345,7 +345,7 @@ class LocalEngine(Engine):
 
     def _read_request(self, ids: tuple[int, ...], base: LocalContext | None, scope: Budget) -> Read:
         if base is None:
-            tip = Tip(self._pool.root, 0)
+            tip = PrefixEnd(self._pool.root, 0)
             return Read(ids, tip, 0, (), scope=scope, priority=ambient_priority())
         tip, covered, pins = self._contexts.use(base)
         return Read(ids, tip, covered, pins, scope=scope, priority=ambient_priority())

@@ -8,7 +8,7 @@ from typing import Literal
 
 from braid.engine.errors import InvalidParamsError
 from braid.engine.local.context import LocalContext
-from braid.engine.local.kv import Pins, Pool, Tip, View
+from braid.engine.local.kv import Pins, Pool, PrefixEnd, View
 from braid.engine.local.scheduler import Read, Work, Worker
 
 Positions = Literal["longest", "sequence"]
@@ -42,13 +42,15 @@ def joined_ids(
     return ids, pieces
 
 
-async def join_kv(worker: Worker, pool: Pool, reads: Iterable[Read], layout: Layout) -> tuple[Tip, Pins, int]:
+async def join_kv(
+    worker: Worker, pool: Pool, reads: Iterable[Read], layout: Layout
+) -> tuple[PrefixEnd, Pins, int]:
     """Complete the KV of the parts, then put their views one behind the other.
 
     `reads` are made one by one as they are submitted, since each holds pins. Returns where the join ends, pinned, and how many
     tokens had to be computed.
     """
-    done: list[tuple[Tip, Pins, int]] = []
+    done: list[tuple[PrefixEnd, Pins, int]] = []
     works: list[Work] = []
     total = 0
     try:

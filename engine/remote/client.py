@@ -54,7 +54,7 @@ class RejectedError(EngineResponseError):
         self.said = said.lower()
 
 
-class Failure(Exception):
+class AttemptFailed(Exception):
     """One attempt failed. Stays inside this package: `Client` retries it or turns it into a typed error."""
 
     def __init__(
@@ -87,7 +87,7 @@ class StreamReader(Protocol):
     def feed(self, payload: object) -> list[Token]: ...
 
     def end(self, *, done: bool) -> list[Token]:
-        """The response is over (`done`: the server said so). Raises `Failure` when it is not complete."""
+        """The response is over (`done`: the server said so). Raises `AttemptFailed` when it is not complete."""
         ...
 
     def reset(self) -> None: ...
@@ -191,7 +191,7 @@ class Client:
                     async for tokens in events:
                         yield tokens
                 return
-            except Failure as failure:
+            except AttemptFailed as failure:
                 if reader.committed:
                     failure.retryable = False
                 await self._again(failure, f"POST {path}", attempt, None, budget)
@@ -214,7 +214,7 @@ class Client:
             try:
                 async with self._slot(budget), self._opened(method, path, body, budget) as response:
                     return self._json(await self._rest(response, budget))
-            except Failure as failure:
+            except AttemptFailed as failure:
                 await self._again(failure, f"{method} {path}", attempt, max_retries, budget)
             attempt += 1
 
@@ -261,7 +261,7 @@ class Client:
         payload = self._json(text)
         if error := read_error(payload):
             said = self.scrub(error.message)
-            raise Failure(
+            raise AttemptFailed(
                 f"error in the response: {said}",
                 retryable=error.code is not None and retryable_status(error.code),
                 status=error.code,
@@ -302,7 +302,7 @@ class Client:
         except EngineResponseError:
             error = None
         said = self.scrub(error.message if error else text.strip() or response.reason_phrase)
-        raise Failure(
+        raise AttemptFailed(
             f"HTTP {response.status_code}: {said}",
             retryable=retryable_status(response.status_code),
             status=response.status_code,
@@ -348,7 +348,7 @@ class Client:
         return _Translated(self, doing, self._timeout)
 
     async def _again(
-        self, failure: Failure, what: str, attempt: int, max_retries: int | None, budget: Budget
+        self, failure: AttemptFailed, what: str, attempt: int, max_retries: int | None, budget: Budget
     ) -> None:
         """Wait before the next attempt, or raise the typed error when there is none."""
         allowed = self.retries.max_retries if max_retries is None else max_retries
@@ -374,7 +374,7 @@ async def _drained(source: AsyncIterator[bytes]) -> None:
 
 
 class _Translated:
-    """Turns httpx's exceptions into `Failure`, without the request (and its headers) that they carry."""
+    """Turns httpx's exceptions into `AttemptFailed`, without the request (and its headers) that they carry."""
 
     def __init__(self, client: Client, doing: str, timeout: float) -> None:
         self._client = client
@@ -393,9 +393,9 @@ class _Translated:
                 detail = self._client.scrub(str(error)) or type(error).__name__
                 message = f"the connection failed while {self._doing}: {detail}"
             case httpx.HTTPError() | httpx.InvalidURL():
-                raise Failure(
+                raise AttemptFailed(
                     self._client.scrub(f"{type(error).__name__}: {error}"), retryable=False
                 ) from None
             case _:
                 return
-        raise Failure(message, retryable=True, lost=True) from None
+        raise AttemptFailed(message, retryable=True, lost=True) from None

@@ -9,7 +9,7 @@ from braid.engine.errors import BraidError, CapabilityError, ContextLengthError,
 from braid.engine.openai_api import PATHS, Endpoint, prompt_fields, sampling_fields
 from braid.engine.remote.client import RejectedError
 from braid.engine.remote.context import ChatForm, Form, IdsForm, TextForm
-from braid.engine.remote.response import BranchReader
+from braid.engine.remote.response import ResponseReader
 from braid.engine.types import Capability, SamplingParams, branch_seed
 
 Api = Literal["auto", "chat", "completions"]
@@ -182,7 +182,7 @@ class Dialect:
         if not native:
             self.capabilities.discard("native_n")
 
-    def learn(self, form: Form, reader: BranchReader, n: int) -> None:
+    def learn(self, form: Form, reader: ResponseReader, n: int) -> None:
         """Take from a complete response what later requests should know."""
         if n > 1 and len(reader.branches) == n:
             self.serves_n(True)

@@ -23,9 +23,9 @@ from braid.engine.remote.dialect import Api, Continuation, Dialect, assumed
 from braid.engine.remote.discovery import DEFAULT_KEY_ENV, find_model, read_key
 from braid.engine.remote.echo import echo_body, read_echo
 from braid.engine.remote.probe import probe_server
-from braid.engine.remote.response import Branch, BranchReader
+from braid.engine.remote.response import RemoteBranch, ResponseReader
 from braid.engine.scope import Budget, ambient_budget
-from braid.engine.system import merged, side_by_side
+from braid.engine.system import merge_streams, run_all
 from braid.engine.types import Capability, Completion, EngineInfo, Prompt, SamplingParams, Token, Usage
 
 
@@ -33,7 +33,7 @@ from braid.engine.types import Capability, Completion, EngineInfo, Prompt, Sampl
 class _Outcome:
     """What one HTTP request brought: its branches by index, and their usage."""
 
-    branches: dict[int, Branch]
+    branches: dict[int, RemoteBranch]
     shares: dict[int, Usage]
     prompt_tokens: int
 
@@ -230,7 +230,7 @@ class RemoteEngine(Engine):
 
         groups = self._dialect.groups(params)
         while groups:
-            await side_by_side([run(group) for group in groups])
+            await run_all([run(group) for group in groups])
             groups = self._missing(params, done)
         outcomes = {index: outcome for outcome in done for index in outcome.branches}
         return [self._completion(mine, params, index, outcomes[index]) for index in range(params.n)]
@@ -250,7 +250,7 @@ class RemoteEngine(Engine):
             requests = [
                 self._request(mine, params, group, scope, done.append, hand_on=True) for group in groups
             ]
-            async with aclosing(merged(requests)) as batches:
+            async with aclosing(merge_streams(requests)) as batches:
                 async for tokens in batches:
                     for token in tokens:
                         yield token
@@ -278,7 +278,7 @@ class RemoteEngine(Engine):
         endpoint, _ = self._dialect.to_send(mine.form)
         while True:
             body = self._dialect.body(mine.form, params, indexes)
-            reader = BranchReader(
+            reader = ResponseReader(
                 endpoint=endpoint,
                 params=params,
                 indexes=indexes,

@@ -17,7 +17,7 @@ from braid.engine.openai_api import (
 )
 from braid.engine.remote.client import Client
 from braid.engine.scope import ambient_budget
-from braid.engine.system import side_by_side
+from braid.engine.system import run_all
 from braid.engine.types import Capability
 
 _CHAT = [{"role": "user", "content": "Count from one to ten."}]
@@ -146,7 +146,7 @@ class _Asker:
             reply = await self.reply(endpoint, prompt, seed=seed, max_tokens=16, temperature=1.5)
             return reply.pieces[0].text if reply and reply.pieces else ""
 
-        texts = list(zip(seeds, await side_by_side([draw(seed) for seed in seeds]), strict=True))
+        texts = list(zip(seeds, await run_all([draw(seed) for seed in seeds]), strict=True))
         return len(set(texts)) == 2 and len({text for _, text in texts}) == 2
 
     async def echoes(self) -> bool:

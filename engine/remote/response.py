@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from braid.engine.errors import CapabilityError, EngineResponseError
 from braid.engine.openai_api import Endpoint, Part, Piece, WireUsage, read_reply
-from braid.engine.remote.client import Failure
+from braid.engine.remote.client import AttemptFailed
 from braid.engine.scope import Price
 from braid.engine.stop_strings import find_stop, held_back
 from braid.engine.types import FinishReason, SamplingParams, Token, Usage
@@ -17,7 +17,7 @@ _PIECES_AFTER_STOP = 2
 
 
 @dataclass
-class Branch:
+class RemoteBranch:
     """One of the `n` completions of a request, in the making.
 
     `cut` says that it has come to a stop string, and that what follows does not belong to it. `ended` says that the server
@@ -84,7 +84,7 @@ def _until(tokens: Sequence[Token], length: int) -> list[Token]:
     return ready
 
 
-class BranchReader:
+class ResponseReader:
     """Reads one response of `len(indexes)` branches; `indexes` are their places in the caller's `n`.
 
     `estimate` turns a number of UTF-8 bytes into tokens, for servers that report no usage.
@@ -103,7 +103,7 @@ class BranchReader:
         self.committed = False
         self.usage: WireUsage | None = None
         self.discarded = 0
-        self.branches: dict[int, Branch] = {}
+        self.branches: dict[int, RemoteBranch] = {}
         self._endpoint: Endpoint = endpoint
         self._params = params
         self._indexes = list(indexes)
@@ -133,7 +133,7 @@ class BranchReader:
                 f"{self._server}: the server sent choice {piece.index}, but {len(self._indexes)} were asked for"
             )
         index = self._indexes[piece.index]
-        branch = self.branches.setdefault(index, Branch(index))
+        branch = self.branches.setdefault(index, RemoteBranch(index))
         branch.raw_bytes += len(piece.text.encode())
         branch.pieces += bool(piece.text)
         branch.parts += len(piece.parts)
@@ -174,7 +174,9 @@ class BranchReader:
             raise EngineResponseError(f"{self._server}: the response has no choices")
         if not self.branches or any(branch.finish is None for branch in self.branches.values()):
             if not done:
-                raise Failure("the connection ended before the completion did", retryable=True, lost=True)
+                raise AttemptFailed(
+                    "the connection ended before the completion did", retryable=True, lost=True
+                )
             for branch in self.branches.values():
                 full = self._params.max_tokens <= branch.parts
                 branch.finish = branch.finish or ("length" if full else "stop")
@@ -195,7 +197,7 @@ class BranchReader:
         total = self.usage.completion_tokens if self.usage else None
         return _apportion(total, counts) if total is not None and counts else counts
 
-    def _count(self, branch: Branch) -> int:
+    def _count(self, branch: RemoteBranch) -> int:
         if branch.token_ids or branch.parts:
             return max(len(branch.token_ids), branch.parts)
         if branch.finish == "length":

@@ -8,7 +8,7 @@ async with serving(engine, ServerOptions(port=0)) as url:  # in the background o
 """
 
 from braid.engine.server.app import create_app
-from braid.engine.server.config import Limits, ServerOptions, read_api_key
+from braid.engine.server.config import ServerLimits, ServerOptions, read_api_key
 from braid.engine.server.serve import bind, serve, serving
 
-__all__ = ["Limits", "ServerOptions", "bind", "create_app", "read_api_key", "serve", "serving"]
+__all__ = ["ServerLimits", "ServerOptions", "bind", "create_app", "read_api_key", "serve", "serving"]

@@ -27,8 +27,8 @@ from braid.engine.server.errors import ApiError, from_engine_error
 from braid.engine.server.generation import Generation
 from braid.engine.server.http_exchange import STATUS_GONE, ClientGoneError, Exchange
 from braid.engine.server.metrics import CONTENT_TYPE, Metrics
-from braid.engine.server.requests import Job, read_job, unknown_model
-from braid.engine.server.responses import Replies
+from braid.engine.server.requests import GenerationRequest, read_job, unknown_model
+from braid.engine.server.responses import ResponseWriter
 from braid.engine.types import Token, Usage
 
 _log = logging.getLogger(__name__)
@@ -125,9 +125,9 @@ class GenerationRoute:
             return refusal.status
         return exchange.status
 
-    async def _generate(self, job: Job, exchange: Exchange, arrived: float) -> None:
+    async def _generate(self, job: GenerationRequest, exchange: Exchange, arrived: float) -> None:
         service = self._service
-        replies = Replies(job, model=service.model)
+        replies = ResponseWriter(job, model=service.model)
         choices: list[list[Token]] = [[] for _ in range(job.choices)]
         async with service.gate.turn(), Generation(service.engine, job, service.limits) as generation:
             echoes = [generation.echo(index) if job.echo else "" for index in range(job.choices)]

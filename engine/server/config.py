@@ -13,7 +13,7 @@ DEFAULT_KEY_ENV = "BRAID_API_KEY"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limits:
+class ServerLimits:
     """How much one request, and all of them together, may ask for. Beyond them a request is refused, never shortened.
 
     - `max_concurrency`: requests that generate side by side; `max_queue`: those that wait for their turn. More get 429.
@@ -55,7 +55,7 @@ class ServerOptions:
     served_model_name: str | None = None
     api_key: SecretStr | None = None
     grace: float = 30.0
-    limits: Limits = field(default_factory=Limits)
+    limits: ServerLimits = field(default_factory=ServerLimits)
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:

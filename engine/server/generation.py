@@ -9,10 +9,10 @@ from typing import Self, cast
 
 from braid.engine.base import Context, Engine
 from braid.engine.errors import ContextLengthError
-from braid.engine.server.config import Limits
+from braid.engine.server.config import ServerLimits
 from braid.engine.server.errors import server_error, unsupported
-from braid.engine.server.requests import Job
-from braid.engine.system import merged, side_by_side
+from braid.engine.server.requests import GenerationRequest
+from braid.engine.system import merge_streams, run_all
 from braid.engine.types import Completion, Prompt, SamplingParams, Token, Usage
 
 # What a chat without max_tokens may write where the engine does not know how long its context is.
@@ -25,7 +25,7 @@ class Generation:
     Raises `ApiError` for what the engine cannot do, before anything is read, and otherwise what the engine raises.
     """
 
-    def __init__(self, engine: Engine, job: Job, limits: Limits) -> None:
+    def __init__(self, engine: Engine, job: GenerationRequest, limits: ServerLimits) -> None:
         self._engine = engine
         self._job = job
         self._limits = limits
@@ -40,7 +40,7 @@ class Generation:
                 raise unsupported(param, f"{param!r}: this model's engine cannot do that ({capability})")
         try:
             prompts = enumerate(self._job.prompts)
-            await side_by_side([self._read_prompt(place, prompt) for place, prompt in prompts])
+            await run_all([self._read_prompt(place, prompt) for place, prompt in prompts])
         except BaseException:
             self._release()
             raise
@@ -59,7 +59,7 @@ class Generation:
         """The tokens of all choices as they come; `index` is the choice. Closing it cancels the work."""
         counts: dict[int, int] = {}
         sources = [self._branches(place, context) for place, context in sorted(self._contexts.items())]
-        async with aclosing(merged(sources)) as tokens:
+        async with aclosing(merge_streams(sources)) as tokens:
             async for token in tokens:
                 if token.finish_reason == "cancelled":
                     raise server_error(503, "the engine gave the completion up", "cancelled")

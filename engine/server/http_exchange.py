@@ -11,7 +11,7 @@ from starlette.datastructures import Headers
 from starlette.types import Message, Receive, Scope, Send
 
 from braid.engine.server.admission import stopping
-from braid.engine.server.config import Limits
+from braid.engine.server.config import ServerLimits
 from braid.engine.server.errors import ApiError
 
 STATUS_GONE = 499
@@ -28,7 +28,7 @@ class ClientGoneError(Exception):
 class Exchange:
     """A request that is being answered. `status` is what was sent, 0 before that."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, *, limits: Limits) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, *, limits: ServerLimits) -> None:
         self.headers = Headers(scope=scope)
         self.status = 0
         self._receive = receive

@@ -1,4 +1,4 @@
-"""Requests of the OpenAI API, read strictly, and turned into a `Job` for an engine.
+"""Requests of the OpenAI API, read strictly, and turned into a `GenerationRequest` for an engine.
 
 Strictly: what this server does not know or cannot do is refused by name, and never quietly left out. Fields that ask for nothing
 (null, an empty list of tools) pass, as do those that cannot change a completion (`user`, `metadata`).
@@ -26,7 +26,7 @@ from pydantic_core import PydanticCustomError, from_json
 
 from braid.engine.errors import InvalidParamsError
 from braid.engine.openai_api import Endpoint
-from braid.engine.server.config import Limits
+from braid.engine.server.config import ServerLimits
 from braid.engine.server.errors import ApiError, from_validation, unsupported
 from braid.engine.types import Capability, Message, Prompt, SamplingParams
 
@@ -206,7 +206,7 @@ class ChatRequest(_Request):
     continue_final_message: bool = False
     add_generation_prompt: bool = True
 
-    def to_job(self) -> Job:
+    def to_job(self) -> GenerationRequest:
         """Raises `ApiError` when fields contradict each other."""
         if self.top_logprobs is not None and not self.logprobs:
             raise ApiError(
@@ -228,7 +228,7 @@ class ChatRequest(_Request):
                 )
             begun = messages.pop()["content"]
         limit = self.max_tokens if self.max_completion_tokens is None else self.max_completion_tokens
-        return Job(
+        return GenerationRequest(
             kind="chat",
             prompts=(messages,),
             begun=begun,
@@ -266,11 +266,11 @@ class CompletionRequest(_Request):
             "prompt_type", "a prompt is text, a list of texts, token ids, or a list of lists of token ids"
         )
 
-    def to_job(self) -> Job:
+    def to_job(self) -> GenerationRequest:
         """Raises `ApiError` for what cannot go together."""
         if self.echo and self.logprobs is not None:
             raise unsupported("echo", "'echo' with 'logprobs' is not supported: prompts are not scored here")
-        return Job(
+        return GenerationRequest(
             kind="completions",
             prompts=tuple(self.prompt),
             sampling=self.sampling(max_tokens=self.max_tokens, logprobs=self.logprobs),
@@ -290,7 +290,7 @@ def _token_ids(value: object) -> bool:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
+class GenerationRequest:
     """What an engine is asked to do for one request.
 
     Choice `p * n + i` is branch `i` of prompt `p`. `max_tokens` None leaves as much as the context has room for;
@@ -345,7 +345,7 @@ class Job:
         }
 
 
-def read_job(kind: Endpoint, body: bytes, *, model: str, limits: Limits) -> Job:
+def read_job(kind: Endpoint, body: bytes, *, model: str, limits: ServerLimits) -> GenerationRequest:
     """The request in `body`, for the model that is served as `model`. Raises `ApiError`."""
     fields = _fields(body)
     request = _validated(ChatRequest if kind == "chat" else CompletionRequest, fields)
@@ -414,4 +414,10 @@ def _validated(model: type[_RequestT], fields: Mapping[str, Any]) -> _RequestT:
         raise from_validation(error) from None
 
 
-__all__: Sequence[str] = ("ChatRequest", "CompletionRequest", "Job", "read_job", "unknown_model")
+__all__: Sequence[str] = (
+    "ChatRequest",
+    "CompletionRequest",
+    "GenerationRequest",
+    "read_job",
+    "unknown_model",
+)

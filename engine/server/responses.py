@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from braid.engine.server.generation import is_sampled
-from braid.engine.server.requests import Job
+from braid.engine.server.requests import GenerationRequest
 from braid.engine.types import Token, Usage
 
 _TORN = "\ufffd"
@@ -23,10 +23,10 @@ _TORN = "\ufffd"
 _NEVER = -9999.0
 
 
-class Replies:
+class ResponseWriter:
     """The replies to one job: `chunks` and `usage_chunk` for a stream, `whole` for one response."""
 
-    def __init__(self, job: Job, *, model: str) -> None:
+    def __init__(self, job: GenerationRequest, *, model: str) -> None:
         self.id = ("chatcmpl-" if job.kind == "chat" else "cmpl-") + secrets.token_hex(12)
         self._job = job
         self._model = model

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-async def side_by_side(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+async def run_all(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
     """The results of all of `work`, in its order; the first failure stops the rest and is raised as it is, not in a group."""
     try:
         async with asyncio.TaskGroup() as group:
@@ -25,7 +25,7 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
     return _first(first) if isinstance(first, BaseExceptionGroup) else first  # pyright: ignore[reportUnknownArgumentType]
 
 
-async def merged(sources: Sequence[AsyncGenerator[T]]) -> AsyncGenerator[T]:
+async def merge_streams(sources: Sequence[AsyncGenerator[T]]) -> AsyncGenerator[T]:
     """Everything that `sources` yield, as it comes. Closing it closes them all; the first failure stops the rest."""
     if len(sources) == 1:
         async with aclosing(sources[0]) as only:
@@ -42,7 +42,7 @@ async def merged(sources: Sequence[AsyncGenerator[T]]) -> AsyncGenerator[T]:
 
     async def pump_all() -> None:
         try:
-            await side_by_side([pump(source) for source in sources])
+            await run_all([pump(source) for source in sources])
         finally:
             if not queue.full():  # a full queue wakes the reader without a last word
                 queue.put_nowait(None)

@@ -15,7 +15,7 @@ from braid.evals.countdown.greedy_cache import GreedyMemory
 from braid.evals.countdown.problems import Problem
 from braid.evals.countdown.solve import DEFAULT_WINDOW, Attempt, attempt_direct, attempt_serial, attempt_spawn
 from braid.evals.stats import mean_and_stderr
-from braid.reasoning import Span
+from braid.reasoning import TokenSpan
 
 T = TypeVar("T")
 
@@ -32,7 +32,7 @@ class Size(BaseModel):
     layers: int
     width: int
 
-    def flops(self, span: Span) -> float:
+    def flops(self, span: TokenSpan) -> float:
         """Forward FLOPs of a span: two for each parameter and token, and causal attention over what stands before it."""
         linear = 2 * self.parameters * (span.end - span.start)
         return linear + 2 * self.layers * self.width * (span.end**2 - span.start**2)
@@ -94,7 +94,7 @@ async def measure_direct(
         reads = [pool[0].usage.prompt_tokens for pool in pools]
         written = [sum(a.usage.generated_tokens for a in pool) / most for pool in pools]
         each = [
-            sum(size.flops(Span(read, read + a.usage.generated_tokens)) for a in pool) / most
+            sum(size.flops(TokenSpan(read, read + a.usage.generated_tokens)) for a in pool) / most
             for read, pool in zip(reads, pools, strict=True)
         ]
         found.append(
@@ -104,7 +104,7 @@ async def measure_direct(
                 tokens=_mean([r + n * w for r, w in zip(reads, written, strict=True)]),
                 longest=_mean([max(a.longest_sequence for a in pool) for pool in pools]),
                 critical=_mean([max(a.usage.generated_tokens for a in pool) for pool in pools]),
-                flops=_mean([size.flops(Span(0, read)) for read in reads]) + n * _mean(each),
+                flops=_mean([size.flops(TokenSpan(0, read)) for read in reads]) + n * _mean(each),
             )
         )
     return found
@@ -127,7 +127,7 @@ async def measure_serial(
     attempts = await _each(problems, one, at_once, told)
     found: list[Point] = []
     for cap in caps:
-        spans = [Span(0, min(cap, a.longest_sequence)) for a in attempts]
+        spans = [TokenSpan(0, min(cap, a.longest_sequence)) for a in attempts]
         found.append(
             _point(
                 f"serial, {cap} tokens",

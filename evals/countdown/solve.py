@@ -9,7 +9,7 @@ from braid.engine import Engine, Usage
 from braid.evals.countdown.notation import answer_equations, answers, prompt
 from braid.evals.countdown.problems import Problem
 from braid.evals.countdown.thread_format import CountdownThreads
-from braid.reasoning import Run, Span, best_of_n, direct, spawn_join
+from braid.reasoning import MethodRun, TokenSpan, best_of_n, direct, spawn_join
 
 DEFAULT_WINDOW = 256
 ANSWER_TOKENS = 32
@@ -22,7 +22,7 @@ class Attempt:
 
     text: str
     solved: bool
-    spans: tuple[Span, ...]
+    spans: tuple[TokenSpan, ...]
     usage: Usage
     threads: int = 0
 
@@ -53,7 +53,7 @@ async def attempt_direct(
     """`samples` answers from one prompt, in the order drawn; the prompt is in the spans of the first."""
     async with await engine.prefill(prompt("DIRECT", problem.target, problem.numbers)) as context:
         solution = await best_of_n(
-            Run(engine=engine, seed=seed, verifier=CountdownVerifier(problem)),
+            MethodRun(engine=engine, seed=seed, verifier=CountdownVerifier(problem)),
             context,
             n=samples,
             max_tokens=ANSWER_TOKENS,
@@ -65,7 +65,7 @@ async def attempt_direct(
         Attempt(
             text=candidate.text,
             solved=answers(candidate.text, problem),
-            spans=(Span(read if place else 0, read + candidate.critical_path_tokens),),
+            spans=(TokenSpan(read if place else 0, read + candidate.critical_path_tokens),),
             usage=Usage(
                 prompt_tokens=0 if place else read,
                 generated_tokens=candidate.critical_path_tokens,
@@ -80,12 +80,12 @@ async def attempt_serial(engine: Engine, problem: Problem, *, window: int = DEFA
     """One greedy search in one sequence of at most `window` tokens."""
     async with await engine.prefill(prompt("SERIAL", problem.target, problem.numbers)) as context:
         room = window - context.token_count
-        solution = await direct(Run(engine=engine), context, max_tokens=room, extract=claimed)
+        solution = await direct(MethodRun(engine=engine), context, max_tokens=room, extract=claimed)
         text = solution.candidates[0].text
         return Attempt(
             text=text,
             solved=answers(text, problem),
-            spans=(Span(0, context.token_count + solution.usage.generated_tokens),),
+            spans=(TokenSpan(0, context.token_count + solution.usage.generated_tokens),),
             usage=context.usage.then(solution.usage),
         )
 
@@ -104,7 +104,7 @@ async def attempt_spawn(
     text = prompt("SPAWN", problem.target, problem.numbers, threads=threads)
     async with await engine.prefill(text) as context:
         solution = await spawn_join(
-            Run(engine=engine, seed=seed),
+            MethodRun(engine=engine, seed=seed),
             context,
             threads=CountdownThreads(check=check),
             window=window,
@@ -114,7 +114,7 @@ async def attempt_spawn(
         return Attempt(
             text=solution.candidates[0].text,
             solved=answers(solution.answer, problem),
-            spans=(Span(0, context.token_count), *solution.spans),
+            spans=(TokenSpan(0, context.token_count), *solution.spans),
             usage=context.usage.then(solution.usage),
             threads=solution.threads,
         )

@@ -4,10 +4,10 @@ from braid.executors.graph.graph import TaskGraph, reopen, revive
 from braid.executors.graph.patch import GraphError, GraphPatch, StalePatchError
 from braid.executors.graph.state import (
     FINAL,
-    Entry,
     Key,
+    NameSlot,
+    NodeRecord,
     Place,
-    Slot,
     exclusive,
     names_read,
     op_kind,
@@ -16,12 +16,12 @@ from braid.executors.graph.state import (
 
 __all__ = [
     "FINAL",
-    "Entry",
     "GraphError",
     "GraphPatch",
     "Key",
+    "NameSlot",
+    "NodeRecord",
     "Place",
-    "Slot",
     "StalePatchError",
     "TaskGraph",
     "exclusive",

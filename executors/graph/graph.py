@@ -13,14 +13,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Final, Protocol
 
-from braid.executors.graph.patch import GraphError, GraphPatch, Rules, StalePatchError, few
+from braid.executors.graph.patch import GraphError, GraphPatch, PatchChecker, StalePatchError, few
 from braid.executors.graph.state import (
     FINAL,
     REBINDABLE,
     UNSTARTED,
-    Entry,
     Key,
-    Slot,
+    NameSlot,
+    NodeRecord,
     exclusive,
     keys_of,
     op_exprs,
@@ -40,9 +40,9 @@ LARGE: Final = 2_000
 class Listener(Protocol):
     """The active run. Told after a patch was committed."""
 
-    def patched(self, patch: GraphPatch, added: Sequence[Entry], rebound: Sequence[str]) -> None: ...
+    def patched(self, patch: GraphPatch, added: Sequence[NodeRecord], rebound: Sequence[str]) -> None: ...
 
-    def cancel(self, entry: Entry, reason: str) -> None: ...
+    def cancel(self, entry: NodeRecord, reason: str) -> None: ...
 
 
 class TaskGraph:
@@ -50,22 +50,22 @@ class TaskGraph:
 
     def __init__(self) -> None:
         self.version = 0
-        self.entries: dict[str, Entry] = {}
-        self.slots: dict[str, Slot] = {}
+        self.entries: dict[str, NodeRecord] = {}
+        self.slots: dict[str, NameSlot] = {}
         self.listener: Listener | None = None
         self.origin: float | None = None
         self.runs = 0
         self.wasted: dict[str, float] = {}
         self._nodes = _Nodes(self.entries)
         self._next_order = 0
-        self._rules = Rules(self.entries, self.slots)
+        self._rules = PatchChecker(self.entries, self.slots)
 
     @property
     def nodes(self) -> Mapping[str, Node]:
         """All nodes by id, in insertion order. Read-only: the graph changes by `apply`."""
         return self._nodes
 
-    def entry(self, id: str) -> Entry:
+    def entry(self, id: str) -> NodeRecord:
         """The entry of a node; raises `GraphError` for an unknown id."""
         found = self.entries.get(id)
         if found is None:
@@ -181,7 +181,7 @@ class TaskGraph:
         """The graph as JSON-able data: version, and for each node what it is, its state, times in seconds and result."""
         return {"version": self.version, "nodes": [self._describe(entry) for entry in self.entries.values()]}
 
-    def _describe(self, entry: Entry) -> dict[str, Any]:
+    def _describe(self, entry: NodeRecord) -> dict[str, Any]:
         node = entry.node
         return {
             "id": node.id,
@@ -201,9 +201,9 @@ class TaskGraph:
             "error": entry.error,
         }
 
-    def producers(self, entry: Entry) -> list[Entry]:
+    def producers(self, entry: NodeRecord) -> list[NodeRecord]:
         """The entries that `entry` reads, guards included; a map's child also reads what its map reads, and `xs` all of xs."""
-        found: dict[Entry, None] = {}
+        found: dict[NodeRecord, None] = {}
         keys = [key for stage in entry.stages for key in stage]
         if entry.parent is not None:
             above = [key for stage in entry.parent.stages for key in stage]
@@ -221,12 +221,12 @@ class TaskGraph:
                     found[binder] = None
         return list(found)
 
-    def add_children(self, parent: Entry, items: Iterable[Any], *, are_exprs: bool) -> list[Entry]:
+    def add_children(self, parent: NodeRecord, items: Iterable[Any], *, are_exprs: bool) -> list[NodeRecord]:
         """Expand a map: one entry for each item, which are values, or expressions for the children to wait for."""
         op = parent.node.op
         assert isinstance(op, Map)
         body_keys = keys_of(op_exprs(op.body), local=op.var)
-        children: list[Entry] = []
+        children: list[NodeRecord] = []
         for index, item in enumerate(items):
             node = Node(
                 id=f"{parent.node.id}[{index}]",
@@ -236,7 +236,7 @@ class TaskGraph:
                 source=parent.node.source,
             )
             keys = tuple(dict.fromkeys((*keys_of((item,)), *body_keys))) if are_exprs else body_keys
-            child = Entry(
+            child = NodeRecord(
                 node,
                 (parent.order[0], index + 1),
                 (keys,),
@@ -254,33 +254,35 @@ class TaskGraph:
         parent.unsettled = len(children)
         return children
 
-    def add_lost_item(self, id: str, tool: str) -> Entry:
+    def add_lost_item(self, id: str, tool: str) -> NodeRecord:
         """A node of its own for an item that its map has no more, but whose call was begun by then. It is cancelled."""
         above = self.entries[id.partition("[")[0]]
         node = Node(id=id, op=ToolCall(tool, ()), round=above.node.round, line=above.node.line, source=id)
         why = "its list does not have this item any more"
-        entry = Entry(node, above.order, (), "cancelled", error=why, batch=self.runs, tool=tool)
+        entry = NodeRecord(node, above.order, (), "cancelled", error=why, batch=self.runs, tool=tool)
         self._register(entry)
         return entry
 
-    def _cancel(self, entry: Entry, reason: str) -> None:
+    def _cancel(self, entry: NodeRecord, reason: str) -> None:
         if self.listener is not None:
             self.listener.cancel(entry, reason)
         elif entry.state not in FINAL:
             entry.state, entry.error = "cancelled", reason
 
-    def _add(self, node: Node, stages: tuple[tuple[Key, ...], ...], now: float) -> Entry:
-        entry = Entry(node, (self._next_order, 0), stages, batch=self.runs, tool=tool_of(node), added=now)
+    def _add(self, node: Node, stages: tuple[tuple[Key, ...], ...], now: float) -> NodeRecord:
+        entry = NodeRecord(
+            node, (self._next_order, 0), stages, batch=self.runs, tool=tool_of(node), added=now
+        )
         self._next_order += 1
         self._register(entry)
         if node.name is not None:
             slot = self.slots.get(node.name)
             if slot is None:
-                slot = self.slots[node.name] = Slot()
+                slot = self.slots[node.name] = NameSlot()
             slot.binders.append(entry)
         return entry
 
-    def _register(self, entry: Entry) -> None:
+    def _register(self, entry: NodeRecord) -> None:
         self.entries[entry.node.id] = entry
         slots, stages = self.slots, entry.stages
         keys = stages[0] if len(stages) == 1 else [key for stage in stages for key in stage]
@@ -289,7 +291,7 @@ class TaskGraph:
         for name in {name for name, _ in keys}:
             slot = slots.get(name)
             if slot is None:
-                slot = slots[name] = Slot()
+                slot = slots[name] = NameSlot()
             slot.readers.append(entry)
 
 
@@ -311,7 +313,7 @@ def _no_collection() -> Iterator[None]:
 class _Nodes(Mapping[str, Node]):
     """The nodes of a graph by id: a view, not a copy."""
 
-    def __init__(self, entries: Mapping[str, Entry]) -> None:
+    def __init__(self, entries: Mapping[str, NodeRecord]) -> None:
         self._entries = entries
 
     def __getitem__(self, id: str) -> Node:
@@ -324,7 +326,7 @@ class _Nodes(Mapping[str, Node]):
         return len(self._entries)
 
 
-def reopen(entry: Entry) -> None:
+def reopen(entry: NodeRecord) -> None:
     """Take back that `entry` was settled, and that a map was blocked for its sake."""
     entry.state, entry.error = "pending", None
     if entry.parent is not None:
@@ -333,12 +335,12 @@ def reopen(entry: Entry) -> None:
             entry.parent.state, entry.parent.error = "running", None
 
 
-def revive(graph: TaskGraph, names: Iterable[str]) -> list[Entry]:
+def revive(graph: TaskGraph, names: Iterable[str]) -> list[NodeRecord]:
     """Let the unstarted readers of names that were bound anew follow, and what was blocked behind them be tried again.
 
     Returns them in plan order; all are pending, and nothing that they waited for counts any more.
     """
-    found: dict[Entry, None] = {}
+    found: dict[NodeRecord, None] = {}
     todo = list(names)
     asked: set[str] = set()
     while todo:

@@ -10,9 +10,9 @@ from braid.engine import BraidError
 from braid.executors.graph.state import (
     REBINDABLE,
     UNSTARTED,
-    Entry,
     Key,
-    Slot,
+    NameSlot,
+    NodeRecord,
     exclusive,
     names_read,
     stages_of,
@@ -50,13 +50,13 @@ class Checked:
     """What is known of a patch that keeps the rules: the stages of each added node, and the entries whose names it binds anew."""
 
     stages: Sequence[tuple[tuple[Key, ...], ...]]
-    superseded: Sequence[Entry]
+    superseded: Sequence[NodeRecord]
 
 
-class Rules:
+class PatchChecker:
     """The rules of one graph, over its live entries and slots."""
 
-    def __init__(self, entries: Mapping[str, Entry], slots: Mapping[str, Slot]) -> None:
+    def __init__(self, entries: Mapping[str, NodeRecord], slots: Mapping[str, NameSlot]) -> None:
         self.entries = entries
         self.slots = slots
 
@@ -73,7 +73,7 @@ class Rules:
                     f"node {id!r} is done: a finished node is never edited; leave it out of `cancel`"
                 )
         new: dict[str, list[Node]] = {}
-        superseded: dict[Entry, None] = {}
+        superseded: dict[NodeRecord, None] = {}
         seen: set[str] = set()
         entries, slots = self.entries, self.slots
         for node in patch.add:
@@ -101,7 +101,9 @@ class Rules:
             )
         raise GraphError(f"two nodes of one patch have the id {node.id!r}; give each its own")
 
-    def _check_name(self, node: Node, new: Mapping[str, list[Node]], cancel: Sequence[str]) -> list[Entry]:
+    def _check_name(
+        self, node: Node, new: Mapping[str, list[Node]], cancel: Sequence[str]
+    ) -> list[NodeRecord]:
         name = node.name
         assert name is not None
         for other in new.get(name, ()):
@@ -110,7 +112,7 @@ class Rules:
                     f"name {name!r} is bound twice, by {other.id!r} and {node.id!r}; use a new name"
                 )
         slot = self.slots.get(name)
-        superseded: list[Entry] = []
+        superseded: list[NodeRecord] = []
         for binder in slot.binders if slot else ():
             if exclusive(binder.node, node):
                 continue
@@ -127,7 +129,7 @@ class Rules:
         patch: GraphPatch,
         stages: Sequence[tuple[tuple[Key, ...], ...]],
         new: Mapping[str, list[Node]],
-        superseded: Mapping[Entry, None],
+        superseded: Mapping[NodeRecord, None],
     ) -> None:
         slots = self.slots
         bound: set[str] = set()
@@ -156,7 +158,7 @@ class Rules:
             self._check_cycles(patch.add, new, superseded)
 
     def _check_cycles(
-        self, added: Sequence[Node], new: Mapping[str, list[Node]], superseded: Mapping[Entry, None]
+        self, added: Sequence[Node], new: Mapping[str, list[Node]], superseded: Mapping[NodeRecord, None]
     ) -> None:
         def producers(node: Node) -> Iterator[Node]:
             for name in names_read(node):
@@ -191,7 +193,7 @@ class Rules:
                     stack.append((following, producers(following)))
 
 
-def _waits(entry: Entry) -> bool:
+def _waits(entry: NodeRecord) -> bool:
     """Whether the node may yet wait for a name: it has not started, or is a map whose items have not all."""
     return entry.state in UNSTARTED or (entry.children is not None and entry.state == "running")
 

@@ -36,7 +36,7 @@ UNSTARTED: Final[frozenset[NodeState]] = frozenset({"pending", "blocked"})
 
 
 @dataclass(slots=True, eq=False)
-class Entry:
+class NodeRecord:
     """A node and its state in this graph. A child of a map is an entry too.
 
     `stages` are the keys to wait for: one tuple for each guard, then one for the inputs. `stage`, `waiting` and `epoch`
@@ -58,7 +58,7 @@ class Entry:
     started: float | None = None
     finished: float | None = None
     usage: Usage | None = None
-    parent: Entry | None = None
+    parent: NodeRecord | None = None
     var: str | None = None
     item: Any = None
     item_is_expr: bool = False
@@ -66,7 +66,7 @@ class Entry:
     tool: str | None = None
     added: float = 0.0
     wasted: float = 0.0
-    children: list[Entry] | None = None
+    children: list[NodeRecord] | None = None
     unsettled: int = 0
     dropped: bool = False
     stage: int = 0
@@ -80,7 +80,7 @@ class Entry:
         return self.finished - self.started if self.started is not None and self.finished is not None else 0.0
 
 
-class Slot:
+class NameSlot:
     """A name: its current binders, all its readers, and who waits for it (or for one of its items) in the active run.
 
     Waiters come with the epoch in which they began to wait.
@@ -89,10 +89,10 @@ class Slot:
     __slots__ = ("binders", "item_waiters", "readers", "waiters")
 
     def __init__(self) -> None:
-        self.binders: list[Entry] = []
-        self.readers: list[Entry] = []
-        self.waiters: list[tuple[Entry, int]] | None = None
-        self.item_waiters: dict[Place, list[tuple[Entry, int]]] | None = None
+        self.binders: list[NodeRecord] = []
+        self.readers: list[NodeRecord] = []
+        self.waiters: list[tuple[NodeRecord, int]] | None = None
+        self.item_waiters: dict[Place, list[tuple[NodeRecord, int]]] | None = None
 
 
 def exclusive(a: Node, b: Node) -> bool:

@@ -27,7 +27,7 @@ from braid.executors.journal.plan_codec import REDACTED, dump_patch, load_patch,
 from braid.executors.journal.redaction import Secrets
 from braid.executors.journal.store import Journal, JournalError, RunRow, Status, log_key
 from braid.executors.journal.value_codec import LostValueError, dump_value, load_value, text_of
-from braid.executors.scheduler import Begun, Past, Patched, Planned, Record, Settled, event_json
+from braid.executors.scheduler import Begun, Patched, Planned, Record, RecordedRun, Settled, event_json
 from braid.executors.tools import Effect, Recorded
 from braid.executors.values import json_text
 
@@ -72,7 +72,7 @@ class RunLog:
         self._rows: list[_Row] = []
         self._fresh: set[str] = set()
         self._calls: dict[str, Recorded | LostValueError] = {}
-        self._pasts: list[Past] = []
+        self._pasts: list[RecordedRun] = []
         self._begun = 0
         self._closed = False
         self._read_only = False
@@ -97,13 +97,13 @@ class RunLog:
         return reader.envelopes
 
     @property
-    def pasts(self) -> Sequence[Past]:
+    def pasts(self) -> Sequence[RecordedRun]:
         """What earlier processes wrote down, one for each call of `run_graph`."""
         return self._pasts
 
     # RunJournal.
 
-    def begin(self) -> Past | None:
+    def begin(self) -> RecordedRun | None:
         place, self._begun = self._begun, self._begun + 1
         if place < len(self._pasts):
             return self._pasts[place]
@@ -402,7 +402,7 @@ class _Reader:
                     f"run {self.run} holds a line of kind {kind!r}, which this Braid does not know"
                 )
 
-    def pasts(self, begun: Mapping[str, Begun], *, answered: bool) -> list[Past]:
+    def pasts(self, begun: Mapping[str, Begun], *, answered: bool) -> list[RecordedRun]:
         last = len(self._rounds) - 1
         until = max((_time(record) for records in self._rounds for record in records), default=0.0)
         added = [
@@ -413,7 +413,7 @@ class _Reader:
         ]
         wanted = {name for node in added if node.id not in self._known for name in names_read(node)}
         return [
-            Past(
+            RecordedRun(
                 records,
                 self._known,
                 over=i < last,

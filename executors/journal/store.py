@@ -2,7 +2,7 @@
 
 Tables: `runs`, one row each; `log`, everything that happened in a run, in order (the key is the run's number and the place in
 it); `calls`, what became of each mutating call, by idempotency key; `blobs`, large values, each once, by content hash;
-`results`, results of pure tools that later runs use again (`braid.executors.journal.run_log.result_cache`).
+`results`, results of pure tools that later runs use again (`braid.executors.journal.result_cache`).
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
 from braid.executors.nodes.evaluate import SKIPPED, evaluate, evaluate_with, truth
 from braid.executors.nodes.nodes import (
-    All,
+    AllOf,
     Answer,
-    Any_,
+    AnyOf,
     Ask,
     Compare,
     CompareOp,
@@ -30,9 +30,9 @@ from braid.executors.nodes.nodes import (
 
 __all__ = [
     "SKIPPED",
-    "All",
+    "AllOf",
     "Answer",
-    "Any_",
+    "AnyOf",
     "Ask",
     "Compare",
     "CompareOp",

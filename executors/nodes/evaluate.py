@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias, assert_never, cast
 
 from braid.executors.nodes.nodes import (
-    All,
-    Any_,
+    AllOf,
+    AnyOf,
     Compare,
     CompareOp,
     Const,
@@ -26,7 +26,7 @@ from braid.executors.nodes.nodes import (
 )
 from braid.executors.values import (
     ExpressionError,
-    ReferenceError_,
+    PathError,
     attribute_names,
     kind_of,
     preview,
@@ -61,7 +61,7 @@ def evaluate(expr: Expr, env: Mapping[str, Any]) -> Any:
 
     def read(ref: Ref) -> Any:
         if ref.name not in env:
-            raise ReferenceError_(f"there is no name {ref.name!r}; known: {', '.join(sorted(env)) or 'none'}")
+            raise PathError(f"there is no name {ref.name!r}; known: {', '.join(sorted(env)) or 'none'}")
         value = env[ref.name]
         return value if value is SKIPPED else resolve_path(value, ref.path)
 
@@ -85,11 +85,11 @@ def evaluate_with(expr: Expr, read: Read) -> Any:
         case Compare(op, left, right):
             a, b = evaluate_with(left, read), evaluate_with(right, read)
             return SKIPPED if a is SKIPPED or b is SKIPPED else compare(op, a, b)
-        case All(terms) | Any_(terms):
+        case AllOf(terms) | AnyOf(terms):
             values = [evaluate_with(term, read) for term in terms]
             if any(value is SKIPPED for value in values):
                 return SKIPPED
-            return (all if isinstance(expr, All) else any)(truth(value) for value in values)
+            return (all if isinstance(expr, AllOf) else any)(truth(value) for value in values)
         case Not(term):
             value = evaluate_with(term, read)
             return SKIPPED if value is SKIPPED else not truth(value)

@@ -54,7 +54,7 @@ CompareOp = Literal["==", "!=", "<", "<=", ">", ">=", "in", "not in"]
 
 @dataclass(frozen=True, slots=True)
 class Compare:
-    """`left op right`; chained comparisons become an `All` of these."""
+    """`left op right`; chained comparisons become an `AllOf` of these."""
 
     op: CompareOp
     left: Expr
@@ -62,12 +62,12 @@ class Compare:
 
 
 @dataclass(frozen=True, slots=True)
-class All:
+class AllOf:
     terms: tuple[Expr, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Any_:
+class AnyOf:
     terms: tuple[Expr, ...]
 
 
@@ -76,7 +76,7 @@ class Not:
     term: Expr
 
 
-Expr: TypeAlias = "Const | Ref | Template | ListOf | DictOf | Compare | All | Any_ | Not"
+Expr: TypeAlias = "Const | Ref | Template | ListOf | DictOf | Compare | AllOf | AnyOf | Not"
 
 
 def refs(expr: Expr) -> Iterator[Ref]:
@@ -88,7 +88,7 @@ def refs(expr: Expr) -> Iterator[Ref]:
             yield expr
         case Template(parts):
             yield from (part.ref for part in parts if isinstance(part, Field))
-        case ListOf(items) | All(items) | Any_(items):
+        case ListOf(items) | AllOf(items) | AnyOf(items):
             for item in items:
                 yield from refs(item)
         case DictOf(items):

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from braid.engine import Usage
-from braid.executors.graph import Entry, TaskGraph
+from braid.executors.graph import NodeRecord, TaskGraph
 from braid.executors.report.spans import Span, spans_of
 
 
@@ -125,7 +125,7 @@ def report_on(
     )
 
 
-def usage_of(graph: TaskGraph, entries: Iterable[Entry]) -> Usage:
+def usage_of(graph: TaskGraph, entries: Iterable[NodeRecord]) -> Usage:
     """What `entries` spent: sums, but for critical-path tokens, which are the most along one chain of dependencies."""
     spent = {entry.node.id: entry.usage for entry in entries if entry.usage is not None}
     total = Usage.parallel(spent.values())

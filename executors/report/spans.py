@@ -8,7 +8,7 @@ from typing import Final
 
 from braid.engine import Envelope
 from braid.executors import events
-from braid.executors.graph import Entry, TaskGraph, op_kind
+from braid.executors.graph import NodeRecord, TaskGraph, op_kind
 from braid.executors.nodes import NodeState, OpKind
 from braid.executors.values import preview
 
@@ -54,7 +54,7 @@ def spans_of(graph: TaskGraph) -> list[Span]:
     return [_span(graph, entry) for entry in graph.entries.values()]
 
 
-def _span(graph: TaskGraph, entry: Entry) -> Span:
+def _span(graph: TaskGraph, entry: NodeRecord) -> Span:
     node = entry.node
     return Span(
         id=node.id,

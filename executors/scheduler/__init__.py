@@ -2,8 +2,22 @@
 
 from braid.executors.scheduler.emitter import Deferred, event_json, told_as_json
 from braid.executors.scheduler.outcome import Limits, RunOutcome
-from braid.executors.scheduler.replay import Begun, Past, Patched, Planned, Record, ResumeError, Settled
-from braid.executors.scheduler.revisions import Inbox, Replan, Replanner, SurprisingResultError, Trigger
+from braid.executors.scheduler.replay import (
+    Begun,
+    Patched,
+    Planned,
+    Record,
+    RecordedRun,
+    ResumeError,
+    Settled,
+)
+from braid.executors.scheduler.revisions import (
+    Replan,
+    Replanner,
+    RevisionRequest,
+    SteeringQueue,
+    SurprisingResultError,
+)
 from braid.executors.scheduler.run import close_graph, run_graph
 from braid.executors.scheduler.think import (
     ApprovalError,
@@ -21,23 +35,23 @@ __all__ = [
     "AskPerson",
     "Begun",
     "Deferred",
-    "Inbox",
     "Limits",
     "NobodyToAskError",
     "NodeTimeoutError",
     "NothingToThinkWithError",
-    "Past",
     "Patched",
     "Planned",
     "Record",
+    "RecordedRun",
     "Replan",
     "Replanner",
     "ResumeError",
+    "RevisionRequest",
     "RunOutcome",
     "Settled",
+    "SteeringQueue",
     "SurprisingResultError",
     "ToolCallRequest",
-    "Trigger",
     "close_graph",
     "event_json",
     "run_graph",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from braid.executors.graph import Entry, TaskGraph
+from braid.executors.graph import NodeRecord, TaskGraph
 from braid.executors.nodes import Answer
 
 
@@ -15,33 +15,33 @@ class Answers:
     an earlier process began: no answer holds them up or ends them.
     """
 
-    def __init__(self, graph: TaskGraph, mutates: Callable[[Entry], bool], begun: Iterable[str]) -> None:
+    def __init__(self, graph: TaskGraph, mutates: Callable[[NodeRecord], bool], begun: Iterable[str]) -> None:
         self.graph = graph
         self.mutates = mutates
         self._begun = {id for node in begun for id in (node, node.partition("[")[0])}
-        self.given: Entry | None = None
-        self._answers: list[Entry] = []
-        self._parked: dict[Entry, int] = {}
+        self.given: NodeRecord | None = None
+        self._answers: list[NodeRecord] = []
+        self._parked: dict[NodeRecord, int] = {}
 
     @property
-    def last(self) -> Entry | None:
+    def last(self) -> NodeRecord | None:
         """The answer that stands last in the plan."""
         return self._answers[-1] if self._answers else None
 
-    def add(self, entries: Iterable[Entry]) -> None:
+    def add(self, entries: Iterable[NodeRecord]) -> None:
         """Take note of the answers among `entries`."""
         self._answers.extend(entry for entry in entries if isinstance(entry.node.op, Answer))
 
-    def park(self, entry: Entry, *, streaming: bool) -> bool:
+    def park(self, entry: NodeRecord, *, streaming: bool) -> bool:
         """Whether `entry` must wait for an answer that stands before it; it is then kept for `unpark`."""
         if not self._must_wait(entry, streaming):
             return False
         self._parked[entry] = entry.epoch
         return True
 
-    def unpark(self, *, streaming: bool) -> list[Entry]:
+    def unpark(self, *, streaming: bool) -> list[NodeRecord]:
         """Those that need not wait any more. Not for ever: ask `park` again before starting one."""
-        free: list[Entry] = []
+        free: list[NodeRecord] = []
         for entry, epoch in list(self._parked.items()):
             stale = entry.epoch != epoch or entry.state != "pending"
             if stale or (self.given is None and not self._must_wait(entry, streaming)):
@@ -50,7 +50,9 @@ class Answers:
                     free.append(entry)
         return free
 
-    def end(self, answer: Entry, needed_by: Callable[[Iterable[Entry]], set[Entry]]) -> list[Entry]:
+    def end(
+        self, answer: NodeRecord, needed_by: Callable[[Iterable[NodeRecord]], set[NodeRecord]]
+    ) -> list[NodeRecord]:
         """`answer` ran: the entries to cancel.
 
         Mutating calls that have begun, or stand before the answer, are carried out, with all they need. The rest was not read.
@@ -65,7 +67,7 @@ class Answers:
         )
         return [entry for entry in unfinished if entry not in kept]
 
-    def _must_wait(self, entry: Entry, streaming: bool) -> bool:
+    def _must_wait(self, entry: NodeRecord, streaming: bool) -> bool:
         """Whether an earlier `answer` may yet end the plan before this statement's turn.
 
         A mutating call and an answer run only once every answer that stands before them, in the same round, was skipped. An
@@ -81,5 +83,5 @@ class Answers:
         return any(a.order < entry.order and a.batch == entry.batch and _may_run(a) for a in self._answers)
 
 
-def _may_run(answer: Entry) -> bool:
+def _may_run(answer: NodeRecord) -> bool:
     return answer.state not in ("skipped", "cancelled")

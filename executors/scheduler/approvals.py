@@ -11,9 +11,9 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
-from braid.executors.graph import FINAL, Entry, reopen, tool_of
+from braid.executors.graph import FINAL, NodeRecord, reopen, tool_of
 from braid.executors.nodes import Ask
-from braid.executors.scheduler.think import Surroundings, ask_person
+from braid.executors.scheduler.think import RunContext, ask_person
 from braid.executors.scheduler.tool_calls import Teller, clear, find_fate
 from braid.executors.tools import Done, NotDone, Tool, ToolError, UncertainError
 
@@ -23,22 +23,22 @@ T = TypeVar("T")
 class Host(Protocol):
     """The run."""
 
-    around: Surroundings
+    around: RunContext
     group: asyncio.TaskGroup
     context: contextvars.Context
     closing: bool
 
     @property
     def tell(self) -> Teller | None: ...
-    def begin(self, entry: Entry) -> None: ...
-    def admit(self, entry: Entry) -> None: ...
-    def again(self, entry: Entry) -> None: ...
-    def ended_well(self, entry: Entry, value: Any) -> None: ...
-    def ended_badly(self, entry: Entry, error: BaseException) -> None: ...
+    def begin(self, entry: NodeRecord) -> None: ...
+    def admit(self, entry: NodeRecord) -> None: ...
+    def again(self, entry: NodeRecord) -> None: ...
+    def ended_well(self, entry: NodeRecord, value: Any) -> None: ...
+    def ended_badly(self, entry: NodeRecord, error: BaseException) -> None: ...
     def left(self) -> None: ...
 
 
-class People:
+class Approvals:
     """The nodes of one run that wait for a person now, each in a task of its own.
 
     `doubtful` are those whose call may or may not have happened, as long as they are not settled.
@@ -46,10 +46,10 @@ class People:
 
     def __init__(self, host: Host) -> None:
         self.host = host
-        self.waiting: dict[Entry, asyncio.Task[None]] = {}
-        self.doubtful: set[Entry] = set()
+        self.waiting: dict[NodeRecord, asyncio.Task[None]] = {}
+        self.doubtful: set[NodeRecord] = set()
 
-    def consult(self, entry: Entry) -> None:
+    def consult(self, entry: NodeRecord) -> None:
         """Put an `ask` to the person, or get a mutating call cleared and then admit it to the slots."""
         host = self.host
         if isinstance(entry.node.op, Ask):
@@ -68,7 +68,7 @@ class People:
                 partial(self._refused, entry, entry.epoch),
             )
 
-    def find_fate(self, entry: Entry) -> None:
+    def find_fate(self, entry: NodeRecord) -> None:
         """A mutating call ended so that nobody knows whether it happened: find out.
 
         The entry stays running until then. When it is cancelled meanwhile, what is found out is still told.
@@ -82,7 +82,7 @@ class People:
             partial(self._unknown, entry),
         )
 
-    def look_into(self, entry: Entry) -> None:
+    def look_into(self, entry: NodeRecord) -> None:
         """The same for a call that an earlier process began. One that did not happen is made now, unless it was settled."""
         self.doubtful.add(entry)
         if entry.state not in FINAL:
@@ -94,7 +94,7 @@ class People:
             partial(self._unknown, entry),
         )
 
-    def drop(self, entry: Entry) -> None:
+    def drop(self, entry: NodeRecord) -> None:
         """Wait no longer for `entry`."""
         task = self.waiting.pop(entry, None)
         if task is not None:
@@ -102,7 +102,7 @@ class People:
 
     def _wait(
         self,
-        entry: Entry,
+        entry: NodeRecord,
         work: Callable[[], Awaitable[T]],
         done: Callable[[T], None],
         failed: Callable[[BaseException], None],
@@ -115,7 +115,7 @@ class People:
 
     async def _run(
         self,
-        entry: Entry,
+        entry: NodeRecord,
         work: Callable[[], Awaitable[T]],
         done: Callable[[T], None],
         failed: Callable[[BaseException], None],
@@ -144,11 +144,11 @@ class People:
             if not host.closing:
                 host.left()
 
-    def _forget(self, entry: Entry, task: asyncio.Task[None]) -> None:
+    def _forget(self, entry: NodeRecord, task: asyncio.Task[None]) -> None:
         if self.waiting.get(entry) is task:
             del self.waiting[entry]
 
-    def _cleared(self, entry: Entry, epoch: int, done: Done | None) -> None:
+    def _cleared(self, entry: NodeRecord, epoch: int, done: Done | None) -> None:
         if entry.epoch != epoch or entry.state != "pending":
             return  # its inputs were bound anew: it was consulted about again
         if done is None:
@@ -157,20 +157,20 @@ class People:
             self.host.begin(entry)
             self.host.ended_well(entry, done.value)
 
-    def _refused(self, entry: Entry, epoch: int, error: BaseException) -> None:
+    def _refused(self, entry: NodeRecord, epoch: int, error: BaseException) -> None:
         if entry.epoch == epoch and entry.state == "pending":
             self.doubtful.add(entry)  # if it is about that, everybody was asked
             self.host.begin(entry)
             self.host.ended_badly(entry, error)
 
-    def _found_out(self, entry: Entry, fate: Done | NotDone) -> None:
+    def _found_out(self, entry: NodeRecord, fate: Done | NotDone) -> None:
         if isinstance(fate, Done):
             self._happened(entry, fate)
         else:
             name = self._tool(entry).name
             self.host.ended_badly(entry, ToolError(f"{name}: the call did not come through", tool=name))
 
-    async def _fate_of(self, entry: Entry) -> Done | None:
+    async def _fate_of(self, entry: NodeRecord) -> Done | None:
         name = entry.tool or ""
         if name not in self.host.around.tools:
             raise UncertainError(
@@ -178,23 +178,23 @@ class People:
             )
         return await clear(self.host.around, entry, self._tool(entry), self.host.tell)
 
-    def _looked_into(self, entry: Entry, done: Done | None) -> None:
+    def _looked_into(self, entry: NodeRecord, done: Done | None) -> None:
         if done is not None:
             self._happened(entry, done)
         elif entry.state == "running":
             self.doubtful.discard(entry)
             self.host.again(entry)
 
-    def _happened(self, entry: Entry, done: Done) -> None:
+    def _happened(self, entry: NodeRecord, done: Done) -> None:
         self._run_on(entry)
         self.host.ended_well(entry, done.value)
 
-    def _unknown(self, entry: Entry, error: BaseException) -> None:
+    def _unknown(self, entry: NodeRecord, error: BaseException) -> None:
         if entry.state == "running" or isinstance(error, UncertainError):
             self._run_on(entry)
             self.host.ended_badly(entry, error)
 
-    def _run_on(self, entry: Entry) -> None:
+    def _run_on(self, entry: NodeRecord) -> None:
         """Let `entry` count as running, whatever it was settled as."""
         if entry.state in FINAL:
             reopen(entry)
@@ -202,5 +202,5 @@ class People:
         if entry.started is None:
             self.host.begin(entry)
 
-    def _tool(self, entry: Entry) -> Tool:
+    def _tool(self, entry: NodeRecord) -> Tool:
         return self.host.around.tools.get(tool_of(entry.node) or "")

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal, Protocol, TypeAlias, assert_never, cast
 
-from braid.executors.graph import FINAL, Entry, Key, Place, Slot, TaskGraph, revive
+from braid.executors.graph import FINAL, Key, NameSlot, NodeRecord, Place, TaskGraph, revive
 from braid.executors.nodes import (
     SKIPPED,
     Answer,
@@ -29,7 +29,7 @@ from braid.executors.nodes import (
     evaluate_with,
     truth,
 )
-from braid.executors.values import ExpressionError, ItemError, ReferenceError_, explain, preview, resolve_path
+from braid.executors.values import ExpressionError, ItemError, PathError, explain, preview, resolve_path
 
 Status: TypeAlias = Literal["wait", "ok", "skip", "block"]
 
@@ -55,15 +55,15 @@ _ENDED: dict[NodeState, str] = {
 class Host(Protocol):
     """Who runs what is ready."""
 
-    def ready(self, entry: Entry) -> None:
+    def ready(self, entry: NodeRecord) -> None:
         """All inputs are there and evaluated (`entry.args`): it may start."""
         ...
 
-    def settled(self, entry: Entry) -> None:
+    def settled(self, entry: NodeRecord) -> None:
         """The entry reached a state other than pending and running."""
         ...
 
-    def expanded(self, entry: Entry, children: Sequence[Entry]) -> None:
+    def expanded(self, entry: NodeRecord, children: Sequence[NodeRecord]) -> None:
         """A map's list is there; its children are in the graph and about to be armed."""
         ...
 
@@ -76,7 +76,7 @@ class Dataflow:
         self.host = host
         self.max_nodes = max_nodes
         self.max_map_items = max_map_items
-        self._queue: deque[Entry] = deque()
+        self._queue: deque[NodeRecord] = deque()
         self._draining = False
 
     def begin(self) -> None:
@@ -86,7 +86,7 @@ class Dataflow:
             slot.item_waiters = None
         self.arm([entry for entry in self.graph.entries.values() if entry.state == "pending"])
 
-    def arm(self, entries: Iterable[Entry]) -> None:
+    def arm(self, entries: Iterable[NodeRecord]) -> None:
         """Start counting for `entries`; those with nothing to wait for go on at once."""
         for entry in entries:
             entry.epoch += 1
@@ -98,12 +98,14 @@ class Dataflow:
         """These names have new binders: unstarted readers follow."""
         self.arm(revive(self.graph, names))
 
-    def settle(self, entry: Entry, state: NodeState, *, value: Any = None, error: str | None = None) -> None:
+    def settle(
+        self, entry: NodeRecord, state: NodeState, *, value: Any = None, error: str | None = None
+    ) -> None:
         """Put `entry` into a final or blocked state and let its readers know."""
         self._settle(entry, state, value, error)
         self._drain()
 
-    def cancel(self, entry: Entry, reason: str) -> None:
+    def cancel(self, entry: NodeRecord, reason: str) -> None:
         """Cancel `entry`, and with a map its children. What is final stays as it is."""
         if entry.state in FINAL:
             return
@@ -114,9 +116,9 @@ class Dataflow:
                 self._settle(child, "cancelled", None, reason)
         self._drain()
 
-    def needed_by(self, entries: Iterable[Entry]) -> set[Entry]:
+    def needed_by(self, entries: Iterable[NodeRecord]) -> set[NodeRecord]:
         """`entries` and everything not settled that they wait for, directly or not."""
-        found: set[Entry] = set()
+        found: set[NodeRecord] = set()
         todo = list(entries)
         while todo:
             entry = todo.pop()
@@ -129,7 +131,7 @@ class Dataflow:
                 todo.append(entry.parent)
         return found
 
-    def available(self, entry: Entry) -> tuple[Any, ...]:
+    def available(self, entry: NodeRecord) -> tuple[Any, ...]:
         """Those values of an answer that can be told now: what a run that was stopped has to show."""
         op = entry.node.op
         assert isinstance(op, Answer)
@@ -143,7 +145,7 @@ class Dataflow:
                 values.append(value)
         return tuple(values)
 
-    def _settle(self, entry: Entry, state: NodeState, value: Any, error: str | None) -> None:
+    def _settle(self, entry: NodeRecord, state: NodeState, value: Any, error: str | None) -> None:
         parent = entry.parent
         if parent is not None and (entry.state == "pending" or entry.state == "running"):
             parent.unsettled -= 1
@@ -169,7 +171,7 @@ class Dataflow:
         finally:
             self._draining = False
 
-    def _notify(self, entry: Entry, parent: Entry) -> None:
+    def _notify(self, entry: NodeRecord, parent: NodeRecord) -> None:
         """Let those know who wait for an item of a map."""
         if parent.node.name is not None:
             slot = self.graph.slots[parent.node.name]
@@ -180,7 +182,7 @@ class Dataflow:
         if parent.unsettled == 0 and parent.state == "running":
             self._close_map(parent)
 
-    def _flush(self, slot: Slot, name: str) -> None:
+    def _flush(self, slot: NameSlot, name: str) -> None:
         waiters = slot.waiters
         if waiters and (len(slot.binders) == 1 or self._look((name, None))[0] != "wait"):
             slot.waiters = None
@@ -189,19 +191,19 @@ class Dataflow:
             for index in list(slot.item_waiters):
                 self._flush_item(slot, name, index)
 
-    def _flush_item(self, slot: Slot, name: str, index: Place) -> None:
+    def _flush_item(self, slot: NameSlot, name: str, index: Place) -> None:
         waiters = slot.item_waiters
         if waiters is not None and index in waiters and self._look((name, index))[0] != "wait":
             self._count_down(waiters.pop(index))
 
-    def _count_down(self, waiters: list[tuple[Entry, int]]) -> None:
+    def _count_down(self, waiters: list[tuple[NodeRecord, int]]) -> None:
         for entry, epoch in waiters:
             if entry.epoch == epoch and entry.state == "pending":
                 entry.waiting -= 1
                 if entry.waiting == 0:
                     self._stage_ready(entry)
 
-    def _look(self, key: Key) -> tuple[Status, Entry | None]:
+    def _look(self, key: Key) -> tuple[Status, NodeRecord | None]:
         """How it stands with a key, and the entry that gives its value if it is `ok`."""
         name, index = key
         slot = self.graph.slots.get(name)
@@ -227,7 +229,7 @@ class Dataflow:
             seen.add(status)
         return ("wait" if "wait" in seen else "block" if "block" in seen else "skip"), None
 
-    def _advance(self, entry: Entry) -> None:
+    def _advance(self, entry: NodeRecord) -> None:
         """Count what the current stage waits for."""
         waiting = 0
         slots = self.graph.slots
@@ -255,7 +257,7 @@ class Dataflow:
         if waiting == 0:
             self._stage_ready(entry)
 
-    def _stage_ready(self, entry: Entry) -> None:
+    def _stage_ready(self, entry: NodeRecord) -> None:
         """Everything that the current stage reads is settled: go on to the next stage, or out."""
         guards = entry.node.guards
         if not guards and entry.parent is None:
@@ -317,7 +319,7 @@ class Dataflow:
                 return None
         return args
 
-    def _broken(self, entry: Entry) -> str | None:
+    def _broken(self, entry: NodeRecord) -> str | None:
         """Why something that the current stage reads is not there, down to the node that failed."""
         for key in entry.stages[entry.stage]:
             if self._look(key)[0] == "block":
@@ -330,13 +332,13 @@ class Dataflow:
                 return f"needs {key[0]}, which {_ENDED[cause.state]}: {preview(cause.error or cause.state)}"
         return None
 
-    def _refusal(self, entry: Entry, guard: Guard) -> str | None:
+    def _refusal(self, entry: NodeRecord, guard: Guard) -> str | None:
         value = evaluate_with(guard.condition, lambda ref: self._read(entry, ref))
         if value is SKIPPED:
             return "its condition reads a skipped node"
         return None if truth(value) == guard.expected else "its condition says no"
 
-    def _inputs(self, entry: Entry) -> tuple[str | None, Any]:
+    def _inputs(self, entry: NodeRecord) -> tuple[str | None, Any]:
         """Why the node is skipped, or None and its evaluated inputs."""
         op = entry.node.op
         if isinstance(op, Map):
@@ -347,7 +349,7 @@ class Dataflow:
         args = self._arguments(entry, op)
         return ("it reads a skipped node", None) if args is SKIPPED else (None, args)
 
-    def _item_is_skipped(self, entry: Entry) -> bool:
+    def _item_is_skipped(self, entry: NodeRecord) -> bool:
         """Whether the child has no item. An item of a literal list is then left out, and so is what another map left out."""
         parent = entry.parent
         assert parent is not None and isinstance(parent.node.op, Map)
@@ -373,7 +375,7 @@ class Dataflow:
         entry.dropped = any(giver.dropped for giver in givers)
         return True
 
-    def _arguments(self, entry: Entry, op: ToolCall | Think | Ask | Answer) -> Any:
+    def _arguments(self, entry: NodeRecord, op: ToolCall | Think | Ask | Answer) -> Any:
         """The evaluated inputs, or `SKIPPED`."""
 
         def value_of(expr: Expr) -> Any:
@@ -397,7 +399,7 @@ class Dataflow:
             case _:
                 assert_never(op)
 
-    def _read(self, entry: Entry, ref: Ref) -> Any:
+    def _read(self, entry: NodeRecord, ref: Ref) -> Any:
         parent = entry.parent
         if parent is not None and ref.name == entry.var:
             assert isinstance(parent.node.op, Map)
@@ -411,7 +413,7 @@ class Dataflow:
         if status == "skip":
             return SKIPPED
         if status != "ok" or giver is None:
-            raise ReferenceError_(f"{ref.name!r} has no value")
+            raise PathError(f"{ref.name!r} has no value")
         path = ref.path
         if giver.parent is not None:
             path = path[1:]
@@ -419,10 +421,10 @@ class Dataflow:
                 return resolve_path(ItemError(giver.error or giver.state), path)
         try:
             return resolve_path(giver.value, path)
-        except ReferenceError_ as error:
-            raise ReferenceError_(f"{label_of(ref)}: {error}") from None
+        except PathError as error:
+            raise PathError(f"{label_of(ref)}: {error}") from None
 
-    def _items(self, entry: Entry, op: Map) -> Any:
+    def _items(self, entry: NodeRecord, op: Map) -> Any:
         """The items that the map is over: those of a literal list or another map as expressions, else values; or `SKIPPED`."""
         if isinstance(op.over, ListOf):
             items: Any = op.over.items
@@ -445,14 +447,14 @@ class Dataflow:
             raise ExpressionError(f"{count} more nodes would pass the limit of {self.max_nodes} (max_nodes)")
         return cast("Sequence[Any]", items)
 
-    def _mapped(self, op: Map) -> Entry | None:
+    def _mapped(self, op: Map) -> NodeRecord | None:
         """The map whose items `op` goes over one by one, if it is one and has its items."""
         if not isinstance(op.over, Ref) or op.over.path:
             return None
         giver = self._look((op.over.name, "items"))[1]
         return giver if giver is not None and giver.children is not None else None
 
-    def _expand(self, entry: Entry, items: Sequence[Any]) -> None:
+    def _expand(self, entry: NodeRecord, items: Sequence[Any]) -> None:
         op = entry.node.op
         assert isinstance(op, Map)
         are_exprs = isinstance(op.over, ListOf) or self._mapped(op) is not None
@@ -468,7 +470,7 @@ class Dataflow:
         if not children:
             self._close_map(entry)
 
-    def _close_map(self, entry: Entry) -> None:
+    def _close_map(self, entry: NodeRecord) -> None:
         """All children are settled: so is the map."""
         children = entry.children or []
         collects = _collects(entry)
@@ -498,7 +500,7 @@ class Dataflow:
         self._settle(entry, "done", values, None)
 
 
-def _collects(entry: Entry) -> bool:
+def _collects(entry: NodeRecord) -> bool:
     return isinstance(entry.node.op, Map) and entry.node.op.on_error == "collect"
 
 

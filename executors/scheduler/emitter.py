@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from braid.engine import BraidError, BudgetExceededError, Event
 from braid.executors import events
-from braid.executors.graph import Entry, GraphPatch, TaskGraph, op_kind, tool_of
+from braid.executors.graph import GraphPatch, NodeRecord, TaskGraph, op_kind, tool_of
 from braid.executors.values import json_text, preview
 
 Emit: TypeAlias = Callable[[Event], None]
@@ -24,7 +24,7 @@ is flat, since the garbage collector would visit each tuple in it, again and aga
 """
 
 
-class Narrator:
+class EventEmitter:
     """Made only where somebody listens: a run without listeners builds no events."""
 
     def __init__(self, graph: TaskGraph, emit: Emit) -> None:
@@ -43,7 +43,7 @@ class Narrator:
             self.emit = None  # its error ends the run; it hears no more of what that brings about
             raise
 
-    def patched(self, patch: GraphPatch, added: Sequence[Entry]) -> None:
+    def patched(self, patch: GraphPatch, added: Sequence[NodeRecord]) -> None:
         self._say(
             events.PlanPatched(
                 version=self.graph.version,
@@ -54,7 +54,7 @@ class Narrator:
         )
         self.added(added)
 
-    def added(self, entries: Sequence[Entry]) -> None:
+    def added(self, entries: Sequence[NodeRecord]) -> None:
         if self.deferred is not None and self.graph.origin is not None:
             build, now = self._building[0], time.monotonic()
             for entry in entries:
@@ -63,14 +63,14 @@ class Narrator:
             for entry in entries:
                 self._say(self._added(entry, 0.0))
 
-    def started(self, entry: Entry) -> None:
+    def started(self, entry: NodeRecord) -> None:
         at = entry.started or 0.0
         if self.deferred is not None:
             self.deferred += (self._building[1], entry, at + self.origin)
         else:
             self._say(events.NodeStarted(node=entry.node.id, at=at))
 
-    def settled(self, entry: Entry, at: float) -> None:
+    def settled(self, entry: NodeRecord, at: float) -> None:
         if entry.state == "done":
             if self.deferred is not None:
                 self.deferred += (self._building[2], entry, at + self.origin)
@@ -94,7 +94,7 @@ class Narrator:
 
     # Of these, all that is read later stays as it is: what a node is and reads, and the times and result of one that is done.
 
-    def _added(self, entry: Entry, at: float) -> Event:
+    def _added(self, entry: NodeRecord, at: float) -> Event:
         node = entry.node
         return events.NodeAdded(
             node=node.id,
@@ -108,29 +108,29 @@ class Narrator:
             depends_on=tuple([producer.node.id for producer in self.graph.producers(entry)]),
         )
 
-    def _started(self, entry: Entry, at: float) -> Event:
+    def _started(self, entry: NodeRecord, at: float) -> Event:
         return events.NodeStarted(node=entry.node.id, at=at - self.origin)
 
-    def _finished(self, entry: Entry, at: float) -> Event:
+    def _finished(self, entry: NodeRecord, at: float) -> Event:
         seconds, result = entry.seconds, preview(entry.value)
         return events.NodeFinished(node=entry.node.id, at=at - self.origin, seconds=seconds, result=result)
 
-    def retried(self, entry: Entry, attempt: int, error: BraidError, wait: float) -> None:
+    def retried(self, entry: NodeRecord, attempt: int, error: BraidError, wait: float) -> None:
         self._say(events.NodeRetried(node=entry.node.id, attempt=attempt, error=str(error), wait=wait))
 
-    def hedged(self, entry: Entry, tool: str, second_won: bool, wasted: float) -> None:
+    def hedged(self, entry: NodeRecord, tool: str, second_won: bool, wasted: float) -> None:
         entry.wasted += wasted
         self._say(
             events.ToolHedged(node=entry.node.id, tool=tool, second_won=second_won, wasted_seconds=wasted)
         )
 
-    def reused(self, entry: Entry, tool: str, source: Literal["run", "earlier run"]) -> None:
+    def reused(self, entry: NodeRecord, tool: str, source: Literal["run", "earlier run"]) -> None:
         self._say(events.ToolReused(node=entry.node.id, tool=tool, source=source))
 
-    def waits(self, entry: Entry, reason: Literal["approval", "outcome"]) -> None:
+    def waits(self, entry: NodeRecord, reason: Literal["approval", "outcome"]) -> None:
         self._say(events.NodeWaits(node=entry.node.id, reason=reason))
 
-    def abandoned(self, entry: Entry, tool: str, seconds: float) -> None:
+    def abandoned(self, entry: NodeRecord, tool: str, seconds: float) -> None:
         self._say(events.ToolAbandoned(node=entry.node.id, tool=tool, seconds=seconds))
 
     def out_of_budget(self, error: BudgetExceededError) -> None:
@@ -151,7 +151,7 @@ def told_as_json(build: Callable[[Any, float], Event], what: Any, at: float) -> 
     return event_json(build(what, at)) if quick is None else json_text(quick(build.__self__, what, at))  # pyright: ignore[reportFunctionMemberAccess]
 
 
-def _added(told: Narrator, entry: Entry, at: float) -> dict[str, Any]:
+def _added(told: EventEmitter, entry: NodeRecord, at: float) -> dict[str, Any]:
     node = entry.node
     return {
         "kind": "node.added",
@@ -167,11 +167,11 @@ def _added(told: Narrator, entry: Entry, at: float) -> dict[str, Any]:
     }
 
 
-def _started(told: Narrator, entry: Entry, at: float) -> dict[str, Any]:
+def _started(told: EventEmitter, entry: NodeRecord, at: float) -> dict[str, Any]:
     return {"kind": "node.started", "node": entry.node.id, "at": at - told.origin}
 
 
-def _finished(told: Narrator, entry: Entry, at: float) -> dict[str, Any]:
+def _finished(told: EventEmitter, entry: NodeRecord, at: float) -> dict[str, Any]:
     return {
         "kind": "node.finished",
         "node": entry.node.id,
@@ -181,8 +181,8 @@ def _finished(told: Narrator, entry: Entry, at: float) -> dict[str, Any]:
     }
 
 
-_QUICK: Final[dict[Any, Callable[[Narrator, Entry, float], dict[str, Any]]]] = {
-    Narrator._added: _added,  # pyright: ignore[reportPrivateUsage]
-    Narrator._started: _started,  # pyright: ignore[reportPrivateUsage]
-    Narrator._finished: _finished,  # pyright: ignore[reportPrivateUsage]
+_QUICK: Final[dict[Any, Callable[[EventEmitter, NodeRecord, float], dict[str, Any]]]] = {
+    EventEmitter._added: _added,  # pyright: ignore[reportPrivateUsage]
+    EventEmitter._started: _started,  # pyright: ignore[reportPrivateUsage]
+    EventEmitter._finished: _finished,  # pyright: ignore[reportPrivateUsage]
 }

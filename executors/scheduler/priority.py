@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final, TypeAlias
 
-from braid.executors.graph import Entry, TaskGraph, exclusive
+from braid.executors.graph import NodeRecord, TaskGraph, exclusive
 from braid.executors.nodes import Answer, Ask, Map, Node, Think
 
 Estimate: TypeAlias = Callable[[Node], float | None]
@@ -31,16 +31,16 @@ class Priorities:
         self.graph = graph
         self.estimate = estimate
         self.generation = 0
-        self._ranks: dict[Entry, float] = {}
+        self._ranks: dict[NodeRecord, float] = {}
         self._size = 0
         self._means: dict[str, tuple[int, float]] = {}
         self._used: dict[str, float] = {}
         self._moved = False
         self._end = 0.0
 
-    def learn(self, entry: Entry) -> None:
+    def learn(self, entry: NodeRecord) -> None:
         """Take note of how long `entry` took."""
-        kind = kind_of(entry.node)
+        kind = duration_class(entry.node)
         count, mean = self._means.get(kind, (0, 0.0))
         mean += (entry.seconds - mean) / (count + 1)
         self._means[kind] = count + 1, mean
@@ -58,7 +58,7 @@ class Priorities:
             self.generation += 1
         return self.generation
 
-    def rank(self, entry: Entry) -> float:
+    def rank(self, entry: NodeRecord) -> float:
         """Seconds from the start of `entry` to the end of the longest chain that begins with it."""
         ranks = self._ranks
         if entry in ranks:
@@ -68,7 +68,7 @@ class Priorities:
         stack = [(entry, self._readers(entry), 0.0)]
         while True:
             current, readers, longest = stack.pop()
-            deeper: Entry | None = None
+            deeper: NodeRecord | None = None
             for reader in readers:
                 known = ranks.get(reader)
                 if known is None:
@@ -86,14 +86,14 @@ class Priorities:
             above, its_readers, so_far = stack.pop()
             stack.append((above, its_readers, max(so_far, found)))
 
-    def slack(self, entry: Entry, now: float) -> float:
+    def slack(self, entry: NodeRecord, now: float) -> float:
         """Seconds by which `entry`, which starts at `now`, may be late without delaying the longest chain seen so far."""
         self.refresh()
         end = now + self.rank(entry)
         self._end = max(self._end, end)
         return self._end - end
 
-    def _readers(self, entry: Entry) -> Iterator[Entry]:
+    def _readers(self, entry: NodeRecord) -> Iterator[NodeRecord]:
         """The unstarted nodes that wait for `entry`, or for the map that it is an item of."""
         owner = entry.parent or entry
         slot = self.graph.slots.get(owner.node.name) if owner.node.name is not None else None
@@ -109,7 +109,7 @@ class Priorities:
         said = self.estimate(node) if self.estimate is not None else None
         if said is not None:
             return said
-        kind = kind_of(node)
+        kind = duration_class(node)
         known = self._means.get(kind)
         if known is not None:
             seconds = known[1]
@@ -120,7 +120,7 @@ class Priorities:
         return seconds
 
 
-def kind_of(node: Node) -> str:
+def duration_class(node: Node) -> str:
     """What nodes of about the same duration have in common: the tool, or the method of thinking."""
     op = node.op.body if isinstance(node.op, Map) else node.op
     match op:

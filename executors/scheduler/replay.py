@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias, assert_never
 
 from braid.engine import BraidError, Usage
-from braid.executors.graph import Entry, GraphError, GraphPatch, TaskGraph, tool_of
+from braid.executors.graph import GraphError, GraphPatch, NodeRecord, TaskGraph, tool_of
 from braid.executors.scheduler.dataflow import Dataflow
 
 
@@ -65,7 +65,7 @@ Record: TypeAlias = "Patched | Planned | Settled"
 
 
 @dataclass(frozen=True)
-class Past:
+class RecordedRun:
     """What was written down of one call of `run_graph`.
 
     `known` are the nodes that ended in this call or a later one. `over` says that the call had returned, so that another came,
@@ -92,29 +92,29 @@ class Host(Protocol):
 
     graph: TaskGraph
     flow: Dataflow
-    ran: list[Entry]
+    ran: list[NodeRecord]
 
     def plan_ended(self) -> None: ...
-    def is_mutating(self, entry: Entry) -> bool: ...
+    def is_mutating(self, entry: NodeRecord) -> bool: ...
 
 
 class Replay:
     """Puts a past through `host`. While it does, nothing is run, told or written down, and `now` is the time of the record."""
 
-    def __init__(self, past: Past, host: Host) -> None:
+    def __init__(self, past: RecordedRun, host: Host) -> None:
         self.now = 0.0
         self._past = past
         self._host = host
-        self._held: dict[Entry, int] = {}
+        self._held: dict[NodeRecord, int] = {}
         self._planned = False
-        self.unmended: list[Entry] = []
+        self.unmended: list[NodeRecord] = []
         """What failed, and no revision has come since."""
 
-    def hold(self, entry: Entry) -> None:
+    def hold(self, entry: NodeRecord) -> None:
         """`entry` is ready: it started once, or would have."""
         self._held[entry] = entry.epoch
 
-    def run(self) -> list[Entry]:
+    def run(self) -> list[NodeRecord]:
         """Replay everything; returns the entries that are ready to run now, in the order in which they came to be.
 
         Raises:
@@ -158,7 +158,7 @@ class Replay:
         elif self._host.is_mutating(entry):
             self._lose(entry, record)
 
-    def _lose(self, entry: Entry, record: Settled) -> None:
+    def _lose(self, entry: NodeRecord, record: Settled) -> None:
         """A mutating call is done, and its result is not here: enough where all that read it are done too."""
         name = (entry.parent or entry).node.name
         if name in self._past.wanted:
@@ -168,7 +168,12 @@ class Replay:
             self._end(entry, "done", record)
 
     def _end(
-        self, entry: Entry, state: Literal["done", "failed"], record: Settled, *, error: str | None = None
+        self,
+        entry: NodeRecord,
+        state: Literal["done", "failed"],
+        record: Settled,
+        *,
+        error: str | None = None,
     ) -> None:
         entry.started, entry.finished, entry.usage = record.started, record.finished, record.usage
         if state == "failed":
@@ -176,7 +181,7 @@ class Replay:
         self._host.ran.append(entry)
         self._host.flow.settle(entry, state, value=record.value, error=error or record.error)
 
-    def _left(self) -> list[Entry]:
+    def _left(self) -> list[NodeRecord]:
         """What is ready and did not end. Items of a list that had to be made anew are looked up once more."""
         while True:
             ready = [

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from braid.executors.graph import Entry, GraphError, GraphPatch, TaskGraph
+from braid.executors.graph import GraphError, GraphPatch, NodeRecord, TaskGraph
 from braid.executors.nodes import Answer, Node
 from braid.executors.values import preview
 
@@ -19,7 +19,7 @@ _SHOWN = 12
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trigger:
+class RevisionRequest:
     """What calls for a revision, in words for the planner: a node that `failed`, one whose result is a `surprise`, `progress` (a
     summary after so many results), what a `person` said, or why patches of the last revision were `rejected`."""
 
@@ -35,7 +35,7 @@ class Replanner(Protocol):
         """Why the result of a node is not what the plan reckoned with; None when it is. The node then counts as failed."""
         ...
 
-    def revise(self, triggers: Sequence[Trigger]) -> AsyncIterator[GraphPatch]:
+    def revise(self, triggers: Sequence[RevisionRequest]) -> AsyncIterator[GraphPatch]:
         """Patches, each made for the graph's version at the moment when it is given. May end without any."""
         ...
 
@@ -58,7 +58,7 @@ class Replan:
             raise GraphError(f"max_revisions must not be negative, got {self.max_revisions!r}")
 
 
-class Inbox:
+class SteeringQueue:
     """Where a person's words for a running graph arrive; those that come before anybody listens are kept."""
 
     def __init__(self) -> None:
@@ -97,7 +97,7 @@ class Revisions:
         """Whether a revision is under way; the scheduler says so."""
         self._wake = wake
         self._left = policy.max_revisions
-        self._waiting: list[Trigger] = []
+        self._waiting: list[RevisionRequest] = []
         self._done = 0
 
     @property
@@ -105,29 +105,29 @@ class Revisions:
         """Whether a revision could start now."""
         return not self.running and bool(self._heard())
 
-    def surprise(self, entry: Entry, value: Any) -> str | None:
+    def surprise(self, entry: NodeRecord, value: Any) -> str | None:
         """Why `value` calls for a revision; None when it does not, or none is left."""
         if self._left <= 0 or entry.parent is not None:
             return None
         return self.replanner.surprise(entry.node, value)
 
-    def settled(self, entry: Entry) -> None:
+    def settled(self, entry: NodeRecord) -> None:
         """Take note of a node that came to its end."""
         if self._left <= 0 or entry.parent is not None or isinstance(entry.node.op, Answer):
             return
         if entry.state == "failed":
             if isinstance(entry.exception, SurprisingResultError):
-                self._add(Trigger(kind="surprise", text=_told(entry), node=entry.node.id))
+                self._add(RevisionRequest(kind="surprise", text=_told(entry), node=entry.node.id))
             elif self.policy.on_failure:
-                self._add(Trigger(kind="failed", text=_told(entry), node=entry.node.id))
+                self._add(RevisionRequest(kind="failed", text=_told(entry), node=entry.node.id))
         elif entry.state == "done":
             self._done += 1
             if self.policy.every is not None and self._done % self.policy.every == 0:
-                self._add(Trigger(kind="progress", text=summary(self.graph)))
+                self._add(RevisionRequest(kind="progress", text=summary(self.graph)))
 
     def say(self, text: str) -> None:
         """Hand over what a person said."""
-        self._add(Trigger(kind="person", text=text))
+        self._add(RevisionRequest(kind="person", text=text))
 
     async def revise(self, apply: Callable[[GraphPatch], None]) -> None:
         """Ask the replanner once, about all that is waiting, and apply what it gives."""
@@ -146,16 +146,16 @@ class Revisions:
             except GraphError as error:  # it met a node that has moved on; nothing of the patch was taken
                 reasons.append(str(error))
         if reasons:
-            self._add(Trigger(kind="rejected", text="; ".join(reasons)))
+            self._add(RevisionRequest(kind="rejected", text="; ".join(reasons)))
 
-    def _heard(self) -> list[Trigger]:
+    def _heard(self) -> list[RevisionRequest]:
         """What waits and may still have a revision: a person's words always may."""
         return [one for one in self._waiting if self._left > 0 or one.kind == "person"]
 
     def _blocks(self) -> bool:
         return any(entry.state == "blocked" for entry in self.graph.entries.values())
 
-    def _add(self, trigger: Trigger) -> None:
+    def _add(self, trigger: RevisionRequest) -> None:
         self._waiting.append(trigger)
         self._wake()
 
@@ -168,5 +168,5 @@ def summary(graph: TaskGraph) -> str:
     return f"{len(done)} of {len(entries)} nodes are done; latest: " + "; ".join(lines)
 
 
-def _told(entry: Entry) -> str:
+def _told(entry: NodeRecord) -> str:
     return f"{' '.join(entry.node.source.split()) or entry.node.id}: {entry.error}"

@@ -25,20 +25,26 @@ from typing import Any, Literal, cast
 from braid.engine import Budget, BudgetExceededError, Engine, Message
 from braid.engine.scope import ambient_budget, use_budget
 from braid.executors import events
-from braid.executors.graph import FINAL, Entry, GraphError, GraphPatch, TaskGraph, reopen
+from braid.executors.graph import FINAL, GraphError, GraphPatch, NodeRecord, TaskGraph, reopen
 from braid.executors.nodes import Answer, Ask
 from braid.executors.report import usage_of
 from braid.executors.scheduler.answers import Answers
-from braid.executors.scheduler.approvals import People
+from braid.executors.scheduler.approvals import Approvals
 from braid.executors.scheduler.dataflow import Dataflow
-from braid.executors.scheduler.emitter import Emit, Narrator
+from braid.executors.scheduler.emitter import Emit, EventEmitter
 from braid.executors.scheduler.outcome import Limits, RunOutcome
 from braid.executors.scheduler.priority import Estimate
-from braid.executors.scheduler.replay import Begun, Past, Replay
-from braid.executors.scheduler.revisions import Inbox, Replan, Replanner, Revisions, SurprisingResultError
-from braid.executors.scheduler.think import Approve, AskPerson, Surroundings
+from braid.executors.scheduler.replay import Begun, RecordedRun, Replay
+from braid.executors.scheduler.revisions import (
+    Replan,
+    Replanner,
+    Revisions,
+    SteeringQueue,
+    SurprisingResultError,
+)
+from braid.executors.scheduler.think import Approve, AskPerson, RunContext
 from braid.executors.scheduler.workers import Workers
-from braid.executors.tools import CallMemo, MemoryCalls, Metered, RunJournal, ToolRegistry, UncertainError
+from braid.executors.tools import CallMemo, MemoryCalls, RunJournal, ToolRegistry, UncertainError, UsageResult
 from braid.executors.values import explain, own_copy
 from braid.reasoning import Solution
 
@@ -63,7 +69,7 @@ async def run_graph(
     journal: RunJournal | None = None,
     replanner: Replanner | None = None,
     replan: Replan | None = None,
-    inbox: Inbox | None = None,
+    inbox: SteeringQueue | None = None,
     memo: CallMemo | None = None,
 ) -> RunOutcome:
     """Run `graph`, and what `patches` adds to it while it runs, until nothing more can happen.
@@ -94,7 +100,7 @@ async def run_graph(
     if graph.listener is not None:
         raise GraphError("the graph is being run already; one run at a time")
     scope = budget if budget is not None else ambient_budget()
-    around = Surroundings(
+    around = RunContext(
         tools=tools,
         engine=engine,
         root=tuple(root),
@@ -108,7 +114,7 @@ async def run_graph(
         memo=memo,
         wasted=graph.wasted,
     )
-    run = _Run(graph, around, emit, limits or Limits(), sequential, estimate, journal)
+    run = GraphRun(graph, around, emit, limits or Limits(), sequential, estimate, journal)
     if replanner is not None:
         run.revisions = Revisions(graph, replanner, replan or Replan(), run.revise)
     with use_budget(scope):
@@ -119,13 +125,13 @@ async def run_graph(
                 inbox.listen(None)
 
 
-class _Run:
+class GraphRun:
     """One call of `run_graph`: hosts the dataflow, listens to the graph, owns the tasks."""
 
     def __init__(
         self,
         graph: TaskGraph,
-        around: Surroundings,
+        around: RunContext,
         emit: Emit | None,
         limits: Limits,
         sequential: bool,
@@ -141,7 +147,7 @@ class _Run:
         self.journal = journal
         self.workers = Workers(self, estimate)
         self.past = journal.begin() if journal is not None else None
-        past = self.past or Past((), {})
+        past = self.past or RecordedRun((), {})
         self.begun = {id: call for id, call in past.begun.items() if id not in past.known}
         # Only the last round of a run without an answer finds out anything. The others end as they did.
         self.over = past.over or past.answered
@@ -150,7 +156,7 @@ class _Run:
         if graph.origin is None:
             graph.origin = self.began - (self.past.until if self.past is not None else 0.0)
         self.origin = graph.origin
-        self.tell = Narrator(graph, emit) if emit is not None else None
+        self.tell = EventEmitter(graph, emit) if emit is not None else None
         self.streaming = False
         self.feeder: asyncio.Task[None] | None = None
         self.feeding = False
@@ -159,11 +165,13 @@ class _Run:
         self.answers = Answers(graph, self.is_mutating, () if past.over else past.begun)
         self.stopped: Literal["budget", "cancelled"] | None = None
         self.reason = ""
-        self.ran: list[Entry] = []
+        self.ran: list[NodeRecord] = []
         self.revisions: Revisions | None = None
-        self.people = People(self)
+        self.people = Approvals(self)
 
-    async def execute(self, patches: AsyncIterator[GraphPatch] | None, inbox: Inbox | None) -> RunOutcome:
+    async def execute(
+        self, patches: AsyncIterator[GraphPatch] | None, inbox: SteeringQueue | None
+    ) -> RunOutcome:
         loop = asyncio.get_running_loop()
         self.idle: asyncio.Future[None] = loop.create_future()
         self.context = contextvars.copy_context()
@@ -191,7 +199,7 @@ class _Run:
                 self.graph.runs += 1
         return self._outcome()
 
-    def _begin(self, patches: AsyncIterator[GraphPatch] | None, inbox: Inbox | None) -> None:
+    def _begin(self, patches: AsyncIterator[GraphPatch] | None, inbox: SteeringQueue | None) -> None:
         self.answers.add(self.graph.entries.values())
         if patches is not None:
             self.streaming = True
@@ -208,7 +216,7 @@ class _Run:
             self.plan_ended()
         self.check_idle()
 
-    def _relive(self, past: Past) -> None:
+    def _relive(self, past: RecordedRun) -> None:
         """Bring the graph to where an earlier process left it, then start what that had not finished."""
         tell, journal = self.tell, self.journal
         self.tell, self.journal = None, None
@@ -242,7 +250,7 @@ class _Run:
                     self.tell.settled(entry, self.now())
             self._look_into(entry, call)
 
-    def _look_into(self, entry: Entry, call: Begun) -> None:
+    def _look_into(self, entry: NodeRecord, call: Begun) -> None:
         if self.over and call.unclear:
             self.flow.settle(entry, "uncertain", error=f"{call.tool}: whether the call happened is not known")
             return
@@ -255,7 +263,7 @@ class _Run:
         if waited_for and name is not None:
             self.flow.rebound([name])
 
-    def again(self, entry: Entry) -> None:
+    def again(self, entry: NodeRecord) -> None:
         """The call of `entry` did not happen: whether and when to make it is up to its inputs, as for any other."""
         entry.state = "pending"
         self.flow.arm([entry])
@@ -268,13 +276,13 @@ class _Run:
 
     # What the dataflow tells.
 
-    def ready(self, entry: Entry) -> None:
+    def ready(self, entry: NodeRecord) -> None:
         if self.stopped is not None and not isinstance(entry.node.op, Answer):
             return  # stays pending, and is swept up as cancelled
         if not self.answers.last or not self.answers.park(entry, streaming=self.expecting):
             self._start(entry)
 
-    def settled(self, entry: Entry) -> None:
+    def settled(self, entry: NodeRecord) -> None:
         if entry.children is not None:
             entry.finished = self.now()
         if self.journal is not None:
@@ -291,7 +299,7 @@ class _Run:
                     self._close_stream()
             self._unpark()
 
-    def _write_down(self, journal: RunJournal, entry: Entry) -> None:
+    def _write_down(self, journal: RunJournal, entry: NodeRecord) -> None:
         """Write down how a node has ended. That it was interrupted is nothing that it would be held to later."""
         state = entry.state
         if state != "done" and (state != "failed" or self.closing):
@@ -308,7 +316,7 @@ class _Run:
                 usage=entry.usage,
             )
 
-    def expanded(self, entry: Entry, children: Sequence[Entry]) -> None:
+    def expanded(self, entry: NodeRecord, children: Sequence[NodeRecord]) -> None:
         entry.started = self.now()
         if self.tell is not None:
             self.tell.started(entry)
@@ -316,7 +324,7 @@ class _Run:
 
     # What the graph tells.
 
-    def patched(self, patch: GraphPatch, added: Sequence[Entry], rebound: Sequence[str]) -> None:
+    def patched(self, patch: GraphPatch, added: Sequence[NodeRecord], rebound: Sequence[str]) -> None:
         if self.tell is not None:
             self.tell.patched(patch, added)
         if len(self.graph.entries) > self.limits.max_nodes:
@@ -337,7 +345,7 @@ class _Run:
         self.flow.arm([entry for entry in added if entry.epoch == 0])
         self.check_idle()
 
-    def cancel(self, entry: Entry, reason: str) -> None:
+    def cancel(self, entry: NodeRecord, reason: str) -> None:
         affected = [
             e for e in (entry, *(entry.children or ())) if e.task is not None and e.state == "running"
         ]
@@ -354,7 +362,7 @@ class _Run:
 
     # Nodes.
 
-    def _start(self, entry: Entry) -> None:
+    def _start(self, entry: NodeRecord) -> None:
         """Let `entry` run as soon as a worker and the slots that it needs are free."""
         if isinstance(entry.node.op, Answer):
             entry.started = entry.finished = self.now()
@@ -376,11 +384,11 @@ class _Run:
         else:
             self.admit(entry)
 
-    def admit(self, entry: Entry) -> None:
+    def admit(self, entry: NodeRecord) -> None:
         """Queue `entry` for the slots that it needs."""
         self.workers.admit(entry)
 
-    def begin(self, entry: Entry) -> None:
+    def begin(self, entry: NodeRecord) -> None:
         """Mark `entry` as running."""
         entry.state = "running"
         entry.started = time.monotonic() - self.origin
@@ -393,7 +401,7 @@ class _Run:
         self.workers.call()
         self.check_idle()
 
-    def ended_well(self, entry: Entry, value: Any) -> None:
+    def ended_well(self, entry: NodeRecord, value: Any) -> None:
         if entry.state != "running":
             return  # it was cancelled and would not listen: nobody reads its result
         entry.finished = time.monotonic() - self.origin
@@ -401,7 +409,7 @@ class _Run:
         kind = cast("type[Any]", type(value))
         if issubclass(kind, Solution):
             entry.usage = value.usage
-        elif issubclass(kind, Metered):
+        elif issubclass(kind, UsageResult):
             value, entry.usage = value.value, value.usage
         if self.revisions is not None and (why := self.revisions.surprise(entry, value)) is not None:
             entry.exception = SurprisingResultError(f"a surprising result: {why}")
@@ -409,7 +417,7 @@ class _Run:
             return
         self.flow.settle(entry, "done", value=value)
 
-    def ended_badly(self, entry: Entry, error: BaseException) -> None:
+    def ended_badly(self, entry: NodeRecord, error: BaseException) -> None:
         if entry.state != "running":
             return
         entry.finished = self.now()
@@ -538,7 +546,7 @@ class _Run:
             if not self.answers.park(entry, streaming=self.expecting) and entry.state == "pending":
                 self._start(entry)
 
-    def is_mutating(self, entry: Entry) -> bool:
+    def is_mutating(self, entry: NodeRecord) -> bool:
         tool = entry.tool
         if tool is None:
             return False

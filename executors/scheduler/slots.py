@@ -7,14 +7,14 @@ from collections import deque
 from collections.abc import Callable
 from typing import TypeAlias
 
-from braid.executors.graph import Entry
+from braid.executors.graph import NodeRecord
 from braid.executors.scheduler.priority import Priorities
 
-Place: TypeAlias = "tuple[float, tuple[int, int], int, int, Entry]"
+Place: TypeAlias = "tuple[float, tuple[int, int], int, int, NodeRecord]"
 """Rank (negated: the longest chain first), plan order, a tie breaker, the entry's epoch when it was queued, the entry."""
 
 
-class Admission:
+class SlotQueue:
     """Slots for `width` nodes at once, and for each tool as many as `cap_of` says (None: no cap).
 
     Ready entries are `put` in; `next` gives the one that may start now, its slots taken, and `give_back` returns them. While
@@ -33,8 +33,8 @@ class Admission:
         self.active = 0
         self.held = False
         self.instant: set[str | None] = set()
-        self._arrived: deque[tuple[Entry, int]] = deque()
-        self._instant: deque[tuple[Entry, int]] = deque()
+        self._arrived: deque[tuple[NodeRecord, int]] = deque()
+        self._instant: deque[tuple[NodeRecord, int]] = deque()
         self._queue: list[Place] = []
         self._by_tool: dict[str, list[Place]] = {}
         self._tool_active: dict[str | None, int] = {}
@@ -52,14 +52,14 @@ class Admission:
         """How many of these could start now, caps of tools aside."""
         return 0 if self.held else min(self.waiting, self.width - self.active)
 
-    def put(self, entry: Entry) -> None:
+    def put(self, entry: NodeRecord) -> None:
         """Queue an entry that is ready."""
         if entry.tool in self.instant:
             self._instant.append((entry, entry.epoch))
         else:
             self._arrived.append((entry, entry.epoch))
 
-    def next(self) -> Entry | None:
+    def next(self) -> NodeRecord | None:
         """The entry that can run now, its slots taken; None if there is none."""
         while self.active < self.width and not self.held:
             if self._instant:
@@ -90,7 +90,7 @@ class Admission:
             return entry
         return None
 
-    def give_back(self, entry: Entry) -> None:
+    def give_back(self, entry: NodeRecord) -> None:
         """Return the slots of an entry that ran."""
         self.active -= 1
         tool = entry.tool
@@ -98,7 +98,7 @@ class Admission:
             self._tool_active[tool] -= 1
             self._wake(tool)
 
-    def _needs_no_rank(self, entry: Entry) -> bool:
+    def _needs_no_rank(self, entry: NodeRecord) -> bool:
         """Whether the first that arrived may start before the others are compared."""
         if self.priorities is None:
             return False
@@ -107,7 +107,7 @@ class Admission:
             return True  # the first call of a tool shows what to expect of the others
         return tool in self.instant or (not self._queue and len(self._arrived) <= self.width - self.active)
 
-    def _first(self) -> tuple[Entry, int]:
+    def _first(self) -> tuple[NodeRecord, int]:
         if self.priorities is not None and self.priorities.refresh() != self._generation:
             self._generation = self.priorities.generation
             for queue in (self._queue, *self._by_tool.values()):
@@ -123,7 +123,7 @@ class Admission:
         if waiting:
             heapq.heappush(self._queue, heapq.heappop(waiting))
 
-    def _place(self, entry: Entry, epoch: int) -> Place:
+    def _place(self, entry: NodeRecord, epoch: int) -> Place:
         self._ticket += 1
         rank = self.priorities.rank(entry) if self.priorities is not None else 0.0
         return -rank, entry.order, self._ticket, epoch, entry

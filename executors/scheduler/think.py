@@ -8,11 +8,11 @@ from typing import Any
 
 from braid.engine import BraidError, Budget, Engine, Message, Prompt
 from braid.engine.scope import use_budget, use_priority
-from braid.executors.graph import Entry
+from braid.executors.graph import NodeRecord
 from braid.executors.nodes import Scalar, Think
 from braid.executors.tools import CallLog, CallMemo, Effect, MemoryCalls, ToolRegistry
 from braid.executors.values import short_form
-from braid.reasoning import Run, Solution, derived_seed, get_method, within_means
+from braid.reasoning import MethodRun, Solution, derived_seed, fit_to_budget, get_method
 
 
 class ApprovalError(BraidError):
@@ -49,7 +49,7 @@ AskPerson = Callable[[str], Awaitable[str]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Surroundings:
+class RunContext:
     """What the nodes of one run work with. `calls` knows what became of mutating calls, `memo` the results of pure ones.
 
     `wasted` takes note of the seconds that hedged calls ran in vain, by node.
@@ -69,17 +69,17 @@ class Surroundings:
     wasted: dict[str, float] = field(default_factory=lambda: dict[str, float]())
 
 
-async def ask_person(around: Surroundings, question: Any) -> str:
+async def ask_person(around: RunContext, question: Any) -> str:
     """Put a question to the person; raises `NobodyToAskError` where there is none."""
     if around.ask is None:
         raise NobodyToAskError("this run has no person to ask; pass `ask`, or find it out with a tool")
     return await around.ask(short_form(question))
 
 
-async def think(around: Surroundings, entry: Entry, op: Think, *, priority: float = 0.0) -> Solution:
+async def think(around: RunContext, entry: NodeRecord, op: Think, *, priority: float = 0.0) -> Solution:
     """Prefill the run's root and this question, reason by the method, and give the context back.
 
-    The node has a budget scope of its own; with a soft limit reached it does with less (`braid.reasoning.within_means`).
+    The node has a budget scope of its own; with a soft limit reached it does with less (`braid.reasoning.fit_to_budget`).
 
     `priority` is what the engine goes by when it has more to do than it can do at once (`braid.engine.scope.priority`).
 
@@ -96,10 +96,10 @@ async def think(around: Surroundings, entry: Entry, op: Think, *, priority: floa
     name = op.method or ("self_consistency" if "n" in options else "direct")
     get_method(name)  # an unknown name is an error, however little the budget allows
     budget = around.budget.child(entry.node.id)
-    name, options, left_out = within_means(name, options, budget)
+    name, options, left_out = fit_to_budget(name, options, budget)
     solve = get_method(name)
     question, known = entry.args
-    run = Run(engine=around.engine, budget=budget, seed=derived_seed(around.seed, *entry.order))
+    run = MethodRun(engine=around.engine, budget=budget, seed=derived_seed(around.seed, *entry.order))
     prompt = think_prompt(around.engine, around.root, short_form(question), known)
     with use_priority(priority), use_budget(budget):
         async with await around.engine.prefill(prompt, budget=budget) as problem:

@@ -8,8 +8,8 @@ from typing import Any, Literal, Protocol
 
 from braid.engine import BraidError
 from braid.engine.scope import use_budget
-from braid.executors.graph import Entry
-from braid.executors.scheduler.think import ApprovalError, NobodyToAskError, Surroundings, ToolCallRequest
+from braid.executors.graph import NodeRecord
+from braid.executors.scheduler.think import ApprovalError, NobodyToAskError, RunContext, ToolCallRequest
 from braid.executors.tools import Done, NotDone, Recorded, Tool, ToolContext, ToolError, UncertainError
 from braid.executors.values import explain, own_copies, preview
 
@@ -17,14 +17,14 @@ from braid.executors.values import explain, own_copies, preview
 class Teller(Protocol):
     """Who is told what happens during a call."""
 
-    def retried(self, entry: Entry, attempt: int, error: BraidError, wait: float) -> None: ...
-    def abandoned(self, entry: Entry, tool: str, seconds: float) -> None: ...
-    def hedged(self, entry: Entry, tool: str, second_won: bool, wasted: float) -> None: ...
-    def reused(self, entry: Entry, tool: str, source: Literal["run", "earlier run"]) -> None: ...
-    def waits(self, entry: Entry, reason: Literal["approval", "outcome"]) -> None: ...
+    def retried(self, entry: NodeRecord, attempt: int, error: BraidError, wait: float) -> None: ...
+    def abandoned(self, entry: NodeRecord, tool: str, seconds: float) -> None: ...
+    def hedged(self, entry: NodeRecord, tool: str, second_won: bool, wasted: float) -> None: ...
+    def reused(self, entry: NodeRecord, tool: str, source: Literal["run", "earlier run"]) -> None: ...
+    def waits(self, entry: NodeRecord, reason: Literal["approval", "outcome"]) -> None: ...
 
 
-async def call_tool(around: Surroundings, entry: Entry, tool: str, tell: Teller | None) -> Any:
+async def call_tool(around: RunContext, entry: NodeRecord, tool: str, tell: Teller | None) -> Any:
     """Call `tool` with the entry's arguments, or take the result of an equal call of a pure tool.
 
     Each attempt is paid for with one call of the budget. A mutating call must have been cleared (`clear`); that it begins is
@@ -43,7 +43,7 @@ async def call_tool(around: Surroundings, entry: Entry, tool: str, tell: Teller 
     return await around.memo.call(found, entry.args, make, on_reused=on_reused)
 
 
-async def _make(around: Surroundings, entry: Entry, tool: Tool, tell: Teller | None) -> Any:
+async def _make(around: RunContext, entry: NodeRecord, tool: Tool, tell: Teller | None) -> Any:
     if tool.is_plain:
         around.budget.spend(calls=1)
         return await tool.call_plain(entry.args)
@@ -66,7 +66,7 @@ async def _make(around: Surroundings, entry: Entry, tool: Tool, tell: Teller | N
 
 
 def _hedged(
-    around: Surroundings, entry: Entry, tool: Tool, tell: Teller | None, second_won: bool, wasted: float
+    around: RunContext, entry: NodeRecord, tool: Tool, tell: Teller | None, second_won: bool, wasted: float
 ) -> None:
     node = entry.node.id
     around.wasted[node] = around.wasted.get(node, 0.0) + wasted
@@ -75,7 +75,7 @@ def _hedged(
 
 
 async def _written_down(
-    around: Surroundings, entry: Entry, tool: Tool, context: ToolContext[Any], call: Callable[..., Any]
+    around: RunContext, entry: NodeRecord, tool: Tool, context: ToolContext[Any], call: Callable[..., Any]
 ) -> Any:
     log, key = around.calls, context.idempotency_key
     log.started(key, node=entry.node.id, tool=tool.name, args=entry.args, effect="mutating")
@@ -90,7 +90,7 @@ async def _written_down(
     return value
 
 
-def context_of(around: Surroundings, entry: Entry) -> ToolContext[Any]:
+def context_of(around: RunContext, entry: NodeRecord) -> ToolContext[Any]:
     """What a call of this node is told about its run. Its budget is a scope of its own."""
     node = entry.node.id
     return ToolContext(
@@ -102,7 +102,7 @@ def context_of(around: Surroundings, entry: Entry) -> ToolContext[Any]:
     )
 
 
-async def clear(around: Surroundings, entry: Entry, tool: Tool, tell: Teller | None) -> Done | None:
+async def clear(around: RunContext, entry: NodeRecord, tool: Tool, tell: Teller | None) -> Done | None:
     """Settle what must be settled before a mutating call is made: None lets it be made, `Done` says that it has happened.
 
     Raises:
@@ -127,7 +127,7 @@ async def clear(around: Surroundings, entry: Entry, tool: Tool, tell: Teller | N
     return None
 
 
-async def find_fate(around: Surroundings, entry: Entry, tool: Tool, tell: Teller | None) -> Done | NotDone:
+async def find_fate(around: RunContext, entry: NodeRecord, tool: Tool, tell: Teller | None) -> Done | NotDone:
     """Find out whether a call that was begun happened: by the tool's `reconcile`, else by asking the person.
 
     Raises:
@@ -146,7 +146,7 @@ async def find_fate(around: Surroundings, entry: Entry, tool: Tool, tell: Teller
 
 
 async def _told_by_person(
-    around: Surroundings, entry: Entry, tool: Tool, tell: Teller | None, unknown: UncertainError
+    around: RunContext, entry: NodeRecord, tool: Tool, tell: Teller | None, unknown: UncertainError
 ) -> Done | NotDone:
     if around.ask is None:
         raise unknown
@@ -167,7 +167,7 @@ async def _told_by_person(
             raise unknown
 
 
-async def _approval(around: Surroundings, entry: Entry, tool: Tool, tell: Teller | None) -> None:
+async def _approval(around: RunContext, entry: NodeRecord, tool: Tool, tell: Teller | None) -> None:
     if around.approve is None:
         raise ApprovalError(
             f"{tool.name} changes things in the world and this run has nobody to approve it; pass `approve`"
@@ -180,5 +180,5 @@ async def _approval(around: Surroundings, entry: Entry, tool: Tool, tell: Teller
         raise ApprovalError(f"the call of {tool.name} was not approved")
 
 
-def _shown(tool: Tool, entry: Entry) -> str:
+def _shown(tool: Tool, entry: NodeRecord) -> str:
     return f"{tool.name}({', '.join(f'{name}={preview(value, 60)}' for name, value in entry.args.items())})"

@@ -15,13 +15,13 @@ from collections.abc import Callable, Coroutine, Generator
 from functools import partial
 from typing import Any, Final, Literal, Protocol, assert_never
 
-from braid.executors.graph import Entry, TaskGraph
+from braid.executors.graph import NodeRecord, TaskGraph
 from braid.executors.nodes import Answer, Ask, Map, Think, ToolCall
-from braid.executors.scheduler.emitter import Narrator
+from braid.executors.scheduler.emitter import EventEmitter
 from braid.executors.scheduler.outcome import Limits
 from braid.executors.scheduler.priority import Estimate, Priorities
-from braid.executors.scheduler.slots import Admission
-from braid.executors.scheduler.think import NodeTimeoutError, Surroundings, ask_person, think
+from braid.executors.scheduler.slots import SlotQueue
+from braid.executors.scheduler.think import NodeTimeoutError, RunContext, ask_person, think
 from braid.executors.scheduler.tool_calls import call_tool, clear
 from braid.executors.tools import CallMemo, RunJournal, Tool, UncertainError
 
@@ -33,7 +33,7 @@ class Host(Protocol):
     """The run: it is told how nodes end."""
 
     graph: TaskGraph
-    around: Surroundings
+    around: RunContext
     limits: Limits
     group: asyncio.TaskGroup
     context: contextvars.Context
@@ -41,13 +41,13 @@ class Host(Protocol):
     closing: bool
     stopped: Literal["budget", "cancelled"] | None
     journal: RunJournal | None
-    tell: Narrator | None
+    tell: EventEmitter | None
 
-    def begin(self, entry: Entry) -> None: ...
-    def ended_well(self, entry: Entry, value: Any) -> None: ...
-    def ended_badly(self, entry: Entry, error: BaseException) -> None: ...
+    def begin(self, entry: NodeRecord) -> None: ...
+    def ended_well(self, entry: NodeRecord, value: Any) -> None: ...
+    def ended_badly(self, entry: NodeRecord, error: BaseException) -> None: ...
     def check_idle(self) -> None: ...
-    def is_mutating(self, entry: Entry) -> bool: ...
+    def is_mutating(self, entry: NodeRecord) -> bool: ...
     def now(self) -> float: ...
 
 
@@ -57,7 +57,7 @@ class Workers:
     def __init__(self, host: Host, estimate: Estimate | None) -> None:
         self.host = host
         self.priorities = Priorities(host.graph, estimate)
-        self.slots = Admission(
+        self.slots = SlotQueue(
             1 if host.sequential else host.limits.max_concurrency,
             self._cap_of,
             None if host.sequential else self.priorities,
@@ -77,7 +77,7 @@ class Workers:
             return False
         return self.host.stopped is not None or not self.slots.waiting
 
-    def admit(self, entry: Entry) -> None:
+    def admit(self, entry: NodeRecord) -> None:
         """Queue `entry` for the slots that it needs."""
         self.slots.put(entry)
         if not self._pumping and not self._spare:
@@ -150,7 +150,7 @@ class Workers:
                 self.call()
                 host.check_idle()
 
-    def _launch(self, entry: Entry, task: asyncio.Task[Any]) -> Coroutine[Any, Any, Any]:
+    def _launch(self, entry: NodeRecord, task: asyncio.Task[Any]) -> Coroutine[Any, Any, Any]:
         """Mark `entry` as running in `task`; returns what is to be run."""
         host = self.host
         entry.task = task
@@ -170,7 +170,7 @@ class Workers:
         self._unbooked += 1
         return plain.call_plain(entry.args)
 
-    def _hand_over(self, entry: Entry) -> None:
+    def _hand_over(self, entry: NodeRecord) -> None:
         """The node waits for something and keeps its worker: others run what is ready."""
         if entry.tool is not None:
             self._waited.add(entry.tool)
@@ -178,7 +178,7 @@ class Workers:
         self._book()
         self.call()
 
-    def _learn(self, entry: Entry, *, waited: bool) -> None:
+    def _learn(self, entry: NodeRecord, *, waited: bool) -> None:
         """Take note of how long a node took. Calls of a plain tool that never waited take no turns from now on."""
         if entry.state != "done":
             return
@@ -191,7 +191,7 @@ class Workers:
         ):
             self.slots.instant.add(tool)
 
-    async def _call_once(self, entry: Entry, tool: Tool, memo: CallMemo) -> Any:
+    async def _call_once(self, entry: NodeRecord, tool: Tool, memo: CallMemo) -> Any:
         """A call of a plain tool, or the result of an equal one."""
 
         def make() -> Coroutine[Any, Any, Any]:
@@ -225,7 +225,7 @@ class Workers:
             self.host.around.budget.book(calls=self._unbooked)
             self._unbooked = 0
 
-    async def _operate(self, entry: Entry) -> Any:
+    async def _operate(self, entry: NodeRecord) -> Any:
         host = self.host
         op = entry.node.op
         match op:

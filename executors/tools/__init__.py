@@ -25,7 +25,7 @@ from braid.executors.tools.json_schema import SchemaSignature
 from braid.executors.tools.memo import CallMemo
 from braid.executors.tools.options import RESERVED
 from braid.executors.tools.registry import ToolRegistry, builtin_tools, load_installed
-from braid.executors.tools.spec import Metered, ToolContext, ToolSpec
+from braid.executors.tools.spec import ToolContext, ToolSpec, UsageResult
 from braid.executors.tools.tool import Tool, tool
 
 __all__ = [
@@ -37,7 +37,6 @@ __all__ = [
     "Effect",
     "MemoryCalls",
     "MemoryResults",
-    "Metered",
     "NotDone",
     "Recorded",
     "ResultCache",
@@ -54,6 +53,7 @@ __all__ = [
     "ToolUnavailableError",
     "UncertainError",
     "UnknownToolError",
+    "UsageResult",
     "builtin_tools",
     "load_installed",
     "tool",

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 if TYPE_CHECKING:
     from braid.engine import Usage
     from braid.executors.graph import GraphPatch
-    from braid.executors.scheduler import Past
+    from braid.executors.scheduler import RecordedRun
 
 Effect: TypeAlias = Literal["pure", "idempotent", "mutating"]
 """What calling a tool does to the world: nothing, the same thing however often, or something new each time."""
@@ -85,7 +85,7 @@ class RunJournal(CallLog, Protocol):
     (guards, skips, maps, blocked readers) is not written: `braid.executors.scheduler.replay` derives it again.
     """
 
-    def begin(self) -> Past | None:
+    def begin(self) -> RecordedRun | None:
         """A run of the graph begins; returns what an earlier process wrote down of this very one."""
         ...
 

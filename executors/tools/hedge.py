@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeAlias, TypeVar
 
-from braid.executors.tools.threads import Outcome
+from braid.executors.tools.threads import CallResult
 
 T = TypeVar("T")
 
@@ -76,8 +76,8 @@ async def hedged(
         if not done and allowed():
             runs[group.create_task(_outcome(attempt))] = loop.time()
             pending = set(runs)
-        first: Outcome | None = None
-        winner: asyncio.Task[Outcome] | None = None
+        first: CallResult | None = None
+        winner: asyncio.Task[CallResult] | None = None
         while winner is None and (pending or done):
             if not done:
                 done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
@@ -86,7 +86,7 @@ async def hedged(
                 first = first or outcome
                 if outcome.error is None:
                     winner = task
-            done = set[asyncio.Task[Outcome]]()
+            done = set[asyncio.Task[CallResult]]()
         for task in pending:
             task.cancel(LOST)
         if winner is not None and len(runs) > 1 and on_hedged is not None:
@@ -99,10 +99,10 @@ async def hedged(
     return outcome.value
 
 
-async def _outcome(attempt: Callable[[], Awaitable[Any]]) -> Outcome:
+async def _outcome(attempt: Callable[[], Awaitable[Any]]) -> CallResult:
     try:
-        return Outcome(value=await attempt())
+        return CallResult(value=await attempt())
     except asyncio.CancelledError:
         raise
     except BaseException as error:  # travels as a value: a failure must not cancel the other call
-        return Outcome(error=error)
+        return CallResult(error=error)

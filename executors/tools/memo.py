@@ -14,7 +14,7 @@ from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from braid.executors.tools.effects import Cached, ResultCache
 from braid.executors.tools.errors import ToolError
-from braid.executors.tools.spec import Metered
+from braid.executors.tools.spec import UsageResult
 from braid.executors.values import tag_of
 
 if TYPE_CHECKING:
@@ -107,7 +107,9 @@ def _reused(known: Cached, source: Literal["run", "earlier run"], on_reused: OnR
     if on_reused is not None:
         on_reused(source)
     value = known.value
-    return value.value if isinstance(value, Metered) else value  # its tokens were counted where it was made
+    return (
+        value.value if isinstance(value, UsageResult) else value
+    )  # its tokens were counted where it was made
 
 
 def _key_in_run(tool: Tool, args: Mapping[str, Any]) -> Hashable:

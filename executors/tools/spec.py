@@ -58,7 +58,7 @@ class ToolContext(Generic[D]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Metered:
+class UsageResult:
     """What a tool returns that has spent tokens itself, such as an agent: its value, and what it spent."""
 
     value: Any

@@ -21,7 +21,7 @@ IDLE_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CallResult:
     """What a call in a thread came to: a value, or what it raised.
 
     Futures refuse some exceptions (`StopIteration`), and an event loop stops at others (`SystemExit`), so what a tool
@@ -59,26 +59,26 @@ _lock = threading.Lock()
 _idle: list[_Worker] = []
 
 
-def call_in_thread(function: Callable[[], Any]) -> asyncio.Future[Outcome]:
+def call_in_thread(function: Callable[[], Any]) -> asyncio.Future[CallResult]:
     """Start `function()` in a thread, with a copy of the present context variables; returns at once.
 
     The future never fails. Dropping or cancelling it leaves the thread running to its end: Python offers no way to stop one.
     """
     loop = asyncio.get_running_loop()
-    future: asyncio.Future[Outcome] = loop.create_future()
+    future: asyncio.Future[CallResult] = loop.create_future()
     context = contextvars.copy_context()
 
-    def deliver(outcome: Outcome) -> None:
+    def deliver(outcome: CallResult) -> None:
         if not future.done():
             future.set_result(outcome)
 
     def job() -> None:
         try:
-            outcome = Outcome(value=context.run(function))
+            outcome = CallResult(value=context.run(function))
         except (
             BaseException
         ) as error:  # whatever it is, it belongs to the caller and must not end this thread
-            outcome = Outcome(error=error)
+            outcome = CallResult(error=error)
         # RuntimeError: the loop was closed while the call ran, so nobody waits for it any more.
         with suppress(RuntimeError):
             loop.call_soon_threadsafe(deliver, outcome)

@@ -34,13 +34,12 @@ from braid.executors.tools.memo import version_of
 from braid.executors.tools.options import CacheUse, check_options, takes_context
 from braid.executors.tools.retry import RetryOn, cause_of, may_retry, wait_before
 from braid.executors.tools.signature import Signature, signature_of
-from braid.executors.tools.spec import Metered, OnAbandoned, OnRetry, ToolContext, ToolSpec
-from braid.executors.tools.threads import Outcome, call_in_thread
+from braid.executors.tools.spec import OnAbandoned, OnRetry, ToolContext, ToolSpec, UsageResult
+from braid.executors.tools.threads import CallResult, call_in_thread
 from braid.executors.values import own_copies, own_copy
 
 __all__ = [
     "Effect",
-    "Metered",
     "OnAbandoned",
     "OnRetry",
     "Tool",
@@ -51,6 +50,7 @@ __all__ = [
     "ToolSpec",
     "ToolTimeoutError",
     "UnknownToolError",
+    "UsageResult",
     "tool",
 ]
 
@@ -372,7 +372,7 @@ class Tool(Generic[P, R]):
 
     async def _stop_thread(
         self,
-        future: asyncio.Future[Outcome],
+        future: asyncio.Future[CallResult],
         stop: threading.Event | None,
         started: float,
         on_abandoned: OnAbandoned | None,

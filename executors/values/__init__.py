@@ -6,7 +6,7 @@ from braid.executors.values.type_tags import EARLIER, HOMES, is_own, tag_of
 from braid.executors.values.values import (
     ExpressionError,
     ItemError,
-    ReferenceError_,
+    PathError,
     attribute_names,
     explain,
     kind_of,
@@ -21,7 +21,7 @@ __all__ = [
     "HOMES",
     "ExpressionError",
     "ItemError",
-    "ReferenceError_",
+    "PathError",
     "attribute_names",
     "explain",
     "is_own",

@@ -26,20 +26,20 @@ _TYPES: Final[tuple[tuple[str, str, str], ...]] = (
         "BudgetExceeded NodeAdded NodeBlocked NodeCancelled NodeFailed NodeFinished NodeRetried NodeSkipped NodeStarted "
         "NodeUncertain NodeWaits PlanPatched ToolAbandoned ToolHedged ToolReused",
     ),
-    ("braid.executors.journal.run_log.store", "executors.journal_store", "Pruned RunRow"),
+    ("braid.executors.journal.store", "executors.journal_store", "Pruned RunRow"),
     (
         "braid.executors.nodes.nodes",
         "executors.nodes",
-        "All Answer Any_ Ask Compare Const DictOf Field Guard ListOf Map Node Not Ref Template Think ToolCall",
+        "All=AllOf Answer Any_=AnyOf Ask Compare Const DictOf Field Guard ListOf Map Node Not Ref Template Think ToolCall",
     ),
-    ("braid.executors.scheduler.run.think", "executors.operations", "ToolCallRequest"),
+    ("braid.executors.scheduler.think", "executors.operations", "ToolCallRequest"),
     ("braid.executors.scheduler.outcome", "executors.outcome", "Limits RunOutcome"),
-    ("braid.executors.scheduler.run.revisions", "executors.replanning", "Trigger"),
+    ("braid.executors.scheduler.revisions", "executors.replanning", "Trigger=RevisionRequest"),
     ("braid.executors.report.report", "executors.report", "RunReport"),
     ("braid.executors.graph.patch", "executors.rules", "GraphPatch"),
     ("braid.executors.sandbox.run", "executors.sandbox", "Isolation SandboxLimits SandboxResult"),
-    ("braid.executors.report.spans", "executors.spans", "NodeSpan=Span"),
-    ("braid.executors.tools.spec", "executors.tool_types", "Metered ToolSpec"),
+    ("braid.executors.report.spans", "executors.spans", "NodeSpan=Span=Span"),
+    ("braid.executors.tools.spec", "executors.tool_types", "Metered=UsageResult ToolSpec"),
     ("braid.executors.values.values", "executors.values", "ItemError"),
     (
         "braid.orchestrator.events",
@@ -52,16 +52,19 @@ _TYPES: Final[tuple[tuple[str, str, str], ...]] = (
         "planner.events",
         "PlannerFinished PlannerRejected PlannerRepaired PlannerStatement PlannerText",
     ),
-    ("braid.planner.task", "planner.task", "Written"),
+    ("braid.planner.task", "planner.task", "Written=PartialPlan"),
     ("braid.reasoning.method", "reasoning.core", "Candidate Solution"),
     (
         "braid.reasoning.methods.spawn_join",
         "reasoning.spawn_join",
-        "Span ThreadCall ThreadedSolution ThreadResult",
+        "Span=TokenSpan ThreadCall ThreadedSolution ThreadResult",
     ),
     ("braid.reasoning.voting", "reasoning.voting", "Group"),
 )
-"""A tag is `braid:` and the name of the type. Where two types have one name, the tag of one stands before `=`."""
+"""`TAG`, `TAG=NAME` or `TAG=NAME=BEFORE`: the tag is `braid:TAG`. NAME is the type's name today, BEFORE its name before there were tags.
+
+What is left out is the same as TAG.
+"""
 
 _PACKAGES: Final = frozenset({"braid"})
 
@@ -71,13 +74,13 @@ def _named() -> tuple[dict[str, str], dict[str, str]]:
     earlier: dict[str, str] = {}
     for module, before, names in _TYPES:
         for given in names.split():
-            tag, _, name = given.rpartition("=")
-            tag = f"braid:{tag or name}"
+            tag, name, earlier_name = (given.split("=") + [""] * 2)[:3]
+            name, earlier_name, tag = name or tag, earlier_name or tag, f"braid:{tag}"
             if tag in homes:
                 raise ValueError(f"two types of values have the tag {tag!r}; give one of them another")
             homes[tag] = f"{module}:{name}"
             if before:
-                earlier[f"{before}:{name}"] = tag
+                earlier[f"{before}:{earlier_name}"] = tag
     return homes, earlier
 
 

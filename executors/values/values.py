@@ -24,7 +24,7 @@ MAX_INT_DIGITS: Final = 4_000
 """Python refuses to print whole numbers far beyond this; see `sys.set_int_max_str_digits`."""
 
 
-class ReferenceError_(BraidError, LookupError):
+class PathError(BraidError, LookupError):
     """A path leads nowhere in the value that it was applied to. Says what is there."""
 
 
@@ -162,12 +162,12 @@ def _index(value: Any, index: int, before: Sequence[str | int]) -> Any:
         items = cast("Sequence[Any]", value)
         if -len(items) <= index < len(items):
             return items[index]
-        raise ReferenceError_(f"there is no item {index}{_at(before)}: the list has {len(items)} items")
+        raise PathError(f"there is no item {index}{_at(before)}: the list has {len(items)} items")
     if isinstance(value, Mapping):
         mapping = cast("Mapping[Any, Any]", value)
         if index in mapping:
             return mapping[index]
-    raise ReferenceError_(
+    raise PathError(
         f"[{index}] needs a list{_at(before)}, which is {kind_of(value)}; {_what_is_there(value)}"
     )
 
@@ -179,9 +179,7 @@ def _attribute(value: Any, name: str, before: Sequence[str | int]) -> Any:
             return mapping[name]
     elif name in attribute_names(value):
         return getattr(value, name)
-    raise ReferenceError_(
-        f"there is no {name!r}{_at(before)}, which is {kind_of(value)}; {_what_is_there(value)}"
-    )
+    raise PathError(f"there is no {name!r}{_at(before)}, which is {kind_of(value)}; {_what_is_there(value)}")
 
 
 def attribute_names(value: Any) -> list[str]:

@@ -11,8 +11,8 @@ from types import TracebackType
 from typing import Any, Self
 
 
-class Steering:
-    """`with Steering(say, show)`: reads keys without echo; `show` gets the line so far, `say` each finished one.
+class KeyboardInput:
+    """`with KeyboardInput(say, show)`: reads keys without echo; `show` gets the line so far, `say` each finished one.
 
     Does nothing where stdin is no terminal. Ctrl-C stays what it is.
     """

@@ -11,7 +11,7 @@ from typing import Protocol, Self
 from braid.engine import Envelope
 from braid.executors.scheduler import Approve, AskPerson, NobodyToAskError, ToolCallRequest
 from braid.executors.values import preview
-from braid.orchestrator.cli.keyboard import Steering
+from braid.orchestrator.cli.keyboard import KeyboardInput
 from braid.orchestrator.cli.output import console, one_line
 
 
@@ -49,7 +49,7 @@ class Person:
 
     def __init__(self, *, yes: bool = False) -> None:
         self.display: Display | None = None
-        self.steering: Steering | None = None
+        self.steering: KeyboardInput | None = None
         self._turn = asyncio.Lock()
         present = sys.stdin.isatty() and sys.stderr.isatty()
         self.approve: Approve | None = _approve_all if yes else self._approve if present else None

@@ -29,7 +29,7 @@ from braid.executors.nodes import (
     refs,
 )
 from braid.executors.tools import ToolSpec
-from braid.planner.checker.scope import Binding, Names
+from braid.planner.checker.scope import Binding, Scope
 from braid.planner.checker.types import UNKNOWN, Typed, mismatch, near, step
 from braid.planner.errors import PlanCheckError, PlanError
 from braid.planner.language import (
@@ -71,7 +71,7 @@ class PlanChecker:
     def __init__(self, tools: Sequence[ToolSpec], graph: TaskGraph | None = None, *, round: int = 0) -> None:
         self._tools = {spec.name: spec for spec in tools}
         self._round = round
-        self._names = Names(graph, {*self._tools, *SPECIAL_FORMS}, self._type_of)
+        self._names = Scope(graph, {*self._tools, *SPECIAL_FORMS}, self._type_of)
 
     @property
     def answered(self) -> bool:

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from braid.executors import TaskGraph
 from braid.executors.graph import exclusive
-from braid.executors.nodes import All, Answer, Ask, Const, Guard, Node, Not, Op, Ref
+from braid.executors.nodes import AllOf, Answer, Ask, Const, Guard, Node, Not, Op, Ref
 from braid.planner.checker.types import UNKNOWN, Typed, near
 from braid.planner.errors import PlanCheckError
 from braid.planner.language import Place, Statement
@@ -25,7 +25,7 @@ class Binding:
     typed: Typed
 
 
-class Names:
+class Scope:
     """The names of one round of planning.
 
     Args:
@@ -118,7 +118,7 @@ class Names:
                 guards += (Guard(further[0].condition, not further[0].expected),)
             else:
                 terms = tuple(g.condition if g.expected else Not(g.condition) for g in further)
-                guards += (Guard(All(terms), False),)
+                guards += (Guard(AllOf(terms), False),)
         return guards
 
     def _readable(self) -> list[str]:

@@ -7,7 +7,19 @@ import re
 from dataclasses import dataclass, field
 from typing import NoReturn, cast
 
-from braid.executors.nodes import All, Any_, Compare, Const, DictOf, Expr, Field, ListOf, Not, Ref, Template
+from braid.executors.nodes import (
+    AllOf,
+    AnyOf,
+    Compare,
+    Const,
+    DictOf,
+    Expr,
+    Field,
+    ListOf,
+    Not,
+    Ref,
+    Template,
+)
 from braid.planner.errors import PlanSyntaxError
 from braid.planner.language.hints import calculation, is_arithmetic, is_number, source_of
 from braid.planner.language.lexer import LogicalLine
@@ -363,9 +375,9 @@ def rename(expr: Expr, names: dict[str, str]) -> Expr:
             return DictOf(tuple((key, rename(value, names)) for key, value in items))
         case Compare(op, left, right):
             return Compare(op, rename(left, names), rename(right, names))
-        case All(terms):
-            return All(tuple(rename(term, names) for term in terms))
-        case Any_(terms):
-            return Any_(tuple(rename(term, names) for term in terms))
+        case AllOf(terms):
+            return AllOf(tuple(rename(term, names) for term in terms))
+        case AnyOf(terms):
+            return AnyOf(tuple(rename(term, names) for term in terms))
         case Not(term):
             return Not(rename(term, names))

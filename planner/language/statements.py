@@ -11,7 +11,7 @@ import warnings
 from dataclasses import dataclass, field
 from typing import NoReturn
 
-from braid.executors.nodes import All, Any_, Compare, CompareOp, Expr, Not
+from braid.executors.nodes import AllOf, AnyOf, Compare, CompareOp, Expr, Not
 from braid.planner.errors import PlanSyntaxError
 from braid.planner.language.expressions import Argument, Call, ExpressionReader, Lifted, Place
 from braid.planner.language.hints import calculation, is_arithmetic, is_number, source_of
@@ -205,9 +205,9 @@ class SyntaxReader(ExpressionReader):
     def _condition(self, node: ast.expr) -> Expr:
         match node:
             case ast.BoolOp(op=ast.And(), values=values):
-                return All(tuple(self._condition(v) for v in values))
+                return AllOf(tuple(self._condition(v) for v in values))
             case ast.BoolOp(values=values):
-                return Any_(tuple(self._condition(v) for v in values))
+                return AnyOf(tuple(self._condition(v) for v in values))
             case ast.UnaryOp(op=ast.Not(), operand=operand):
                 return Not(self._condition(operand))
             case ast.Compare():
@@ -225,7 +225,7 @@ class SyntaxReader(ExpressionReader):
             if isinstance(op, (ast.Is, ast.IsNot)) and not singleton:
                 self._fail(node, "`is` compares only with None, True and False", "write `==` or `!=`")
             terms.append(Compare(_COMPARE[type(op)], self._operand(left), self._operand(right)))
-        return terms[0] if len(terms) == 1 else All(tuple(terms))
+        return terms[0] if len(terms) == 1 else AllOf(tuple(terms))
 
     def _operand(self, node: ast.expr) -> Expr:
         for inner in ast.walk(node):

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable
 from typing import assert_never
 
 from braid.executors.nodes import (
-    All,
+    AllOf,
     Answer,
-    Any_,
+    AnyOf,
     Ask,
     Compare,
     Const,
@@ -45,9 +45,9 @@ def render_expr(expr: Expr) -> str:
             return "{" + ", ".join(f"{_quoted(key)}: {render_expr(value)}" for key, value in items) + "}"
         case Compare(op, left, right):
             return f"{render_expr(left)} {op} {render_expr(right)}"
-        case All(terms):
+        case AllOf(terms):
             return " and ".join(_grouped(term) for term in terms)
-        case Any_(terms):
+        case AnyOf(terms):
             return " or ".join(_grouped(term) for term in terms)
         case Not(term):
             return f"not {_grouped(term)}"
@@ -112,7 +112,7 @@ def _op(op: Op) -> str:
 
 
 def _grouped(term: Expr) -> str:
-    return f"({render_expr(term)})" if isinstance(term, (All, Any_, Not, Compare)) else render_expr(term)
+    return f"({render_expr(term)})" if isinstance(term, (AllOf, AnyOf, Not, Compare)) else render_expr(term)
 
 
 def _step(key: str | int) -> str:

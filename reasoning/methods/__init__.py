@@ -3,20 +3,20 @@
 from braid.reasoning.methods.best_of_n import best_of_n
 from braid.reasoning.methods.self_consistency import direct, self_consistency
 from braid.reasoning.methods.spawn_join import (
-    Span,
     ThreadCall,
     ThreadedSolution,
     ThreadFormat,
     ThreadResult,
+    TokenSpan,
     spawn_join,
 )
 
 __all__ = [
-    "Span",
     "ThreadCall",
     "ThreadFormat",
     "ThreadResult",
     "ThreadedSolution",
+    "TokenSpan",
     "best_of_n",
     "direct",
     "self_consistency",

@@ -7,13 +7,13 @@ from typing import Any
 
 from braid.engine import Context, InvalidParamsError, SamplingParams, Usage
 from braid.reasoning.answers import extract_answer
-from braid.reasoning.method import Candidate, Run, Solution, method
+from braid.reasoning.method import Candidate, MethodRun, Solution, method
 from braid.reasoning.methods.self_consistency import refuse_options, sample_pool
 
 
 @method("best_of_n")
 async def best_of_n(
-    run: Run,
+    run: MethodRun,
     problem: Context,
     *,
     n: int = 8,

@@ -11,11 +11,11 @@ from typing import Any
 
 from braid.engine import Completion, Context, InvalidParamsError, SamplingParams, Usage
 from braid.reasoning.answers import extract_answer
-from braid.reasoning.method import Candidate, Run, Solution, method
+from braid.reasoning.method import Candidate, MethodRun, Solution, method
 from braid.reasoning.voting import group_answers
 
 
-async def sample_pool(run: Run, problem: Context, params: SamplingParams) -> list[Completion]:
+async def sample_pool(run: MethodRun, problem: Context, params: SamplingParams) -> list[Completion]:
     """`params.n` completions of `problem`, their Contexts released: what a vote needs is their text and usage."""
     if params.seed is None:
         params = replace(params, seed=run.seed_for(0))
@@ -27,7 +27,7 @@ async def sample_pool(run: Run, problem: Context, params: SamplingParams) -> lis
 
 @method("direct")
 async def direct(
-    run: Run,
+    run: MethodRun,
     problem: Context,
     *,
     max_tokens: int = 512,
@@ -44,7 +44,7 @@ async def direct(
 
 @method("self_consistency")
 async def self_consistency(
-    run: Run,
+    run: MethodRun,
     problem: Context,
     *,
     n: int = 8,

@@ -17,7 +17,7 @@ from typing import Any, Literal, Protocol
 
 from braid.engine import Completion, Context, InvalidParamsError, SamplingParams, Usage
 from braid.reasoning.answers import extract_answer
-from braid.reasoning.method import Candidate, Run, Solution, method
+from braid.reasoning.method import Candidate, MethodRun, Solution, method
 from braid.reasoning.methods.self_consistency import refuse_options
 
 
@@ -62,7 +62,7 @@ class ThreadFormat(Protocol):
 
 
 @dataclass(frozen=True)
-class Span:
+class TokenSpan:
     """Work on one sequence: its tokens from `start` (what was computed before is shared) to `end`.
 
     Marks that end a completion (stop strings, end of text) are not counted.
@@ -83,7 +83,7 @@ class ThreadedSolution(Solution):
     """
 
     threads: int
-    spans: tuple[Span, ...]
+    spans: tuple[TokenSpan, ...]
 
     @property
     def longest_sequence(self) -> int:
@@ -93,7 +93,7 @@ class ThreadedSolution(Solution):
 
 @method("spawn_join")
 async def spawn_join(
-    run: Run,
+    run: MethodRun,
     problem: Context,
     *,
     threads: ThreadFormat | None = None,
@@ -136,7 +136,7 @@ async def spawn_join(
 
 class _Work:
     def __init__(
-        self, run: Run, problem: Context, form: ThreadFormat, window: int, temperature: float
+        self, run: MethodRun, problem: Context, form: ThreadFormat, window: int, temperature: float
     ) -> None:
         self.run = run
         self.problem = problem
@@ -145,7 +145,7 @@ class _Work:
         self.temperature = temperature
         self.usage = Usage()
         self.threads = 0
-        self.spans: list[Span] = []
+        self.spans: list[TokenSpan] = []
 
     async def parent(self, held: ExitStack, max_rounds: int) -> tuple[str | None, str]:
         """The parent's last text, or None where there is none, and what happened."""
@@ -235,11 +235,11 @@ class _Work:
         """
         room = self.window - context.token_count
         if room < 1:
-            self.spans.append(Span(known, context.token_count))
+            self.spans.append(TokenSpan(known, context.token_count))
             return None
         params = SamplingParams(
             max_tokens=room, temperature=self.temperature, stop=stop, seed=self.run.seed_for(*place)
         )
         (completion,) = await self.run.engine.generate(context, params, budget=self.run.budget)
-        self.spans.append(Span(known, completion.context.token_count))
+        self.spans.append(TokenSpan(known, completion.context.token_count))
         return completion

@@ -255,11 +255,11 @@ async def test_stop_strings_cut_across_tokens_and_characters(engine):
 
 async def test_multi_byte_characters_are_never_torn(engine):
     """Feeds the bytes of known text through the decoder one token at a time."""
-    from braid.engine.local.model.tokenizer import GrowingText
+    from braid.engine.local.model.tokenizer import Detokenizer
 
     text = "naïve café 東京 😀👩‍👧 Kraków"
     for ids in (engine.encode(text), [engine.encode(c)[0] for c in "abc"]):
-        growing = GrowingText(engine._model.codec, engine.encode("prompt é"))
+        growing = Detokenizer(engine._model.codec, engine.encode("prompt é"))
         pieces = [growing.push(token) for token in ids]
         assert "\ufffd" not in "".join(pieces)
         assert "".join(pieces) + growing.flush() == engine.decode(ids)

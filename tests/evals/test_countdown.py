@@ -30,7 +30,7 @@ from braid.evals.countdown.problems import Problem, draw_problem, generate
 from braid.evals.countdown.search import Equation, ranked_children, solve
 from braid.evals.countdown.solve import attempt_direct, attempt_serial, attempt_spawn
 from braid.evals.countdown.thread_format import CountdownThreads
-from braid.reasoning import Span, ThreadResult
+from braid.reasoning import ThreadResult, TokenSpan
 
 PROBLEM = Problem((45, 43, 7, 4), 54)
 SIZE = Size(parameters=1000, layers=2, width=16)
@@ -220,11 +220,11 @@ def test_pass_at_n() -> None:
 
 
 async def test_flops_follow_the_formula() -> None:
-    assert SIZE.flops(Span(0, 10)) == 2 * 1000 * 10 + 2 * 2 * 16 * 100
-    assert SIZE.flops(Span(4, 10)) == 2 * 1000 * 6 + 2 * 2 * 16 * 84
+    assert SIZE.flops(TokenSpan(0, 10)) == 2 * 1000 * 10 + 2 * 2 * 16 * 100
+    assert SIZE.flops(TokenSpan(4, 10)) == 2 * 1000 * 6 + 2 * 2 * 16 * 84
     async with oracle_engine() as engine:
         points = await measure_direct(engine, [PROBLEM], SIZE, samples=(1, 2))
-    assert points[0].flops == pytest.approx(SIZE.flops(Span(0, points[0].tokens)))
+    assert points[0].flops == pytest.approx(SIZE.flops(TokenSpan(0, points[0].tokens)))
     assert direct_at(points[0].flops, points) == pytest.approx(1.0)
     assert direct_at(1.0, points) is None
 

@@ -15,7 +15,7 @@ import pytest
 from braid.engine import BraidError
 from braid.executors import GraphPatch, Limits, TaskGraph, ToolRegistry, run_graph, tool
 from braid.executors.graph.patch import GraphError
-from braid.executors.graph.state import Entry
+from braid.executors.graph.state import NodeRecord
 from braid.executors.nodes.nodes import Compare, Const, Field, Node, Ref, Template
 from braid.executors.tools.errors import ToolError
 from braid.planner import compile_plan
@@ -153,10 +153,10 @@ class Patches:
 
 def assert_acyclic(graph: TaskGraph) -> None:
     """No unstarted node waits for itself, however far around."""
-    done: set[Entry] = set()
+    done: set[NodeRecord] = set()
     for root in graph.entries.values():
-        path: set[Entry] = set()
-        stack: list[tuple[Entry, Any]] = [(root, iter(waits_for(graph, root)))]
+        path: set[NodeRecord] = set()
+        stack: list[tuple[NodeRecord, Any]] = [(root, iter(waits_for(graph, root)))]
         while stack:
             entry, rest = stack[-1]
             path.add(entry)
@@ -170,7 +170,7 @@ def assert_acyclic(graph: TaskGraph) -> None:
                 stack.append((following, iter(waits_for(graph, following))))
 
 
-def waits_for(graph: TaskGraph, entry: Entry) -> list[Entry]:
+def waits_for(graph: TaskGraph, entry: NodeRecord) -> list[NodeRecord]:
     if entry.state not in ("pending", "blocked"):
         return []
     return [one for one in graph.producers(entry) if one.state in ("pending", "blocked") and one is not entry]

@@ -38,9 +38,9 @@ from braid.executors.journal.store import (
 from braid.executors.journal.value_codec import LostValueError, dump_value, load_value
 from braid.executors.nodes import nodes
 from braid.executors.nodes.nodes import (
-    All,
+    AllOf,
     Answer,
-    Any_,
+    AnyOf,
     Ask,
     Compare,
     Const,
@@ -234,7 +234,7 @@ def _plan() -> tuple[Node, ...]:
         Node(
             id="q",
             op=Ask(Const("")),
-            guards=(Guard(All((Ref("a"), Any_(()))), True),),
+            guards=(Guard(AllOf((Ref("a"), AnyOf(()))), True),),
             round=2,
             line=7,
             source="é",

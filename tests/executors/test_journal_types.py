@@ -27,10 +27,10 @@ from braid.executors.journal.result_cache import StoredResults
 from braid.executors.journal.run_log import RunLog, resume_run
 from braid.executors.journal.store import Journal
 from braid.executors.journal.value_codec import LostValueError, dump_value, load_value
-from braid.executors.scheduler.replay import Past
+from braid.executors.scheduler.replay import RecordedRun
 from braid.executors.tools.memo import result_key
 from braid.executors.tools.registry import builtin_tools
-from braid.executors.tools.spec import Metered
+from braid.executors.tools.spec import UsageResult
 from braid.executors.values.type_tags import EARLIER, HOMES, is_own, tag_of
 from braid.orchestrator import Agent, RunFinished, RunStarted
 from braid.orchestrator.cli.app import app
@@ -64,12 +64,18 @@ NO_VALUES = {
         "Completion",
         "PlanTask",
         "Reservation",
-        "Run",
+        "MethodRun",
         "RunResult",
         "Task",
         "ToolContext",
     ),  # hold live objects
-    *("Event", "Past", "Replan", "Settings", "Statement"),  # a base, and what runs and parsers are made of
+    *(
+        "Event",
+        "RecordedRun",
+        "Replan",
+        "Settings",
+        "Statement",
+    ),  # a base, and what runs and parsers are made of
 }
 """Types of data in the faces of the rooms that have no tag: the journal stores no value of theirs."""
 
@@ -157,7 +163,7 @@ async def test_the_kept_result_is_used_again(file: Path) -> None:
     with Journal(file) as journal:
         (key,) = journal._db.execute("SELECT key FROM results").fetchone()  # pyright: ignore[reportPrivateUsage]
         kept = StoredResults(journal).get(key)
-    assert kept is not None and kept.value == Metered(value=Place("K2 no. 7"), usage=USAGE)
+    assert kept is not None and kept.value == UsageResult(value=Place("K2 no. 7"), usage=USAGE)
 
 
 def test_a_journal_is_read_without_torch(file: Path) -> None:
@@ -269,5 +275,5 @@ def test_every_type_of_values_has_a_tag() -> None:
 
 
 def test_what_is_own_and_no_value_is_not_stored() -> None:
-    stored = dump_value(Past(records=(), known={}))
+    stored = dump_value(RecordedRun(records=(), known={}))
     assert stored.lost is not None and "no value" in stored.lost

@@ -13,8 +13,8 @@ from pydantic import BaseModel
 
 from braid.executors.nodes.evaluate import SKIPPED, evaluate
 from braid.executors.nodes.nodes import (
-    All,
-    Any_,
+    AllOf,
+    AnyOf,
     Compare,
     Const,
     DictOf,
@@ -28,7 +28,7 @@ from braid.executors.nodes.nodes import (
 from braid.executors.values.values import (
     ExpressionError,
     ItemError,
-    ReferenceError_,
+    PathError,
     plain_data,
     preview,
     resolve_path,
@@ -134,7 +134,7 @@ def test_paths() -> None:
 def test_paths_that_lead_nowhere_say_what_is_there(
     value: Any, path: tuple[str | int, ...], says: str
 ) -> None:
-    with pytest.raises(ReferenceError_, match=says):
+    with pytest.raises(PathError, match=says):
         resolve_path(value, path)
 
 
@@ -189,8 +189,8 @@ def test_comparisons_that_make_no_sense_say_so(left: Any, op: Any, right: Any) -
 )
 def test_truth(value: Any, holds: bool) -> None:
     assert evaluate(Not(Ref("a")), {"a": value}) is not holds
-    assert evaluate(All((Ref("a"), Const(True))), {"a": value}) is holds
-    assert evaluate(Any_((Ref("a"), Const(False))), {"a": value}) is holds
+    assert evaluate(AllOf((Ref("a"), Const(True))), {"a": value}) is holds
+    assert evaluate(AnyOf((Ref("a"), Const(False))), {"a": value}) is holds
 
 
 def test_templates_take_format_specifications_of_numbers_and_facts() -> None:
@@ -210,14 +210,14 @@ def test_skipped_names_are_dropped_from_lists_and_skip_everything_else() -> None
         DictOf((("k", Ref("s")),)),
         Compare("==", Ref("s"), Const(1)),
         Not(Ref("s")),
-        All((Ref("a"), Ref("s"))),
+        AllOf((Ref("a"), Ref("s"))),
     ]
     for expr in strict:
         assert evaluate(expr, env) is SKIPPED
 
 
 def test_unknown_names_are_refused() -> None:
-    with pytest.raises(ReferenceError_, match="known: a"):
+    with pytest.raises(PathError, match="known: a"):
         evaluate(Ref("b"), {"a": 1})
 
 

@@ -12,7 +12,7 @@ from braid.engine.scripted import ScriptedEngine
 from braid.executors import GraphPatch, TaskGraph, ToolRegistry, run_graph, tool
 from braid.executors.graph.patch import GraphError, StalePatchError
 from braid.executors.nodes.nodes import Answer, Const, Node, Ref, ToolCall
-from braid.executors.scheduler.revisions import Inbox, Replan, Trigger
+from braid.executors.scheduler.revisions import Replan, RevisionRequest, SteeringQueue
 from braid.orchestrator import Agent
 
 
@@ -157,7 +157,9 @@ async def test_words_that_come_before_the_plan_are_kept_for_it():
 class Scripted:
     """A replanner whose patches are made beforehand; notes what it was told."""
 
-    def __init__(self, graph: TaskGraph, revisions: list[list[Node]], during: Inbox | None = None) -> None:
+    def __init__(
+        self, graph: TaskGraph, revisions: list[list[Node]], during: SteeringQueue | None = None
+    ) -> None:
         self.graph = graph
         self.revisions = revisions
         self.during = during
@@ -166,7 +168,7 @@ class Scripted:
     def surprise(self, node: Node, value: object) -> str | None:
         return None
 
-    async def revise(self, triggers: Sequence[Trigger]) -> AsyncIterator[GraphPatch]:
+    async def revise(self, triggers: Sequence[RevisionRequest]) -> AsyncIterator[GraphPatch]:
         self.told += [(one.kind, one.text) for one in triggers]
         if self.during is not None:
             self.during.say("and now?")
@@ -212,7 +214,7 @@ async def test_words_said_during_a_revision_are_handed_over_right_after_it():
     gate = Gate()
     graph = TaskGraph()
     graph.apply(GraphPatch(base_version=0, add=(called("a", "slow", "one"),)))
-    inbox = Inbox()
+    inbox = SteeringQueue()
     opens = [called("o", "quick", "opens"), Node(id="end", op=Answer((Ref("a"),)))]
     replanner = Scripted(graph, [[], opens], during=inbox)
     inbox.say("hello")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from braid.executors.nodes.nodes import (
-    All,
+    AllOf,
     Answer,
     Ask,
     Compare,
@@ -108,10 +108,10 @@ def test_branches(nodes_of: Nodes) -> None:
         "    b = search('v')\n"
         "answer(b, c)\n"
     )
-    first = All(
+    first = AllOf(
         (Compare(">", Ref("a", ("value",)), Const(3)), Not(Compare("==", Ref("a", ("unit",)), Const("m"))))
     )
-    second = All(
+    second = AllOf(
         (Compare("<", Const(1), Ref("a", ("value",))), Compare("<=", Ref("a", ("value",)), Const(3)))
     )
     inner = Compare("in", Ref("a", ("title",)), ListOf((Const("p"), Const("q"))))

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from braid.executors.nodes.nodes import (
-    All,
+    AllOf,
     Answer,
-    Any_,
+    AnyOf,
     Ask,
     Compare,
     Const,
@@ -149,8 +149,8 @@ compares = st.builds(
 conditions: st.SearchStrategy[Expr] = st.recursive(
     st.one_of(compares, arguments),
     lambda inner: st.one_of(
-        st.lists(inner, min_size=2, max_size=3).map(lambda terms: All(tuple(terms))),
-        st.lists(inner, min_size=2, max_size=3).map(lambda terms: Any_(tuple(terms))),
+        st.lists(inner, min_size=2, max_size=3).map(lambda terms: AllOf(tuple(terms))),
+        st.lists(inner, min_size=2, max_size=3).map(lambda terms: AnyOf(tuple(terms))),
         inner.map(Not),
     ),
     max_leaves=3,

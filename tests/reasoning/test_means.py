@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from braid.engine import Budget
-from braid.reasoning import within_means
+from braid.reasoning import fit_to_budget
 
 
 def at(share: float, *, tokens: int = 10_000, soft: float | None = 0.8) -> Budget:
@@ -57,13 +57,13 @@ def at(share: float, *, tokens: int = 10_000, soft: float | None = 0.8) -> Budge
 def test_fewer_samples_then_the_cheapest_method(
     share: float, name: str, options: dict[str, Any], method: str, left: dict[str, Any]
 ) -> None:
-    chosen, kept, said = within_means(name, options, at(share))
+    chosen, kept, said = fit_to_budget(name, options, at(share))
     assert (chosen, kept) == (method, left)
     assert bool(said) == ((method, left) != (name, options))
 
 
 def test_without_a_soft_limit_nothing_changes() -> None:
-    assert within_means("self_consistency", {"n": 8}, at(0.99, soft=None)) == (
+    assert fit_to_budget("self_consistency", {"n": 8}, at(0.99, soft=None)) == (
         "self_consistency",
         {"n": 8},
         (),
@@ -71,5 +71,5 @@ def test_without_a_soft_limit_nothing_changes() -> None:
 
 
 def test_what_was_left_out_is_said() -> None:
-    _, _, said = within_means("self_consistency", {"n": 8, "max_tokens": 10}, at(0.9))
+    _, _, said = fit_to_budget("self_consistency", {"n": 8, "max_tokens": 10}, at(0.9))
     assert said == ("n=4 instead of 8: 90% of the budget is used",)

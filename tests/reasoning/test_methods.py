@@ -8,13 +8,13 @@ import pytest
 
 from braid.engine import Budget, BudgetExceededError, InvalidParamsError
 from braid.engine.scripted import ScriptedEngine
-from braid.reasoning import Run, UnknownMethodError, get_method, method_names
+from braid.reasoning import MethodRun, UnknownMethodError, get_method, method_names
 
 
 async def test_self_consistency_takes_the_answer_that_most_samples_give() -> None:
     engine = ScriptedEngine([["Answer: 7", "so, answer: 5", "the answer is 7.0", "", "Answer: 9"]])
     async with await engine.prefill("What is 3 + 4?") as problem:
-        solution = await get_method("self_consistency")(Run(engine=engine, seed=1), problem, n=5)
+        solution = await get_method("self_consistency")(MethodRun(engine=engine, seed=1), problem, n=5)
     assert (solution.answer, solution.confidence) == ("7", 2 / 5)
     assert [c.answer for c in solution.candidates] == ["7", "5", "7.0", None, "9"]
     assert solution.reason == "2 of 5 samples agree"
@@ -25,7 +25,7 @@ async def test_self_consistency_takes_the_answer_that_most_samples_give() -> Non
 async def test_direct_is_one_greedy_sample() -> None:
     engine = ScriptedEngine("I think so.\nAnswer: Paris (France)")
     async with await engine.prefill("Capital of France?") as problem:
-        solution = await get_method("direct")(Run(engine=engine), problem)
+        solution = await get_method("direct")(MethodRun(engine=engine), problem)
     assert solution.answer == solution.short_form() == "Paris (France)"
     assert engine.calls[0].params.temperature == 0 and engine.calls[0].params.n == 1
 
@@ -33,7 +33,7 @@ async def test_direct_is_one_greedy_sample() -> None:
 async def test_no_sample_with_an_answer_is_an_empty_answer_without_confidence() -> None:
     engine = ScriptedEngine("")
     async with await engine.prefill("?") as problem:
-        solution = await get_method("self_consistency")(Run(engine=engine), problem, n=3)
+        solution = await get_method("self_consistency")(MethodRun(engine=engine), problem, n=3)
     assert (solution.answer, solution.confidence) == ("", 0.0)
 
 
@@ -44,28 +44,28 @@ async def test_unknown_methods_and_options_are_refused() -> None:
     engine = ScriptedEngine("x")
     async with await engine.prefill("?") as problem:
         with pytest.raises(InvalidParamsError, match="'m'"):
-            await get_method("self_consistency")(Run(engine=engine), problem, m=3)
+            await get_method("self_consistency")(MethodRun(engine=engine), problem, m=3)
         with pytest.raises(InvalidParamsError):
-            await get_method("self_consistency")(Run(engine=engine), problem, n=0)
+            await get_method("self_consistency")(MethodRun(engine=engine), problem, n=0)
 
 
 async def test_the_run_s_budget_is_charged() -> None:
     engine = ScriptedEngine("Answer: 1")
     async with await engine.prefill("?") as problem:
         with pytest.raises(BudgetExceededError):
-            await get_method("direct")(Run(engine=engine, budget=Budget(tokens=3)), problem)
+            await get_method("direct")(MethodRun(engine=engine, budget=Budget(tokens=3)), problem)
     assert engine.open_contexts() == 0
 
 
 def test_seeds_depend_on_place_only() -> None:
-    run = Run(engine=ScriptedEngine(""), seed=5)
+    run = MethodRun(engine=ScriptedEngine(""), seed=5)
     assert run.seed_for(1) == run.seed_for(1) != run.seed_for(2)
     assert run.seed_for(1, 2) != run.seed_for(12)
     assert run.rng(3).random() == run.rng(3).random()
 
 
 async def test_fan_out_keeps_places_and_cancels_losers() -> None:
-    run = Run(engine=ScriptedEngine(""))
+    run = MethodRun(engine=ScriptedEngine(""))
     ended: list[int] = []
 
     async def work(index: int, seconds: float) -> int:
@@ -83,7 +83,7 @@ async def test_fan_out_keeps_places_and_cancels_losers() -> None:
 
 
 async def test_a_failing_branch_ends_the_fan_out() -> None:
-    run = Run(engine=ScriptedEngine(""))
+    run = MethodRun(engine=ScriptedEngine(""))
 
     async def fail() -> int:
         raise ValueError("no")

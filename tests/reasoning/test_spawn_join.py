@@ -10,7 +10,7 @@ import pytest
 
 from braid.engine import InvalidParamsError
 from braid.engine.scripted import ScriptedEngine
-from braid.reasoning import Run, Span, ThreadCall, ThreadResult, get_method, spawn_join
+from braid.reasoning import MethodRun, ThreadCall, ThreadResult, TokenSpan, get_method, spawn_join
 
 
 class Listed:
@@ -47,7 +47,7 @@ def script(prompt: str) -> str:
 async def test_the_join_takes_the_place_of_the_list() -> None:
     engine = ScriptedEngine(script)
     async with await engine.prefill("What is it ?") as problem:
-        solution = await spawn_join(Run(engine=engine), problem, threads=Listed(), window=64)
+        solution = await spawn_join(MethodRun(engine=engine), problem, threads=Listed(), window=64)
     assert solution.answer == "7"
     assert solution.threads == 2
     assert [call.prompt for call in engine.calls] == [
@@ -64,7 +64,7 @@ async def test_what_it_is_said_to_cost() -> None:
     engine = ScriptedEngine(script)
     async with await engine.prefill("What is it ?") as problem:
         assert problem.token_count == 4
-        solution = await spawn_join(Run(engine=engine), problem, threads=Listed(), window=64)
+        solution = await spawn_join(MethodRun(engine=engine), problem, threads=Listed(), window=64)
     # "let us see" (the spawn mark ends it), "a , b", two threads of 2 + 4 and 2 + 1 tokens, and the joined text.
     lengths = {(span.start, span.end) for span in solution.spans}
     assert lengths >= {(0, 6), (0, 3)}
@@ -87,24 +87,24 @@ async def test_threads_run_side_by_side() -> None:
 
     engine = ScriptedEngine(meeting)
     async with await engine.prefill("What is it ?") as problem:
-        solution = await spawn_join(Run(engine=engine), problem, threads=Listed(), window=64)
+        solution = await spawn_join(MethodRun(engine=engine), problem, threads=Listed(), window=64)
     assert solution.answer == "7"
 
 
 async def test_forked_threads_read_the_parent() -> None:
     engine = ScriptedEngine(lambda prompt: script(prompt))
     async with await engine.prefill("What is it ?") as problem:
-        solution = await spawn_join(Run(engine=engine), problem, threads=Listed("forked"), window=64)
+        solution = await spawn_join(MethodRun(engine=engine), problem, threads=Listed("forked"), window=64)
     assert solution.answer == "7"
     assert engine.calls[2].prompt == "What is it ? let us see FORK a , b JOIN go a"
     assert engine.open_contexts() == 0
-    assert Span(12, 18) in solution.spans
+    assert TokenSpan(12, 18) in solution.spans
 
 
 async def test_without_a_spawn_mark_the_text_is_the_answer() -> None:
     engine = ScriptedEngine(" answer : 3")
     async with await engine.prefill("What is it ?") as problem:
-        solution = await get_method("spawn_join")(Run(engine=engine), problem, threads=Listed())
+        solution = await get_method("spawn_join")(MethodRun(engine=engine), problem, threads=Listed())
     assert (solution.answer, solution.usage.calls) == ("3", 1)
 
 
@@ -121,7 +121,7 @@ async def test_a_run_that_goes_nowhere_says_why(responses: list[str], window: in
     engine = ScriptedEngine([*responses])
     async with await engine.prefill("What is it ?") as problem:
         solution = await spawn_join(
-            Run(engine=engine), problem, threads=Listed(), window=window, max_rounds=2
+            MethodRun(engine=engine), problem, threads=Listed(), window=window, max_rounds=2
         )
     assert solution.answer == ""
     assert reason in solution.reason
@@ -139,7 +139,7 @@ async def test_a_cancelled_run_leaves_nothing_open() -> None:
 
     engine = ScriptedEngine(stuck)
     async with await engine.prefill("What is it ?") as problem:
-        task = asyncio.create_task(spawn_join(Run(engine=engine), problem, threads=Listed()))
+        task = asyncio.create_task(spawn_join(MethodRun(engine=engine), problem, threads=Listed()))
         await waiting.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -151,6 +151,6 @@ async def test_options_are_checked() -> None:
     engine = ScriptedEngine("x")
     async with await engine.prefill("What is it ?") as problem:
         with pytest.raises(InvalidParamsError, match="needs threads="):
-            await spawn_join(Run(engine=engine), problem)
+            await spawn_join(MethodRun(engine=engine), problem)
         with pytest.raises(InvalidParamsError, match="takes no option 'depth'"):
-            await spawn_join(Run(engine=engine), problem, threads=Listed(), depth=3)
+            await spawn_join(MethodRun(engine=engine), problem, threads=Listed(), depth=3)

@@ -50,9 +50,9 @@ from braid.executors.builtin.now import Moment
 from braid.executors.builtin.python.tool import PythonResult
 from braid.executors.journal.store import Pruned, RunRow
 from braid.executors.nodes.nodes import (
-    All,
+    AllOf,
     Answer,
-    Any_,
+    AnyOf,
     Ask,
     Compare,
     Const,
@@ -71,10 +71,10 @@ from braid.executors.nodes.nodes import (
 from braid.executors.report.report import RunReport
 from braid.executors.report.spans import Span as NodeSpan
 from braid.executors.sandbox.run import Isolation, SandboxLimits, SandboxResult
-from braid.executors.scheduler.revisions import Trigger
+from braid.executors.scheduler.revisions import RevisionRequest
 from braid.executors.scheduler.think import ToolCallRequest
 from braid.executors.tools.effects import Cached, Done, NotDone, Recorded
-from braid.executors.tools.spec import Metered, ToolSpec
+from braid.executors.tools.spec import ToolSpec, UsageResult
 from braid.executors.values.values import ItemError
 from braid.orchestrator import (
     Comparison,
@@ -88,12 +88,12 @@ from braid.orchestrator import (
     RunStarted,
 )
 from braid.planner import (
+    PartialPlan,
     PlannerFinished,
     PlannerRejected,
     PlannerRepaired,
     PlannerStatement,
     PlannerText,
-    Written,
 )
 from braid.reasoning import Candidate, Group, Solution, Span, ThreadCall, ThreadedSolution, ThreadResult
 
@@ -171,7 +171,7 @@ NODES: Final = (
         op=Think(Const("why?"), (Ref("a"),), "direct", (("n", 3),)),
         guards=(Guard(Not(Compare("<", Ref("a", ("value",)), Const(1.5))), False),),
     ),
-    Node(id="q", op=Ask(Const("who?")), guards=(Guard(All((Ref("a"), Any_(()))), True),), round=2, line=7),
+    Node(id="q", op=Ask(Const("who?")), guards=(Guard(AllOf((Ref("a"), AnyOf(()))), True),), round=2, line=7),
     Node(id="r", op=Answer((DictOf((("k", Const(None)),)),)), tags=frozenset({"tag"})),
 )
 
@@ -230,7 +230,7 @@ VALUES: Final[dict[str, Any]] = {
     ),
     "SandboxLimits": SandboxLimits(seconds=3.0),
     "ItemError": [ItemError("gone"), K2],
-    "Metered": [Metered(value=K2, usage=USAGE)],
+    "UsageResult": [UsageResult(value=K2, usage=USAGE)],
     "Solution": Solution(
         answer="yes", candidates=(CANDIDATE,), reason="the only one", usage=USAGE, confidence=0.5
     ),
@@ -259,7 +259,7 @@ VALUES: Final[dict[str, Any]] = {
     "effects": (Done(K2), NotDone(), Cached(K2), Recorded("failed", error="no")),
     "ToolSpec": ToolSpec(name="search", description="Look up.", parameters={"type": "object"}),
     "ToolCallRequest": ToolCallRequest(node="a", tool="pay", args={"amount": 3}, effect="mutating"),
-    "Trigger": Trigger(kind="failed", text="a failed", node="a"),
+    "RevisionRequest": RevisionRequest(kind="failed", text="a failed", node="a"),
     "Limits": Limits(max_concurrency=8, node_timeout=2.5),
     "RunOutcome": RunOutcome(answer=(K2,), answered=True, failures=(("a", "no"),), usage=USAGE, seconds=2.5),
     "RunReport": RunReport(
@@ -286,7 +286,7 @@ VALUES: Final[dict[str, Any]] = {
     ),
     "Pruned": Pruned(runs=1, size=4096),
     "Comparison": Comparison(side_by_side=1.0, planning=0.5, one_by_one=2.0, nodes=4),
-    "Written": Written(attempts=[("answer(", False)], tokens=3),
+    "PartialPlan": PartialPlan(attempts=[("answer(", False)], tokens=3),
     "GraphPatch": GraphPatch(base_version=3, add=NODES, cancel=("z",), reason="why"),
     "Envelope": [Envelope(run="abc", seq=seq, at=12.5, event=event) for seq, event in enumerate(EVENTS)],
     "Row": Row(
@@ -392,10 +392,10 @@ class Tools:
             return f"noted {text}"
 
         @tool(version="1", cache="always")
-        async def kept(number: int) -> Metered:
+        async def kept(number: int) -> UsageResult:
             """A result that later runs use."""
             calls.append(("kept", number))
-            return Metered(value=Place(f"K2 no. {number}"), usage=USAGE)
+            return UsageResult(value=Place(f"K2 no. {number}"), usage=USAGE)
 
         @tool(version="1")
         def look(title: str) -> Fact:

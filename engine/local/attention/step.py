@@ -25,7 +25,7 @@ from braid.engine.local.attention.kernels import (
     merge,
     with_sinks,
 )
-from braid.engine.local.kv import Segment, Tails, View
+from braid.engine.local.kv import Segment, TailArena, View
 
 NAME = "braid_segments"
 Rotate = Callable[[torch.Tensor, int], torch.Tensor]
@@ -81,7 +81,7 @@ class Step:
     """The packed tokens of one forward: chunks first, then rows. Built once, used by every layer."""
 
     def __init__(
-        self, chunks: Sequence[Chunk], rows: Sequence[Row], tails: Tails, rotate: Rotate | None
+        self, chunks: Sequence[Chunk], rows: Sequence[Row], tails: TailArena, rotate: Rotate | None
     ) -> None:
         self.chunks = chunks
         self.rows = rows

@@ -1,8 +1,8 @@
 """The KV cache: immutable segments in a tree, a pool that owns their memory, and an arena for decode tails."""
 
 from braid.engine.local.kv.pool import OutOfKV, Pool
-from braid.engine.local.kv.segment import WHOLE, Geometry, Pins, Segment, Tip, View
-from braid.engine.local.kv.tail_arena import LONGEST, End, Tails
+from braid.engine.local.kv.segment import WHOLE, Geometry, Pins, PrefixEnd, Segment, View
+from braid.engine.local.kv.tail_arena import LONGEST, End, TailArena
 
 __all__ = [
     "LONGEST",
@@ -12,8 +12,8 @@ __all__ = [
     "OutOfKV",
     "Pins",
     "Pool",
+    "PrefixEnd",
     "Segment",
-    "Tails",
-    "Tip",
+    "TailArena",
     "View",
 ]

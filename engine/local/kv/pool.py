@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from braid.engine.errors import EngineError
-from braid.engine.local.kv.segment import WHOLE, Geometry, Pins, Segment, Tip, View, shared_length
+from braid.engine.local.kv.segment import WHOLE, Geometry, Pins, PrefixEnd, Segment, View, shared_length
 
 _ROUND = 16
 
@@ -56,7 +56,7 @@ class Pool:
 
     # finding and holding
 
-    def match(self, tip: Tip, ids: Sequence[int]) -> tuple[Tip, int]:
+    def match(self, tip: PrefixEnd, ids: Sequence[int]) -> tuple[PrefixEnd, int]:
         """Follow `ids` from `tip` as far as they are known, in flight or ready; where that ends, and how far it went."""
         segment, length, at = tip.segment, tip.length, 0
         while at < len(ids):
@@ -69,9 +69,9 @@ class Pool:
             if child is None:
                 break
             segment, length = child, 0
-        return Tip(segment, length), at
+        return PrefixEnd(segment, length), at
 
-    def rebuildable(self, tip: Tip) -> bool:
+    def rebuildable(self, tip: PrefixEnd) -> bool:
         """Whether the KV behind `tip` could be computed again from token ids alone: not behind a join."""
         segment = tip.segment
         while segment.parent is not None:
@@ -99,7 +99,7 @@ class Pool:
 
     # making
 
-    def join(self, views: tuple[View, ...], position: int) -> Tip:
+    def join(self, views: tuple[View, ...], position: int) -> PrefixEnd:
         """An end that sees `views` and goes on at `position`."""
         anchor = self._joins.get((views, position))
         if anchor is None:
@@ -109,9 +109,9 @@ class Pool:
             for view in views:
                 view.segment.uses[view.stop] += 1
             self._note_idle(anchor)
-        return Tip(anchor, 0)
+        return PrefixEnd(anchor, 0)
 
-    def back(self, tip: Tip, count: int) -> Tip:
+    def back(self, tip: PrefixEnd, count: int) -> PrefixEnd:
         """The end `count` tokens before `tip`."""
         segment, length = tip.segment, tip.length
         while count > length:
@@ -119,9 +119,9 @@ class Pool:
             if segment.parent is None:
                 return self._back_in_join(segment, count)
             segment, length = segment.parent, segment.offset
-        return Tip(segment, length - count)
+        return PrefixEnd(segment, length - count)
 
-    def _back_in_join(self, anchor: Segment, count: int) -> Tip:
+    def _back_in_join(self, anchor: Segment, count: int) -> PrefixEnd:
         views = list(anchor.prefix)
         while views and views[-1].length <= count:
             count -= views.pop().length
@@ -131,11 +131,15 @@ class Pool:
                 View(last.segment, last.start, last.stop - count, last.shift, last.temperature, last.scale)
             )
         kept = tuple(views)
-        if kept and all(view.plain for view in kept) and kept == Tip(kept[-1].segment, kept[-1].stop).views():
-            return Tip(kept[-1].segment, kept[-1].stop)  # back on an ordinary path
+        if (
+            kept
+            and all(view.plain for view in kept)
+            and kept == PrefixEnd(kept[-1].segment, kept[-1].stop).views()
+        ):
+            return PrefixEnd(kept[-1].segment, kept[-1].stop)  # back on an ordinary path
         return self.join(kept, max((view.position + view.length for view in kept), default=0))
 
-    def extend(self, tip: Tip, ids: Sequence[int], grower: object, *, room: int = 0) -> Tip:
+    def extend(self, tip: PrefixEnd, ids: Sequence[int], grower: object, *, room: int = 0) -> PrefixEnd:
         """Make room for `ids` behind `tip`, to be computed by `grower`: in the same segment if it ends there and has room, or
         in a new one with room for `room` more. Returns where the first of them goes. Raises `OutOfKV`."""
         segment, length = tip.segment, tip.length
@@ -152,9 +156,9 @@ class Pool:
         child.ids = list(ids)
         child.grower = grower
         segment.children.setdefault((length, ids[0]), child)
-        return Tip(child, 0)
+        return PrefixEnd(child, 0)
 
-    def can_grow(self, tip: Tip) -> bool:
+    def can_grow(self, tip: PrefixEnd) -> bool:
         """Whether the next token may go into the segment where `tip` ends."""
         segment, length = tip.segment, tip.length
         return segment.capacity > 0 and length == len(segment.ids) == segment.ready and segment.grower is None
@@ -169,7 +173,7 @@ class Pool:
         except OutOfKV:
             self._resize(segment, _rounded(tokens))
 
-    def adopt(self, tip: Tip, ids: Sequence[int]) -> tuple[Tip, int]:
+    def adopt(self, tip: PrefixEnd, ids: Sequence[int]) -> tuple[PrefixEnd, int]:
         """A place behind `tip` for computed KV of `ids`, pinned for the caller; and how many of them are there already.
 
         When those are not all, the segment is new and has no tensors: the caller fills them in before anything else happens.
@@ -178,7 +182,7 @@ class Pool:
         found, known = self.match(tip, ids)
         if found.length > found.segment.ready:
             known -= found.length - found.segment.ready
-            found = Tip(found.segment, found.segment.ready)
+            found = PrefixEnd(found.segment, found.segment.ready)
         self.pin(found.pins())  # making room must not evict it
         if known == len(ids):
             return found, known
@@ -189,7 +193,7 @@ class Pool:
         child.ids = list(ids[known:])
         child.ready = len(child.ids)
         found.segment.children.setdefault((found.length, child.ids[0]), child)
-        end = Tip(child, child.ready)
+        end = PrefixEnd(child, child.ready)
         self.pin(end.pins())
         return end, known
 
@@ -217,7 +221,7 @@ class Pool:
 
     # inside
 
-    def _child(self, tip: Tip, tokens: int) -> Segment:
+    def _child(self, tip: PrefixEnd, tokens: int) -> Segment:
         capacity = _rounded(tokens)
         self._make_room(self.bytes_of(capacity))
         child = Segment(next(self._serial), tip.segment, tip.length, tip.views(), tip.position)

@@ -96,7 +96,7 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
-class Tip:
+class PrefixEnd:
     """An end in the tree: the first `length` tokens of `segment`, and all that they see."""
 
     segment: Segment

@@ -8,16 +8,16 @@ from contextlib import suppress
 import torch
 
 from braid.engine.local.kv.pool import OutOfKV, Pool
-from braid.engine.local.kv.segment import Segment, Tip
+from braid.engine.local.kv.segment import PrefixEnd, Segment
 
 LONGEST = 256
 """Tokens that a tail holds before it becomes a segment of its own."""
 _SHORTEST = 16
-End = tuple[int, Tip, Sequence[int]]
+End = tuple[int, PrefixEnd, Sequence[int]]
 """A slot that is left, the tip that its tail continues, and the ids at its beginning whose KV is to stay."""
 
 
-class Tails:
+class TailArena:
     """Slots for the tails of running sequences: keys [slots, heads, tokens, dim] per layer, values alike.
 
     Occupied slots are always the first `count`, so one operator attends all of them. The width follows the longest tail. The
@@ -53,7 +53,7 @@ class Tails:
         if self.lengths[slot] + 1 > self.width:
             self._resize(self.count, self.width * 2)
 
-    def take_out(self, ends: Sequence[End], *, drop: bool = True) -> tuple[list[Tip | None], list[int]]:
+    def take_out(self, ends: Sequence[End], *, drop: bool = True) -> tuple[list[PrefixEnd | None], list[int]]:
         """Free slots; what is to stay of their tails becomes segments.
 
         Returns a pinned tip for each end, None where nothing is to stay or there is no room for it (with `drop=False` such a slot
@@ -68,7 +68,7 @@ class Tails:
             except OutOfKV:
                 twice, left = 0, self.slots if left else 0
         self._pool.charge(-self._bytes(self.slots - left, self.width))
-        tips: list[Tip | None] = []
+        tips: list[PrefixEnd | None] = []
         fill: list[tuple[Segment, int, int]] = []
         for slot, tip, ids in ends:
             end = None

@@ -4,14 +4,14 @@ from braid.engine.local.model.grammar import TokenMasks
 from braid.engine.local.model.info import default_memory, describe
 from braid.engine.local.model.locate import locate_model
 from braid.engine.local.model.model import Dtype, Model
-from braid.engine.local.model.sampler import Draws, draw, top_logprobs
+from braid.engine.local.model.sampler import BranchSampler, draw, top_logprobs
 from braid.engine.local.model.threads import best_threads
-from braid.engine.local.model.tokenizer import GrowingText, TextCodec, off_loop, prompt_size
+from braid.engine.local.model.tokenizer import Detokenizer, TextCodec, off_loop, prompt_size
 
 __all__ = [
-    "Draws",
+    "BranchSampler",
+    "Detokenizer",
     "Dtype",
-    "GrowingText",
     "Model",
     "TextCodec",
     "TokenMasks",

@@ -14,7 +14,7 @@ from transformers.utils import logging as transformers_logging
 
 from braid.engine.errors import EngineError
 from braid.engine.local.attention import NAME, Chunk, Rotate, Row, Step, running
-from braid.engine.local.kv import Geometry, Pool, Tails, Tip, View
+from braid.engine.local.kv import Geometry, Pool, PrefixEnd, TailArena, View
 from braid.engine.local.model import lean
 from braid.engine.local.model.grammar import Grammars
 from braid.engine.local.model.tokenizer import TextCodec
@@ -165,11 +165,11 @@ class Model:
         in the arena."""
         ids = self._probe_ids().tolist()
         pool = Pool(self.geometry, limit=1 << 40, keep=0)
-        tails = Tails(pool)
+        tails = TailArena(pool)
         me = object()
         found: list[torch.Tensor] = []
         third = len(ids) // 3
-        tip = pool.extend(Tip(pool.root, 0), ids[:third], me, room=len(ids))
+        tip = pool.extend(PrefixEnd(pool.root, 0), ids[:third], me, room=len(ids))
         segment = tip.segment
 
         def run(step: Step) -> None:
@@ -200,7 +200,7 @@ class Model:
         try:
             for moved in (0, shift):
                 pool = Pool(self.geometry, limit=1 << 40, keep=0)
-                me, tails = object(), Tails(pool)
+                me, tails = object(), TailArena(pool)
                 tip = pool.join((), 0 if moved else shift)
                 first = pool.extend(tip, ids[:half], me).segment
                 self.forward(Step([Chunk(ids[:half], first, 0)], [], tails, self.rotate), [])

@@ -16,7 +16,7 @@ _GREEDY_BELOW = 1e-5
 _BLOCK = 128
 
 
-class Draws:
+class BranchSampler:
     """One branch's random source, and what its penalties go by. What it draws depends on nothing else in the batch."""
 
     def __init__(self, params: SamplingParams, seed: int, prompt: frozenset[int]) -> None:
@@ -34,7 +34,7 @@ class Draws:
         )
 
     @classmethod
-    def of_branches(cls, params: SamplingParams, prompt: Sequence[int]) -> list[Draws]:
+    def of_branches(cls, params: SamplingParams, prompt: Sequence[int]) -> list[BranchSampler]:
         """One for each of `params.n` branches."""
         seed = secrets.randbits(63) if params.seed is None else params.seed
         read = frozenset(prompt) if params.repetition_penalty != 1 else frozenset[int]()
@@ -99,7 +99,7 @@ def sampling_probabilities(
     return probabilities
 
 
-def draw(logits: torch.Tensor, draws: Sequence[Draws]) -> list[int]:
+def draw(logits: torch.Tensor, draws: Sequence[BranchSampler]) -> list[int]:
     """One token for each row of `logits` [rows, vocabulary], which is not changed."""
     if any(each.adjusts for each in draws):
         logits = logits.clone()
@@ -122,7 +122,9 @@ def draw(logits: torch.Tensor, draws: Sequence[Draws]) -> list[int]:
     return tokens
 
 
-def _sample(logits: torch.Tensor, draws: Sequence[Draws], truncation: tuple[int, float, float]) -> list[int]:
+def _sample(
+    logits: torch.Tensor, draws: Sequence[BranchSampler], truncation: tuple[int, float, float]
+) -> list[int]:
     """By inversion: one uniform number a row, so that rows need no generators of their own. First a block of tokens is found,
     then the token in it: running sums in float64 over the whole vocabulary would cost more than the softmax."""
     temperatures = [each.params.temperature for each in draws]

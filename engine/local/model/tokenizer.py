@@ -85,7 +85,7 @@ class TextCodec:
         return tuple(self._tokenizer.encode(text, add_special_tokens=True, verbose=False))
 
 
-class GrowingText:
+class Detokenizer:
     """Decodes a sequence that grows token by token.
 
     A token's text can depend on its neighbours, and a character's bytes can be spread over several tokens, so each step

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from braid.engine.local.attention import Chunk, Rotate, Row, Step
-from braid.engine.local.kv import Tails, View
+from braid.engine.local.kv import TailArena, View
 from braid.engine.local.scheduler.request import Generate, Read, Score, Sequence
 
 Wanted = list[tuple[Sequence, range]]
@@ -14,7 +14,7 @@ Wanted = list[tuple[Sequence, range]]
 
 
 @dataclass(frozen=True)
-class Plan:
+class StepPlan:
     """One step: sequences that read a chunk of a prompt (and how much), and sequences that read one token.
 
     The `odd` ones read one token, too, and see views that are turned or weighted, which only chunks can.
@@ -41,7 +41,7 @@ class Plan:
         yield from ((sequence, 1) for sequence in (*self.odd, *self.rows))
 
 
-def lay_out(plan: Plan, tails: Tails, rotate: Rotate | None) -> tuple[Step, Wanted]:
+def pack(plan: StepPlan, tails: TailArena, rotate: Rotate | None) -> tuple[Step, Wanted]:
     """The packed step, and which of its tokens' logits are wanted for whom."""
     chunks: list[Chunk] = []
     wanted: Wanted = []

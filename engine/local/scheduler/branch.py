@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from braid.engine.local.kv import Pins, Tip
-from braid.engine.local.model import GrowingText
+from braid.engine.local.kv import Pins, PrefixEnd
+from braid.engine.local.model import Detokenizer
 from braid.engine.stop_strings import find_stop, held_back
 from braid.engine.types import FinishReason, SamplingParams, Token, Usage
 
@@ -17,7 +17,7 @@ class Branch:
 
     index: int
     params: SamplingParams
-    growing: GrowingText
+    growing: Detokenizer
     streamed: bool = False
     ids: list[int] = field(default_factory=list[int])
     text: str = ""
@@ -25,7 +25,7 @@ class Branch:
     tops: list[tuple[tuple[str, float], ...]] = field(default_factory=list[tuple[tuple[str, float], ...]])
     reason: FinishReason | None = None
     stop_hit: str | None = None
-    tip: Tip | None = None
+    tip: PrefixEnd | None = None
     covered: int = 0
     """How many of prompt and generated tokens have their KV behind `tip`."""
     pins: Pins = ()

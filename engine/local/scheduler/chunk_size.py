@@ -10,7 +10,7 @@ _FIRST = 64
 _MEASURE_EVERY = 100
 
 
-class Pace:
+class ChunkSizer:
     """Steers the size of chunks by how long steps took that had as many rows, and a prompt of which about as much lay behind.
 
     A chunk's cost has a part for its tokens and one for the tokens before them, which differ by machine and model, so nothing is

@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
-from braid.engine.local.kv import Pins, Pool, Segment, Tip, View
-from braid.engine.local.model import Draws, GrowingText, TextCodec, TokenMasks
+from braid.engine.local.kv import Pins, Pool, PrefixEnd, Segment, View
+from braid.engine.local.model import BranchSampler, Detokenizer, TextCodec, TokenMasks
 from braid.engine.local.scheduler.branch import Branch
 from braid.engine.scope import Budget
 from braid.engine.types import SamplingParams, Token
@@ -28,7 +28,7 @@ class Request:
     def __init__(
         self,
         ids: Listing[int],
-        base: Tip,
+        base: PrefixEnd,
         covered: int,
         pins: Pins,
         *,
@@ -75,7 +75,7 @@ class Request:
 class Read(Request):
     """Makes the KV of all of `ids`; the outcome is (tip, pins, tokens that were there already)."""
 
-    outcome: tuple[Tip, Pins, int] | None = None
+    outcome: tuple[PrefixEnd, Pins, int] | None = None
 
     def discard(self, pool: Pool) -> None:
         if self.outcome is not None:
@@ -119,10 +119,10 @@ class Generate(Request):
         self.masks = masks
         self.show = show
         self.generated = 0
-        self.draws = Draws.of_branches(params, self.ids)
+        self.draws = BranchSampler.of_branches(params, self.ids)
         before = self.ids[-8:]
         self.branches = [
-            Branch(index, params, GrowingText(codec, before), streamed=show is not None)
+            Branch(index, params, Detokenizer(codec, before), streamed=show is not None)
             for index in range(params.n)
         ]
 
@@ -155,7 +155,7 @@ class Sequence:
         self.settled = 0
         """How many tokens have their KV in the tree, up to `tip`; those of the tail come on top."""
         self.reused = 0
-        self.tip: Tip | None = None
+        self.tip: PrefixEnd | None = None
         self.grows = False
         self.slot = -1
         self.pins: Pins = ()
@@ -179,7 +179,7 @@ class Sequence:
         kept, _ = branch.kept()
         return min(len(self.request.ids) + kept, self.covered)
 
-    def see(self, tip: Tip) -> None:
+    def see(self, tip: PrefixEnd) -> None:
         """Take note of where the KV ends, for grouping with others that see the same."""
         self.tip = tip
         self.views = tip.segment.prefix if self.grows else tip.views()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence as Listing
 
-from braid.engine.local.kv import LONGEST, WHOLE, End, OutOfKV, Pool, Segment, Tails, Tip
+from braid.engine.local.kv import LONGEST, WHOLE, End, OutOfKV, Pool, PrefixEnd, Segment, TailArena
 from braid.engine.local.scheduler.branch import Branch
 from braid.engine.local.scheduler.request import Generate, Sequence
 
 
-class Running:
+class RunningSet:
     """All of it happens with the pool's lock held.
 
     A sequence ends in a segment to which it appends, or in a slot of the arena: several that continue the same do, so that one
@@ -19,10 +19,10 @@ class Running:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._in_slots: list[Sequence] = []
-        self.tails = Tails(pool)
+        self.tails = TailArena(pool)
         self.sequences: list[Sequence] = []
 
-    def start(self, sequence: Sequence, tip: Tip, covered: int) -> None:
+    def start(self, sequence: Sequence, tip: PrefixEnd, covered: int) -> None:
         """Begin to run where KV of the first `covered` ids ends, and make room for what is to be read. Raises `OutOfKV`."""
         sequence.covered = sequence.settled = sequence.reused = covered
         self._hold(sequence, tip)
@@ -68,7 +68,7 @@ class Running:
         else:
             segment: Segment = sequence.segment
             segment.ready += count
-            sequence.tip = Tip(segment, segment.ready)
+            sequence.tip = PrefixEnd(segment, segment.ready)
             sequence.settled = sequence.covered
 
     def fork(self, sequence: Sequence, branches: Listing[Branch]) -> list[Sequence]:
@@ -131,7 +131,7 @@ class Running:
 
     # inside
 
-    def _hold(self, sequence: Sequence, tip: Tip) -> None:
+    def _hold(self, sequence: Sequence, tip: PrefixEnd) -> None:
         old = sequence.pins
         sequence.see(tip)
         pins = tip.pins()
@@ -162,8 +162,8 @@ class Running:
         sequence.slot = self.tails.open()
         self._in_slots.append(sequence)
 
-    def _take_out(self, ends: Listing[tuple[Sequence, int]], *, drop: bool = True) -> list[Tip | None]:
-        """Take sequences out of the arena; the first tokens of their tails become segments, as `Tails.take_out` has it."""
+    def _take_out(self, ends: Listing[tuple[Sequence, int]], *, drop: bool = True) -> list[PrefixEnd | None]:
+        """Take sequences out of the arena; the first tokens of their tails become segments, as `TailArena.take_out` has it."""
         if not ends:
             return []
         taken: list[End] = []
@@ -179,7 +179,7 @@ class Running:
             sequence.slot = slot
         return tips
 
-    def _leave(self, sequence: Sequence, branch: Branch, tip: Tip | None = None) -> None:
+    def _leave(self, sequence: Sequence, branch: Branch, tip: PrefixEnd | None = None) -> None:
         """Hand a branch its KV: up to `tip`, which is pinned, or within what lies before the sequence's tail."""
         assert sequence.tip is not None
         branch.covered = sequence.needed(branch)

@@ -14,7 +14,7 @@ from braid.engine.local.scheduler.request import Generate
 Drawing = tuple[Generate, Branch]
 
 
-def draw_tokens(
+def sample_step(
     model: Model, drawings: Listing[Drawing], logits: torch.Tensor
 ) -> tuple[list[int], dict[Generate, EngineError]]:
     """A token for each row of `logits` [rows, vocabulary], noted in its branch's log-probabilities, not yet in its text; and the

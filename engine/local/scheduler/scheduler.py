@@ -9,14 +9,14 @@ from dataclasses import dataclass
 import torch
 
 from braid.engine.errors import EngineError
-from braid.engine.local.kv import OutOfKV, Pool, Tip
+from braid.engine.local.kv import OutOfKV, Pool, PrefixEnd
 from braid.engine.local.model import Model
-from braid.engine.local.scheduler.batch import Plan, Wanted, lay_out
+from braid.engine.local.scheduler.batch import StepPlan, Wanted, pack
 from braid.engine.local.scheduler.branch import Branch
-from braid.engine.local.scheduler.chunk_size import Pace
+from braid.engine.local.scheduler.chunk_size import ChunkSizer
 from braid.engine.local.scheduler.request import Generate, Read, Request, Score, Sequence
-from braid.engine.local.scheduler.running import Running
-from braid.engine.local.scheduler.sampling import draw_tokens
+from braid.engine.local.scheduler.running import RunningSet
+from braid.engine.local.scheduler.sampling import sample_step
 from braid.engine.types import Token
 
 
@@ -53,8 +53,8 @@ class Scheduler:
         self._spill = spill
         self._requests: list[Request] = []
         self._waiting: list[Sequence] = []
-        self._running = Running(pool)
-        self._pace = Pace(chunk)
+        self._running = RunningSet(pool)
+        self._pace = ChunkSizer(chunk)
 
     @property
     def busy(self) -> bool:
@@ -71,7 +71,7 @@ class Scheduler:
         with self._pool.lock:
             self._admit()
             plan = self._plan()
-            step, wanted = lay_out(plan, self._running.tails, self._model.rotate)
+            step, wanted = pack(plan, self._running.tails, self._model.rotate)
         if step.ids:
             start = time.perf_counter()
             try:
@@ -135,7 +135,7 @@ class Scheduler:
             if sequence.pending == 0:
                 self._finish_read(sequence)
 
-    def _find(self, sequence: Sequence, now: float) -> tuple[Tip, int] | None:
+    def _find(self, sequence: Sequence, now: float) -> tuple[PrefixEnd, int] | None:
         """How far the KV of a waiting sequence is there; None while somebody is computing more of it, who then is as urgent."""
         request = sequence.request
         goal = len(sequence.ids) - request.must_run()
@@ -150,7 +150,7 @@ class Scheduler:
             return None
         return tip, covered + more
 
-    def _plan(self) -> Plan:
+    def _plan(self) -> StepPlan:
         """Every sequence that decodes gets its token; prompts get what may be read beside them."""
         running = self._running
         while True:
@@ -175,7 +175,7 @@ class Scheduler:
         odd = [s for s in rows if s not in plain] if len(plain) < len(rows) else []
         # Neighbours share views, and the arena's order is kept where it can be.
         plain.sort(key=lambda s: (s.order, s.slot))
-        return Plan(chunks, odd, plain, prompts[0].covered if prompts else 0)
+        return StepPlan(chunks, odd, plain, prompts[0].covered if prompts else 0)
 
     def _preempt(self, error: OutOfKV) -> None:
         """Memory ran out in the middle: give up idle contexts' KV, else the least urgent sequence, which is read again later."""
@@ -194,7 +194,7 @@ class Scheduler:
 
     def _give_up_idle(self) -> bool:
         """Unpin KV that could be computed again: what requests hold beyond their running sequences, then idle contexts'."""
-        root = Tip(self._pool.root, 0)
+        root = PrefixEnd(self._pool.root, 0)
         held = [r for r in self._requests if r.covered and self._pool.rebuildable(r.base)]
         for request in held:
             self._pool.unpin(request.pins)
@@ -203,7 +203,7 @@ class Scheduler:
 
     # after the step
 
-    def _collect(self, plan: Plan, wanted: Wanted, logits: torch.Tensor | None) -> None:
+    def _collect(self, plan: StepPlan, wanted: Wanted, logits: torch.Tensor | None) -> None:
         """Take in what was computed: KV that is there now, scores, and the next token of each branch."""
         with self._pool.lock:
             for sequence, count in plan.all():
@@ -238,7 +238,7 @@ class Scheduler:
                 rows.append(row)
         if rows != list(range(len(logits))):
             logits = logits[torch.tensor(rows, device=logits.device)]
-        tokens, faults = draw_tokens(self._model, [(request, branch) for _, request, branch in drawn], logits)
+        tokens, faults = sample_step(self._model, [(request, branch) for _, request, branch in drawn], logits)
         for request, fault in faults.items():
             self._end(request, None, fault)
         written = [(each, token) for each, token in zip(drawn, tokens, strict=True) if each[1] not in faults]
@@ -298,7 +298,7 @@ class Scheduler:
         for request in {s.request: None for s in self._running.sequences}:
             self._end(request, None, error)
 
-    def _count(self, plan: Plan, forward: float) -> None:
+    def _count(self, plan: StepPlan, forward: float) -> None:
         self.stats.steps += 1
         self.stats.prefilled += plan.read
         self.stats.decoded += plan.decoded

@@ -18,7 +18,7 @@ from braid.engine import Envelope
 from braid.executors.journal import Journal, RunRow, recorded_events
 from braid.executors.report import report_on, run_page, spans_of_events
 from braid.orchestrator.cli.commands.run import show_result
-from braid.orchestrator.cli.display import RunView
+from braid.orchestrator.cli.display import DisplayState
 from braid.orchestrator.cli.group import EXIT_FAILURE
 from braid.orchestrator.cli.options import RunOptions, run_async
 from braid.orchestrator.cli.output import console, one_line, print_json, write_page
@@ -213,8 +213,8 @@ def _document(row: RunRow) -> dict[str, Any]:
     }
 
 
-def _view(events: Sequence[Envelope]) -> RunView:
-    view = RunView()
+def _view(events: Sequence[Envelope]) -> DisplayState:
+    view = DisplayState()
     for envelope in events:
         view.update(envelope.event)
     return view

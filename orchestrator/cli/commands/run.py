@@ -13,7 +13,7 @@ from braid.orchestrator.agent import Agent
 from braid.orchestrator.baseline import ReplayError, compare_with_sequential
 from braid.orchestrator.cli.display import comparison_lines, report_lines
 from braid.orchestrator.cli.group import EXIT_FAILURE
-from braid.orchestrator.cli.keyboard import Steering
+from braid.orchestrator.cli.keyboard import KeyboardInput
 from braid.orchestrator.cli.options import RunOptions, run_async
 from braid.orchestrator.cli.output import console, print_json, write_page
 from braid.orchestrator.cli.person import Person, display_for_stderr
@@ -52,7 +52,7 @@ async def watch(
                 options.question, history=history, budget=options.budget(), sequential=options.sequential
             )
             async with run as events:
-                with Steering(events.say, display.typed) as person.steering:
+                with KeyboardInput(events.say, display.typed) as person.steering:
                     async for envelope in events:
                         display(envelope)
         finally:

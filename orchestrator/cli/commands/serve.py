@@ -10,7 +10,7 @@ from ipaddress import ip_address
 import typer
 
 from braid.engine import Engine, InvalidParamsError, connect
-from braid.engine.server import Limits, ServerOptions, bind, read_api_key, serve
+from braid.engine.server import ServerLimits, ServerOptions, bind, read_api_key, serve
 from braid.orchestrator.cli.options import run_async
 from braid.orchestrator.settings import load_settings
 
@@ -43,7 +43,7 @@ def _server_options(options: ServeOptions) -> ServerOptions:
         served_model_name=options.served_model_name,
         api_key=read_api_key(options.api_key_env),
         grace=options.grace,
-        limits=Limits(max_concurrency=options.max_concurrency, max_queue=options.max_queue),
+        limits=ServerLimits(max_concurrency=options.max_concurrency, max_queue=options.max_queue),
     )
 
 

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from braid.engine import Envelope
 from braid.executors.nodes import NodeState
-from braid.orchestrator.cli.display.state import Row, RunView
+from braid.orchestrator.cli.display.state import DisplayState, Row
 
 _FRAMES_PER_SECOND = 8
 _LINES_BESIDE_ROWS = 6
@@ -33,7 +33,7 @@ class LiveDisplay:
     """`with LiveDisplay(console) as show: show(envelope)`; what it drew last stays on the screen."""
 
     def __init__(self, console: Console) -> None:
-        self.view = RunView()
+        self.view = DisplayState()
         self._console = console
         self._typed = ""
         self._plain_marks = not (console.encoding or "").lower().startswith("utf")

@@ -8,7 +8,7 @@ from typing import Self, TextIO
 
 from braid.engine import Envelope
 from braid.executors import NodeFailed, NodeFinished, NodeUncertain, NodeWaits
-from braid.orchestrator.cli.display.state import RunView
+from braid.orchestrator.cli.display.state import DisplayState
 from braid.orchestrator.cli.output import one_line
 from braid.orchestrator.events import JournalFailed, RoundFinished, RoundStarted, RunResumed
 from braid.planner import PlannerRejected, PlannerStatement
@@ -21,7 +21,7 @@ class PlainDisplay:
     """`with PlainDisplay(sys.stderr) as show: show(envelope)`. After 60 lines, only failures and every hundredth node."""
 
     def __init__(self, stream: TextIO) -> None:
-        self.view = RunView()
+        self.view = DisplayState()
         self._stream = stream
         self._began = time.monotonic()
         self._planned = 0

@@ -45,7 +45,7 @@ class Row:
 
 
 @dataclass
-class RunView:
+class DisplayState:
     """The state of the display. `update` takes every event of the run, in order."""
 
     rows: dict[str, Row] = field(default_factory=lambda: dict[str, Row]())

@@ -13,7 +13,7 @@ import pytest
 from braid.engine import SamplingParams
 from braid.engine.local.engine import LocalEngine
 from braid.engine.scripted import ScriptedEngine
-from braid.engine.server.config import Limits, ServerOptions
+from braid.engine.server.config import ServerLimits, ServerOptions
 from braid.engine.server.requests import ChatRequest, CompletionRequest
 from braid.engine.server.serve import serving
 from tests.support.waiting import metric, until
@@ -49,7 +49,7 @@ async def test_any_value_in_any_field_is_answered_or_refused(url: str, local: Lo
 
 async def test_two_hundred_streams_at_once(local: LocalEngine) -> None:
     """Each gets its own text, whole; a third of the clients hang up on the way."""
-    limits = Limits(max_concurrency=64, max_queue=200)
+    limits = ServerLimits(max_concurrency=64, max_queue=200)
     count = 200
     async with (
         serving(local, ServerOptions(port=0, served_model_name="tiny", limits=limits)) as url,
@@ -88,7 +88,7 @@ async def test_streams_beyond_the_queue_are_told_to_come_back() -> None:
         yield "one"
         await hold.wait()
 
-    limits = Limits(max_concurrency=4, max_queue=6)
+    limits = ServerLimits(max_concurrency=4, max_queue=6)
     async with (
         ScriptedEngine(answer) as engine,
         serving(engine, ServerOptions(port=0, limits=limits)) as url,

@@ -14,7 +14,7 @@ import pytest
 from braid.engine import Engine
 from braid.engine.local.engine import LocalEngine
 from braid.engine.scripted import ScriptedEngine
-from braid.engine.server.config import Limits, ServerOptions
+from braid.engine.server.config import ServerLimits, ServerOptions
 from braid.engine.server.serve import serving
 from tests.support.waiting import metric, until
 
@@ -71,7 +71,7 @@ async def _silent(prompt: str) -> AsyncIterator[str]:
 
 async def test_waiting_clients_leave_the_queue() -> None:
     engine: Engine
-    limits = Limits(max_concurrency=1)
+    limits = ServerLimits(max_concurrency=1)
     body = {"model": "scripted", "prompt": "x", "stream": True}
     async with (
         ScriptedEngine(_silent) as engine,
@@ -105,7 +105,7 @@ async def test_a_client_that_does_not_read_is_given_up() -> None:
         while True:
             yield "x" * 2_000_000
 
-    limits = Limits(write_seconds=0.3, max_tokens=10**9)
+    limits = ServerLimits(write_seconds=0.3, max_tokens=10**9)
     body = {"model": "scripted", "prompt": "x", "stream": True, "max_tokens": 10**9}
     async with (
         ScriptedEngine(flood, chunk="whole") as engine,

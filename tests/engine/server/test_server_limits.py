@@ -18,7 +18,7 @@ from pydantic import SecretStr
 
 from braid.engine import EngineConnectionError, EngineError, InvalidParamsError
 from braid.engine.scripted import ScriptedEngine
-from braid.engine.server.config import Limits, ServerOptions, read_api_key
+from braid.engine.server.config import ServerLimits, ServerOptions, read_api_key
 from braid.engine.server.errors import ApiError
 from braid.engine.server.requests import ChatRequest, CompletionRequest, read_job
 from braid.engine.server.serve import serving
@@ -166,11 +166,11 @@ FIELDS = sorted(
 def test_any_json_is_a_job_or_a_refusal(kind: Any, given_fields: dict[str, Any]) -> None:
     body = json.dumps((CHAT if kind == "chat" else TEXT) | given_fields).encode()
     try:
-        job = read_job(kind, body, model="scripted", limits=Limits())
+        job = read_job(kind, body, model="scripted", limits=ServerLimits())
     except ApiError as error:
         assert error.status == 400 and error.message and error.code
     else:
-        assert 1 <= job.choices <= Limits().max_choices
+        assert 1 <= job.choices <= ServerLimits().max_choices
 
 
 async def test_unknown_models_paths_and_methods() -> None:
@@ -236,7 +236,7 @@ def test_key_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 async def test_large_bodies_are_refused_and_the_connection_stays() -> None:
-    async with _server(options={"limits": Limits(max_body_bytes=2000)}) as (client, _):
+    async with _server(options={"limits": ServerLimits(max_body_bytes=2000)}) as (client, _):
         for size in (2001, 9000, 15_000):
             reply = await client.post("completions", json=TEXT | {"prompt": "x" * size})
             assert (reply.status_code, reply.json()["error"]["code"]) == (413, "request_too_large")
@@ -244,7 +244,7 @@ async def test_large_bodies_are_refused_and_the_connection_stays() -> None:
 
 
 async def test_slow_bodies_are_given_up() -> None:
-    async with _server(options={"limits": Limits(body_seconds=0.2)}) as (client, _):
+    async with _server(options={"limits": ServerLimits(body_seconds=0.2)}) as (client, _):
         reader, writer = await asyncio.open_connection(client.base_url.host, client.base_url.port)
         head = "POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
         writer.write(f"{head}Content-Length: 100\r\n\r\n{{".encode())
@@ -260,7 +260,7 @@ async def test_a_full_queue_is_said_with_retry_after() -> None:
         yield "one"
         await hold.wait()
 
-    limits = Limits(max_concurrency=1, max_queue=1)
+    limits = ServerLimits(max_concurrency=1, max_queue=1)
     async with _server(answer, options={"limits": limits}) as (client, engine), asyncio.TaskGroup() as group:
         waiting = [group.create_task(client.post("completions", json=TEXT)) for _ in range(2)]
         url = str(client.base_url)
@@ -331,7 +331,7 @@ async def test_an_error_in_the_middle_of_a_stream() -> None:
 def test_response_format_becomes_a_grammar() -> None:
     def grammar(form: dict[str, Any]) -> Any:
         body = json.dumps(CHAT | {"response_format": form}).encode()
-        return read_job("chat", body, model="scripted", limits=Limits()).sampling.grammar
+        return read_job("chat", body, model="scripted", limits=ServerLimits()).sampling.grammar
 
     schema = {"name": "a", "schema": {"type": "array"}, "strict": True}
     assert grammar({"type": "json_schema", "json_schema": schema}) == {"type": "array"}
@@ -342,7 +342,7 @@ def test_response_format_becomes_a_grammar() -> None:
 def test_limits_are_checked() -> None:
     for bad in ({"max_concurrency": 0}, {"max_queue": -1}, {"body_seconds": 0}, {"max_body_bytes": 0}):
         with pytest.raises(InvalidParamsError):
-            Limits(**bad)
+            ServerLimits(**bad)
     for bad in ({"port": 70_000}, {"grace": -1.0}, {"served_model_name": " "}):
         with pytest.raises(InvalidParamsError):
             ServerOptions(**bad)
