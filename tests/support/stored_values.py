@@ -95,7 +95,7 @@ from braid.planner import (
     PlannerStatement,
     PlannerText,
 )
-from braid.reasoning import Candidate, Group, Solution, Span, ThreadCall, ThreadedSolution, ThreadResult
+from braid.reasoning import Candidate, Group, Solution, ThreadCall, ThreadedSolution, ThreadResult, TokenSpan
 
 # Types of a user.
 
@@ -230,7 +230,7 @@ VALUES: Final[dict[str, Any]] = {
     ),
     "SandboxLimits": SandboxLimits(seconds=3.0),
     "ItemError": [ItemError("gone"), K2],
-    "UsageResult": [UsageResult(value=K2, usage=USAGE)],
+    "Metered": [UsageResult(value=K2, usage=USAGE)],
     "Solution": Solution(
         answer="yes", candidates=(CANDIDATE,), reason="the only one", usage=USAGE, confidence=0.5
     ),
@@ -240,7 +240,7 @@ VALUES: Final[dict[str, Any]] = {
         reason="",
         usage=USAGE,
         threads=2,
-        spans=(Span(0, 5), Span(5, 9)),
+        spans=(TokenSpan(0, 5), TokenSpan(5, 9)),
     ),
     "ThreadResult": ThreadResult(call=ThreadCall(name="t1", prompt="why?"), text="so", finished=True),
     "Group": Group(answer="yes", members=(0, 2), weight=1.5),
@@ -259,7 +259,7 @@ VALUES: Final[dict[str, Any]] = {
     "effects": (Done(K2), NotDone(), Cached(K2), Recorded("failed", error="no")),
     "ToolSpec": ToolSpec(name="search", description="Look up.", parameters={"type": "object"}),
     "ToolCallRequest": ToolCallRequest(node="a", tool="pay", args={"amount": 3}, effect="mutating"),
-    "RevisionRequest": RevisionRequest(kind="failed", text="a failed", node="a"),
+    "Trigger": RevisionRequest(kind="failed", text="a failed", node="a"),
     "Limits": Limits(max_concurrency=8, node_timeout=2.5),
     "RunOutcome": RunOutcome(answer=(K2,), answered=True, failures=(("a", "no"),), usage=USAGE, seconds=2.5),
     "RunReport": RunReport(
@@ -286,7 +286,7 @@ VALUES: Final[dict[str, Any]] = {
     ),
     "Pruned": Pruned(runs=1, size=4096),
     "Comparison": Comparison(side_by_side=1.0, planning=0.5, one_by_one=2.0, nodes=4),
-    "PartialPlan": PartialPlan(attempts=[("answer(", False)], tokens=3),
+    "Written": PartialPlan(attempts=[("answer(", False)], tokens=3),
     "GraphPatch": GraphPatch(base_version=3, add=NODES, cancel=("z",), reason="why"),
     "Envelope": [Envelope(run="abc", seq=seq, at=12.5, event=event) for seq, event in enumerate(EVENTS)],
     "Row": Row(

@@ -217,7 +217,7 @@ def test_doctor_reports_what_is_there() -> None:
     ("allowed", "says"), [("", "refuses to run"), ("best-effort", "runs with what is left")]
 )
 def test_doctor_says_what_the_sandbox_lacks(allowed: str, says: str) -> None:
-    refusing = Path(__file__).parents[1] / "support/refusing_kernel.py"
+    refusing = Path(__file__).parents[2] / "support/refusing_kernel.py"
     done = subprocess.run(
         [
             sys.executable,

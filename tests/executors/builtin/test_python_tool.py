@@ -323,7 +323,7 @@ def test_probe_says_what_holds() -> None:
 
 # Where the system refuses
 
-REFUSING = Path(__file__).parents[1] / "support/refusing_kernel.py"
+REFUSING = Path(__file__).parents[2] / "support/refusing_kernel.py"
 UNSHARE = ("unshare", 0, 0xFFFFFFFF)
 TOOL = """\
 import asyncio, json, sys

@@ -14,7 +14,7 @@ from braid.engine.local.model.grammar import TokenMasks
 from braid.engine.local.model.lean import LeanDecoder
 from braid.engine.local.scheduler.request import Generate
 from braid.engine.scope.priority import use_priority
-from braid.engine.server.config import Limits
+from braid.engine.server.config import ServerLimits
 from braid.engine.server.generation import Generation
 from braid.engine.server.requests import read_job
 
@@ -223,8 +223,8 @@ async def test_what_is_noted_of_idle_kv_does_not_grow_with_every_request(engine)
 
 async def test_a_reader_that_goes_away_leaves_no_completions_open(engine):
     body = b'{"model": "tiny", "prompt": ["one", "two"], "n": 8, "max_tokens": 20, "ignore_eos": true}'
-    job = read_job("completions", body, model="tiny", limits=Limits())
-    async with Generation(engine, job, Limits()) as generation:
+    job = read_job("completions", body, model="tiny", limits=ServerLimits())
+    async with Generation(engine, job, ServerLimits()) as generation:
         tokens = generation.tokens()
         await anext(tokens)
         await tokens.aclose()

@@ -56,7 +56,7 @@ ROOMS = (
     "braid.evals",
     "braid.training",
 )
-SQL = Path(__file__).with_name("journal_v1_values.sql").read_text(encoding="utf-8")
+SQL = (Path(__file__).parent / "fixtures/journal_v1_values.sql").read_text(encoding="utf-8")
 
 NO_VALUES = {
     *(
@@ -168,13 +168,13 @@ async def test_the_kept_result_is_used_again(file: Path) -> None:
 
 def test_a_journal_is_read_without_torch(file: Path) -> None:
     script = (
-        "import sys\nfrom braid.executors import Journal, resume_run\n"
+        "import sys\nfrom braid.executors.journal import Journal, resume_run\n"
         "with Journal(sys.argv[1]) as journal:\n"
         "    for row in journal.runs():\n        log = resume_run(journal, row)\n"
         "        log.load(read_only=True)\n        log.close()\n"
         "print('torch' in sys.modules, 'braid.evals' in sys.modules)"
     )
-    path = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
+    path = [str(Path(__file__).parents[3])]
     done = subprocess.run(
         [sys.executable, "-c", f"import sys\nsys.path[:0] = {path!r}\n{script}", str(file)],
         capture_output=True,

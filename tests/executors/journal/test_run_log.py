@@ -353,7 +353,7 @@ def test_one_process_at_a_time_works_on_a_run(journal: Journal) -> None:
     with pytest.raises(RunBusyError, match="live process"):
         resume_run(journal, journal.find("run1"))
     script = (
-        "import sys\nfrom braid.executors import Journal, resume_run, RunBusyError\n"
+        "import sys\nfrom braid.executors.journal import Journal, resume_run, RunBusyError\n"
         "with Journal(sys.argv[1]) as j:\n"
         "    row = j.find('run1')\n    print(row.status)\n"
         "    try: resume_run(j, row).close()\n    except RunBusyError: print('busy')\n"
@@ -372,7 +372,7 @@ def test_one_process_at_a_time_works_on_a_run(journal: Journal) -> None:
 
 def test_many_processes_write_to_one_file(journal: Journal) -> None:
     script = (
-        "import sys\nfrom braid.executors import Journal, start_run\n"
+        "import sys\nfrom braid.executors.journal import Journal, start_run\n"
         "with Journal(sys.argv[1]) as j:\n"
         "    log = start_run(j, sys.argv[2])\n    log.begin()\n"
         "    for i in range(200):\n"
@@ -503,7 +503,7 @@ def test_a_journal_of_the_first_version_opens(tmp_path: Path) -> None:
     """The file was written by version 1 and stays: every later version must read it."""
     file = tmp_path / "journal.db"
     db = sqlite3.connect(file)
-    db.executescript(Path(__file__).with_name("journal_v1.sql").read_text())
+    db.executescript((Path(__file__).parent / "fixtures/journal_v1.sql").read_text())
     db.close()
     with Journal(file) as journal:
         (row,) = journal.runs()
