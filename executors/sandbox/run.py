@@ -30,7 +30,7 @@ from typing import Any, Final, Literal, TypeAlias
 from braid.engine import BraidError
 
 MIB: Final = 1024 * 1024
-LAUNCHER: Final = Path(__file__).with_name("sandbox_launcher.py")
+LAUNCHER: Final = Path(__file__).with_name("launcher.py")
 DRAIN_SECONDS: Final = 1.0
 """How long a pipe may stay open after the program ended; longer means that something escaped and holds it."""
 

@@ -19,7 +19,7 @@ from braid.executors.sandbox import (
 from braid.executors.tools import ToolError, ToolTimeoutError, tool
 from braid.executors.values import short_form
 
-BOOTSTRAP: Final = Path(__file__).with_name("python_bootstrap.py")
+BOOTSTRAP: Final = Path(__file__).with_name("bootstrap.py")
 LIMITS: Final = SandboxLimits()
 ERROR_LINES: Final = 12
 """Last lines of a traceback that an error carries."""
