@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
-QUESTION ?= In a world where Hispaniola dips 55%, Sumatra was dropped by 83% in number of inhabitants, while Easter Island's population was to dwindle by 45 per cent, which among them can then call itself the most populous?
+QUESTION ?= Which is deeper, Lake Baikal or Lake Tanganyika, and by how much?
 
 .PHONY: help setup demo test test-long lint format bench bench-engine bench-executors bench-peers train-mini train-countdown clean
 
@@ -22,6 +22,7 @@ $(READY): pyproject.toml constraints.txt
 setup: $(READY) ## make .venv and install everything into it
 
 demo: $(READY) ## plan a question with the embedded model, run it as a graph, show it live
+	@echo "$(QUESTION)"
 	@BRAID_SEARCH_LATENCY=$${BRAID_SEARCH_LATENCY:-0.4} $(BIN)/braid run --compare "$(QUESTION)"
 
 test: $(READY) ## the tests that CI runs
