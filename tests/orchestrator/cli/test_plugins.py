@@ -50,7 +50,7 @@ def twice(w: str):
     print(w * 2)
 '''
 TOOLS = '''\
-from braid.orchestrator import tool
+from braid import tool
 
 
 @tool(effect="mutating")
