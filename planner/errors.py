@@ -1,21 +1,35 @@
-"""Typed errors of the planner: what is wrong in a plan, where, and how to mend it."""
+"""Typed errors of the planner: what is wrong in a plan, where, and what to write instead."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
 
 from braid.engine import BraidError
 
 
+@dataclass(frozen=True)
+class Place:
+    """A place in the plan's text."""
+
+    line: int
+    """Line number, from 1."""
+    column: int
+    """Column in characters, from 1."""
+    source_line: str
+    """The text of the line."""
+
+
 class PlanError(BraidError, ValueError):
-    """One mistake in a plan. The parser hands it out as a value; `check` raises it.
+    """One mistake in a plan. The parser returns it as a value. The checker raises it.
 
     Args:
-        message: what is wrong.
-        line: 1-based line in the plan's text as it was written.
-        column: 1-based column, in characters.
-        fix: what to write instead; empty where nothing better can be said.
-        source_line: the text of that line, for the caret.
+        message: What is wrong.
+        line: Line in the plan's text as it was written, from 1.
+        column: Column in characters, from 1.
+        fix: What to write instead. Empty where nothing better can be said.
+        source_line: The text of the line, for the caret.
     """
 
     def __init__(self, message: str, *, line: int, column: int, fix: str = "", source_line: str = "") -> None:
@@ -25,6 +39,11 @@ class PlanError(BraidError, ValueError):
         self.column = column
         self.fix = fix
         self.source_line = source_line
+
+    @classmethod
+    def at(cls, place: Place, message: str, fix: str = "") -> Self:
+        """The error at `place`."""
+        return cls(message, line=place.line, column=place.column, fix=fix, source_line=place.source_line)
 
     def __str__(self) -> str:
         lines = [f"line {self.line}, column {self.column}: {self.message}"]
@@ -37,23 +56,22 @@ class PlanError(BraidError, ValueError):
             lines.append(f"fix: {self.fix}")
         return "\n".join(lines)
 
-    def same_as(self, other: PlanError) -> bool:
-        """Whether both name the same mistake in the same place."""
-        return (self.line, self.column, self.message) == (other.line, other.column, other.message)
-
 
 class PlanSyntaxError(PlanError):
     """The text breaks a rule of the plan language, whatever the tools are."""
 
 
 class PlanCheckError(PlanError):
-    """The statement is well formed, but does not fit the tools or the names at hand."""
+    """The statement is well formed. It does not fit the tools or the names at hand."""
 
 
 class PlanningError(BraidError):
-    """The planner gave up: the model did not write a valid plan within the repairs it was allowed.
+    """The planner gave up. The model wrote no valid plan within the repairs it was allowed.
 
-    `errors` holds one error per failed attempt, `text` everything that the model wrote, attempts separated by a blank line.
+    Args:
+        message: How many attempts there were, and the last mistake.
+        errors: One error for each failed attempt.
+        text: Everything that the model wrote. A blank line separates attempts.
     """
 
     def __init__(self, message: str, *, errors: Sequence[PlanError], text: str) -> None:

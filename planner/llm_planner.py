@@ -36,7 +36,7 @@ from braid.planner.prompts import (
     compact_prompt,
     earlier_statements,
     finished_statements,
-    is_anonymous,
+    is_inner_call,
     plan_grammar,
     plan_request,
     repair_request,
@@ -329,7 +329,7 @@ def _rejected(error: PlanError, attempt: int) -> PlannerRejected:
 
 
 def _finished(state: _Round, *, valid: bool, stopped: bool = False) -> PlannerFinished:
-    written = [node for node in state.reader.nodes if not is_anonymous(node)]
+    written = [node for node in state.reader.nodes if not is_inner_call(node)]
     return PlannerFinished(
         valid=valid,
         stopped=stopped,

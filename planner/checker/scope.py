@@ -1,41 +1,58 @@
-"""What the names of a plan are bound to, in this round and the earlier ones, and which of them a statement may bind or read."""
+"""The scope of a plan: what its names are bound to, and which of them a statement may bind or read."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import NoReturn
 
 from braid.executors import TaskGraph
 from braid.executors.graph import exclusive
-from braid.executors.nodes import AllOf, Answer, Ask, Const, Guard, Node, Not, Op, Ref
-from braid.planner.checker.types import UNKNOWN, Typed, near
-from braid.planner.errors import PlanCheckError
-from braid.planner.language import Place, Statement
+from braid.executors.nodes import AllOf, Answer, Ask, Const, Expr, Guard, Node, Not, Op, Ref
+from braid.planner.checker.types import UNKNOWN, JsonType, suggest
+from braid.planner.errors import Place, PlanCheckError
+from braid.planner.language import Statement, anonymous_name, is_anonymous, rename
 
 _PYTHON_WORDS = {"true": "True", "false": "False", "null": "None", "none": "None", "nil": "None"}
 
 
 @dataclass(frozen=True)
 class Binding:
-    """A node that binds a name, and what is known of its value."""
+    """A node and the type of its result."""
 
     node: Node
-    typed: Typed
+    type: JsonType
+
+
+@dataclass
+class ReadContext:
+    """The statement that reads names, and what it sees besides the scope."""
+
+    guards: tuple[Guard, ...] = ()
+    """The conditions that it stands under."""
+    lifted: dict[str, Binding] = field(default_factory=lambda: dict[str, Binding]())
+    """The calls that stood inside it, by their names."""
+    placeholders: dict[str, str] = field(default_factory=lambda: dict[str, str]())
+    """The name of each placeholder of a lifted call."""
+    item: tuple[str, JsonType] | None = None
+    """Name and type of a map's item, in the map's call."""
+
+    def named(self, expr: Expr) -> Expr:
+        """`expr` with the names of lifted calls in place of their placeholders."""
+        return rename(expr, self.placeholders)
 
 
 class Scope:
     """The names of one round of planning.
 
     Args:
-        graph: the graph of the earlier rounds, if there were any.
-        functions: names of tools and special forms, which have no value.
-        type_of: what is known of the result of an operation.
+        graph: The graph of the earlier rounds, if there were any.
+        functions: Names of tools and special forms. They have no value.
+        type_of: Gives the type of an operation's result.
     """
 
     def __init__(
-        self, graph: TaskGraph | None, functions: Collection[str], type_of: Callable[[Op], Typed]
+        self, graph: TaskGraph | None, functions: Collection[str], type_of: Callable[[Op], JsonType]
     ) -> None:
         self._graph = graph
         self._functions = functions
@@ -50,8 +67,8 @@ class Scope:
         """Whether an `answer` that depends on no condition was accepted."""
         return any(not guards for _, guards in self._answers)
 
-    def remember(self, statement: Statement, bindings: Sequence[Binding], guards: tuple[Guard, ...]) -> None:
-        """Take note of an accepted statement; `guards` are those that it stands under in the text."""
+    def add(self, statement: Statement, bindings: Sequence[Binding], guards: tuple[Guard, ...]) -> None:
+        """Add the bindings of an accepted statement. `guards` are those that it stands under in the text."""
         if statement.is_answer:
             self._answers.append((statement.line, guards))
         for binding in bindings:
@@ -60,7 +77,7 @@ class Scope:
                 self._bound.setdefault(binding.node.name, []).append(binding)
 
     def new_id(self, stem: str) -> str:
-        """An id that no node has, made from `stem`."""
+        """An id that no node has. It begins with `stem`."""
         # Counting from where the last search ended keeps a plan of many like statements linear.
         id = stem
         while id in self._ids:
@@ -68,21 +85,22 @@ class Scope:
             id = f"{stem}#{self._counts[stem]}"
         return id
 
-    def anonymous(self, pending: Mapping[str, Binding]) -> str:
-        """A name for a call that stood inside another call."""
+    def anonymous(self, context: ReadContext) -> str:
+        """A new name for a call that stood inside another call."""
         while True:
             self._counts["_"] = self._counts.get("_", 0) + 1
-            name = f"_{self._counts['_']}"
-            if (
-                name not in self._ids
-                and name not in pending
-                and not (self._graph and self._graph.binders(name))
-            ):
+            name = anonymous_name(self._counts["_"])
+            taken = name in self._ids or name in context.lifted
+            if not taken and not (self._graph and self._graph.binders(name)):
                 return name
 
     def check_new(self, statement: Statement, name: str, node: Node) -> None:
-        """Raise unless `node` may bind `name`."""
-        place = statement_place(statement)
+        """Check that `node` may bind `name`.
+
+        Raises:
+            PlanCheckError: The name is bound by a node that may run in the same case.
+        """
+        place = _place_of(statement)
         for binding in self._bound.get(name, ()):
             if not exclusive(binding.node, node):
                 _fail(
@@ -102,7 +120,15 @@ class Scope:
                 )
 
     def answer_guards(self, statement: Statement, guards: tuple[Guard, ...]) -> tuple[Guard, ...]:
-        """The guards of an `answer`: it ends the plan only if no earlier answer does, as a reader of the text expects."""
+        """The guards of an `answer`. It ends the plan only if no earlier answer does.
+
+        Args:
+            statement: The `answer`.
+            guards: The guards that it stands under in the text.
+
+        Raises:
+            PlanCheckError: An earlier answer ends the plan in every case in which this one would.
+        """
         for line, earlier in self._answers:
             own = Node(id="", op=Answer(()), guards=guards)
             if exclusive(Node(id="", op=Answer(()), guards=earlier), own):
@@ -110,7 +136,7 @@ class Scope:
             further = [guard for guard in earlier if guard not in guards]
             if not further:
                 _fail(
-                    statement_place(statement),
+                    _place_of(statement),
                     f"the plan has already answered at line {line}",
                     "a plan ends with its answer; give all values in one `answer(...)`",
                 )
@@ -123,27 +149,29 @@ class Scope:
 
     def _readable(self) -> list[str]:
         earlier = self._graph.names() if self._graph is not None else []
-        return [n for n in dict.fromkeys([*self._bound, *earlier]) if not re.fullmatch(r"_\d+", n)]
+        return [name for name in dict.fromkeys([*self._bound, *earlier]) if not is_anonymous(name)]
 
-    def typed(self, ref: Ref, place: Place, guards: Sequence[Guard], pending: Mapping[str, Binding]) -> Typed:
-        """What is known of a name's value.
+    def type_of(self, ref: Ref, place: Place, context: ReadContext) -> JsonType:
+        """The type of a name's value. The reference's path is not followed.
 
         Raises:
-            PlanCheckError: nothing that can run beside the reader binds it.
+            PlanCheckError: Nothing that can run beside the reader binds the name.
         """
         name = ref.name
-        if name in pending:
-            return pending[name].typed
+        if context.item is not None and context.item[0] == name:
+            return context.item[1]
+        if name in context.lifted:
+            return context.lifted[name].type
         if own := self._bound.get(name):
-            reader = Node(id="", op=Ask(Const("")), guards=tuple(guards))
-            reachable = [b for b in own if not exclusive(b.node, reader)]
+            probe = Node(id="", op=Ask(Const("")), guards=context.guards)
+            reachable = [binding for binding in own if not exclusive(binding.node, probe)]
             if not reachable:
                 _fail(
                     place,
                     f"the name `{name}` is bound only in the other branch of this `if` (line {own[0].node.line})",
                     "bind it before the `if`, or in this branch too",
                 )
-            return reachable[0].typed if len(reachable) == 1 else _common(b.typed for b in reachable)
+            return _common(binding.type for binding in reachable)
         if self._graph is not None and (binders := self._graph.binders(name)):
             states = [self._graph.state(binder.id) for binder in binders]
             if all(state in ("failed", "cancelled", "skipped") for state in states):
@@ -163,30 +191,24 @@ class Scope:
             _fail(
                 place, f"`{name}` is a function and has no value", f"call it: `x = {name}(...)`, then use `x`"
             )
-        guess = near(name, known)
-        told = ", ".join(known[:20]) + (", ..." if len(known) > 20 else "")
-        _fail(
-            place,
-            f"the name `{name}` is not bound yet",
-            (f"did you mean `{guess}`? " if guess else "bind it on an earlier line; text needs quotes. ")
-            + (f"Bound so far: {told}" if told else "Nothing is bound so far"),
-        )
+        guess = suggest(name, known)
+        hint = f"did you mean `{guess}`? " if guess else "bind it on an earlier line; text needs quotes. "
+        listed = ", ".join(known[:20]) + (", ..." if len(known) > 20 else "")
+        bound = f"Bound so far: {listed}" if known else "Nothing is bound so far"
+        _fail(place, f"the name `{name}` is not bound yet", hint + bound)
 
 
-def _common(types: Iterable[Typed]) -> Typed:
-    """What is known of a value that is one of several: something only if they all say the same."""
+def _common(types: Iterable[JsonType]) -> JsonType:
+    """The type of a value that has one of `types`. It is known only if they are all the same."""
     known = list(types)
-    return known[0] if known and all(t.schema == known[0].schema for t in known) else UNKNOWN
+    return known[0] if known and all(other.schema == known[0].schema for other in known) else UNKNOWN
 
 
-def statement_place(statement: Statement) -> Place:
+def _place_of(statement: Statement) -> Place:
     """Where a statement begins."""
-    return Place(
-        statement.line, statement.column, " " * (statement.column - 1) + statement.source.split("\n")[0]
-    )
+    first = statement.source.split("\n")[0]
+    return Place(statement.line, statement.column, " " * (statement.column - 1) + first)
 
 
-def _fail(place: Place, message: str, fix: str = "") -> NoReturn:
-    raise PlanCheckError(
-        message, line=place.line, column=place.column, fix=fix, source_line=place.source_line
-    )
+def _fail(place: Place, message: str, fix: str) -> NoReturn:
+    raise PlanCheckError.at(place, message, fix)

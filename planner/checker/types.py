@@ -1,11 +1,14 @@
-"""What JSON schemas say about literals and paths. Where a schema is silent, anything goes: tools check again at run time."""
+"""Types of values, as JSON schemas tell them, and what they say about literals and paths.
+
+Where a schema is silent, anything goes. Tools check their arguments again at run time.
+"""
 
 from __future__ import annotations
 
 import difflib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from braid.executors.nodes import Const, DictOf, Expr, ListOf, Template
@@ -13,6 +16,7 @@ from braid.executors.nodes import Const, DictOf, Expr, ListOf, Template
 Schema = Mapping[str, Any]
 
 _MAX_HOPS = 32
+"""References and alternatives that are followed in one schema."""
 
 _KIND_WORDS = {
     "string": "text",
@@ -26,44 +30,76 @@ _KIND_WORDS = {
 
 
 @dataclass(frozen=True)
-class Typed:
-    """A schema together with the definitions that its `$ref`s point into. `schema` None: nothing is known."""
+class NoSuchPart:
+    """A step of a path that leads nowhere."""
+
+    reason: str
+    fix: str
+    """What the value has instead."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mismatch:
+    """Why a literal is no value of a type."""
+
+    reason: str
+    fix: str = ""
+    """What to write instead, where the type tells it."""
+    expected: tuple[str, ...] = ()
+    """The kinds that the type allows, if the literal is of another kind."""
+    nested: bool = False
+    """Whether the reason is about an item or an entry of the literal."""
+
+    def inside(self, part: str) -> Mismatch:
+        """The mismatch of a literal whose `part` has this one."""
+        return replace(self, reason=f"{part}: {self.reason}", nested=True)
+
+
+@dataclass(frozen=True)
+class JsonType:
+    """What is known of a value."""
 
     schema: Schema | None
+    """Its JSON schema. None if nothing is known."""
     definitions: Schema
+    """What the schema's `$ref`s point to."""
 
     @staticmethod
-    def of(schema: Schema | None) -> Typed:
-        """A whole schema, as a tool's specification holds it."""
+    def of(schema: Schema | None) -> JsonType:
+        """The type of a whole schema, as a tool's specification holds it."""
         definitions: Schema = (schema or {}).get("$defs", {})
-        return Typed(schema, definitions)
+        return JsonType(schema, definitions)
 
-    def at(self, schema: object) -> Typed:
-        """A part of this schema."""
-        return Typed(cast("Schema", schema) if isinstance(schema, Mapping) else None, self.definitions)
+    def part(self, schema: object) -> JsonType:
+        """The type of a part of this schema."""
+        return JsonType(cast("Schema", schema) if isinstance(schema, Mapping) else None, self.definitions)
 
-    def options(self) -> Iterator[Typed]:
-        """The alternatives of this schema with references resolved; an unknown schema has one, itself."""
+    def list_of(self) -> JsonType:
+        """The type of a list of such values."""
+        return JsonType({"type": "array", "items": self.schema}, self.definitions)
+
+    def options(self) -> Iterator[JsonType]:
+        """The alternatives of this type, references resolved. An unknown type has one, itself."""
         todo = [self.schema]
         for _ in range(_MAX_HOPS):
             if not todo:
                 return
             schema = todo.pop(0)
             if schema is None:
-                yield self.at(None)
+                yield self.part(None)
             elif isinstance(reference := schema.get("$ref"), str):
                 todo.insert(0, self.definitions.get(reference.rsplit("/", 1)[-1]))
             elif isinstance(parts := schema.get("anyOf") or schema.get("oneOf"), Sequence):
                 todo[:0] = list(cast("Sequence[Schema]", parts))
             elif isinstance(kinds := schema.get("type"), list):
                 for kind in cast("list[str]", kinds):
-                    yield self.at({**schema, "type": kind})
+                    yield self.part({**schema, "type": kind})
             else:
-                yield self.at(schema)
+                yield self.part(schema)
 
     @property
     def kind(self) -> str | None:
-        """`string`, `array`, ... of a single alternative; None where it is not told."""
+        """JSON's word for a single alternative, such as `string` or `array`. None if it is not known."""
         if self.schema is None:
             return None
         kind = self.schema.get("type")
@@ -71,12 +107,48 @@ class Typed:
             return "object"
         return kind if isinstance(kind, str) else None
 
+    def step(self, key: str | int, shown: str) -> JsonType | NoSuchPart:
+        """The type of a field or an item.
 
-UNKNOWN = Typed(None, {})
+        Args:
+            key: The field's name or the item's index.
+            shown: The path to this value as the plan writes it, for the reason.
+        """
+        results = [_step(option, key, shown) for option in self.options()]
+        found = [result for result in results if isinstance(result, JsonType)]
+        missing = [result for result in results if isinstance(result, NoSuchPart)]
+        if found or not missing:
+            return found[0] if len(found) == 1 else UNKNOWN
+        # The alternative with fields says more than the null beside it.
+        return max(missing, key=lambda miss: len(f"{miss.reason}; {miss.fix}"))
+
+    def mismatch(self, expr: Expr) -> Mismatch | None:
+        """Why the literal `expr` is no value of this type. None if it is one, or if `expr` is no literal."""
+        options = list(self.options())
+        if not isinstance(expr, (Const, Template, ListOf, DictOf)) or not options:
+            return None
+        found: list[Mismatch] = []
+        for option in options:
+            mismatch = _mismatch(expr, option)
+            if mismatch is None:
+                return None
+            found.append(mismatch)
+        if len(found) == 1:
+            return found[0]
+        nested = next((mismatch for mismatch in found if mismatch.nested), None)
+        if nested is not None:
+            return nested
+        values = [v for option in options if option.schema for v in option.schema.get("enum", ())]
+        if values and isinstance(expr, Const):
+            return _not_one_of(expr.value, values)
+        return _wrong_kind(expr, [option.kind or "" for option in options])
 
 
-def near(word: str, known: Iterable[str]) -> str | None:
-    """The known word that was probably meant."""
+UNKNOWN = JsonType(None, {})
+
+
+def suggest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that was probably meant. None if no one is close."""
     known = list(known)
     lowered = {name.lower(): name for name in known}
     if word.lower() in lowered:
@@ -85,78 +157,49 @@ def near(word: str, known: Iterable[str]) -> str | None:
     return found[0] if found else None
 
 
-def step(typed: Typed, key: str | int, shown: str) -> Typed | str:
-    """Follow one step of a path; a text says why it leads nowhere. `shown` is the path so far."""
-    reasons: list[str] = []
-    found: list[Typed] = []
-    for option in typed.options():
-        result = _step_one(option, key, shown)
-        if isinstance(result, str):
-            reasons.append(result)
-        else:
-            found.append(result)
-    if found:
-        return found[0] if len(found) == 1 else UNKNOWN
-    # The alternative with fields says more than the null beside it.
-    return max(reasons, key=len) if reasons else UNKNOWN
-
-
-def _step_one(option: Typed, key: str | int, shown: str) -> Typed | str:
+def _step(option: JsonType, key: str | int, shown: str) -> JsonType | NoSuchPart:
     schema = option.schema
     match option.kind:
         case "object" if schema is not None:
-            properties = cast("Schema", schema.get("properties", {}))
-            if key in properties:
-                return option.at(properties[cast("str", key)])
-            extra = schema.get("additionalProperties", False)
-            if not properties or extra is not False:
-                return option.at(extra)
-            has = f"{schema.get('title') or shown} has {', '.join(properties)}"
-            if isinstance(key, int):
-                return f"`{shown}` is not a list, it has no item {key}; {has}"
-            guess = near(key, properties)
-            return f"there is no `{shown}.{key}`; {has}" + (
-                f"; did you mean `{shown}.{guess}`?" if guess else ""
-            )
+            return _field(option, schema, key, shown)
         case "array" if schema is not None:
-            if isinstance(key, int):
-                fixed = schema.get("prefixItems")
-                if isinstance(fixed, list):
-                    items = cast("list[object]", fixed)
-                    if key < len(items):
-                        return option.at(items[key])
-                    return f"there is no `{shown}[{key}]`; it has {len(items)} items"
-                return option.at(schema.get("items"))
-            return f"`{shown}` is a list and has no `{key}`; take an item, such as `{shown}[0]`"
+            return _item(option, schema, key, shown)
         case "string" | "integer" | "number" | "boolean" | "null" as kind:
             part = f"item {key}" if isinstance(key, int) else f"`{key}`"
-            return f"`{shown}` is {_KIND_WORDS[kind]} and has no {part}; use `{shown}` itself"
+            return NoSuchPart(f"`{shown}` is {_KIND_WORDS[kind]} and has no {part}", f"use `{shown}` itself")
         case _:
             return UNKNOWN
 
 
-def mismatch(expr: Expr, typed: Typed) -> str | None:
-    """Why a literal cannot be an argument of this type; None if it can be, or is not a literal."""
-    options = list(typed.options())
-    if not isinstance(expr, (Const, Template, ListOf, DictOf)) or not options:
-        return None
-    reasons = [_mismatch_one(expr, option) for option in options]
-    if any(reason is None for reason in reasons):
-        return None
-    told = [reason for reason in reasons if reason is not None]
-    if len(told) == 1:
-        return told[0]
-    deeper = [reason for reason in told if reason.startswith("item ") or reason.startswith("entry ")]
-    if deeper:
-        return deeper[0]
-    values = [v for option in options if option.schema for v in option.schema.get("enum", ())]
-    if values and isinstance(expr, Const):
-        return _not_one_of(expr.value, values)
-    kinds = dict.fromkeys(_KIND_WORDS.get(option.kind or "", "something else") for option in options)
-    return f"expected {' or '.join(kinds)}, got {_shown(expr)}"
+def _field(option: JsonType, schema: Schema, key: str | int, shown: str) -> JsonType | NoSuchPart:
+    properties = cast("Schema", schema.get("properties", {}))
+    if key in properties:
+        return option.part(properties[cast("str", key)])
+    extra = schema.get("additionalProperties", False)
+    if not properties or extra is not False:
+        return option.part(extra)
+    has = f"{schema.get('title') or shown} has {', '.join(properties)}"
+    if isinstance(key, int):
+        return NoSuchPart(f"`{shown}` is not a list, it has no item {key}", has)
+    guess = suggest(key, properties)
+    return NoSuchPart(
+        f"there is no `{shown}.{key}`", f"{has}; did you mean `{shown}.{guess}`?" if guess else has
+    )
 
 
-def _mismatch_one(expr: Expr, option: Typed) -> str | None:
+def _item(option: JsonType, schema: Schema, key: str | int, shown: str) -> JsonType | NoSuchPart:
+    if not isinstance(key, int):
+        return NoSuchPart(f"`{shown}` is a list and has no `{key}`", f"take an item, such as `{shown}[0]`")
+    fixed = schema.get("prefixItems")
+    if not isinstance(fixed, list):
+        return option.part(schema.get("items"))
+    items = cast("list[object]", fixed)
+    if key < len(items):
+        return option.part(items[key])
+    return NoSuchPart(f"there is no `{shown}[{key}]`", f"it has {len(items)} items")
+
+
+def _mismatch(expr: Expr, option: JsonType) -> Mismatch | None:
     schema = option.schema
     if schema is None:
         return None
@@ -168,27 +211,28 @@ def _mismatch_one(expr: Expr, option: Typed) -> str | None:
     if kind is None or kind not in _KIND_WORDS:
         return None
     if not _fits(expr, kind):
-        return f"expected {_KIND_WORDS[kind]}, got {_shown(expr)}"
+        return _wrong_kind(expr, [kind])
     if isinstance(expr, ListOf):
         for index, item in enumerate(expr.items):
-            if reason := mismatch(item, option.at(schema.get("items"))):
-                return f"item {index}: {reason}"
+            if mismatch := option.part(schema.get("items")).mismatch(item):
+                return mismatch.inside(f"item {index}")
     if isinstance(expr, DictOf):
         return _dict_mismatch(expr, option, schema)
     return None
 
 
-def _dict_mismatch(expr: DictOf, option: Typed, schema: Schema) -> str | None:
+def _dict_mismatch(expr: DictOf, option: JsonType, schema: Schema) -> Mismatch | None:
     properties = cast("Schema", schema.get("properties", {}))
     extra = schema.get("additionalProperties")
     for key, value in expr.items:
         if key not in properties and properties and extra is False:
-            return f"entry {key!r} is unknown; known: {', '.join(properties)}"
-        if reason := mismatch(value, option.at(properties.get(key, extra))):
-            return f"entry {key!r}: {reason}"
+            known = f"known: {', '.join(properties)}"
+            return Mismatch(reason=f"entry {key!r} is unknown", fix=known, nested=True)
+        if mismatch := option.part(properties.get(key, extra)).mismatch(value):
+            return mismatch.inside(f"entry {key!r}")
     given = {key for key, _ in expr.items}
     missing = [key for key in schema.get("required", ()) if key not in given]
-    return f"entry {missing[0]!r} is missing" if missing else None
+    return Mismatch(reason=f"entry {missing[0]!r} is missing", nested=True) if missing else None
 
 
 def _fits(expr: Expr, kind: str) -> bool:
@@ -213,11 +257,19 @@ def _fits(expr: Expr, kind: str) -> bool:
             return True
 
 
-def _not_one_of(value: object, values: Sequence[object]) -> str:
+def _wrong_kind(expr: Expr, kinds: Sequence[str]) -> Mismatch:
+    words = dict.fromkeys(_KIND_WORDS.get(kind, "something else") for kind in kinds)
+    return Mismatch(
+        reason=f"expected {' or '.join(words)}, got {_shown(expr)}", expected=tuple(dict.fromkeys(kinds))
+    )
+
+
+def _not_one_of(value: object, values: Sequence[object]) -> Mismatch:
     listed = ", ".join(json.dumps(v, ensure_ascii=False, default=str) for v in values)
-    guess = near(value, [v for v in values if isinstance(v, str)]) if isinstance(value, str) else None
-    return f"expected one of {listed}, got {value!r}" + (
-        f"; did you mean {json.dumps(guess)}?" if guess else ""
+    guess = suggest(value, [v for v in values if isinstance(v, str)]) if isinstance(value, str) else None
+    return Mismatch(
+        reason=f"expected one of {listed}, got {value!r}",
+        fix=f"did you mean {json.dumps(guess)}?" if guess else "",
     )
 
 

@@ -1,4 +1,4 @@
-"""Expressions of the plan language: from Python's syntax tree to literals, references, f-strings and calls."""
+"""Expressions of the plan language: literals, references, f-strings and calls, read from Python's syntax tree."""
 
 from __future__ import annotations
 
@@ -20,30 +20,22 @@ from braid.executors.nodes import (
     Ref,
     Template,
 )
-from braid.planner.errors import PlanSyntaxError
+from braid.planner.errors import Place
 from braid.planner.language.hints import calculation, is_arithmetic, is_number, source_of
-from braid.planner.language.lexer import LogicalLine
+from braid.planner.language.locator import Locator
 
-_LIFTED = "~"
 _SPEC_NUMBER = re.compile(r"\d+")
 _MAX_SPEC_NUMBER = 100
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where something stands in the plan's text: 1-based line and column, and that line."""
-
-    line: int
-    column: int
-    source_line: str
+_ANONYMOUS = re.compile(r"_\d+")
 
 
 @dataclass(frozen=True)
 class Argument:
-    """One argument of a call; `keyword` is None for a positional one."""
+    """One argument of a call."""
 
     value: Expr
     keyword: str | None
+    """None for a positional argument."""
     place: Place = field(compare=False)
 
 
@@ -58,41 +50,40 @@ class Call:
 
 @dataclass(frozen=True)
 class Lifted:
-    """A call that stood inside another call: it becomes a node of its own. Its reader refers to `placeholder`."""
+    """A call that stood inside another call. It becomes a node of its own."""
 
     placeholder: str
+    """The name by which the outer call refers to its result."""
     call: Call
 
 
+def anonymous_name(number: int) -> str:
+    """The name of a call that stood inside another call. Plans cannot bind such names."""
+    return f"_{number}"
+
+
+def is_anonymous(name: str) -> bool:
+    """Whether `name` is one of `anonymous_name`."""
+    return _ANONYMOUS.fullmatch(name) is not None
+
+
 class ExpressionReader:
-    """Reads expressions of one logical line, and says where in the plan they stand."""
+    """Reads the expressions of one statement.
 
-    def __init__(self, line: LogicalLine) -> None:
-        self._line = line
-        self._lifted: list[Lifted] = []
-        self._item: str | None = None
+    Args:
+        locator: Finds the places of syntax nodes.
+        in_map: Whether the expressions stand in a map's call. Calls inside them are errors there.
+    """
 
-    def place(self, node: ast.AST) -> Place:
-        """Where `node` stands in the plan."""
-        return self._at(getattr(node, "lineno", 1), getattr(node, "col_offset", 0), in_bytes=True)
+    def __init__(self, locator: Locator, *, in_map: bool = False) -> None:
+        self._locator = locator
+        self._fail = locator.fail
+        self._in_map = in_map
+        self.lifted: list[Lifted] = []
+        """Calls that stood inside what was read, innermost first."""
 
-    def _at(self, row: int, offset: int, *, in_bytes: bool = False) -> Place:
-        physical = self._line.physical
-        row = min(max(row, 1), len(physical))
-        text = physical[row - 1]
-        lead = self._line.column - 1 if row == 1 else 0
-        if in_bytes:
-            encoded = text[lead:].encode("utf-8", "surrogatepass")[:offset]
-            offset = len(encoded.decode("utf-8", "replace"))
-        return Place(self._line.line + row - 1, lead + offset + 1, text)
-
-    def _fail(self, node: ast.AST, message: str, fix: str = "") -> NoReturn:
-        place = self.place(node)
-        raise PlanSyntaxError(
-            message, line=place.line, column=place.column, fix=fix, source_line=place.source_line
-        )
-
-    def _call(self, node: ast.Call) -> Call:
+    def call(self, node: ast.Call) -> Call:
+        """A call and its arguments."""
         if not isinstance(node.func, ast.Name):
             if isinstance(node.func, ast.Attribute):
                 self._fail(
@@ -106,23 +97,25 @@ class ExpressionReader:
         for arg in node.args:
             if isinstance(arg, ast.Starred):
                 self._fail(arg, "there is no `*` in calls", "write each argument, or give the list itself")
-            args.append(Argument(self._argument(function, arg), None, self.place(arg)))
+            args.append(Argument(self._argument(function, arg), None, self._locator.place(arg)))
         for keyword in node.keywords:
             if keyword.arg is None:
                 self._fail(keyword.value, "there is no `**` in calls", "write each argument as `name=value`")
-            args.append(Argument(self._argument(function, keyword.value), keyword.arg, self.place(keyword)))
-        return Call(function, tuple(args), self.place(node))
+            args.append(
+                Argument(self._argument(function, keyword.value), keyword.arg, self._locator.place(keyword))
+            )
+        return Call(function, tuple(args), self._locator.place(node))
 
     def _argument(self, function: str, node: ast.expr) -> Expr:
         if function == "calculate" and is_arithmetic(node) and not is_number(node):
             text = calculation(node)
             rewritten = ast.parse(text, mode="eval").body if text.startswith("calculate(") else None
             if isinstance(rewritten, ast.Call):
-                return self._expr(rewritten.args[0])
-        return self._expr(node)
+                return self.read(rewritten.args[0])
+        return self.read(node)
 
-    def _expr(self, node: ast.expr) -> Expr:
-        """An argument: a literal, a reference, an f-string, a list, a dict, or a call that is lifted out."""
+    def read(self, node: ast.expr) -> Expr:
+        """A literal, a reference, an f-string, a list, a dict, or a call that is lifted out."""
         match node:
             case ast.Constant(value):
                 if isinstance(value, bytes):
@@ -146,10 +139,10 @@ class ExpressionReader:
                         self._fail(
                             item, "there is no `*` in lists", "write the items, or give the list itself"
                         )
-                return ListOf(tuple(self._expr(item) for item in items))
+                return ListOf(tuple(self.read(item) for item in items))
             case ast.Dict(keys, values):
                 return DictOf(
-                    tuple((self._key(node, key), self._expr(v)) for key, v in zip(keys, values, strict=True))
+                    tuple((self._key(node, key), self.read(v)) for key, v in zip(keys, values, strict=True))
                 )
             case ast.Call():
                 return Ref(self._lift(node))
@@ -212,21 +205,21 @@ class ExpressionReader:
         return key.value
 
     def _lift(self, node: ast.Call) -> str:
-        if self._item is not None:
+        if self._in_map:
             self._fail(
                 node,
                 "a call inside a map's call",
                 "make two maps: bind the inner one to a name and map over it",
             )
-        call = self._call(node)
+        call = self.call(node)
         if call.function in ("answer", "ask"):
             self._fail(
                 node,
                 f"`{call.function}` is a statement of its own",
                 f"write `{call.function}(...)` on its own line",
             )
-        placeholder = f"{_LIFTED}{len(self._lifted)}"
-        self._lifted.append(Lifted(placeholder, call))
+        placeholder = f"~{len(self.lifted)}"  # no name of a plan looks like this
+        self.lifted.append(Lifted(placeholder, call))
         return placeholder
 
     def _ref(self, node: ast.expr) -> Expr:
@@ -327,7 +320,7 @@ class ExpressionReader:
                 f"`{{{shown}}}`: f-strings take names, fields and constant indexes",
                 "bind it to a name first, then use `{name}`",
             )
-        ref = self._expr(inner)
+        ref = self.read(inner)
         if not isinstance(ref, Ref):
             self._fail(whole, "f-strings take names, fields and constant indexes")
         return Field(ref, spec)
@@ -354,7 +347,12 @@ class ExpressionReader:
 
 
 def rename(expr: Expr, names: dict[str, str]) -> Expr:
-    """`expr` with references to `names`' keys turned into references to their values."""
+    """`expr` with other names in its references.
+
+    Args:
+        expr: The expression.
+        names: The new name of each name that changes.
+    """
     match expr:
         case Const():
             return expr

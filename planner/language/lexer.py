@@ -1,7 +1,7 @@
-"""From characters to logical lines: where a statement begins and ends, whatever a model writes around its plan.
+"""Logical lines of a plan: where a statement begins and ends, whatever a model writes around its plan.
 
-The unit is the physical line, so any chunking of the input gives the same logical lines, and every character is
-looked at once. Markdown fences, prose before and after the plan, thinking blocks, comments and end marks are dropped here.
+The unit is the physical line, so any chunking of the input gives the same logical lines. Every character is looked at
+once. Markdown fences, prose before and after the plan, thinking blocks, comments and end marks are dropped here.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from braid.planner.errors import PlanSyntaxError
+from braid.planner.errors import Place, PlanSyntaxError
 
 MAX_STATEMENT_CHARS = 20_000
-"""A statement longer than this is taken for babble, such as a bracket that is never closed."""
+"""A longer statement is an error. Usually one of its brackets is never closed."""
 
-_OPEN = {"(": ")", "[": "]", "{": "}"}
+_CLOSING = {"(": ")", "[": "]", "{": "}"}
 _LINE_END = re.compile(r"[\r\n]")
 _NEXT = re.compile(r"[()\[\]{}]|\"{3}|'{3}|[\"'#]|\\$|<[|/]|```")
 _FENCE = re.compile(r"\s*(```|~~~)")
@@ -26,11 +26,13 @@ _THINK_CLOSE = re.compile(r"</think(?:ing)?>")
 _STRING_END = {quote: re.compile(rf"(?:\\.|(?!{quote})[^\\])*{quote}") for quote in ('"', "'", '"""', "'''")}
 _STATEMENT_START = re.compile(
     r"""\s*(?:
-        [^\W\d][\w.]*(?:\[\w*\])?\s*(?:,\s*[^\W\d]\w*\s*)*(?::\s*[\w.]+(?:\[[^\]]*\])?\s*)?[-+*/]?=(?!=) # a name is bound
+        [^\W\d][\w.]*(?:\[\w*\])?\s*(?:,\s*[^\W\d]\w*\s*)*             # a name is bound,
+            (?::\s*[\w.]+(?:\[[^\]]*\])?\s*)?[-+*/]?=(?!=)             # with or without an annotation
       | [^\W\d]\w*(?:\.\w+)*\(                                           # a call
       | if\b.*[:(\[] | elif\b | else\s*:                                # a branch
       | \[.*\( | \[\s*$                                                  # a map without a name
-      | (?:for|while|with|async)\b.*:\s*$ | (?:def|class)\s+\w+.*:\s*$ | try\s*: # Python that plans do not have
+      | (?:for|while|with|async)\b.*:\s*$ | (?:def|class)\s+\w+.*:\s*$ # Python that plans do not have
+      | try\s*:
       | import\s+[\w.,\s]+$ | from\s+[\w.]+\s+import\b | return\b | pass\s*$
     )""",
     re.VERBOSE,
@@ -39,48 +41,81 @@ _STATEMENT_START = re.compile(
 
 @dataclass(frozen=True)
 class LogicalLine:
-    """One statement's text, from its first character, over all its physical lines.
-
-    `indent` is the width of the white space before it (tabs reach to the next multiple of 8), `column` where it starts (1-based),
-    `end` the offset in the whole input just behind its line end. `opens_block` tells that its last character of code is a colon.
-    """
+    """The text of one statement, over all its physical lines."""
 
     text: str
+    """The statement from its first character on."""
+    line: int
+    """Number of its first physical line, from 1."""
+    column: int
+    """Column of its first character, from 1."""
+    indent: int
+    """Width of the white space before it. A tab reaches to the next multiple of 8."""
+    end: int
+    """Offset in the whole input just behind its line end."""
+    opens_block: bool
+    """Whether its last character of code is a colon."""
+    physical: tuple[str, ...]
+    """Its physical lines, white space and comments included."""
+
+
+@dataclass(frozen=True)
+class _Opening:
+    """A bracket or quote that opens something."""
+
+    mark: str
     line: int
     column: int
-    indent: int
-    end: int
-    opens_block: bool
-    physical: tuple[str, ...]
 
 
 @dataclass
 class _Statement:
-    """A logical line in the making."""
+    """A logical line that is being read."""
 
     line: int
     parts: list[str] = field(default_factory=lambda: list[str]())
+    """The physical lines so far."""
     size: int = 0
-    brackets: list[tuple[str, int, int]] = field(default_factory=lambda: list[tuple[str, int, int]]())
-    string: tuple[str, int, int] | None = None
+    """Characters so far."""
+    brackets: list[_Opening] = field(default_factory=lambda: list[_Opening]())
+    """The brackets that are open, outermost first."""
+    string: _Opening | None = None
+    """The quote of the string that is open."""
     last_code: str = ""
+    """The last character that is neither white space nor comment."""
+
+    def add(self, text: str) -> None:
+        self.parts.append(text)
+        self.size += len(text) + 1
+
+    @property
+    def innermost(self) -> _Opening | None:
+        return self.brackets[-1] if self.brackets else None
 
 
-Outcome = Literal["open", "closed", "ended", "failed"]
+_Scanned = Literal["open", "closed", "ended"]
+"""The statement goes on behind its line, ends with the line, or the whole plan ends in the line."""
 
 
 class LineReader:
     """Splits a stream of characters into logical lines.
 
-    `started` and `answered` are set by the parser: before the first statement and after an `answer`, lines that do not look like
-    statements are prose and are dropped; in between they are errors, which the parser finds.
+    Lines that do not look like statements are prose before the first statement and after an `answer`. Prose is dropped.
+    In between, such lines are handed out, and the parser refuses them.
+
+    Args:
+        max_statement_chars: A longer statement is an error.
     """
 
     def __init__(self, *, max_statement_chars: int = MAX_STATEMENT_CHARS) -> None:
         self.started = False
+        """Whether there was a statement. The parser sets it."""
         self.answered = False
+        """Whether there was an `answer`. The parser sets it."""
         self.ended = False
+        """Whether an end mark was read. Nothing is read behind it."""
         self.fences_opened = 0
+        """Number of Markdown fences that were opened."""
         self._limit = max_statement_chars
         self._pending: list[str] = []
         self._pending_size = 0
@@ -93,11 +128,10 @@ class LineReader:
         self._statement: _Statement | None = None
 
     def feed(self, chunk: str) -> Iterator[LogicalLine | PlanSyntaxError]:
-        """Take the next characters; give the logical lines that they complete, and located errors.
+        """Take the next characters. Yield the logical lines that they complete, and located errors.
 
-        A generator, to be run to its end: what the caller makes of one line decides how the next one is read.
+        Run the generator to its end. The caller sets `started` and `answered` while it runs.
         """
-        out: list[LogicalLine | PlanSyntaxError] = []
         start = 0
         while start < len(chunk) and not self.ended:
             if self._skip_line_feed:
@@ -110,57 +144,53 @@ class LineReader:
             stop = found.start() if found else len(chunk)
             if stop > start:
                 self._offset += stop - start
-                self._hold(chunk[start:stop], out)
+                error = self._buffer(chunk[start:stop])
+                if error is not None:
+                    yield error
             start = stop
             if found:
                 start += 1
                 self._offset += 1
                 self._skip_line_feed = found.group() == "\r"
-                self._end_line(out)
-            yield from out
-            out.clear()
+                item = self._end_line()
+                if item is not None:
+                    yield item
 
     def finish(self) -> Iterator[LogicalLine | PlanSyntaxError]:
-        """No more characters will come: give what the last line holds, and what was left open."""
-        out: list[LogicalLine | PlanSyntaxError] = []
-        if not self.ended:
-            if self._pending:
-                self._end_line(out)
-            self._leave_open(out)
-            self.ended = True
-        yield from out
-
-    def _hold(self, piece: str, out: list[LogicalLine | PlanSyntaxError]) -> None:
-        if self._discarding:
+        """The input has ended. Yield what the last line holds, and an error for what was left open."""
+        if self.ended:
             return
+        for item in (self._end_line() if self._pending else None, self._unclosed()):
+            if item is not None:
+                yield item
+        self.ended = True
+
+    def _buffer(self, piece: str) -> PlanSyntaxError | None:
+        """Keep a piece of the physical line. Returns an error once the statement is too long."""
+        if self._discarding:
+            return None
         self._pending.append(piece)
         self._pending_size += len(piece)
-        held = self._statement.size if self._statement else 0
-        if held + self._pending_size > self._limit:
-            first = self._statement.line if self._statement else self._line + 1
-            head = (self._statement.parts[0] if self._statement else "".join(self._pending))[
-                : min(60, self._limit)
-            ]
-            opened = self._statement.brackets[-1] if self._statement and self._statement.brackets else None
-            fix = (
-                f"close the {opened[0]!r} of line {opened[1]}, column {opened[2]}"
-                if opened
-                else "write shorter statements, one on each line"
-            )
-            out.append(
-                PlanSyntaxError(
-                    f"statement is longer than {self._limit} characters",
-                    line=first,
-                    column=1,
-                    fix=fix,
-                    source_line=head,
-                )
-            )
-            self._statement = None
-            self._pending.clear()
-            self._discarding = True
+        statement = self._statement
+        if (statement.size if statement else 0) + self._pending_size <= self._limit:
+            return None
+        text = statement.parts[0] if statement else "".join(self._pending)
+        opening = statement.innermost if statement else None
+        self._statement = None
+        self._pending.clear()
+        self._discarding = True
+        return PlanSyntaxError(
+            f"statement is longer than {self._limit} characters",
+            line=statement.line if statement else self._line + 1,
+            column=1,
+            fix=f"close the {opening.mark!r} of line {opening.line}, column {opening.column}"
+            if opening
+            else "write shorter statements, one on each line",
+            source_line=text[: min(60, self._limit)],
+        )
 
-    def _end_line(self, out: list[LogicalLine | PlanSyntaxError]) -> None:
+    def _end_line(self) -> LogicalLine | PlanSyntaxError | None:
+        """Read the physical line that is complete. Returns the statement or the error that ends with it."""
         text = "".join(self._pending)
         discard = self._discarding
         self._pending.clear()
@@ -170,26 +200,24 @@ class LineReader:
         if self._line == 1:
             text = text.removeprefix("\ufeff")
         if discard:
-            return
+            return None
         if self._statement is None:
             begun = self._begin(text)
             if begun is None:
-                return
+                return None
             text = begun
             self._statement = _Statement(line=self._line)
         statement = self._statement
-        outcome = self._scan(statement, text, out)
-        if outcome == "open":
-            return
-        if outcome == "ended" and (statement.brackets or statement.string):
-            self._leave_open(out)
-            return
+        scanned = self._scan(statement, text)
+        if scanned == "open":
+            return None
+        if scanned == "ended" and (statement.brackets or statement.string):
+            return self._unclosed()
         self._statement = None
-        if outcome != "failed" and (line := self._logical(statement)):
-            out.append(line)
+        return scanned if isinstance(scanned, PlanSyntaxError) else self._logical(statement)
 
     def _begin(self, text: str) -> str | None:
-        """The text of a line that begins a statement; None for every other kind of line."""
+        """The text of a line that begins a statement. None for every other kind of line."""
         if self._thinking or (not self.started and _THINK_OPEN.match(text)):
             close = _THINK_CLOSE.search(text)
             self._thinking = close is None
@@ -216,25 +244,14 @@ class LineReader:
             return None
         return text
 
-    def _scan(self, statement: _Statement, text: str, out: list[LogicalLine | PlanSyntaxError]) -> Outcome:
-        """Read one physical line into `statement`, and say whether the statement goes on behind it."""
+    def _scan(self, statement: _Statement, text: str) -> _Scanned | PlanSyntaxError:
+        """Read one physical line into `statement`."""
         at = 0
         while True:
             if statement.string is not None:
-                quote = statement.string[0]
-                close = _STRING_END[quote].match(text, at)
+                close = _STRING_END[statement.string.mark].match(text, at)
                 if close is None:
-                    self._add(statement, text)
-                    if len(quote) == 3 or _ends_in_backslash(text, at):
-                        return "open"
-                    self._fail(
-                        out,
-                        "this string is not closed on its line",
-                        statement.string[1:],
-                        "close the quote, write a line break as \\n, or use triple quotes for text of several lines",
-                        text,
-                    )
-                    return "failed"
+                    return self._scan_open_string(statement, statement.string, text, at)
                 at = close.end()
                 statement.string = None
                 statement.last_code = '"'
@@ -242,52 +259,55 @@ class LineReader:
             code = text[at : found.start() if found else len(text)].rstrip()
             if code:
                 statement.last_code = code[-1]
-            if found is None:
-                self._add(statement, text)
+            if found is None or found.group() == "#":
+                statement.add(text)
                 return "open" if statement.brackets else "closed"
-            mark, at = found.group(), found.end()
-            place = (self._line, found.start() + 1)
-            if mark in _OPEN:
-                statement.brackets.append((mark, *place))
-                statement.last_code = mark
-            elif mark in (")", "]", "}"):
-                if not statement.brackets or _OPEN[statement.brackets[-1][0]] != mark:
-                    opened = statement.brackets[-1] if statement.brackets else None
-                    self._fail(
-                        out,
-                        f"{mark!r} closes nothing"
-                        if opened is None
-                        else f"{mark!r} does not close the {opened[0]!r} of line {opened[1]}, column {opened[2]}",
-                        place,
-                        "balance the brackets" if opened is None else f"write {_OPEN[opened[0]]!r} here",
-                        text,
-                    )
-                    return "failed"
-                statement.brackets.pop()
-                statement.last_code = mark
-            elif mark == "#":
-                self._add(statement, text)
-                return "open" if statement.brackets else "closed"
-            elif mark == "\\":
-                self._add(statement, text)
-                return "open"
-            elif mark in ("<|", "</", "```"):
-                self._add(statement, text[: found.start()])
-                if mark == "```":
+            opening = _Opening(found.group(), self._line, found.start() + 1)
+            at = found.end()
+            match opening.mark:
+                case "(" | "[" | "{":
+                    statement.brackets.append(opening)
+                    statement.last_code = opening.mark
+                case ")" | "]" | "}":
+                    if (
+                        _CLOSING.get(statement.brackets[-1].mark if statement.brackets else "")
+                        != opening.mark
+                    ):
+                        return _unbalanced(statement.innermost, opening, text)
+                    statement.brackets.pop()
+                    statement.last_code = opening.mark
+                case "\\":
+                    statement.add(text)
+                    return "open"
+                case "```":
+                    statement.add(text[: found.start()])
                     self._in_fence = False
                     self.fences_opened += not self.fences_opened
-                else:
+                    return "ended"
+                case "<|" | "</":
+                    statement.add(text[: found.start()])
                     self.ended = True
-                return "ended"
-            else:
-                statement.string = (mark, *place)
+                    return "ended"
+                case _:
+                    statement.string = opening
 
-    @staticmethod
-    def _add(statement: _Statement, text: str) -> None:
-        statement.parts.append(text)
-        statement.size += len(text) + 1
+    def _scan_open_string(
+        self, statement: _Statement, opening: _Opening, text: str, start: int
+    ) -> _Scanned | PlanSyntaxError:
+        """Read the rest of a physical line, which is inside a string from `start` on."""
+        statement.add(text)
+        if len(opening.mark) == 3 or _ends_in_backslash(text[start:]):
+            return "open"
+        return PlanSyntaxError(
+            "this string is not closed on its line",
+            line=opening.line,
+            column=opening.column,
+            fix="close the quote, write a line break as \\n, or use triple quotes for text of several lines",
+            source_line=text if opening.line == self._line else "",
+        )
 
     def _logical(self, statement: _Statement) -> LogicalLine | None:
+        """The logical line of a statement. None if it has no text."""
         first = statement.parts[0]
         body = first.lstrip()
         if not "".join(statement.parts).strip():
@@ -306,49 +326,41 @@ class LineReader:
             physical=tuple(statement.parts),
         )
 
-    def _fail(
-        self,
-        out: list[LogicalLine | PlanSyntaxError],
-        message: str,
-        place: tuple[int, int],
-        fix: str,
-        text: str,
-    ) -> None:
-        self.started = True
-        source = text if place[0] == self._line else ""
-        out.append(PlanSyntaxError(message, line=place[0], column=place[1], fix=fix, source_line=source))
-
-    def _leave_open(self, out: list[LogicalLine | PlanSyntaxError]) -> None:
-        """Report what a statement leaves open at the end of the plan."""
+    def _unclosed(self) -> PlanSyntaxError | None:
+        """The error of a statement that is open at the end of the plan. None if there is none."""
         statement = self._statement
         if statement is None:
-            return
+            return None
         self._statement = None
-        opened = statement.string or (statement.brackets[-1] if statement.brackets else None)
-        if opened is None:
-            out.append(
-                PlanSyntaxError(
-                    "the plan ends behind a backslash",
-                    line=self._line,
-                    column=1,
-                    source_line=statement.parts[-1],
-                )
+        opening = statement.string or statement.innermost
+        if opening is None:
+            return PlanSyntaxError(
+                "the plan ends behind a backslash",
+                line=self._line,
+                column=1,
+                source_line=statement.parts[-1],
             )
-            return
-        mark, line, column = opened
-        closing = _OPEN.get(mark, mark)
-        index = line - statement.line
-        out.append(
-            PlanSyntaxError(
-                f"the plan ends before the {mark!r} that was opened here is closed",
-                line=line,
-                column=column,
-                fix=f"write the closing {closing!r}",
-                source_line=statement.parts[index] if index < len(statement.parts) else "",
-            )
+        index = opening.line - statement.line
+        return PlanSyntaxError(
+            f"the plan ends before the {opening.mark!r} that was opened here is closed",
+            line=opening.line,
+            column=opening.column,
+            fix=f"write the closing {_CLOSING.get(opening.mark, opening.mark)!r}",
+            source_line=statement.parts[index] if index < len(statement.parts) else "",
         )
 
 
-def _ends_in_backslash(text: str, start: int) -> bool:
-    tail = text[start:]
-    return (len(tail) - len(tail.rstrip("\\"))) % 2 == 1
+def _unbalanced(opened: _Opening | None, closing: _Opening, text: str) -> PlanSyntaxError:
+    """The error of a closing bracket that does not fit the bracket that is open."""
+    place = Place(closing.line, closing.column, text)
+    if opened is None:
+        return PlanSyntaxError.at(place, f"{closing.mark!r} closes nothing", "balance the brackets")
+    return PlanSyntaxError.at(
+        place,
+        f"{closing.mark!r} does not close the {opened.mark!r} of line {opened.line}, column {opened.column}",
+        f"write {_CLOSING[opened.mark]!r} here",
+    )
+
+
+def _ends_in_backslash(text: str) -> bool:
+    return (len(text) - len(text.rstrip("\\"))) % 2 == 1

@@ -16,11 +16,12 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from braid.executors.nodes import Const, Expr
-from braid.planner.errors import PlanSyntaxError
-from braid.planner.language.expressions import Lifted, Place
+from braid.planner.errors import Place, PlanSyntaxError
+from braid.planner.language.expressions import Call, Lifted
 from braid.planner.language.lexer import MAX_STATEMENT_CHARS, LineReader, LogicalLine
 from braid.planner.language.statements import Form, SyntaxReader
 
@@ -66,7 +67,7 @@ class Statement:
 
     @property
     def is_answer(self) -> bool:
-        return getattr(self.form, "function", "") == "answer"
+        return isinstance(self.form, Call) and self.form.function == "answer"
 
 
 @dataclass
@@ -77,7 +78,6 @@ class _If:
     arm: tuple[Condition, ...] | None
     line: LogicalLine
     closed: bool = False
-    has_body: bool = False
 
 
 @dataclass
@@ -99,11 +99,10 @@ class _State:
 class PlanParser:
     """Reads a plan in pieces of any size.
 
-    `feed` gives what the piece completed, in the order of the text; `finish` what is left when no more comes. Mistakes
-    are handed out as `PlanSyntaxError` values among the statements, and reading goes on behind them.
+    Mistakes are handed out as `PlanSyntaxError` values among the statements. Reading goes on behind them.
 
     Args:
-        max_statement_chars: a longer statement is an error, such as one whose bracket is never closed.
+        max_statement_chars: A longer statement is an error. Usually one of its brackets is never closed.
     """
 
     def __init__(self, *, max_statement_chars: int = MAX_STATEMENT_CHARS) -> None:
@@ -113,69 +112,62 @@ class PlanParser:
 
     @property
     def ended(self) -> bool:
-        """An end mark such as `<|end|>` was read: what follows is ignored."""
+        """Whether an end mark such as `<|end|>` was read. What follows it is ignored."""
         return self._lines.ended
 
     def feed(self, chunk: str) -> list[Statement | PlanSyntaxError]:
-        """Take the next characters of the plan."""
+        """Take the next characters of the plan. Returns what they complete, in the order of the text."""
         if self._finished:
             raise ValueError("feed() after finish(): use a new PlanParser for a new plan")
-        out: list[Statement | PlanSyntaxError] = []
-        for item in self._lines.feed(chunk):
-            self._take(item, out)
-        return out
+        return [found for item in self._lines.feed(chunk) for found in self._take(item)]
 
     def finish(self) -> list[Statement | PlanSyntaxError]:
-        """The plan has ended. Calling it again gives nothing."""
-        out: list[Statement | PlanSyntaxError] = []
-        if not self._finished:
-            self._finished = True
-            for item in self._lines.finish():
-                self._take(item, out)
-            self._close_header(out)
-        return out
+        """The plan has ended. Returns what was still open. Calling it again returns nothing."""
+        if self._finished:
+            return []
+        self._finished = True
+        found = [found for item in self._lines.finish() for found in self._take(item)]
+        return [*found, *self._close_header()]
 
-    def _take(self, item: LogicalLine | PlanSyntaxError, out: list[Statement | PlanSyntaxError]) -> None:
+    def _take(self, item: LogicalLine | PlanSyntaxError) -> Iterator[Statement | PlanSyntaxError]:
         self._lines.started = True
         if isinstance(item, PlanSyntaxError):
-            out.append(item)
+            yield item
             return
         if self._lines.fences_opened != self._state.fences:
-            # Another fenced block may be indented differently; it goes on with the same plan.
-            self._close_header(out)
+            # Another fenced block may be indented differently. It goes on with the same plan.
+            yield from self._close_header()
             self._state = _State(fences=self._lines.fences_opened)
         try:
-            self._line(item, out)
+            yield from self._line(item)
         except PlanSyntaxError as error:
-            out.append(error)
+            yield error
             if item.opens_block:
                 # What is indented below a line that cannot be read says nothing by itself.
                 self._state.header = self._state.header or _If([], None, item)
 
-    def _line(self, line: LogicalLine, out: list[Statement | PlanSyntaxError]) -> None:
-        level = self._enter(line, out)
+    def _line(self, line: LogicalLine) -> Iterator[Statement | PlanSyntaxError]:
+        if line.indent <= self._state.levels[-1].indent:
+            yield from self._close_header()
+        level = self._enter(line)
         keyword = _KEYWORD.match(line.text)
         if keyword:
-            self._branch(line, keyword.group(), level, out)
+            yield from self._branch(line, keyword.group(), level)
             return
         level.last_if = None
         reader = SyntaxReader(line)
         for node in reader.parse(line.text):
-            self._statement(reader, node, line, out)
+            yield from self._statement(reader, node, line)
 
-    def _enter(self, line: LogicalLine, out: list[Statement | PlanSyntaxError]) -> _Level:
+    def _enter(self, line: LogicalLine) -> _Level:
         """Find the level that `line` stands on."""
         levels = self._state.levels
         if levels[0].indent < 0:
             levels[0].indent = line.indent
-        header = self._state.header
+        header, self._state.header = self._state.header, None
         if header is not None:
-            if line.indent > levels[-1].indent:
-                self._state.header = None
-                header.has_body = True
-                levels.append(_Level(line.indent, header.arm))
-                return levels[-1]
-            self._close_header(out)
+            levels.append(_Level(line.indent, header.arm))
+            return levels[-1]
         deeper = line.indent > levels[-1].indent
         while len(levels) > 1 and line.indent < levels[-1].indent:
             levels.pop()
@@ -187,37 +179,19 @@ class PlanParser:
             )
         return levels[-1]
 
-    def _close_header(self, out: list[Statement | PlanSyntaxError]) -> None:
+    def _close_header(self) -> Iterator[PlanSyntaxError]:
+        """End a branch that has no statement."""
         header, self._state.header = self._state.header, None
         if header is not None and header.arm is not None:
-            out.append(
-                self._error(
-                    header.line, "this branch has no statement", "indent at least one statement below it"
-                )
+            yield self._error(
+                header.line, "this branch has no statement", "indent at least one statement below it"
             )
 
     def _branch(
-        self, line: LogicalLine, keyword: str, level: _Level, out: list[Statement | PlanSyntaxError]
-    ) -> None:
-        if len(self._state.levels) > MAX_DEPTH:
-            raise self._error(
-                line, f"more than {MAX_DEPTH} `if` stand inside one another", "join conditions with `and`"
-            )
-        previous = level.last_if
-        if keyword == "if":
-            current = _If([], None, line)
-        else:
-            if previous is None or previous.closed:
-                raise self._error(
-                    line,
-                    f"`{keyword}` without an `if` above it",
-                    "put it below the body of its `if`, equally indented",
-                )
-            current = _If(previous.failed, None, line)
-            if len(current.failed) >= MAX_ARMS:
-                raise self._error(
-                    line, f"an `if` with more than {MAX_ARMS} arms", "use a tool that looks the value up"
-                )
+        self, line: LogicalLine, keyword: str, level: _Level
+    ) -> Iterator[Statement | PlanSyntaxError]:
+        """Read an `if`, `elif` or `else` line, with the statements that stand on it."""
+        current = self._next_if(line, keyword, level)
         level.last_if = current
         broken = any(condition is _UNREADABLE for condition in current.failed)
         reader = SyntaxReader(line)
@@ -239,9 +213,30 @@ class PlanParser:
         self._state.levels.append(_Level(line.indent + 1, current.arm))
         try:
             for node in body:
-                self._statement(reader, node, line, out)
+                yield from self._statement(reader, node, line)
         finally:
             self._state.levels.pop()
+
+    def _next_if(self, line: LogicalLine, keyword: str, level: _Level) -> _If:
+        """The `if` that the arm on `line` belongs to."""
+        if len(self._state.levels) > MAX_DEPTH:
+            raise self._error(
+                line, f"more than {MAX_DEPTH} `if` stand inside one another", "join conditions with `and`"
+            )
+        if keyword == "if":
+            return _If([], None, line)
+        previous = level.last_if
+        if previous is None or previous.closed:
+            raise self._error(
+                line,
+                f"`{keyword}` without an `if` above it",
+                "put it below the body of its `if`, equally indented",
+            )
+        if len(previous.failed) >= MAX_ARMS:
+            raise self._error(
+                line, f"an `if` with more than {MAX_ARMS} arms", "use a tool that looks the value up"
+            )
+        return _If(previous.failed, None, line)
 
     def _header(
         self, reader: SyntaxReader, line: LogicalLine, keyword: str
@@ -279,37 +274,37 @@ class PlanParser:
         return first.body if isinstance(first, ast.If) else nodes
 
     def _statement(
-        self, reader: SyntaxReader, node: ast.stmt, line: LogicalLine, out: list[Statement | PlanSyntaxError]
-    ) -> None:
+        self, reader: SyntaxReader, node: ast.stmt, line: LogicalLine
+    ) -> Iterator[Statement | PlanSyntaxError]:
+        """Read one statement. Yields nothing if a condition above it could not be read."""
         arms = [level.arm for level in self._state.levels]
         if any(arm is None for arm in arms) or isinstance(node, ast.Pass):
             return
         try:
             name, form, lifted = reader.statement(node)
         except PlanSyntaxError as error:
-            out.append(error)
+            yield error
             return
         place = reader.place(node)
         whole = line.text
+        alone = place.column == line.column and ";" not in whole
         statement = Statement(
             form=form,
             name=name,
             conditions=tuple(condition for arm in arms if arm is not None for condition in arm),
             lifted=lifted,
-            source=whole if place.column == line.column and ";" not in whole else reader.segment(node, whole),
+            source=whole if alone else ast.get_source_segment(whole, node) or whole,
             line=place.line,
             column=place.column,
             end=line.end,
         )
         if statement.is_answer:
             self._lines.answered = True
-        out.append(statement)
+        yield statement
 
     @staticmethod
     def _error(line: LogicalLine, message: str, fix: str) -> PlanSyntaxError:
-        return PlanSyntaxError(
-            message, line=line.line, column=line.column, fix=fix, source_line=line.physical[0]
-        )
+        return PlanSyntaxError.at(Place(line.line, line.column, line.physical[0]), message, fix)
 
 
 def parse_plan(text: str) -> list[Statement | PlanSyntaxError]:

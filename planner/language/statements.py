@@ -1,25 +1,25 @@
-"""The forms of the plan language: from Python's syntax tree to statements and conditions.
+"""Statements and conditions of the plan language, read from Python's syntax tree.
 
-Nothing here knows which tools exist or which names are bound; `braid.planner.checker.checker` does.
+Nothing here knows which tools exist or which names are bound. `braid.planner.checker` does.
 """
 
 from __future__ import annotations
 
 import ast
-import re
 import warnings
 from dataclasses import dataclass, field
 from typing import NoReturn
 
 from braid.executors.nodes import AllOf, AnyOf, Compare, CompareOp, Expr, Not
-from braid.planner.errors import PlanSyntaxError
-from braid.planner.language.expressions import Argument, Call, ExpressionReader, Lifted, Place
+from braid.planner.errors import Place, PlanSyntaxError
+from braid.planner.language.expressions import Argument, Call, ExpressionReader, Lifted, is_anonymous
 from braid.planner.language.hints import calculation, is_arithmetic, is_number, source_of
+from braid.planner.language.lexer import LogicalLine
+from braid.planner.language.locator import Locator
 
 SPECIAL_FORMS = frozenset({"think", "ask", "answer"})
-"""Functions of the language itself; tools and names cannot be called so."""
+"""Functions of the language itself. Tools and results cannot have these names."""
 
-_RESERVED_NAME = re.compile(r"_\d+")
 _COMPARE: dict[type[ast.cmpop], CompareOp] = {
     ast.Eq: "==",
     ast.NotEq: "!=",
@@ -47,11 +47,27 @@ class MapForm:
 Form = Call | MapForm
 
 
-class SyntaxReader(ExpressionReader):
+class SyntaxReader:
     """Reads the syntax trees of one logical line."""
 
+    def __init__(self, line: LogicalLine) -> None:
+        self._locator = Locator(line)
+        self._fail = self._locator.fail
+
+    def place(self, node: ast.AST) -> Place:
+        """Where `node` stands in the plan."""
+        return self._locator.place(node)
+
     def parse(self, text: str, *, shown: str | None = None) -> list[ast.stmt]:
-        """Python's syntax tree of `text`, or a located error. `shown` is given when `text` was changed to be parsable alone."""
+        """Python's syntax tree of `text`.
+
+        Args:
+            text: What is parsed.
+            shown: The text in the plan, where `text` was changed to be parsable alone.
+
+        Raises:
+            PlanSyntaxError: Python cannot read the text.
+        """
         try:
             with warnings.catch_warnings():
                 # Doubtful escapes in strings are the model's data, not our code.
@@ -60,38 +76,32 @@ class SyntaxReader(ExpressionReader):
         except SyntaxError as error:
             lines = (shown or text).split("\n")
             row = min(max(error.lineno or 1, 1), len(lines))
-            place = self._at(row, max((error.offset or 1) - 1, 0))
             message = error.msg or "invalid syntax"
-            raise PlanSyntaxError(
+            raise PlanSyntaxError.at(
+                self._locator.place_at(row, max((error.offset or 1) - 1, 0)),
                 f"not a statement of the plan language: {message}",
-                line=place.line,
-                column=place.column,
-                fix=_syntax_fix(message, lines[row - 1]),
-                source_line=place.source_line,
+                _syntax_fix(message, lines[row - 1]),
             ) from None
         except (ValueError, RecursionError, MemoryError) as error:
-            place = self._at(1, 0)
-            raise PlanSyntaxError(
+            raise PlanSyntaxError.at(
+                self._locator.place_at(1, 0),
                 f"this statement cannot be read: {error or type(error).__name__}",
-                line=place.line,
-                column=place.column,
-                fix="write plain text without control characters, and nest less deeply",
-                source_line=place.source_line,
+                "write plain text without control characters, and nest less deeply",
             ) from None
 
     def statement(self, node: ast.stmt) -> tuple[str | None, Form, tuple[Lifted, ...]]:
         """Name, form, and lifted calls of a statement.
 
         Raises:
-            PlanSyntaxError: the statement is none of the language's.
+            PlanSyntaxError: The statement is none of the language's.
         """
-        self._lifted = []
+        expressions = ExpressionReader(self._locator)
         try:
             name, value = self._target(node)
             if isinstance(value, ast.ListComp):
-                form: Form = self._map(value)
+                form: Form = self._map(value, expressions)
             elif isinstance(value, ast.Call):
-                form = self._call(value)
+                form = expressions.call(value)
             else:
                 self._not_a_call(value, name)
         except RecursionError:
@@ -100,18 +110,18 @@ class SyntaxReader(ExpressionReader):
             )
         if name is not None and isinstance(form, Call) and form.function == "answer":
             self._fail(node, "`answer` gives nothing back", "write `answer(...)` without a name")
-        return name, form, tuple(self._lifted)
+        return name, form, tuple(expressions.lifted)
 
     def condition(self, node: ast.expr) -> Expr:
-        """The condition of an `if`."""
+        """The condition of an `if`.
+
+        Raises:
+            PlanSyntaxError: The condition is none of the language's.
+        """
         try:
             return self._condition(node)
         except RecursionError:
             self._fail(node, "this condition is nested too deeply", "use several `if` statements")
-
-    def segment(self, node: ast.stmt, text: str) -> str:
-        """The text of `node`, for statements that share a line."""
-        return ast.get_source_segment(text, node) or text
 
     def _target(self, node: ast.stmt) -> tuple[str | None, ast.expr]:
         match node:
@@ -122,7 +132,7 @@ class SyntaxReader(ExpressionReader):
                     self._fail(
                         target, f"`{name}` is part of the language and cannot be bound", "use another name"
                     )
-                if _RESERVED_NAME.fullmatch(name) or name.startswith("__"):
+                if is_anonymous(name) or name.startswith("__"):
                     self._fail(target, f"names like `{name}` are reserved", "use a name of letters")
                 return name, value
             case ast.AnnAssign(target=ast.Name(id=name)):
@@ -169,7 +179,7 @@ class SyntaxReader(ExpressionReader):
             "write literals and results where they are used, and end with `answer(...)`",
         )
 
-    def _map(self, node: ast.ListComp) -> MapForm:
+    def _map(self, node: ast.ListComp, expressions: ExpressionReader) -> MapForm:
         if len(node.generators) != 1:
             self._fail(node, "a map has one `for`", "bind the inner map to a name first")
         loop = node.generators[0]
@@ -190,12 +200,8 @@ class SyntaxReader(ExpressionReader):
             if is_arithmetic(node.elt):
                 fix = f"write `[{calculation(node.elt)} for {loop.target.id} in ...]`"
             self._fail(node.elt, "a map calls a tool for each item", fix)
-        over = Argument(self._expr(loop.iter), None, self.place(loop.iter))
-        self._item = loop.target.id
-        try:
-            body = self._call(node.elt)
-        finally:
-            self._item = None
+        over = Argument(expressions.read(loop.iter), None, self.place(loop.iter))
+        body = ExpressionReader(self._locator, in_map=True).call(node.elt)
         if body.function in ("answer", "ask"):
             self._fail(
                 node.elt, f"`{body.function}` cannot stand in a map", "call it once, with the map's name"
@@ -239,7 +245,7 @@ class SyntaxReader(ExpressionReader):
                 "arithmetic happens in `calculate`",
                 f"bind it to a name first: `x = {calculation(node)}`",
             )
-        return self._expr(node)
+        return ExpressionReader(self._locator).read(node)
 
 
 def _word(node: ast.stmt) -> str:
@@ -255,16 +261,24 @@ def _word(node: ast.stmt) -> str:
     return names.get(type(node), type(node).__name__.lower())
 
 
+_SYNTAX_FIXES = {
+    "null byte": "write plain text without control characters",
+    "f-string": "inside the braces of an f-string write only names and fields, with the other kind of quote",
+    "perhaps you forgot a comma": "separate arguments by commas, and escape quotes inside strings",
+    "expected ':'": "end the line of an `if` with a colon",
+}
+"""The fix for each part of a message, the first that fits."""
+
+
 def _syntax_fix(message: str, line: str) -> str:
+    """What to write instead of a line that Python cannot parse.
+
+    Python gives its syntax errors no codes, so this is the one place that reads their messages.
+    """
     lowered = message.lower()
     if any(quote in line for quote in "“”„‘’"):
         return "use plain quotes: \" or '"
-    if "null byte" in lowered:
-        return "write plain text without control characters"
-    if "f-string" in lowered:
-        return "inside the braces of an f-string write only names and fields, with the other kind of quote"
-    if "perhaps you forgot a comma" in lowered:
-        return "separate arguments by commas, and escape quotes inside strings"
-    if "expected ':'" in lowered:
-        return "end the line of an `if` with a colon"
+    for part, fix in _SYNTAX_FIXES.items():
+        if part in lowered:
+            return fix
     return 'write one statement on each line, such as `a = tool("text")`'

@@ -8,10 +8,9 @@ from braid.planner.prompts.compact import (
     STOP,
     TOOLS,
     compact_prompt,
-    compact_signature,
 )
 from braid.planner.prompts.grammar import plan_grammar
-from braid.planner.prompts.history import earlier_statements, finished_statements, is_anonymous
+from braid.planner.prompts.history import earlier_statements, finished_statements, is_inner_call
 
 __all__ = [
     "MAX_TOOLS",
@@ -21,10 +20,9 @@ __all__ = [
     "STOP_TURNS",
     "TOOLS",
     "compact_prompt",
-    "compact_signature",
     "earlier_statements",
     "finished_statements",
-    "is_anonymous",
+    "is_inner_call",
     "plan_grammar",
     "plan_request",
     "repair_request",

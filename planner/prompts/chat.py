@@ -13,7 +13,7 @@ from typing import Any
 from braid.engine import Message
 from braid.executors.tools import ToolSpec
 from braid.planner.errors import PlanError
-from braid.planner.prompts.compact import compact_signature
+from braid.planner.language import compact_signature
 from braid.planner.task import PlanTask
 
 _LANGUAGE = """\

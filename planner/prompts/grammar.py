@@ -19,7 +19,7 @@ from typing import Any
 
 from braid.engine import Grammar
 from braid.executors.tools import ToolSpec
-from braid.planner.prompts.compact import plain_line
+from braid.planner.language import plain_line
 
 Schema = Mapping[str, Any]
 

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import re
-
 from braid.executors import TaskGraph
 from braid.executors.nodes import Answer, Node, NodeState
 from braid.executors.values import preview
-from braid.planner.language import render_plan
+from braid.planner.language import is_anonymous, render_plan
 
 RESULT_CHARS = 160
 """Characters of a result or an error that a later round is shown."""
-
-_ANONYMOUS = re.compile(r"_\d+")
 
 
 def earlier_statements(graph: TaskGraph, *, before: int) -> str:
@@ -47,16 +43,16 @@ def finished_statements(graph: TaskGraph, *, before: int, results: bool = True) 
     return "".join(lines)
 
 
-def is_anonymous(node: Node) -> bool:
-    """Whether the node is a call that stood inside another call; the statement around it shows it."""
-    return node.name is not None and _ANONYMOUS.fullmatch(node.name) is not None
+def is_inner_call(node: Node) -> bool:
+    """Whether the node is a call that stood inside another call. The statement around it shows it."""
+    return node.name is not None and is_anonymous(node.name)
 
 
 def _statements(graph: TaskGraph, before: int) -> list[Node]:
     return [
         node
         for id, node in graph.nodes.items()
-        if node.round < before and not is_anonymous(node) and graph.entry(id).parent is None
+        if node.round < before and not is_inner_call(node) and graph.entry(id).parent is None
     ]
 
 

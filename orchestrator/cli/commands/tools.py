@@ -10,7 +10,7 @@ from braid.executors.tools import ToolSpec
 from braid.orchestrator.cli.options import run_async
 from braid.orchestrator.cli.output import console, one_line, print_json
 from braid.orchestrator.default_tools import registry_of
-from braid.planner.prompts import compact_signature
+from braid.planner.language import compact_signature
 
 if TYPE_CHECKING:
     from rich.console import Console
