@@ -90,7 +90,7 @@ async def prompts_of(question: str, plan: str, *, shared_root: bool) -> list[str
     task = PlanTask(question=question, tools=tools.specs(), graph=TaskGraph())
     outcome = await run_graph(
         task.graph,
-        LLMPlanner(engine).patches(task),
+        LLMPlanner(engine).start(task),
         tools=tools,
         engine=engine,
         root=run_root(task) if shared_root else _NODE_SYSTEM,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from braid.executors import RunOutcome, TaskGraph
 from braid.executors.nodes import Answer
 from braid.executors.values import preview
@@ -12,16 +10,16 @@ from braid.planner import PlanningError
 _SHOWN = 8
 
 
-def why_again(graph: TaskGraph, outcome: RunOutcome, gave_up: Sequence[PlanningError] = ()) -> str:
+def why_again(graph: TaskGraph, outcome: RunOutcome, gave_up: PlanningError | None = None) -> str:
     """One text for a run that brought no answer: what failed, what became of the answer, and what may be read by name."""
-    parts = [str(error) for error in gave_up]
+    parts = [] if gave_up is None else [str(gave_up)]
     failures = [f"{_statement(graph, node)}: {error}" for node, error in outcome.failures[:_SHOWN]]
     if failures:
         parts.append("failed: " + "; ".join(failures))
     answers = [id for id, node in graph.nodes.items() if isinstance(node.op, Answer)]
-    if not graph.nodes and not gave_up:
+    if not graph.nodes and gave_up is None:
         parts.append("the plan has no valid statement")
-    elif not answers and not gave_up:
+    elif not answers and gave_up is None:
         parts.append("the plan ended without answer(...)")
     else:
         latest = max((graph.nodes[id].round for id in answers), default=0)

@@ -17,9 +17,8 @@ from braid.executors.scheduler import Approve, AskPerson, Replan, SteeringQueue,
 from braid.executors.tools import CallMemo, RunJournal
 from braid.orchestrator.events import RoundFinished, RoundStarted, StopReason
 from braid.orchestrator.feedback import why_again
-from braid.orchestrator.planning import plan_patches
 from braid.orchestrator.revising import PlanReviser, Rounds
-from braid.planner import LLMPlanner, PartialPlan, PlanningError, PlanTask, run_root
+from braid.planner import LLMPlanner, PartialPlan, PlanTask, run_root
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,10 +100,10 @@ async def run_rounds(job: Job, emit: Callable[[Event], None]) -> Ending:
         written = earlier.written if earlier is not None else None
         task = plan_task(job, graph, round=number, feedback=feedback, final=final, written=written)
         root = tuple(run_root(task))
-        gave_up: list[PlanningError] = []
+        plan = planner.start(task, emit=emit)
         outcome = await run_graph(
             graph,
-            plan_patches(planner, task, emit=emit, gave_up=gave_up),
+            plan,
             tools=job.tools,
             engine=job.engine,
             root=root,
@@ -127,13 +126,13 @@ async def run_rounds(job: Job, emit: Callable[[Event], None]) -> Ending:
         if earlier is not None and earlier.why is not None:
             feedback = earlier.why
         else:
-            feedback = "" if outcome.answered else why_again(graph, outcome, gave_up)
+            feedback = "" if outcome.answered else why_again(graph, outcome, plan.error)
             emit(RoundFinished(round=number, answered=outcome.answered, why=feedback))
         if outcome.answered or outcome.stopped is not None or rounds.left <= 0:
             break
         if final:
             break  # it was asked to answer with what there was
-        if gave_up and all(node.round < number for node in graph.nodes.values()):
+        if plan.error is not None and all(node.round < number for node in graph.nodes.values()):
             break  # not one valid statement in all the attempts of a round: the next would not be better
     close_graph(graph, emit=emit)
     stopped, reason = outcome.stopped, outcome.reason

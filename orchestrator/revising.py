@@ -11,8 +11,7 @@ from braid.executors import GraphPatch
 from braid.executors.nodes import Node
 from braid.executors.scheduler import Replan, RevisionRequest
 from braid.orchestrator.events import RoundStarted
-from braid.orchestrator.planning import plan_patches
-from braid.planner import LLMPlanner, PlanningError, PlanTask
+from braid.planner import LLMPlanner, PlanTask
 
 
 class Rounds:
@@ -61,10 +60,8 @@ class PlanReviser:
         number = self._rounds.next()
         self._emit(RoundStarted(round=number, feedback=feedback, revision=True))
         # What it accepted until it gave up stands, and another round may mend the rest.
-        gave_up: list[PlanningError] = []
-        patches = plan_patches(self._planner, self._task(number, feedback), emit=self._emit, gave_up=gave_up)
-        async with aclosing(patches):
-            async for patch in patches:
+        async with aclosing(self._planner.start(self._task(number, feedback), emit=self._emit)) as plan:
+            async for patch in plan:
                 yield patch
 
 

@@ -13,6 +13,7 @@ from braid.planner.events import (
 from braid.planner.language import PlanParser, Statement, parse_plan, render_expr, render_plan
 from braid.planner.llm_planner import LLMPlanner
 from braid.planner.prompts import run_root
+from braid.planner.stream import PlanStream
 from braid.planner.task import PartialPlan, PlanTask
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "PlanError",
     "PlanEvent",
     "PlanParser",
+    "PlanStream",
     "PlanSyntaxError",
     "PlanTask",
     "PlannerFinished",

@@ -43,6 +43,7 @@ from braid.planner.prompts import (
     run_root,
 )
 from braid.planner.reader import Accepted, PlanReader
+from braid.planner.stream import PlanStream
 from braid.planner.task import PartialPlan, PlanTask
 from braid.reasoning import derived_seed
 
@@ -114,18 +115,17 @@ class LLMPlanner:
         self.repair_temperature = repair_temperature
         self.grammar = grammar
 
-    def patches(
-        self, task: PlanTask, *, emit: Callable[[PlanEvent], None] | None = None
-    ) -> AsyncGenerator[GraphPatch]:
-        """One patch for each statement, while the plan is being written; for `run_graph`.
+    def start(self, task: PlanTask, *, emit: Callable[[PlanEvent], None] | None = None) -> PlanStream:
+        """Plan one round, for `run_graph`. The stream has one patch for each statement.
 
-        Each patch is made for the graph's version at that moment. Closing the generator stops the model. What `task.written`
-        holds is read again at once, against the graph as it is before this round; its statements bring no patches.
+        Each patch is made for the graph's version at that moment. What `task.written` holds is read again at once, against
+        the graph as it is before this round. Its statements bring no patches.
 
-        Raises:
-            PlanningError: no valid plan within the repairs allowed. Patches given before stand.
+        Args:
+            task: What is planned.
+            emit: Called with each event.
         """
-        return self._patches(self._begin(task), emit)
+        return PlanStream(self._patches(self._begin(task), emit))
 
     async def _patches(
         self, state: _Round, emit: Callable[[PlanEvent], None] | None

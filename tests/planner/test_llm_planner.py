@@ -44,8 +44,8 @@ async def events_of(planner: LLMPlanner, given: PlanTask) -> list[PlanEvent]:
 
 async def run(planner: LLMPlanner, given: PlanTask) -> tuple[RunOutcome, list[Event]]:
     events: list[Event] = []
-    patches = planner.patches(given, emit=events.append)
-    outcome = await run_graph(given.graph, patches, tools=plan_tools.registry(), emit=events.append)
+    plan = planner.start(given, emit=events.append)
+    outcome = await run_graph(given.graph, plan, tools=plan_tools.registry(), emit=events.append)
     return outcome, events
 
 
@@ -73,17 +73,17 @@ async def test_a_statement_is_dispatched_while_the_model_is_silent() -> None:
 
     engine = ScriptedEngine(script)
     given = task()
-    patches = LLMPlanner(engine).patches(given)
+    plan = LLMPlanner(engine).start(given)
     for name in ("a", "b"):
-        patch = await anext(patches)
+        patch = await anext(plan)
         assert [node.name for node in patch.add] == [name]
         given.graph.apply(patch)
-    waiting = asyncio.ensure_future(anext(patches))
+    waiting = asyncio.ensure_future(anext(plan))
     await asyncio.sleep(0.01)
     assert not waiting.done()
     hold.set()
     given.graph.apply(await waiting)
-    assert [patch async for patch in patches] == []
+    assert [patch async for patch in plan] == []
     assert engine.open_contexts() == 0
 
 
@@ -193,13 +193,14 @@ async def test_repairs_are_limited(style: str) -> None:
     )
     events: list[PlanEvent] = []
     given = task()
-    with pytest.raises(PlanningError) as caught:
-        async for patch in LLMPlanner(engine, max_repairs=3).patches(given, emit=events.append):
-            given.graph.apply(patch)
+    plan = LLMPlanner(engine, max_repairs=3).start(given, emit=events.append)
+    async for patch in plan:
+        assert plan.error is None
+        given.graph.apply(patch)
     assert len(engine.calls) == 4
-    assert len(caught.value.errors) == 4
-    assert "no tool `nope`" in str(caught.value)
-    assert caught.value.text.count("nope") == 4
+    assert plan.error is not None and len(plan.error.errors) == 4
+    assert "no tool `nope`" in str(plan.error)
+    assert plan.error.text.count("nope") == 4
     assert list(given.graph.nodes) == ["a"]
     finished = events[-1]
     assert isinstance(finished, PlannerFinished)
@@ -228,12 +229,14 @@ async def test_a_plan_without_an_answer_is_a_round() -> None:
     assert isinstance(events[-1], PlannerFinished) and events[-1].valid
 
 
-async def test_closing_the_patches_stops_the_model_and_tells_the_end() -> None:
+async def test_closing_the_plan_stops_the_model_and_tells_the_end() -> None:
     engine = ScriptedEngine(PLAN, chunk="char", delay=0.0005)
     events: list[PlanEvent] = []
-    patches = LLMPlanner(engine).patches(task(), emit=events.append)
-    await anext(patches)
-    await patches.aclose()
+    plan = LLMPlanner(engine).start(task(), emit=events.append)
+    await anext(plan)
+    await plan.aclose()
+    await plan.aclose()
+    assert plan.error is None
     finished = events[-1]
     assert isinstance(finished, PlannerFinished)
     assert (finished.stopped, finished.valid, finished.statements) == (True, False, 1)
@@ -269,7 +272,7 @@ async def test_the_budget_is_charged() -> None:
 async def test_patches_follow_the_version_of_the_graph() -> None:
     given = task()
     versions: list[int] = []
-    async for patch in LLMPlanner(ScriptedEngine(PLAN)).patches(given):
+    async for patch in LLMPlanner(ScriptedEngine(PLAN)).start(given):
         versions.append(patch.base_version)
         given.graph.apply(patch)
         given.graph.apply(GraphPatch(base_version=given.graph.version))

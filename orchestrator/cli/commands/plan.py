@@ -14,7 +14,7 @@ from braid.orchestrator.cli.group import EXIT_FAILURE
 from braid.orchestrator.cli.options import RunOptions, run_async
 from braid.orchestrator.cli.output import console, print_json
 from braid.orchestrator.loop import plan_task
-from braid.planner import LLMPlanner, PlannerFinished, PlannerRejected, PlannerText, PlanningError
+from braid.planner import LLMPlanner, PlannerFinished, PlannerRejected, PlannerText
 
 
 def plan_command(options: RunOptions, *, as_json: bool) -> None:
@@ -95,9 +95,7 @@ async def write_plan(
             emit(event)
 
     planner = LLMPlanner(job.engine, max_repairs=job.max_repairs)
-    try:
-        async for patch in planner.patches(plan_task(job, graph), emit=take):
-            graph.apply(patch)
-    except PlanningError:
-        pass  # told by the last event, `PlannerFinished(valid=False)`
+    # That the planner gave up is told by the last event, `PlannerFinished(valid=False)`.
+    async for patch in planner.start(plan_task(job, graph), emit=take):
+        graph.apply(patch)
     return events, graph
