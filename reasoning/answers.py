@@ -1,4 +1,4 @@
-"""Reading the answer out of a completion, and telling whether two answers are the same."""
+"""Answers: how they are read out of a completion, and which of them count as the same."""
 
 from __future__ import annotations
 
@@ -23,20 +23,24 @@ def last_boxed(text: str) -> str | None:
 
 
 def extract_answer(text: str) -> str | None:
-    r"""The answer in `text`: the last `\boxed{...}`, else what follows the last "answer:" or "answer is", else the last line.
+    r"""The answer in `text`.
 
-    None when there is no text at all: such a candidate casts no vote.
+    It is the last `\boxed{...}`, else what follows the last "answer:" or "answer is", else the last line that
+    is not blank. None if there is no text at all. Such a candidate casts no vote.
     """
     boxed = last_boxed(text)
     if boxed:
         return boxed
     marked = _MARKED.findall(text)
-    line = marked[-1] if marked else next((x for x in reversed(text.splitlines()) if x.strip()), "")
+    line = marked[-1] if marked else next((line for line in reversed(text.splitlines()) if line.strip()), "")
     return line.strip().rstrip(".* ").lstrip("* ") or None
 
 
 def canonical(answer: str) -> str:
-    """One spelling for answers that count as the same: case, white space, articles, thousands commas, trailing zeros."""
+    """One spelling for all answers that count as the same.
+
+    Case, white space, a leading article, thousands commas and trailing zeros make no difference.
+    """
     folded = " ".join(answer.casefold().split()).strip(" .\"'")
     if _NUMBER.fullmatch(folded):
         try:

@@ -1,4 +1,4 @@
-"""Less when the budget is tight: fewer samples first, then the cheapest method."""
+"""Methods that fit a tight budget: fewer samples first, then the cheapest method."""
 
 from __future__ import annotations
 
@@ -8,20 +8,30 @@ from typing import Any, Final
 from braid.engine import Budget
 
 CHEAPEST: Final = "direct"
+"""The method that is left when the budget allows no other."""
 DEFAULT_MAX_TOKENS: Final = 512
+"""Tokens that a sample is taken to need if its `max_tokens` is not given."""
 
 _KEPT: Final = frozenset({"max_tokens", "stop"})
-"""Options that mean the same for every method, and so outlive a change of method."""
+"""Options that mean the same for every method. They are kept when the method changes."""
 
 
 def fit_to_budget(
     name: str, options: Mapping[str, Any], budget: Budget
 ) -> tuple[str, dict[str, Any], tuple[str, ...]]:
-    """The method and options that `budget` allows, and what was left out, in words (for `Solution.degraded`).
+    """The method and the options that `budget` allows.
 
-    Nothing changes before a soft limit is reached. Then the number of samples `n` shrinks with what is left between the soft
-    and the hard limit, and with the tokens that are left; with one sample left, or half of the way to the hard limit for
-    methods that have no `n`, it is the cheapest method.
+    Nothing changes before a soft limit is reached. Then the number of samples `n` shrinks with what is left
+    between the soft and the hard limit, and with the tokens that are left. The cheapest method is taken if
+    only one sample is left. A method without `n` gives way to it halfway between the soft and the hard limit.
+
+    Args:
+        name: The method that was asked for.
+        options: Its options.
+        budget: What may be spent.
+
+    Returns:
+        The method's name, its options, and what was left out, in words (for `Solution.degraded`).
     """
     if not budget.tight or name == CHEAPEST:
         return name, dict(options), ()

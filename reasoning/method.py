@@ -1,4 +1,7 @@
-"""The method's interface: one coroutine from a question to a Solution, written against the engine's face alone."""
+"""Reasoning methods: their interface and their registry.
+
+A method is one coroutine from a question to a `Solution`. It is written against the engine's face alone.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import asyncio
 import hashlib
 import random
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from braid.engine import BraidError, Budget, Context, Engine, Usage
@@ -19,58 +22,76 @@ class UnknownMethodError(BraidError, ValueError):
 
 
 def derived_seed(seed: int, *index: int) -> int:
-    """A seed (31 bits) that depends on `seed` and a place alone, so that the order of completion never changes a result."""
+    """A seed of 31 bits for one place in a run.
+
+    It depends on `seed` and `index` alone, so the order of completion never changes a result.
+    """
     digest = hashlib.blake2b(repr((seed, *index)).encode(), digest_size=4).digest()
     return int.from_bytes(digest, "big") >> 1
 
 
 class Verifier(Protocol):
-    """Scores candidate answers, higher is better. Handed in from above: reasoning imports no executor."""
+    """Scores candidate answers."""
 
-    async def score(self, question: str, candidates: Sequence[str]) -> list[float]: ...
+    async def score(self, question: str, candidates: Sequence[str]) -> list[float]:
+        """One score for each candidate. Higher is better."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """One attempt: its text, the answer read out of it (None if there is none), and its weight in the vote."""
+    """One attempt at an answer."""
 
     text: str
+    """Everything that the model wrote."""
     answer: str | None
+    """The answer read out of the text. None if it holds none."""
     weight: float = 1.0
+    """Its weight in a vote, or a verifier's score."""
     critical_path_tokens: int = 0
+    """Tokens that were generated one after the other for it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Solution:
-    """What a method returns: the answer, every candidate, why the answer was chosen, and what it cost."""
+    """What a method returns."""
 
     answer: str
+    """The answer. Empty if there is none."""
     candidates: tuple[Candidate, ...]
+    """All attempts, the chosen one included."""
     reason: str
+    """Why this answer was chosen."""
     usage: Usage
+    """What it cost."""
     confidence: float | None = None
+    """How sure the method is, from 0 to 1. None if it cannot tell."""
     degraded: tuple[str, ...] = ()
+    """What was left out because the budget was tight."""
 
     def short_form(self) -> str:
-        """What goes into text when a plan reads this result."""
+        """The text of this result in an f-string of a plan."""
         return self.answer
 
 
 @dataclass(kw_only=True)
 class MethodRun:
-    """What a method is handed: engine, verifier, budget, seeded randomness, and the fan-out helper."""
+    """What a method runs with."""
 
     engine: Engine
     budget: Budget | None = None
+    """None means the ambient budget."""
     verifier: Verifier | None = None
+    """Scores answers, for methods that need it."""
     seed: int = 0
-    notes: list[str] = field(default_factory=lambda: list[str]())
+    """The run's seed. The seeds of all branches derive from it."""
 
     def seed_for(self, *index: int) -> int:
-        """A seed for one branch that depends on the run's seed and the branch's place only (31 bits)."""
+        """A seed of 31 bits for one branch. It depends on the run's seed and the branch's place alone."""
         return derived_seed(self.seed, *index)
 
     def rng(self, *index: int) -> random.Random:
+        """A random generator for one branch."""
         return random.Random(self.seed_for(*index))
 
     async def fan_out(
@@ -79,14 +100,23 @@ class MethodRun:
         *,
         enough: Callable[[dict[int, T]], bool] | None = None,
     ) -> dict[int, T]:
-        """Run `work` side by side; results by index. When `enough(results so far)` says so, the rest is cancelled."""
+        """Run coroutines side by side.
+
+        Args:
+            work: The coroutines.
+            enough: Called with the results so far whenever there is a new one. Once it is true, the rest is
+                cancelled.
+
+        Returns:
+            The results by the coroutines' indexes.
+        """
         results: dict[int, T] = {}
         if not work:
             return results
         settled = asyncio.Event()
         running = len(work)
 
-        async def one(index: int, coroutine: Coroutine[Any, Any, T]) -> None:
+        async def finish(index: int, coroutine: Coroutine[Any, Any, T]) -> None:
             nonlocal running
             results[index] = await coroutine
             running -= 1
@@ -94,7 +124,7 @@ class MethodRun:
                 settled.set()
 
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one(i, c)) for i, c in enumerate(work)]
+            tasks = [group.create_task(finish(index, coroutine)) for index, coroutine in enumerate(work)]
             await settled.wait()
             for task in tasks:
                 task.cancel()
@@ -104,7 +134,7 @@ class MethodRun:
 class Method(Protocol):
     """`async def name(run, problem, **options) -> Solution`.
 
-    `problem` is a Context that ends where the model should go on; the caller keeps it, and releases it.
+    `problem` is a Context that ends where the model should go on. The caller keeps it and releases it.
     """
 
     def __call__(self, run: MethodRun, problem: Context, **options: Any) -> Awaitable[Solution]: ...
@@ -116,7 +146,7 @@ _METHODS: dict[str, Method] = {}
 
 
 def method(name: str) -> Callable[[M], M]:
-    """Register a reasoning method under `name`."""
+    """A decorator that registers a reasoning method under `name`."""
 
     def register(fn: M) -> M:
         if name in _METHODS and _METHODS[name] is not fn:
@@ -128,11 +158,16 @@ def method(name: str) -> Callable[[M], M]:
 
 
 def get_method(name: str) -> Method:
-    """The method registered under `name`; raises `UnknownMethodError` listing the known ones."""
+    """The method registered under `name`.
+
+    Raises:
+        UnknownMethodError: There is none. The message lists the known methods.
+    """
     if name not in _METHODS:
         raise UnknownMethodError(f"unknown reasoning method {name!r}; known: {', '.join(sorted(_METHODS))}")
     return _METHODS[name]
 
 
 def method_names() -> list[str]:
+    """The names of all registered methods, sorted."""
     return sorted(_METHODS)

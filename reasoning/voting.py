@@ -1,4 +1,4 @@
-"""Voting over candidate answers; shared by every method that samples a pool."""
+"""Groups of candidates that gave the same answer, for a vote."""
 
 from __future__ import annotations
 
@@ -11,21 +11,31 @@ from braid.reasoning.method import Candidate
 
 @dataclass(frozen=True)
 class Group:
-    """Candidates that gave the same answer: the first spelling seen, their indexes, their summed weight."""
+    """Candidates that gave the same answer."""
 
     answer: str
+    """The first spelling seen."""
     members: tuple[int, ...]
+    """Indexes of the candidates."""
     weight: float
+    """Sum of their weights."""
 
 
 def group_answers(candidates: Sequence[Candidate], *, key: Callable[[str], str] = canonical) -> list[Group]:
-    """Candidates by answer, heaviest group first; among equals the one seen first. No answer, no group."""
+    """Group candidates by their answers, heaviest group first, among equals the one seen first.
+
+    Candidates without an answer are in no group.
+
+    Args:
+        candidates: The candidates.
+        key: Answers with the same key count as the same.
+    """
     members: dict[str, list[int]] = {}
     for index, candidate in enumerate(candidates):
         if candidate.answer is not None:
             members.setdefault(key(candidate.answer), []).append(index)
     groups = [
-        Group(candidates[ids[0]].answer or "", tuple(ids), sum(candidates[i].weight for i in ids))
+        Group(candidates[ids[0]].answer or "", tuple(ids), sum(candidates[index].weight for index in ids))
         for ids in members.values()
     ]
-    return sorted(groups, key=lambda g: -g.weight)
+    return sorted(groups, key=lambda group: -group.weight)

@@ -1,4 +1,7 @@
-"""`best_of_n`: draw n answers, let a verifier score them, and take the best (Cobbe et al., arXiv 2110.14168)."""
+"""`best_of_n`: sample n answers and take the one that a verifier scores highest.
+
+Cobbe et al., arXiv 2110.14168.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import Any
 from braid.engine import Context, InvalidParamsError, SamplingParams, Usage
 from braid.reasoning.answers import extract_answer
 from braid.reasoning.method import Candidate, MethodRun, Solution, method
-from braid.reasoning.methods.self_consistency import refuse_options, sample_pool
+from braid.reasoning.pool import no_answer, refuse_options, sample_pool
 
 
 @method("best_of_n")
@@ -23,13 +26,17 @@ async def best_of_n(
     extract: Callable[[str], str | None] = extract_answer,
     **unknown: Any,
 ) -> Solution:
-    """Sample `n` answers and take the one that `run.verifier` scores highest; of equals, the first.
+    """Sample `n` answers and take the one that `run.verifier` scores highest, of equals the first.
 
-    A candidate's weight is its score; one without an answer is not shown to the verifier and weighs nothing.
+    A candidate's weight is its score. A sample without an answer is not shown to the verifier and weighs
+    nothing.
+
+    Raises:
+        InvalidParamsError: The run has no verifier, or an option is unknown.
     """
     refuse_options("best_of_n", unknown)
     if run.verifier is None:
-        raise InvalidParamsError("method 'best_of_n' needs a verifier in its Run")
+        raise InvalidParamsError("method 'best_of_n' needs a verifier in its MethodRun")
     params = SamplingParams(n=n, max_tokens=max_tokens, temperature=temperature, stop=stop)
     pool = await sample_pool(run, problem, params)
     answers = [extract(completion.text) for completion in pool]
@@ -46,9 +53,7 @@ async def best_of_n(
     )
     usage = Usage.parallel(completion.usage for completion in pool)
     if not given:
-        return Solution(
-            answer="", candidates=candidates, reason="no sample held an answer", usage=usage, confidence=0.0
-        )
+        return no_answer(candidates, usage)
     best = max((c for c in candidates if c.answer is not None), key=lambda c: c.weight)
     return Solution(
         answer=best.answer or "",

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from braid.executors.nodes.nodes import Node
-from braid.executors.tools.spec import ToolSpec
+from braid.executors.nodes import Node
+from braid.executors.tools import ToolSpec
 from braid.planner import PlanError, compile_plan
 from tests.support import plan_tools
 

@@ -22,10 +22,12 @@ from braid.planner import (
     PlanTask,
     run_root,
 )
-from braid.planner.prompts.compact import STOP, compact_prompt
+from braid.planner.prompts import STOP, compact_prompt
 from tests.support import plan_tools
 
 COMPACT = {"prompt_style": "compact"}
+
+
 PLAN = """\
 a = search("height of K2")
 b = search("height of Mont Blanc")
@@ -327,28 +329,6 @@ async def test_an_engine_without_chat_reads_the_same_messages_as_text() -> None:
     assert prompt.startswith("System: ") and prompt.endswith("Assistant:")
     assert engine.calls[0].params.seed is None
     assert "\n\nUser:" in engine.calls[0].params.stop
-
-
-def test_the_run_root_comes_first_and_is_the_same_in_every_round() -> None:
-    given = task(
-        instructions="Answer in metres.",
-        history=[{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}],
-    )
-    root = run_root(given)
-    later = task(
-        instructions="Answer in metres.", history=given.history, round=2, feedback="no answer", seed=5
-    )
-    assert run_root(later) == root
-    assert [message["role"] for message in root] == ["system", "user", "assistant", "user", "assistant"]
-    system = root[0]["content"]
-    assert (
-        system.index("How a plan is written")
-        < system.index("- search(query: str)")
-        < system.index("Answer in metres.")
-    )
-    assert "Look up one fact." in system
-    other = run_root(task("Another question?"))
-    assert other[0]["content"] == system.split("\n\n# What you are told besides")[0]
 
 
 @pytest.mark.parametrize("wrong", [{"max_repairs": -1}, {"max_tokens": 0}, {"max_statements": 0}])

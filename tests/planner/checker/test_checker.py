@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from braid.executors import GraphPatch, TaskGraph, run_graph
-from braid.executors.nodes.nodes import Answer, Const, ListOf, Map, Node, Ref, ToolCall
-from braid.executors.tools.spec import ToolSpec
+from braid.executors.nodes import Answer, Const, ListOf, Map, Node, Ref, ToolCall
+from braid.executors.tools import ToolSpec
 from braid.planner import PlanChecker, PlanCheckError, PlanError, Statement, compile_plan, parse_plan
 from tests.support import plan_tools
 

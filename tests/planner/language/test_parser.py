@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Sequence
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from braid.executors.nodes.nodes import (
+from braid.executors.nodes import (
     AllOf,
     Answer,
     Ask,
@@ -24,9 +27,19 @@ from braid.executors.nodes.nodes import (
     Think,
     ToolCall,
 )
-from braid.planner import PlanError, PlanParser, PlanSyntaxError, Statement, parse_plan
+from braid.executors.tools import ToolSpec
+from braid.planner import (
+    PlanError,
+    PlanParser,
+    PlanSyntaxError,
+    Statement,
+    compile_plan,
+    parse_plan,
+)
 
 Nodes = Callable[[str], list[Node]]
+
+
 First = Callable[[str], PlanError]
 
 
@@ -363,3 +376,50 @@ def test_deep_nesting_is_a_mistake_and_no_crash() -> None:
 
 def test_a_long_plan_is_read_whole() -> None:
     assert len(parse_plan("".join(f'a{n} = search("{n}")\n' for n in range(5_000)))) == 5_000
+
+
+PIECES = [
+    'a = f("x")\n', "b = g(1, [2, {'k': a.v}])\n", 'answer(f"{a.v:.2f} (é)")\n', "if a.v > 3:\n", "    c = f(1)\n", "else:\n",
+    "elif b:\n", "if x: y = f(2)\n", "[f(x) for x in xs]\n", "a", " = ", "f(", ")", "[", "]", "{", "}", '"', "'", '"""', "'''",
+    "\\", "#", "\n", "\r\n", "\r", "    ", "\t", ";", ":", "```", "```python\n", "~~~\n", "<|end|>", "<|", "</s>", "<", "|",
+    "<think>", "</think>\n", "Sure, I'll plan:\n", "answer(1)\n", "pass\n", "é", "“", "\x00", "\ufeff", "\u2028", "1 + 2",
+    "$1", "=", "x = (\n1)\n", "\f", "lambda", ".", ",", "if ", "else", "import os\n",
+]  # fmt: skip
+
+
+def everything(items: Sequence[Statement | PlanSyntaxError]) -> list[object]:
+    """All that is told of the items, fields that do not count for equality included."""
+    return [
+        {f.name: getattr(item, f.name) for f in dataclasses.fields(item)}
+        if isinstance(item, Statement)
+        else str(item)
+        for item in items
+    ]
+
+
+def read_in(pieces: Sequence[str], limit: int) -> list[object]:
+    parser = PlanParser(max_statement_chars=limit)
+    items: list[Statement | PlanSyntaxError] = []
+    for piece in pieces:
+        items += parser.feed(piece)
+    return everything([*items, *parser.finish()])
+
+
+@settings(max_examples=250, deadline=None)
+@given(st.lists(st.sampled_from(PIECES), max_size=25).map("".join), st.data(), st.sampled_from([30, 20_000]))
+def test_any_chunking_gives_the_same(text: str, data: st.DataObject, limit: int) -> None:
+    cuts = sorted(data.draw(st.sets(st.integers(0, len(text)), max_size=8)))
+    pieces = [text[start:stop] for start, stop in zip([0, *cuts], [*cuts, len(text)], strict=True)]
+    whole = read_in([text], limit)
+    assert read_in(list(text), limit) == whole
+    assert read_in(pieces, limit) == whole
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(max_size=80))
+def test_any_text_is_read_without_a_crash(text: str) -> None:
+    tools = [ToolSpec(name="f", description="", parameters={"type": "object", "properties": {"x": {}}})]
+    _, errors = compile_plan(f"a = f(1)\n{text}\nb = f(a", tools)
+    for error in errors:
+        assert str(error)
+        assert error.line >= 1 and error.column >= 1

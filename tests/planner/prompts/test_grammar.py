@@ -9,11 +9,10 @@ from typing import Any
 import pytest
 
 from braid.engine import Grammar, SamplingParams
-from braid.engine.local.engine import LocalEngine
-from braid.executors.tools.spec import ToolSpec
+from braid.engine.local import LocalEngine
+from braid.executors.tools import ToolSpec
 from braid.planner import LLMPlanner, PlannerText, PlanningError, PlanParser, PlanTask, Statement
-from braid.planner.prompts.compact import STOP, compact_prompt
-from braid.planner.prompts.grammar import plan_grammar
+from braid.planner.prompts import STOP, compact_prompt, plan_grammar
 from braid.training.planner_model.examples import Mixture, draw_example
 from braid.training.questions import generate
 from braid.training.questions.tools import builtin_toolbox

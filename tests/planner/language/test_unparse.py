@@ -1,14 +1,13 @@
-"""Properties of the plan language: any chunking gives the same, and what is rendered parses to what was rendered."""
+"""What is rendered parses to what was rendered."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from braid.executors.nodes.nodes import (
+from braid.executors.nodes import (
     AllOf,
     Answer,
     AnyOf,
@@ -29,63 +28,15 @@ from braid.executors.nodes.nodes import (
     Think,
     ToolCall,
 )
-from braid.executors.tools.spec import ToolSpec
+from braid.executors.tools import ToolSpec
 from braid.planner import (
-    PlanParser,
-    PlanSyntaxError,
     Statement,
     compile_plan,
     parse_plan,
     render_expr,
     render_plan,
 )
-from braid.planner.language.expressions import rename
-
-PIECES = [
-    'a = f("x")\n', "b = g(1, [2, {'k': a.v}])\n", 'answer(f"{a.v:.2f} (é)")\n', "if a.v > 3:\n", "    c = f(1)\n", "else:\n",
-    "elif b:\n", "if x: y = f(2)\n", "[f(x) for x in xs]\n", "a", " = ", "f(", ")", "[", "]", "{", "}", '"', "'", '"""', "'''",
-    "\\", "#", "\n", "\r\n", "\r", "    ", "\t", ";", ":", "```", "```python\n", "~~~\n", "<|end|>", "<|", "</s>", "<", "|",
-    "<think>", "</think>\n", "Sure, I'll plan:\n", "answer(1)\n", "pass\n", "é", "“", "\x00", "\ufeff", "\u2028", "1 + 2",
-    "$1", "=", "x = (\n1)\n", "\f", "lambda", ".", ",", "if ", "else", "import os\n",
-]  # fmt: skip
-
-
-def everything(items: Sequence[Statement | PlanSyntaxError]) -> list[object]:
-    """All that is told of the items, fields that do not count for equality included."""
-    return [
-        {f.name: getattr(item, f.name) for f in dataclasses.fields(item)}
-        if isinstance(item, Statement)
-        else str(item)
-        for item in items
-    ]
-
-
-def read_in(pieces: Sequence[str], limit: int) -> list[object]:
-    parser = PlanParser(max_statement_chars=limit)
-    items: list[Statement | PlanSyntaxError] = []
-    for piece in pieces:
-        items += parser.feed(piece)
-    return everything([*items, *parser.finish()])
-
-
-@settings(max_examples=250, deadline=None)
-@given(st.lists(st.sampled_from(PIECES), max_size=25).map("".join), st.data(), st.sampled_from([30, 20_000]))
-def test_any_chunking_gives_the_same(text: str, data: st.DataObject, limit: int) -> None:
-    cuts = sorted(data.draw(st.sets(st.integers(0, len(text)), max_size=8)))
-    pieces = [text[start:stop] for start, stop in zip([0, *cuts], [*cuts, len(text)], strict=True)]
-    whole = read_in([text], limit)
-    assert read_in(list(text), limit) == whole
-    assert read_in(pieces, limit) == whole
-
-
-@settings(max_examples=200, deadline=None)
-@given(st.text(max_size=80))
-def test_any_text_is_read_without_a_crash(text: str) -> None:
-    tools = [ToolSpec(name="f", description="", parameters={"type": "object", "properties": {"x": {}}})]
-    _, errors = compile_plan(f"a = f(1)\n{text}\nb = f(a", tools)
-    for error in errors:
-        assert str(error)
-        assert error.line >= 1 and error.column >= 1
+from braid.planner.language import rename
 
 
 @settings(max_examples=200, deadline=None)
@@ -103,6 +54,7 @@ ANY = ToolSpec(
     parameters={"type": "object", "properties": {"x": {}}, "additionalProperties": {}},
 )
 
+
 consts = st.one_of(
     st.none(),
     st.booleans(),
@@ -113,8 +65,14 @@ consts = st.one_of(
         ["$1", "${1}", "{a}", 'say "hi"', "it's", "two\nlines", "Paris (France)", "# no", "```", "<|end|>"]
     ),
 ).map(Const)
+
+
 public_keys = st.text(min_size=1, max_size=6).filter(lambda key: not key.startswith("_"))
+
+
 fields = st.sampled_from(["value", "unit", "a b", "class", "größe"])
+
+
 indexes = st.integers(0, 99)
 
 
@@ -131,10 +89,16 @@ def template(pairs: Sequence[tuple[str, Field]]) -> Expr:
 
 
 stand_ins = st.sampled_from(STAND_INS)
+
+
 format_fields = st.builds(
     Field, st.builds(Ref, stand_ins, ref_paths(fields)), st.sampled_from(["", ".2f", ",", ">10"])
 )
+
+
 templates = st.lists(st.tuples(st.text(max_size=8), format_fields), min_size=1, max_size=3).map(template)
+
+
 arguments: st.SearchStrategy[Expr] = st.recursive(
     st.one_of(consts, st.builds(Ref, stand_ins, ref_paths(public_keys)), templates),
     lambda inner: st.one_of(
@@ -143,9 +107,13 @@ arguments: st.SearchStrategy[Expr] = st.recursive(
     ),
     max_leaves=4,
 )
+
+
 compares = st.builds(
     Compare, st.sampled_from(["==", "!=", "<", "<=", ">", ">=", "in", "not in"]), arguments, arguments
 )
+
+
 conditions: st.SearchStrategy[Expr] = st.recursive(
     st.one_of(compares, arguments),
     lambda inner: st.one_of(
@@ -155,9 +123,13 @@ conditions: st.SearchStrategy[Expr] = st.recursive(
     ),
     max_leaves=3,
 )
+
+
 calls = st.dictionaries(st.sampled_from(["x", "y", "größe"]), arguments, max_size=3).map(
     lambda args: ToolCall("tool", tuple(args.items()))
 )
+
+
 thoughts = st.builds(
     Think,
     st.text(max_size=10).map(Const),
@@ -165,6 +137,8 @@ thoughts = st.builds(
     st.sampled_from([None, "direct"]),
     st.sampled_from([(), (("n", 8),), (("n", 3), ("temperature", 0.5))]),
 )
+
+
 maps = st.builds(
     Map,
     st.just("item"),
@@ -172,6 +146,8 @@ maps = st.builds(
     calls,
     st.sampled_from(["fail", "collect"]),
 )
+
+
 operations: st.SearchStrategy[Op] = st.one_of(
     calls, thoughts, st.builds(Ask, st.text(max_size=10).map(Const)), maps
 )

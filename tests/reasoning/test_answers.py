@@ -1,10 +1,10 @@
-"""Reading answers and voting over them."""
+"""Answers that are read out of texts, and spellings that count as the same."""
 
 from __future__ import annotations
 
 import pytest
 
-from braid.reasoning import Candidate, canonical, extract_answer, group_answers, last_boxed
+from braid.reasoning import canonical, extract_answer, last_boxed
 
 
 @pytest.mark.parametrize(
@@ -38,17 +38,3 @@ def test_spellings_of_one_answer_count_as_the_same(one: str, other: str) -> None
 
 def test_different_answers_stay_apart() -> None:
     assert len({canonical(x) for x in ("10", "1", "0.1", "-1", "1,2", "a b", "ab")}) == 7
-
-
-def candidate(answer: str | None, weight: float = 1.0) -> Candidate:
-    return Candidate(text=answer or "", answer=answer, weight=weight)
-
-
-def test_the_heaviest_group_wins_and_ties_go_to_the_first_seen() -> None:
-    groups = group_answers(
-        [candidate("5"), candidate("7"), candidate(None), candidate("7.0"), candidate("5.0")]
-    )
-    assert [(g.answer, g.members) for g in groups] == [("5", (0, 4)), ("7", (1, 3))]
-    weighted = group_answers([candidate("5"), candidate("7", 3.0)])
-    assert weighted[0].answer == "7"
-    assert group_answers([candidate(None)]) == []

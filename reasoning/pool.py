@@ -1,0 +1,71 @@
+"""What methods that sample a pool of answers have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from braid.engine import Completion, Context, InvalidParamsError, SamplingParams, Usage
+from braid.reasoning.method import Candidate, MethodRun, Solution
+from braid.reasoning.voting import group_answers
+
+
+def refuse_options(name: str, unknown: Mapping[str, Any]) -> None:
+    """Refuse options that a method does not take.
+
+    Raises:
+        InvalidParamsError: There are such options.
+    """
+    if unknown:
+        raise InvalidParamsError(f"method {name!r} takes no option {', '.join(map(repr, sorted(unknown)))}")
+
+
+async def sample_pool(run: MethodRun, problem: Context, params: SamplingParams) -> list[Completion]:
+    """Sample `params.n` completions of `problem`. Their Contexts are released.
+
+    All samples share the problem's Context, so the prompt is read once.
+    """
+    if params.seed is None:
+        params = replace(params, seed=run.seed_for(0))
+    completions = await run.engine.generate(problem, params, budget=run.budget)
+    for completion in completions:
+        completion.context.release()
+    return completions
+
+
+def vote(pool: Sequence[Completion], extract: Callable[[str], str | None], *, reason: str = "") -> Solution:
+    """The most frequent answer of a pool, of equals the first. `confidence` is its share of the samples.
+
+    Args:
+        pool: The samples.
+        extract: Reads the answer out of a text. None is no answer.
+        reason: The solution's reason. Empty takes how many samples agree.
+    """
+    candidates = tuple(
+        Candidate(
+            text=completion.text,
+            answer=extract(completion.text),
+            critical_path_tokens=completion.usage.critical_path_tokens,
+        )
+        for completion in pool
+    )
+    groups = group_answers(candidates)
+    usage = Usage.parallel(completion.usage for completion in pool)
+    if not groups:
+        return no_answer(candidates, usage)
+    best = groups[0]
+    return Solution(
+        answer=best.answer,
+        candidates=candidates,
+        reason=reason or f"{len(best.members)} of {len(pool)} samples agree",
+        usage=usage,
+        confidence=len(best.members) / len(pool),
+    )
+
+
+def no_answer(candidates: tuple[Candidate, ...], usage: Usage) -> Solution:
+    """The solution of a pool in which no sample holds an answer."""
+    return Solution(
+        answer="", candidates=candidates, reason="no sample held an answer", usage=usage, confidence=0.0
+    )
