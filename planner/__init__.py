@@ -1,4 +1,4 @@
-"""planner: language into graph. The plan language, its checks, and the planner that is a language model."""
+"""planner: language into graph. The plan language, its checker, and the planner that is a language model."""
 
 from braid.planner.checker import PlanChecker, compile_plan
 from braid.planner.errors import PlanCheckError, PlanError, PlanningError, PlanSyntaxError

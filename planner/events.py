@@ -1,4 +1,4 @@
-"""What planning tells the outside: the text as it is written, what became of each statement, and the end."""
+"""Events of planning: the text as it is written, what became of each statement, and the end."""
 
 from __future__ import annotations
 
@@ -8,62 +8,72 @@ from braid.engine import Event
 
 
 class PlannerText(Event):
-    """A piece of raw text from the model, for display. `attempt` counts from 0; each repair is a further attempt."""
+    """A piece of raw text from the model, for display."""
 
     kind: Literal["planner.text"] = "planner.text"
     text: str
     attempt: int = 0
+    """Number of the attempt, from 0. Each repair is a further attempt."""
 
 
 class PlannerStatement(Event):
-    """A statement was accepted and its nodes go to the graph. `line` is its line in the text of `attempt`."""
+    """A statement was accepted. Its nodes go to the graph."""
 
     kind: Literal["planner.statement"] = "planner.statement"
     nodes: tuple[str, ...]
+    """Ids of its nodes. Those of calls that stood inside it come first."""
     name: str | None = None
+    """The name that it binds."""
     source: str
+    """Its text."""
     line: int
+    """Its line in the text of the attempt, from 1."""
     round: int = 0
     attempt: int = 0
 
 
 class PlannerRejected(Event):
-    """A statement was refused: where, why, and how to mend it; `text` is the whole message with its caret."""
+    """A statement was refused."""
 
     kind: Literal["planner.rejected"] = "planner.rejected"
     line: int
+    """Its line in the text of the attempt, from 1."""
     column: int
     message: str
+    """What is wrong."""
     fix: str = ""
+    """What to write instead."""
     text: str
+    """The whole error, with the line and a caret."""
     attempt: int = 0
 
 
 class PlannerRepaired(Event):
-    """The attempt after `rejected` rejections brought a valid plan."""
+    """A repair brought a valid plan."""
 
     kind: Literal["planner.repaired"] = "planner.repaired"
     rejected: int
+    """Number of attempts that were rejected before."""
 
 
 class PlannerFinished(Event):
-    """The end of a round's planning; there is one of these for every round.
-
-    `valid` says that the plan came to its end without a mistake that was not repaired. `stopped` says that the run was over
-    first, because it had its answer, was cancelled, or the engine failed; `valid` then tells whether the plan was complete.
-    `plan` holds the accepted statements, `text` everything that the model wrote. `seconds` is wall time, in which tools
-    ran beside it.
-    """
+    """The end of a round's planning. There is one for every round."""
 
     kind: Literal["planner.finished"] = "planner.finished"
     valid: bool
+    """Whether the plan came to its end, and all mistakes were repaired."""
     stopped: bool = False
+    """Whether the run was over first: it had its answer, was cancelled, or the engine failed."""
     plan: str
+    """The accepted statements."""
     text: str
+    """Everything that the model wrote. A blank line separates attempts."""
     seconds: float
+    """Wall time. Tools ran beside it."""
     round: int = 0
     attempts: int = 1
     statements: int = 0
+    """Number of accepted statements."""
     prompt_tokens: int = 0
     cached_tokens: int = 0
     generated_tokens: int = 0

@@ -1,4 +1,7 @@
-"""The planner that is a language model: it streams a plan, and each statement goes to the graph the moment it is complete."""
+"""The planner that is a language model.
+
+The model streams a plan. Each statement goes to the graph the moment it is complete.
+"""
 
 from __future__ import annotations
 
@@ -42,48 +45,59 @@ from braid.planner.prompts import (
     repair_request,
     run_root,
 )
-from braid.planner.reader import Accepted, PlanReader
+from braid.planner.reader import AcceptedStatement, PlanReader
 from braid.planner.stream import PlanStream
 from braid.planner.task import PartialPlan, PlanTask
 from braid.reasoning import derived_seed
 
 Style = Literal["compact", "chat", "text"]
-"""`compact` is the embedded model's prompt, `chat` a list of messages, `text` the same messages as plain text."""
+"""The form of the prompt.
+
+`compact` is the embedded model's prompt, `chat` a list of messages, `text` the same messages as plain text.
+"""
 
 
 @dataclass
 class _Round:
-    """One round under way: what was accepted and what it cost; a text for each attempt, an error for each that failed."""
+    """The state of one round of planning."""
 
     task: PlanTask
     reader: PlanReader
     began: float = field(default_factory=time.monotonic)
     texts: list[str] = field(default_factory=lambda: list[str]())
+    """What the model wrote in each attempt."""
     errors: list[PlanError] = field(default_factory=lambda: list[PlanError]())
+    """The mistake of each attempt that failed."""
     usage: Usage = field(default_factory=Usage)
+    """The cost of all attempts."""
     cut_off: bool = False
+    """Whether the token limit stopped the last attempt."""
     plan_so_far: str = ""
     """In compact style, the statements that the attempt goes on from."""
-    interrupted: int = 0
-    """Attempts that an earlier process could not bring to their end; they count as no repair."""
-    going_on: str = ""
-    """In compact style, what the interrupted attempt had written."""
+    interruptions: int = 0
+    """Number of attempts that were interrupted with their process. They do not count as repairs."""
+    unfinished: str = ""
+    """In compact style, the text of the attempt that was interrupted, up to its last line end."""
 
 
 class LLMPlanner:
     """Plans with a language model.
 
     Args:
-        engine: what writes the plan.
-        style: the prompt's form; `auto` takes what the engine's model wants: `compact` where its details say
-            `prompt_style: compact` or `compact-results`, `chat` where it can chat, otherwise the same messages as plain text.
-        max_repairs: how many further attempts a round gets after invalid ones.
-        max_tokens: limit of each attempt; None takes 512 for the compact style, else 1024.
-        max_statements: a plan of more statements is given up, as babble.
-        temperature: of the first attempt; 0 is greedy.
-        repair_temperature: of the repairs, so that the same mistake is not made again.
-        grammar: in compact style, where the engine can, let the model write nothing but plans for the tools at hand, about
-            names of the question (`braid.planner.prompts.grammar`).
+        engine: What writes the plan.
+        style: The form of the prompt. `auto` takes what the engine's model wants: `compact` where its details
+            say `prompt_style: compact` or `compact-results`, `chat` where it can chat, otherwise the same
+            messages as plain text.
+        max_repairs: How many further attempts a round gets after invalid ones.
+        max_tokens: Token limit of each attempt. None takes 512 for the compact style, else 1024.
+        max_statements: The planner gives up a plan of more statements.
+        temperature: Of the first attempt. 0 is greedy.
+        repair_temperature: Of the repairs, so that the same mistake is not made again.
+        grammar: Whether to let the model write nothing but plans for the tools at hand, about names of the
+            question (`plan_grammar`). It has an effect in compact style, where the engine has the capability.
+
+    Raises:
+        InvalidParamsError: A limit is too small.
     """
 
     def __init__(
@@ -118,8 +132,8 @@ class LLMPlanner:
     def start(self, task: PlanTask, *, emit: Callable[[PlanEvent], None] | None = None) -> PlanStream:
         """Plan one round, for `run_graph`. The stream has one patch for each statement.
 
-        Each patch is made for the graph's version at that moment. What `task.written` holds is read again at once, against
-        the graph as it is before this round. Its statements bring no patches.
+        Each patch is made for the graph's version at that moment. What `task.written` holds is read again at
+        once, against the graph as it is before this round. Its statements bring no patches.
 
         Args:
             task: What is planned.
@@ -147,10 +161,10 @@ class LLMPlanner:
                 emit(_finished(state, valid=state.reader.complete, stopped=True))
 
     async def plan(self, task: PlanTask) -> AsyncGenerator[PlanEvent]:
-        """The events of planning alone; the graph is left as it is.
+        """Plan one round and yield the events alone. The graph is left as it is.
 
         Raises:
-            PlanningError: no valid plan within the repairs allowed.
+            PlanningError: The model wrote no valid plan within the repairs it was allowed.
         """
         async with aclosing(self._run(self._begin(task))) as items:
             async for event, _ in items:
@@ -159,11 +173,11 @@ class LLMPlanner:
     def _begin(self, task: PlanTask) -> _Round:
         state = _Round(task, PlanReader(task, max_statements=self.max_statements))
         if task.written is not None:
-            self._read_again(state, task.written)
+            self._replay(state, task.written)
         return state
 
-    def _read_again(self, state: _Round, written: PartialPlan) -> None:
-        """Bring `state` to where an interrupted process was."""
+    def _replay(self, state: _Round, written: PartialPlan) -> None:
+        """Bring `state` to where interrupted processes were."""
         reader = state.reader
         tokens = Usage(generated_tokens=written.tokens, critical_path_tokens=written.tokens)
         state.usage = state.usage.then(tokens)
@@ -182,9 +196,9 @@ class LLMPlanner:
             if reader.complete:
                 state.texts.append(text)
             elif self.style == "compact":
-                state.going_on = reader.text[: reader.text.rfind("\n") + 1]
+                state.unfinished = reader.text[: reader.text.rfind("\n") + 1]
             elif text:
-                state.interrupted += 1
+                state.interruptions += 1
                 state.texts.append(text)
                 line = text.count("\n") + 1
                 error = PlanSyntaxError(
@@ -193,10 +207,10 @@ class LLMPlanner:
                 state.errors.append(error)
 
     async def _run(self, state: _Round) -> AsyncGenerator[tuple[PlanEvent, tuple[Node, ...]]]:
-        """Attempts until one is valid: events, each with the nodes that it brings."""
+        """Make attempts until one is valid. Yields events, each with the nodes that it brings."""
         task, reader = state.task, state.reader
         valid = reader.complete  # an interrupted process may have come that far
-        attempts = 0 if valid else self.max_repairs + 1 + state.interrupted
+        attempts = 0 if valid else self.max_repairs + 1 + state.interruptions
         for attempt in range(len(state.errors), attempts):
             prompt, prefix = self._prompt(state)
             reader.begin(prefix)
@@ -225,32 +239,33 @@ class LLMPlanner:
         yield _finished(state, valid=valid), ()
         if not valid:
             raise PlanningError(
-                f"the model wrote no valid plan in {len(state.texts)} attempt(s); the last mistake: {state.errors[-1]}",
+                f"the model wrote no valid plan in {len(state.texts)} attempt(s);"
+                f" the last mistake: {state.errors[-1]}",
                 errors=state.errors,
                 text="\n\n".join(state.texts),
             )
 
     async def _stream(self, prompt: Prompt, state: _Round) -> AsyncGenerator[str]:
-        """The model's text in pieces. Whatever ends it, the context is given back and the usage booked."""
+        """The model's text in pieces. Whatever ends it, the Context is released and the usage is counted."""
         budget = state.task.budget
         params = self._params(state)
         state.cut_off = False
         generated = 0
-        told: Usage | None = None
+        reported: Usage | None = None
         async with await self.engine.prefill(prompt, budget=budget) as context:
             state.usage = state.usage.then(context.usage)
             tokens = self.engine.stream(context, params, budget=budget)
             try:
                 async for token in tokens:
                     generated += bool(token.text or token.id is not None)
-                    told = token.usage or told
+                    reported = token.usage or reported
                     state.cut_off = token.finish_reason == "length"
                     if token.text:
                         yield token.text
             finally:
-                # A stream that is closed early reports no usage; what came is what was generated.
+                # A stream that is closed early reports no usage. What came is what was generated.
                 counted = Usage(generated_tokens=generated, critical_path_tokens=generated, calls=1)
-                state.usage = state.usage.then(told or counted)
+                state.usage = state.usage.then(reported or counted)
                 if isinstance(tokens, AsyncGenerator):
                     await tokens.aclose()
 
@@ -269,17 +284,18 @@ class LLMPlanner:
         return (messages if self.style == "chat" else plain_chat(messages)), ""
 
     def _prefix(self, state: _Round) -> str:
-        """What of this round's text the next attempt goes on from: in compact style only."""
-        found, state.going_on = state.going_on, ""
+        """The text of this round that the next attempt goes on from. Empty in other styles than compact."""
+        found, state.unfinished = state.unfinished, ""
         if found or self.style != "compact" or not state.errors:
             return found
-        return state.reader.sound_text
+        return state.reader.accepted_text
 
     def _params(self, state: _Round) -> SamplingParams:
         task, attempt = state.task, len(state.errors)
-        # A compact prompt has no feedback: once results are no news either, only chance keeps a model from repeating itself.
-        news = 1 if self._shows_results else 0
-        again = attempt > 0 or (task.round > news and self.style == "compact")
+        # A compact prompt has no feedback. Where it has no new results either, only chance keeps a model from
+        # repeating itself.
+        first_without_news = 2 if self._shows_results else 1
+        again = attempt > 0 or (task.round >= first_without_news and self.style == "compact")
         seeded = "seed" in self.engine.capabilities
         seed = derived_seed(task.seed, task.round, attempt) if seeded else None
         grammar: Grammar | None = None
@@ -296,7 +312,7 @@ class LLMPlanner:
 
 
 _COMPACT = ("compact", "compact-results")
-"""Prompt styles of models: the second was trained on the results of earlier rounds too."""
+"""Prompt styles of models. The second was trained on the results of earlier rounds too."""
 
 
 def _style_for(engine: Engine, style: Literal["auto", "chat", "compact"]) -> Style:
@@ -305,7 +321,7 @@ def _style_for(engine: Engine, style: Literal["auto", "chat", "compact"]) -> Sty
     return "chat" if "chat" in engine.capabilities else "text"
 
 
-def _statement(accepted: Accepted, task: PlanTask, attempt: int) -> PlannerStatement:
+def _statement(accepted: AcceptedStatement, task: PlanTask, attempt: int) -> PlannerStatement:
     statement = accepted.statement
     return PlannerStatement(
         nodes=tuple(node.id for node in accepted.nodes),

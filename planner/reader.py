@@ -1,4 +1,4 @@
-"""What a model writes, read as one round's plan: parser and checker together, over all attempts of the round."""
+"""The reader of a round's plan: parser and checker together, over all attempts of the round."""
 
 from __future__ import annotations
 
@@ -14,33 +14,36 @@ from braid.planner.task import PlanTask
 
 
 @dataclass(frozen=True)
-class Accepted:
-    """A statement that was accepted, and its nodes: those of calls that stood inside it first, its own last."""
+class AcceptedStatement:
+    """A statement that was accepted."""
 
     statement: Statement
     nodes: tuple[Node, ...]
+    """Its nodes. Those of calls that stood inside it come first, its own last."""
 
 
 class PlanReader:
     """Reads the attempts at one round's plan.
 
-    Statements that an earlier attempt brought stand: where a later attempt repeats them, they are passed over (a bare call
-    as often as it was accepted).
+    Statements that an earlier attempt brought stand. Where a later attempt repeats them, they are passed
+    over. A call without a name is passed over as often as it was accepted.
 
     Args:
-        task: the round.
-        max_statements: the next one is an error, and `exhausted` becomes true.
+        task: The round.
+        max_statements: One statement more is an error, and then `exhausted` is true.
     """
 
     def __init__(self, task: PlanTask, *, max_statements: int = 1000) -> None:
-        self.accepted: list[Accepted] = []
+        self.accepted: list[AcceptedStatement] = []
+        """The statements of the round so far."""
         self.exhausted = False
+        """Whether the plan has too many statements."""
         self._checker = PlanChecker(task.tools, task.graph, round=task.round)
         self._max = max_statements
         self._parser = PlanParser()
         self._known: Counter[Statement] = Counter()
         self._pieces: list[str] = []
-        self._sound = 0
+        self._accepted_end = 0
         self._line_end = 0
         self._last_line = 0
         self._count = 0
@@ -52,7 +55,7 @@ class PlanReader:
 
     @property
     def complete(self) -> bool:
-        """The plan is at its end: it answers under no condition, or an end mark was read."""
+        """Whether the plan is at its end. It answers under no condition, or an end mark was read."""
         return self._checker.answered or self._parser.ended
 
     @property
@@ -61,33 +64,40 @@ class PlanReader:
         return "".join(self._pieces)
 
     @property
-    def sound_text(self) -> str:
+    def accepted_text(self) -> str:
         """This attempt's text up to the end of the last line whose statements were all accepted."""
-        return "".join(self._pieces)[: self._sound]
+        return "".join(self._pieces)[: self._accepted_end]
 
     def begin(self, prefix: str = "") -> None:
-        """Start an attempt. `prefix` is text of accepted statements that the model goes on from."""
+        """Start an attempt.
+
+        Args:
+            prefix: Text of accepted statements that the model goes on from.
+        """
         self._parser = PlanParser()
         self._known = Counter(accepted.statement for accepted in self.accepted)
         self._pieces.clear()
-        self._sound = self._line_end = self._last_line = self._count = 0
+        self._accepted_end = self._line_end = self._last_line = self._count = 0
         for _ in self.feed(prefix):
             pass
 
-    def feed(self, text: str) -> Iterator[Accepted]:
-        """Take what the model wrote next; give the statements that it completes.
+    def feed(self, text: str) -> Iterator[AcceptedStatement]:
+        """Take what the model wrote next. Yield the statements that it completes.
 
         Raises:
-            PlanError: the first mistake. The attempt is over.
+            PlanError: The first mistake. The attempt is over.
         """
         self._pieces.append(text)
         yield from self._take(self._parser.feed(text))
 
-    def finish(self, *, cut_off: bool = False) -> Iterator[Accepted]:
-        """The attempt's text has ended; `cut_off` says that the model was stopped by its token limit.
+    def finish(self, *, cut_off: bool = False) -> Iterator[AcceptedStatement]:
+        """The attempt's text has ended. Yield the statements that its end completes.
+
+        Args:
+            cut_off: Whether the token limit stopped the model.
 
         Raises:
-            PlanError: something is open, nothing was written, or the plan was cut off before it answered.
+            PlanError: Something is open, nothing was written, or the plan was cut off before it answered.
         """
         yield from self._take(self._parser.finish())
         if self._count == 0:
@@ -108,15 +118,15 @@ class PlanReader:
                 fix="write fewer and shorter statements; a map calls a tool for every item of a list",
             )
 
-    def _take(self, items: Iterable[Statement | PlanSyntaxError]) -> Iterator[Accepted]:
+    def _take(self, items: Iterable[Statement | PlanSyntaxError]) -> Iterator[AcceptedStatement]:
         for item in items:
             if isinstance(item, PlanError):
                 if item.line > self._last_line:
-                    self._sound = self._line_end
+                    self._accepted_end = self._line_end
                 raise item
             self._count += 1
             if item.end != self._line_end:
-                self._sound = self._line_end
+                self._accepted_end = self._line_end
                 self._line_end = item.end
             self._last_line = item.line + item.source.count("\n")
             if self._known[item] > 0:
@@ -130,7 +140,7 @@ class PlanReader:
                     column=item.column,
                     fix="use maps: `[tool(x) for x in xs]` calls a tool for every item",
                 )
-            accepted = Accepted(item, tuple(self._checker.check(item)))
+            accepted = AcceptedStatement(item, tuple(self._checker.check(item)))
             self.accepted.append(accepted)
             yield accepted
-        self._sound = self._line_end
+        self._accepted_end = self._line_end

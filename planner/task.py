@@ -1,4 +1,4 @@
-"""What a planner is asked for: one round of planning."""
+"""The task of a planner: one round of planning."""
 
 from __future__ import annotations
 
@@ -12,38 +12,37 @@ from braid.executors.tools import ToolSpec
 
 @dataclass(frozen=True, kw_only=True)
 class PartialPlan:
-    """What interrupted processes had of a round's plan: each attempt's text and whether it was rejected (else it was cut off)."""
+    """What interrupted processes wrote of a round's plan."""
 
     attempts: Sequence[tuple[str, bool]]
+    """Each attempt's text, and whether it was rejected. An attempt that was not rejected was cut off."""
     tokens: int = 0
+    """Tokens that were generated for it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PlanTask:
-    """One round of planning.
-
-    Args:
-        question: the task, in the user's words.
-        tools: what the plan may call.
-        history: the conversation before this task.
-        graph: what earlier rounds have left; its names may be read, and those that came to nothing bound again.
-        round: number of this round, from 0.
-        feedback: why there is another round; empty in round 0.
-        final: whether no round follows, because the budget is nearly used up.
-        instructions: what the agent's owner wants the planner to know.
-        seed: fixes what is drawn when the planner samples.
-        budget: None means the ambient one.
-        written: what there is of this round's plan already; planning goes on from there.
-    """
+    """One round of planning."""
 
     question: str
+    """The task, in the user's words."""
     tools: Sequence[ToolSpec] = ()
+    """What the plan may call."""
     history: Sequence[Message] = ()
+    """The conversation before this task."""
     graph: TaskGraph = field(default_factory=TaskGraph)
+    """What earlier rounds have left. Its names may be read. Names without a result may be bound again."""
     round: int = 0
+    """Number of this round, from 0."""
     feedback: str = ""
+    """Why there is another round. Empty in round 0."""
     final: bool = False
+    """Whether no round follows, because the budget is nearly used up."""
     instructions: str = ""
+    """What the agent's owner wants the planner to know."""
     seed: int = 0
+    """Fixes the planner's sampling."""
     budget: Budget | None = None
+    """None means the ambient budget."""
     written: PartialPlan | None = None
+    """What interrupted processes wrote of this round's plan. Planning goes on from there."""

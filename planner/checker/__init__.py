@@ -1,4 +1,4 @@
-"""Checks of a plan against the tools: names, types, and what may follow what."""
+"""The checker of plans: names, types, and what may follow what."""
 
 from braid.planner.checker.checker import PlanChecker, compile_plan
 

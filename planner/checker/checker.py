@@ -1,7 +1,7 @@
 """The checker: from statements to nodes, if tools, arguments and names are what the plan takes them for.
 
-A `PlanChecker` follows one round of planning. It knows what the earlier rounds have left in the graph. It remembers what
-each accepted statement binds. A statement that it rejects changes nothing.
+A `PlanChecker` follows one round of planning. It knows what the earlier rounds have left in the graph. It
+remembers what each accepted statement binds. A statement that it rejects changes nothing.
 """
 
 from __future__ import annotations
@@ -65,7 +65,8 @@ class PlanChecker:
 
     Args:
         tools: What the plan may call.
-        graph: The graph of the earlier rounds. Its names may be read. Names without a result may be bound again.
+        graph: The graph of the earlier rounds. Its names may be read. Names without a result may be bound
+            again.
         round: Number of this round, from 0.
     """
 
@@ -83,7 +84,8 @@ class PlanChecker:
         """The statement's nodes: first those of calls that stood inside it, then its own.
 
         Raises:
-            PlanCheckError: The statement does not fit the tools or the names at hand. Nothing of it is remembered.
+            PlanCheckError: The statement does not fit the tools or the names at hand. Nothing of it is
+                remembered.
         """
         context = ReadContext()
         for condition in statement.conditions:
@@ -207,7 +209,8 @@ class PlanChecker:
         if len(positional) > len(parameters):
             self._fail(
                 positional[len(parameters)].place,
-                f"`{call.function}` takes {_count(len(parameters), 'argument')}, {len(positional)} were given",
+                f"`{call.function}` takes {_count(len(parameters), 'argument')},"
+                f" {len(positional)} were given",
                 f"its signature: {compact_signature(spec)}",
             )
         for place, arg in enumerate(args):

@@ -116,7 +116,8 @@ class Scope:
                 _fail(
                     place,
                     f"the name `{name}` is already bound by an earlier round ({state})",
-                    f"read `{name}` as it is, or use a new name; only names that came to nothing are bound again",
+                    f"read `{name}` as it is, or use a new name; "
+                    "only names that came to nothing are bound again",
                 )
 
     def answer_guards(self, statement: Statement, guards: tuple[Guard, ...]) -> tuple[Guard, ...]:
@@ -168,7 +169,8 @@ class Scope:
             if not reachable:
                 _fail(
                     place,
-                    f"the name `{name}` is bound only in the other branch of this `if` (line {own[0].node.line})",
+                    f"the name `{name}` is bound only in the other branch of this `if`"
+                    f" (line {own[0].node.line})",
                     "bind it before the `if`, or in this branch too",
                 )
             return _common(binding.type for binding in reachable)

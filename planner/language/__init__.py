@@ -1,8 +1,8 @@
-"""The plan language: text to statements, and statements back to text."""
+"""The plan language: text to statements, and nodes back to text."""
 
 from braid.planner.language.expressions import Argument, Call, anonymous_name, is_anonymous, rename
 from braid.planner.language.parser import PlanParser, Statement, parse_plan
-from braid.planner.language.signature import compact_signature, defuse, plain_line
+from braid.planner.language.signature import compact_signature, escape_markers, single_line
 from braid.planner.language.statements import SPECIAL_FORMS, MapForm
 from braid.planner.language.unparse import render_expr, render_plan
 
@@ -15,11 +15,11 @@ __all__ = [
     "Statement",
     "anonymous_name",
     "compact_signature",
-    "defuse",
+    "escape_markers",
     "is_anonymous",
     "parse_plan",
-    "plain_line",
     "rename",
     "render_expr",
     "render_plan",
+    "single_line",
 ]

@@ -1,4 +1,4 @@
-"""Expressions of the plan language: literals, references, f-strings and calls, read from Python's syntax tree."""
+"""Expressions of the plan language, read from Python's syntax tree: literals, names, f-strings, calls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Arithmetic as a model writes it, turned into what the plan language wants: a `calculate` call over an f-string."""
+"""Hints for arithmetic: the `calculate` call to write instead of an operator."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _OPERATORS: dict[type[ast.AST], str] = {
     ast.USub: "-",
     ast.UAdd: "+",
 }
-_BINDING: dict[type[ast.AST], int] = {
+_PRECEDENCE: dict[type[ast.AST], int] = {
     ast.Add: 1,
     ast.Sub: 1,
     ast.Mult: 2,
@@ -29,7 +29,7 @@ _BINDING: dict[type[ast.AST], int] = {
 
 
 def calculation(node: ast.expr) -> str:
-    """What to write for an arithmetic expression: a `calculate` call, its references in braces.
+    """The `calculate` call for an arithmetic expression, with its references in braces.
 
     References stand in parentheses where a negative value would change the meaning (`{a} ** 2`, `-{a}`).
     """
@@ -52,14 +52,15 @@ def _arithmetic_text(node: ast.expr, above: int = 0) -> str | None:
             inner = _arithmetic_text(operand, 3)
             return None if inner is None else _grouped(f"{_OPERATORS[type(op)]}{inner}", 3, above)
         case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATORS:
-            binding = _BINDING[type(op)]
-            # Everything but `+` and `*` reads differently with its right side ungrouped, and `**` with its left.
+            precedence = _PRECEDENCE[type(op)]
+            # Operators of equal precedence group from the left, so the right side needs parentheses.
+            # `**` groups from the right.
             is_power = isinstance(op, ast.Pow)
-            first = _arithmetic_text(left, binding + is_power)
-            second = _arithmetic_text(right, binding if is_power else binding + 1)
+            first = _arithmetic_text(left, precedence + is_power)
+            second = _arithmetic_text(right, precedence if is_power else precedence + 1)
             if first is None or second is None:
                 return None
-            return _grouped(f"{first} {_OPERATORS[type(op)]} {second}", binding, above)
+            return _grouped(f"{first} {_OPERATORS[type(op)]} {second}", precedence, above)
         case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if args:
             inner_texts = [_arithmetic_text(arg) for arg in args]
             if any(text is None for text in inner_texts):
@@ -69,12 +70,12 @@ def _arithmetic_text(node: ast.expr, above: int = 0) -> str | None:
             return None
 
 
-def _grouped(text: str, binding: int, above: int) -> str:
-    return f"({text})" if binding < above else text
+def _grouped(text: str, precedence: int, above: int) -> str:
+    return f"({text})" if precedence < above else text
 
 
 def is_arithmetic(node: ast.expr) -> bool:
-    """Whether `node` is an operator on numbers (or on text, which is as wrong)."""
+    """Whether `node` is an arithmetic operator, on numbers or on text."""
     return isinstance(node, ast.BinOp) or (
         isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.USub, ast.UAdd, ast.Invert))
     )

@@ -1,7 +1,8 @@
 """Logical lines of a plan: where a statement begins and ends, whatever a model writes around its plan.
 
-The unit is the physical line, so any chunking of the input gives the same logical lines. Every character is looked at
-once. Markdown fences, prose before and after the plan, thinking blocks, comments and end marks are dropped here.
+The unit is the physical line, so any chunking of the input gives the same logical lines. Every character is
+looked at once. Markdown fences, prose before and after the plan, thinking blocks, comments and end marks are
+dropped here.
 """
 
 from __future__ import annotations
@@ -100,8 +101,8 @@ _Scanned = Literal["open", "closed", "ended"]
 class LineReader:
     """Splits a stream of characters into logical lines.
 
-    Lines that do not look like statements are prose before the first statement and after an `answer`. Prose is dropped.
-    In between, such lines are handed out, and the parser refuses them.
+    Lines that do not look like statements are prose before the first statement and after an `answer`. Prose
+    is dropped. In between, such lines are handed out, and the parser refuses them.
 
     Args:
         max_statement_chars: A longer statement is an error.

@@ -1,4 +1,4 @@
-"""The plan language, read as it is written: each statement comes out the moment its line is complete.
+"""The parser of the plan language. Each statement comes out the moment its line is complete.
 
 The language is a Python subset, parsed with `ast` and never executed:
 
@@ -9,7 +9,7 @@ The language is a Python subset, parsed with `ast` and never executed:
     else:
         answer("no")
 
-Any chunking of the text gives the same statements and errors, and the work is linear in the text's length.
+Any chunking of the text gives the same statements and errors. The work is linear in the text's length.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from braid.planner.language.lexer import MAX_STATEMENT_CHARS, LineReader, Logica
 from braid.planner.language.statements import Form, SyntaxReader
 
 MAX_DEPTH = 16
-"""`if` statements inside one another."""
+"""How many `if` statements may stand inside one another."""
 MAX_ARMS = 64
-"""`elif` arms of one `if`; every statement behind them carries their conditions."""
+"""How many arms an `if` may have. Every statement behind them carries their conditions."""
 
 _KEYWORD = re.compile(r"(if|elif|else)\b")
 _ELSE = re.compile(r"else\s*:")
@@ -36,7 +36,7 @@ _ELSE = re.compile(r"else\s*:")
 
 @dataclass(frozen=True)
 class Condition:
-    """A condition that a statement stands under: it runs only if `expr` comes out as `expected`."""
+    """A condition that a statement stands under. It runs only if `expr` comes out as `expected`."""
 
     expr: Expr
     expected: bool
@@ -44,56 +44,70 @@ class Condition:
 
 
 _UNREADABLE = Condition(Const(None), True, Place(0, 0, ""))
-"""Stands for a condition that could not be read; what depends on it is dropped, its mistake is reported once."""
+"""Stands for a condition that could not be read. What depends on it is dropped without a further error."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Statement:
     """One statement of a plan.
 
-    `lifted` are the calls that stood inside this one; they become nodes of their own, to be run before it.
-    `source` is the statement's text, `end` the offset in the plan's text just behind the line that completed it.
     Two statements are equal if they say the same, wherever they stand and however they are laid out.
     """
 
     form: Form
     name: str | None
+    """The name that it binds."""
     conditions: tuple[Condition, ...]
+    """The conditions that it stands under, outermost first."""
     lifted: tuple[Lifted, ...]
+    """The calls that stood inside this one. They become nodes of their own, which run before it."""
     source: str = field(compare=False)
+    """Its text."""
     line: int = field(compare=False)
     column: int = field(compare=False)
     end: int = field(compare=False)
+    """Offset in the plan's text just behind the line that completed it."""
 
     @property
     def is_answer(self) -> bool:
+        """Whether it is an `answer`."""
         return isinstance(self.form, Call) and self.form.function == "answer"
 
 
 @dataclass
 class _If:
-    """An `if` under way: the conditions that its next arm must find false, and what its last arm expects."""
+    """An `if` with the arms that were read so far."""
 
     failed: list[Condition]
+    """The conditions that the next arm must find false."""
     arm: tuple[Condition, ...] | None
+    """The conditions of the last arm's body. None if one of them could not be read."""
     line: LogicalLine
+    """The line of the last arm."""
     closed: bool = False
+    """Whether there was an `else`."""
 
 
 @dataclass
 class _Level:
-    """A run of lines of equal indentation. `arm` None marks the body of an `if` that could not be read."""
+    """A run of lines of equal indentation."""
 
     indent: int
     arm: tuple[Condition, ...] | None
+    """The conditions of the arm whose body this is. None if one of them could not be read."""
     last_if: _If | None = None
+    """The `if` that an `elif` or `else` on this level belongs to."""
 
 
 @dataclass
 class _State:
+    """Where the parser is among the levels of one fenced block."""
+
     levels: list[_Level] = field(default_factory=lambda: [_Level(-1, ())])
     header: _If | None = None
+    """An arm whose body begins with the next line."""
     fences: int = 0
+    """Number of the fenced block."""
 
 
 class PlanParser:

@@ -15,10 +15,10 @@ _SCALARS = {"string": "str", "integer": "int", "number": "float", "boolean": "bo
 
 
 def compact_signature(spec: ToolSpec) -> str:
-    """One line for one tool: `name(parameter: type, ...) -> type: description`.
+    """A tool on one line: `name(parameter: type, ...) -> type: description`.
 
-    Types are rendered from the JSON schemas as Python would write them; a returned record shows its field
-    names, because plans read fields (`a.value`).
+    Types are written as Python would write them. A record that is returned shows the names of its fields,
+    because plans read fields (`a.value`).
     """
     definitions = _definitions(spec.parameters)
     properties: Mapping[str, Any] = spec.parameters.get("properties", {})
@@ -32,20 +32,20 @@ def compact_signature(spec: ToolSpec) -> str:
     signature = f"{spec.name}({', '.join(parameters)})"
     if spec.returns is not None:
         signature += f" -> {_type(spec.returns, _definitions(spec.returns))}"
-    description = plain_line(spec.description)
+    description = single_line(spec.description)
     if len(description) > MAX_DESCRIPTION:
         description = description[:MAX_DESCRIPTION].rsplit(" ", 1)[0]
     description = description.rstrip(". ")
     return f"{signature}: {description}" if description else signature
 
 
-def plain_line(text: str) -> str:
-    """`text` on one line with single spaces, with nothing in it that reads as one of the prompt's markers."""
-    return defuse(" ".join(text.split()))
+def single_line(text: str) -> str:
+    """`text` on one line, with single spaces and without markers."""
+    return escape_markers(" ".join(text.split()))
 
 
-def defuse(text: str) -> str:
-    """Break up `<|...|>` so that the tokenizer cannot read data as a control token."""
+def escape_markers(text: str) -> str:
+    """`text` with `<|...|>` broken up, so that the tokenizer cannot read data as a control token."""
     return text.replace("<|", "< |").replace("|>", "| >")
 
 
@@ -76,7 +76,7 @@ def _type(schema: Mapping[str, Any] | bool, definitions: Mapping[str, Any]) -> s
             return " | ".join(dict.fromkeys(_type(option, definitions) for option in schema[key]))
     kind: str | list[str] | None = schema.get("type")
     if isinstance(kind, list):
-        return " | ".join(dict.fromkeys(_SCALARS.get(one, one) for one in kind))
+        return " | ".join(dict.fromkeys(_SCALARS.get(name, name) for name in kind))
     if kind == "array":
         return f"list[{_type(schema['items'], definitions)}]" if schema.get("items") else "list"
     if kind == "object":

@@ -36,7 +36,7 @@ _COMPARE: dict[type[ast.cmpop], CompareOp] = {
 
 @dataclass(frozen=True)
 class MapForm:
-    """`[body for var in over]`."""
+    """A map: `[body for var in over]`."""
 
     var: str
     over: Argument
@@ -149,7 +149,8 @@ class SyntaxReader:
                 self._fail(
                     node,
                     f"`{_word(node)}` is not part of the plan language",
-                    "a plan has only `name = tool(...)`, maps `[tool(x) for x in xs]`, `think`, `ask`, `answer` and `if`",
+                    "a plan has only `name = tool(...)`, maps `[tool(x) for x in xs]`,"
+                    " `think`, `ask`, `answer` and `if`",
                 )
 
     def _not_a_call(self, value: ast.expr, name: str | None) -> NoReturn:
@@ -171,7 +172,8 @@ class SyntaxReader:
             self._fail(
                 value,
                 "a statement binds the whole result of a call",
-                f"write `{other} = {source_of(value.value)}` and read `{other}.{value.attr}` where it is used",
+                f"write `{other} = {source_of(value.value)}`"
+                f" and read `{other}.{value.attr}` where it is used",
             )
         self._fail(
             value,

@@ -1,4 +1,4 @@
-"""From nodes back to the plan language: what a later round is shown, and what a graph looks like as text."""
+"""Nodes as text of the plan language, for later rounds and for people."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from braid.executors.nodes import (
 
 
 def render_expr(expr: Expr) -> str:
-    """`expr` as it is written in a plan; parsing it gives `expr` again."""
+    """`expr` as it is written in a plan. Parsing the text gives `expr` again."""
     match expr:
         case Const(value):
             return _quoted(value) if isinstance(value, str) else repr(value)
@@ -61,7 +61,12 @@ def render_statement(node: Node) -> str:
 
 
 def render_plan(nodes: Iterable[Node], *, line: Callable[[Node], str] = render_statement) -> str:
-    """The plan that gives these nodes, `if`s included; `line` writes one node. Every line ends with a line break."""
+    """The plan that gives these nodes, `if`s included. Every line ends with a line break.
+
+    Args:
+        nodes: The nodes, in the order of the plan.
+        line: Writes one node.
+    """
     lines: list[str] = []
     before: tuple[tuple[Expr, bool], ...] = ()
     for node in nodes:
@@ -72,7 +77,7 @@ def render_plan(nodes: Iterable[Node], *, line: Callable[[Node], str] = render_s
         for level in range(depth, len(guards)):
             condition, expected = guards[level]
             indent = "    " * level
-            # `else:` attaches to the `if` that the node before stands under; else that `if` is written first, empty.
+            # `else:` belongs to the `if` of the node before. Without one, an empty `if` is written.
             attaches = level == depth and level < len(before) and before[level] == (condition, not expected)
             if expected:
                 lines.append(f"{indent}if {render_expr(condition)}:")
@@ -81,7 +86,7 @@ def render_plan(nodes: Iterable[Node], *, line: Callable[[Node], str] = render_s
             else:
                 lines += [f"{indent}if {render_expr(condition)}:", f"{indent}    pass", f"{indent}else:"]
         indent = "    " * len(guards)
-        lines.append(indent + line(node))  # further lines stay as they are: they may be text
+        lines.append(indent + line(node))  # the further lines may be text, so they are not indented
         before = guards
     return "".join(text + "\n" for text in lines)
 

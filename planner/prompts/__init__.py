@@ -1,4 +1,4 @@
-"""Prompts of the planner: chat and compact styles, the grammar, and what a later round shows of earlier ones."""
+"""Prompts of the planner: chat and compact style, the grammar of plans, and the history of earlier rounds."""
 
 from braid.planner.prompts.chat import STOP_TURNS, plan_request, repair_request, run_root
 from braid.planner.prompts.compact import (

@@ -1,8 +1,8 @@
-"""What chat models read: the run's root, the request for a plan, and what is said when a plan cannot be used.
+"""The prompt of chat models: the run root, the request for a plan, and the request for a repair.
 
-The order decides how much KV a run shares. First comes what all runs share (the language), then what an agent's runs share (its
-tools), then the task. Up to there it is the *run root*, byte for byte the same for the planner, all its
-repairs, all later rounds, and every think node; what differs comes behind it.
+The order decides how much KV a run shares. First comes what all runs share (the language), then what an
+agent's runs share (its tools), then the task. Up to there it is the run root. It is byte for byte the same
+for the planner, all its repairs, all later rounds, and every think node. What differs comes behind it.
 """
 
 from __future__ import annotations
@@ -17,27 +17,32 @@ from braid.planner.language import compact_signature
 from braid.planner.task import PlanTask
 
 _LANGUAGE = """\
-You help to carry out one task. You are asked for one of two things at a time: a plan for the whole task, or the result of a \
-single step of it. Do exactly what the last message asks for.
+You help to carry out one task. You are asked for one of two things at a time: a plan for the whole task, \
+or the result of a single step of it. Do exactly what the last message asks for.
 
 # How a plan is written
-A plan is a few lines in a small language that looks like Python. It is never run as Python: each line becomes a node of a \
-graph, and nodes whose inputs are there run side by side, while you are still writing. So put independent calls on lines of \
-their own, and never wait for anything.
+A plan is a few lines in a small language that looks like Python. It is never run as Python: each line \
+becomes a node of a graph, and nodes whose inputs are there run side by side, while you are still writing. \
+So put independent calls on lines of their own, and never wait for anything.
 
-- `name = tool(...)` calls a tool and names its result. Arguments are literals, names, lists, dicts and f-strings.
+- `name = tool(...)` calls a tool and names its result. Arguments are literals, names, lists, dicts and \
+f-strings.
 - A name is bound once and never changed. A result's fields are read as `name.field`, its items as `name[0]`.
-- `f"{a.value} {a.unit}"` puts results into text: names, fields and constant indexes only, with an optional format such as \
-`{a.value:.2f}`.
+- `f"{a.value} {a.unit}"` puts results into text: names, fields and constant indexes only, with an optional \
+format such as `{a.value:.2f}`.
 - `names = [tool(x) for x in xs]` calls a tool for every item of a list; `xs` is a list or the name of one.
-- `if condition:`, `elif`, `else:` choose. Conditions compare results (`==`, `<`, `in`, `and`, `or`, `not`); they call nothing.
-- Arithmetic happens only in `calculate(f"...")`: write `d = calculate(f"{a.value} - {b.value}")`, never `a.value - b.value`.
-- `think("question", given=[a, b])` reasons about results in words and gives `.answer`; use it where no tool fits.
+- `if condition:`, `elif`, `else:` choose. Conditions compare results (`==`, `<`, `in`, `and`, `or`, \
+`not`); they call nothing.
+- Arithmetic happens only in `calculate(f"...")`: write `d = calculate(f"{a.value} - {b.value}")`, never \
+`a.value - b.value`.
+- `think("question", given=[a, b])` reasons about results in words and gives `.answer`; use it where no \
+tool fits.
 - `ask("question")` asks the user; only for what nobody else can know.
-- `answer(value, ...)` ends the plan with what the user is to read. Every plan ends with it. A name from a branch \
-that was not taken is left out.
+- `answer(value, ...)` ends the plan with what the user is to read. Every plan ends with it. A name from a \
+branch that was not taken is left out.
 
-There are no functions, loops, methods, slices, imports or operators, and no Python built-ins. Use only the tools that are listed.
+There are no functions, loops, methods, slices, imports or operators, and no Python built-ins. Use only the \
+tools that are listed.
 
 # Examples
 The tools of these examples are not yours; they only show the form.
@@ -53,7 +58,8 @@ else:
     answer(f"No, {ben.name} is at least as old")
 ```
 
-Task: Of the cities in Arland, how many people live in the one with the best museum, and is that museum worth a day?
+Task: Of the cities in Arland, how many people live in the one with the best museum, and is that museum \
+worth a day?
 ```
 cities = list_cities(country="Arland", limit=20)
 museums = [best_museum(city, fields=["title", "rating"]) for city in cities]
@@ -65,18 +71,22 @@ answer(f"{place.population:,} people live in {choice.answer}.", worth)
 
 _ACKNOWLEDGED = "Understood. I will write the plan, or work out a step, when you ask for it."
 
-_REQUEST = "Write the plan for this task now. Reply with the plan only, one statement on each line, nothing before or after it."
+_REQUEST = (
+    "Write the plan for this task now. Reply with the plan only, one statement on each line, "
+    "nothing before or after it."
+)
 
 _FINAL = "The budget is nearly used up: answer now, with what is known."
 
 STOP_TURNS = ("\n\nUser:", "\n\nSystem:", "\n\nAssistant:")
-"""Where a model without a chat template begins to play the other side."""
+"""Strings at which a model without a chat template begins to write the other side's turn."""
 
 
 def run_root(task: PlanTask) -> list[Message]:
-    """The messages that everything in a run begins with. They end with the assistant's turn; a user message follows.
+    """The messages that every prompt of a run begins with.
 
-    They depend on tools, instructions, history and question only, not on the round.
+    They end with the assistant's turn. A user message follows.
+    They depend on tools, instructions, history and question. They do not depend on the round.
     """
     parts = [
         _LANGUAGE,
@@ -93,13 +103,19 @@ def run_root(task: PlanTask) -> list[Message]:
 
 
 def plan_request(task: PlanTask, earlier: str = "") -> Message:
-    """The request for this round's plan; `earlier` tells what earlier rounds did (see `braid.planner.prompts.history`)."""
+    """The request for this round's plan.
+
+    Args:
+        task: The round.
+        earlier: The statements of earlier rounds (`earlier_statements`).
+    """
     if not earlier and not task.feedback and not task.final:
         return Message(role="user", content=_REQUEST)
     parts: list[str] = []
     if earlier:
         parts.append(
-            "A plan was carried out before, but the task is not answered yet. Its statements, and what came of them:\n"
+            "A plan was carried out before, but the task is not answered yet. "
+            "Its statements, and what came of them:\n"
             f"```\n{earlier.rstrip()}\n```"
         )
     if task.feedback:
@@ -107,16 +123,23 @@ def plan_request(task: PlanTask, earlier: str = "") -> Message:
     if task.final:
         parts.append(_FINAL)
     parts.append(
-        "Write what is still missing, and end with `answer(...)`. Names that have a result may be read, and are not bound again; "
+        "Write what is still missing, and end with `answer(...)`. "
+        "Names that have a result may be read, and are not bound again; "
         "names that came to nothing may be bound anew, in another way. Reply with the plan only."
     )
     return Message(role="user", content="\n\n".join(parts))
 
 
 def repair_request(error: PlanError, accepted: int) -> Message:
-    """What a chat model is told about a statement that cannot be used."""
+    """The request to write a plan again.
+
+    Args:
+        error: The mistake.
+        accepted: Number of statements that were accepted.
+    """
     stand = (
-        "The statements before it are accepted and already running: repeat them exactly as they are, then go on."
+        "The statements before it are accepted and already running: "
+        "repeat them exactly as they are, then go on."
         if accepted
         else "No statement is accepted yet."
     )
@@ -128,7 +151,7 @@ def repair_request(error: PlanError, accepted: int) -> Message:
 
 
 def chat_signature(spec: ToolSpec) -> str:
-    """A tool as chat models read it: signature, description, what the arguments mean, examples."""
+    """A tool for chat models: signature, description, what the arguments mean, and examples."""
     lines = [f"- {compact_signature(replace(spec, description=''))}"]
     if spec.description.strip():
         lines += ["    " + line.strip() for line in spec.description.strip().splitlines() if line.strip()]

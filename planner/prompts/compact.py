@@ -1,6 +1,7 @@
-"""The prompt of the embedded planner model: tool signatures, the question, and the place where the plan begins.
+"""The compact prompt, for the embedded planner model.
 
-The form is fixed because braid-mini is trained on exactly this text (see `training/`):
+It has the tools' signatures, the question, and the place where the plan begins. The form is fixed, because
+braid-mini is trained on exactly this text (see `training/`):
 
     <|tools|>
     search(query: str) -> Fact(title, value, unit, text): look up one fact
@@ -8,8 +9,9 @@ The form is fixed because braid-mini is trained on exactly this text (see `train
     How tall is K2?
     <|plan|>
 
-The model goes on from there and ends the plan with `STOP`. In a later round the statements that are done stand behind the
-plan marker; for a model whose prompt style is `compact-results`, each with its result, and those that failed with the reason:
+The model goes on from there and ends the plan with `STOP`. In a later round, the statements that are done
+stand behind the plan marker. For a model whose prompt style is `compact-results`, each stands with its
+result, and those that failed stand as comments with the reason:
 
     <|plan|>
     a = search("height of K2")  # 8611 m
@@ -22,34 +24,34 @@ import re
 from collections.abc import Sequence
 
 from braid.executors.tools import ToolSpec
-from braid.planner.language import compact_signature, defuse, plain_line
+from braid.planner.language import compact_signature, escape_markers, single_line
 
 TOOLS = "<|tools|>"
 QUESTION = "<|question|>"
 PLAN = "<|plan|>"
 STOP = "<|end|>"
-"""The token that ends a plan; the end-of-sequence token of the embedded model."""
+"""The token that ends a plan. It is the end-of-sequence token of the embedded model."""
 
 MAX_TOOLS = 8
-"""Tools that reach the prompt; training never shows the model more."""
+"""How many tools reach the prompt. Training never shows the model more."""
 
 
 def compact_prompt(question: str, tools: Sequence[ToolSpec], *, plan_so_far: str = "") -> str:
     """The text that the embedded model continues.
 
     Args:
-        question: the task; line breaks become spaces, and marker look-alikes are defused.
-        tools: what the plan may call. Of more than `MAX_TOOLS`, those whose name and description share most
-            words with the question are kept, and the given order stays.
-        plan_so_far: the statements of earlier rounds (`braid.planner.prompts.history.finished_statements`) and the valid ones of a
-            plan that is being repaired; the model goes on behind them.
-            A missing line end is added, so that no statement is continued in mid-line.
+        question: The task. Line breaks become spaces, and look-alikes of markers are broken up.
+        tools: What the plan may call. Of more than `MAX_TOOLS`, those are kept whose name and description
+            share most words with the question. The given order stays.
+        plan_so_far: The statements of earlier rounds (`finished_statements`), and the valid ones of a plan
+            that is being repaired. The model goes on behind them. A missing line end is added, so that no
+            statement is continued in mid-line.
     """
     lines = [TOOLS, *(compact_signature(spec) for spec in _most_relevant(question, tools))]
-    lines += [QUESTION, plain_line(question), PLAN]
+    lines += [QUESTION, single_line(question), PLAN]
     if plan_so_far and not plan_so_far.endswith("\n"):
         plan_so_far += "\n"
-    return "\n".join(lines) + "\n" + defuse(plan_so_far)
+    return "\n".join(lines) + "\n" + escape_markers(plan_so_far)
 
 
 def _most_relevant(question: str, tools: Sequence[ToolSpec]) -> Sequence[ToolSpec]:

@@ -1,12 +1,15 @@
-"""The plan language as a grammar for one question and its tools, so that a small model cannot write an invalid plan.
+"""The plan language as a grammar for one question and its tools.
 
-It covers what the embedded model writes: statements that call a tool, once or for each item of a list, or `think`; then an
-answer, a condition with an answer in each branch, or nothing, where another round is to go on from the results. Tools,
-the kinds of their arguments, the fields of results and the order of variables are those at hand; names of things are
-spans of the question or of a result, word for word. What a variable's result holds is left to the checker.
+With it, a small model cannot write an invalid plan.
 
-The notation is llguidance's Lark. Its lexer takes the longest match and never goes back, so whatever could begin
-alike at one place is a single terminal here, or begins with one that all of them share.
+It covers what the embedded model writes. First come statements that call a tool, once or for each item of a
+list, or `think`. Then comes an answer, a condition with an answer in each branch, or nothing, where another
+round goes on from the results. Tools, the kinds of their arguments, the fields of results and the order of
+variables are those at hand. Names of things are spans of the question or of a result, word for word. What a
+variable's result holds is left to the checker.
+
+The notation is llguidance's Lark. Its lexer takes the longest match and never goes back. What could begin
+alike at one place is therefore a single terminal here, or begins with one that all of them share.
 """
 
 from __future__ import annotations
@@ -15,19 +18,19 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from string import ascii_lowercase
-from typing import Any
+from typing import Any, Literal
 
 from braid.engine import Grammar
 from braid.executors.tools import ToolSpec
-from braid.planner.language import plain_line
+from braid.planner.language import single_line
 
 Schema = Mapping[str, Any]
 
 MAX_STATEMENTS = len(ascii_lowercase)
-"""Statements of a plan that bind a variable: a to z."""
+"""How many statements of a plan may bind a variable, which is a letter from a to z."""
 
-# An attribute has no "of" of its own unless it is a span, so that behind "height of" there comes a name. What could go on
-# for ever has a limit: a model that has lost its way is led back to the plan.
+# An attribute has no "of" of its own unless it is a span, so that behind "height of" there comes a name. What
+# could go on for ever has a limit, which leads a model that repeats itself back to the plan.
 _TEXT = r"""
 ATTRIBUTE: WORD (" " WORD){0,4}
 WORD: /[a-np-z][a-z'\-]{0,15}|o([a-eg-z'\-][a-z'\-]{0,14}|f[a-z'\-]{1,14})?/
@@ -56,51 +59,55 @@ _RESULT = re.compile(r"^(?!#).*?  # (.+)$", re.MULTILINE)
 _BOUND = re.compile(r"^\s*([a-z]) *=[^=]", re.MULTILINE)
 
 
+Position = Literal["top", "first", "between", "second"]
+"""A place in a plan: at the top level, in the first branch of an `if`, behind it, or in the second branch."""
+
+
 def plan_grammar(tools: Sequence[ToolSpec], *, names_from: str, plan_so_far: str = "") -> Grammar:
     """The plans that the embedded model may write for a question, in Lark's notation.
 
     Args:
-        tools: what a plan may call.
-        names_from: the question; names in the plan are runs of its words.
-        plan_so_far: statements that the model goes on from, by whole lines; the grammar begins behind them. Results that
-            stand behind them as comments may hold names too.
+        tools: What a plan may call.
+        names_from: The question. Names in the plan are runs of its words.
+        plan_so_far: Statements that the model goes on from, in whole lines. The grammar begins behind them.
+            Results that stand behind them as comments may hold names too.
     """
     first = max((ascii_lowercase.index(letter) + 1 for letter in _BOUND.findall(plan_so_far)), default=0)
-    rules = [f"start: {_place(plan_so_far)}_{first}", _spans(names_from, plan_so_far), _TEXT.strip()]
+    rules = [f"start: {_position(plan_so_far)}_{first}", _spans(names_from, plan_so_far), _TEXT.strip()]
     for bound in range(first, MAX_STATEMENTS + 1):
         rules += _statements(tools, bound)
     return Grammar("lark", "\n".join(rules) + "\n")
 
 
-def _place(plan_so_far: str) -> str:
-    """Where the text goes on: at the `top`, in the `first` branch or behind it (`between`), or in the `second`."""
-    place = "top"
+def _position(plan_so_far: str) -> Position:
+    """Where the text goes on."""
+    position: Position = "top"
     for line in plan_so_far.splitlines():
         inside = line[:1].isspace()
         if line.startswith("if "):
-            place = "first"
-        elif line.startswith("else") and place in ("first", "between"):
-            place = "second"
-        elif place == "first" and inside and line.strip().startswith("answer("):
-            place = "between"
+            position = "first"
+        elif line.startswith("else") and position in ("first", "between"):
+            position = "second"
+        elif position == "first" and inside and line.strip().startswith("answer("):
+            position = "between"
         elif not inside:
-            place = "top"
-    return place
+            position = "top"
+    return position
 
 
 def _spans(question: str, plan_so_far: str) -> str:
-    """SPAN: any run of whole words of the question or of a result, as it stands between quotation marks.
+    """The rules of SPAN: any run of whole words of the question or of a result, escaped for quotation marks.
 
-    A word that begins the question may be written with a small letter, too.
+    A word that begins the question may be written with a small letter too.
     """
-    chunks = _CHUNK.findall(plain_line(question))
+    chunks = _CHUNK.findall(single_line(question))
     runs = [chunks, *(_CHUNK.findall(result) for result in _RESULT.findall(plan_so_far))]
     if chunks and chunks[0] != (lower := chunks[0][:1].lower() + chunks[0][1:]):
         runs.append([lower, *chunks[1:]])
     texts = [json.dumps([_escaped(chunk) for chunk in run], ensure_ascii=False) for run in runs]
     spans = " | ".join(f"RUN_{index}" for index in range(len(runs)))
     rules = [f'RUN_{index}: %regex {{"substring_chunks": {text}}}' for index, text in enumerate(texts)]
-    # It neither begins nor ends with what stands between names.
+    # A span neither begins nor ends with a mark that stands between names.
     edges = r"/[^ ,.;:!?)\]}%]|[^ ,.;:!?)\]}%](?s:.*)[^ ,;:?(\[{]/"
     return "\n".join([*rules, f"SPAN: ({spans}) & {edges}"])
 
@@ -110,7 +117,7 @@ def _escaped(text: str) -> str:
 
 
 def _statements(tools: Sequence[ToolSpec], bound: int) -> list[str]:
-    """The rules of what may follow where `bound` variables have a value."""
+    """The rules of what may follow once `bound` variables have a value."""
     more = bound < MAX_STATEMENTS and bool(tools)
     rules = _values(tools, bound)
     if more:
@@ -148,13 +155,17 @@ def _values(tools: Sequence[ToolSpec], bound: int) -> list[str]:
         f'PAIR_{bound}: PAIR | WORDS ", " REF_{bound} | REF_{bound} ", " (WORDS | REF_{bound})',
         f'hole_{bound}: "{{" REF_{bound} "}}"',
         f"sum_{bound}: term_{bound} (OPERATOR term_{bound})*",
-        f'term_{bound}: hole_{bound} | NUMBER | "(" sum_{bound} ")" | FUNCTION sum_{bound} (", " sum_{bound})* ")"',
+        f'term_{bound}: hole_{bound} | NUMBER | "(" sum_{bound} ")"'
+        f' | FUNCTION sum_{bound} (", " sum_{bound})* ")"',
         f'answer_{bound}: REF_{bound} | VERDICT | OPENING (BETWEEN? hole_{bound})+ BETWEEN? "\\""',
     ]
 
 
 def _call(spec: ToolSpec, bound: int) -> str:
-    """A call of `spec`; arguments go by position. Optional ones may be left out from the end, or go by name."""
+    """A call of `spec`.
+
+    Arguments go by position. Optional ones may be left out from the end, or go by name.
+    """
     definitions: Schema = spec.parameters.get("$defs", {})
     properties: Schema = spec.parameters.get("properties", {})
     required = set(spec.parameters.get("required", ()))
@@ -180,13 +191,13 @@ def _call(spec: ToolSpec, bound: int) -> str:
 
 
 def _think(bound: int) -> str:
-    """A thought is put in words of the question."""
+    """A `think`. Its question is in words of the task."""
     given = f'(", given=[" REF_{bound} (", " REF_{bound})* "]")?' if bound else ""
     return f'"think(" NAME {given} ")"'
 
 
 def _each(tools: Sequence[ToolSpec], bound: int) -> list[str]:
-    """Maps: calls of tools that are asked about a thing, for every item of a list."""
+    """Maps: calls, for every item of a list, of tools that are asked about one thing."""
     bodies: list[str] = []
     for spec in tools:
         definitions: Schema = spec.parameters.get("$defs", {})
@@ -204,7 +215,7 @@ def _each(tools: Sequence[ToolSpec], bound: int) -> list[str]:
 
 
 def _query(bound: int, *, arithmetic: bool) -> str:
-    """The only text argument of a tool: what is looked up, or, where the tool may be a calculator, a formula."""
+    """The only text argument of a tool: what is looked up, or a formula if the tool may be a calculator."""
     text = "LITERAL" if arithmetic else "QUERY"
     if not bound:
         return text
@@ -226,10 +237,10 @@ def _argument(schema: Schema | bool, definitions: Schema, bound: int) -> str:
             own = "WORDS"
         case "array":
             items: Schema | bool = _resolved(schema, definitions).get("items", True)
-            one = "NAME" if _kind(items, definitions) == "string" else _argument(items, definitions, 0)
+            item = "NAME" if _kind(items, definitions) == "string" else _argument(items, definitions, 0)
             if reference:
-                one += f" | {reference}"
-            own = f'"[" ({one}) (", " ({one}))* "]"'
+                item += f" | {reference}"
+            own = f'"[" ({item}) (", " ({item}))* "]"'
         case _:
             own = "NUMBER | WORDS"
     return f"{own} | {reference}" if reference else own
@@ -267,7 +278,7 @@ def _choices(schema: Schema) -> Sequence[object]:
 
 
 def _resolved(schema: Schema, definitions: Schema) -> Schema:
-    """`schema`, or the definition that it refers to; of alternatives to null, the other one."""
+    """`schema`, or the definition that it refers to. Of null and one alternative, the alternative."""
     seen: set[str] = set()
     while (reference := schema.get("$ref")) and reference not in seen:
         seen.add(reference)

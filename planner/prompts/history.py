@@ -1,4 +1,4 @@
-"""What a later round is shown of the earlier ones: their statements, with what came of each."""
+"""The history of a run in prompts: the statements of earlier rounds, with what came of each."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from braid.executors.values import preview
 from braid.planner.language import is_anonymous, render_plan
 
 RESULT_CHARS = 160
-"""Characters of a result or an error that a later round is shown."""
+"""How many characters of a result or an error a later round is shown."""
 
 
 def earlier_statements(graph: TaskGraph, *, before: int) -> str:
-    """The plans of the rounds before `before` as one text, each statement followed by a comment on its state and result.
+    """The plans of the rounds before `before` as one text.
 
-    Items of maps and calls that stood inside other calls are left out: their statement speaks for them.
+    A comment behind each statement has its state and result.
+    Items of maps and calls that stood inside other calls are left out. Their statement stands for them.
     """
 
     def line(node: Node) -> str:
@@ -24,10 +25,15 @@ def earlier_statements(graph: TaskGraph, *, before: int) -> str:
 
 
 def finished_statements(graph: TaskGraph, *, before: int, results: bool = True) -> str:
-    """The statements of earlier rounds that stand under no condition, as plan text: where a model with compact prompts goes on.
+    """The statements of earlier rounds as plan text, from which a model with compact prompts goes on.
 
-    A statement that is done has its result behind it as a comment; one that failed is itself a comment, with the reason. The
-    rest is left out. Without `results`, only the statements that are done are left, and no comments.
+    A statement that is done has its result behind it as a comment. One that failed is itself a comment, with
+    the reason. The rest is left out, and so are statements that stand under a condition.
+
+    Args:
+        graph: The graph of the run.
+        before: Only rounds before this one are shown.
+        results: Whether there are comments. Without them, only the statements that are done are left.
     """
     lines: list[str] = []
     for node in _statements(graph, before):

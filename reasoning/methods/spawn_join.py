@@ -144,7 +144,9 @@ async def spawn_join(
         raise InvalidParamsError(
             "method 'spawn_join' needs threads=, the way in which the model writes threads"
         )
-    work = _ThreadedWork(run=run, problem=problem, thread_format=threads, window=window, temperature=temperature)
+    work = _ThreadedWork(
+        run=run, problem=problem, thread_format=threads, window=window, temperature=temperature
+    )
     with ExitStack() as held:
         text, reason = await work.write_parent(held, max_rounds)
     answer = None if text is None else extract(text)
