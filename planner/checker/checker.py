@@ -213,8 +213,8 @@ class PlanChecker:
                 f" {len(positional)} were given",
                 f"its signature: {compact_signature(spec)}",
             )
-        for place, arg in enumerate(args):
-            name = parameters[place] if arg.keyword is None else arg.keyword
+        for position, arg in enumerate(args):
+            name = parameters[position] if arg.keyword is None else arg.keyword
             if name in given:
                 self._fail(
                     arg.place, f"the argument `{name}` is given twice", "give it once, by place or by name"

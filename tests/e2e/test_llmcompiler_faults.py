@@ -363,9 +363,12 @@ async def run_plan(text: str) -> RunOutcome:
 @pytest.mark.parametrize(
     "text",
     [
-        "$1", "${1}", "costs $15 and $1.50", "{a}", "{{a}}", "{", "}", '"', "'", "'''", '"""', "\\", "\\n", "two\nlines\n",
-        "\r\n", "\t", "a = echo('x')", "answer(1)", "```python\nanswer(1)\n```", "<|end|>", "</s>", "# no comment", "join()",
-        "Paris (France)", "f(x))))", "[1, 2", "日本語 – ünïcödé 🏔", "\u2028", "\x00\x07", "1. search(x)",
+        "$1", "${1}", "costs $15 and $1.50", "{a}", "{{a}}", "{", "}", '"', "'", "'''", '"""', "\\",
+        "\\n", "two\nlines\n",
+        "\r\n", "\t", "a = echo('x')", "answer(1)", "```python\nanswer(1)\n```", "<|end|>", "</s>",
+        "# no comment", "join()",
+        "Paris (France)", "f(x))))", "[1, 2", "日本語 – ünïcödé 🏔", "\u2028", "\x00\x07",
+        "1. search(x)",
         "import os; os.system('x')",
     ],
 )  # fmt: skip

@@ -1,4 +1,7 @@
-"""From a question to an answer, through every room: real tools and atlas, and the embedded model where it is installed."""
+"""From a question to an answer, through every room.
+
+The tools and the atlas are real. The embedded model is used where it is installed.
+"""
 
 from __future__ import annotations
 

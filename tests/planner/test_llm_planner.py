@@ -296,9 +296,11 @@ async def round_one(responses: Sequence[Response], **options: object) -> tuple[S
 async def test_a_later_round_reads_and_rebinds_names() -> None:
     engine, outcome = await round_one(
         [
-            'a = search("height of K2")\nb = search("height of nowhere")\nif a.value > 3:\n    c = search("Ararat")\n'
+            'a = search("height of K2")\nb = search("height of nowhere")\n'
+            'if a.value > 3:\n    c = search("Ararat")\n'
             'd = calculate(f"{a.value} - {b.value}")\nanswer(d)\n',
-            'b = search("height of Mont Blanc")\ne = calculate(f"{a.value} - {b.value}")\nanswer(e, c.title)\n',
+            'b = search("height of Mont Blanc")\ne = calculate(f"{a.value} - {b.value}")\n'
+            "answer(e, c.title)\n",
         ]
     )
     assert outcome.answered

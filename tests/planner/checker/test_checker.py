@@ -42,7 +42,10 @@ First = Callable[[str], PlanError]
         ('a = place(1, 2, options={"k": "v"})', (1, 17), "entry 'k': expected a whole number, got 'v'", ""),
         ('a = rank(["a"], [1], "ascnding")', (1, 22), "expected one of", 'did you mean "ascending"?'),
         ('a = rank(["a"], [1], "up")', (1, 22), '"descending", "ascending"', ""),
-        ('a = search("x")\nanswer(a.valeu)', (2, 8), "no `a.valeu`", "Fact has title, value, unit, text; did you mean"),
+        (
+            'a = search("x")\nanswer(a.valeu)',
+            (2, 8), "no `a.valeu`", "Fact has title, value, unit, text; did you mean",
+        ),
         ('a = search("x")\nanswer(f"is {a.high}")', (2, 14), "no `a.high`", "Fact has title"),
         ('a = search("x")\nanswer(a[0])', (2, 8), "not a list", "Fact has title"),
         ('a = population("x")\nanswer(a.value)', (2, 8), "is a whole number", "use `a` itself"),
@@ -50,7 +53,10 @@ First = Callable[[str], PlanError]
         ('a = [search(x) for x in ["K2"]]\nanswer(a[0].height)', (2, 8), "no `a[0].height`", "Fact has"),
         ('a = think("?")\nanswer(a.anser)', (2, 8), "no `a.anser`", "did you mean `a.answer`?"),
         ("answer(b)", (1, 8), "`b` is not bound yet", "earlier line"),
-        ('height = search("x")\nanswer(heigth.value)', (2, 8), "`heigth` is not bound yet", "did you mean `height`?"),
+        (
+            'height = search("x")\nanswer(heigth.value)',
+            (2, 8), "`heigth` is not bound yet", "did you mean `height`?",
+        ),
         ("a = search(a)", (1, 12), "`a` is not bound yet", ""),
         ("answer(true)", (1, 8), "`true` is not bound", "`True`"),
         ("answer(search)", (1, 8), "is a function", "search(...)"),
@@ -102,7 +108,8 @@ def test_what_is_refused(error_of: First, text: str, place: tuple[int, int], mes
         '_ = search("x")\nanswer(_)',
         'größe = search("x")\nanswer(größe.value)',
         'a = search("x")\nif a.value > 3:\n    b = search("y")\nanswer(a, b)',
-        'a = search("x")\nif a.value > 3:\n    answer(1)\nelif a.value > 2:\n    answer(2)\nelse:\n    answer(3)',
+        'a = search("x")\nif a.value > 3:\n    answer(1)\nelif a.value > 2:\n    answer(2)\n'
+        "else:\n    answer(3)",
         'a = ask(question="Which?")\nb = search(f"{a}")\nthink("ok?", given=b, temperature=0.5)',
         'answer("Paris (France)", [1, "x"], {"k": [1]})',
     ],

@@ -1,4 +1,4 @@
-"""The plan language: where statements begin and end, what they may say, and what is said about those that may not."""
+"""The plan language: where statements begin and end, what they may say, and the errors of all others."""
 
 from __future__ import annotations
 
@@ -183,7 +183,8 @@ def test_arithmetic_inside_calculate_is_taken(nodes_of: Nodes) -> None:
         'a = search("x")\r\nanswer(a)\r\n',
         'a = search("x")\ranswer(a)',
         '```python\na = search("x")\nanswer(a)\n```\n',
-        'Here is the plan, I\'ll keep it (fairly short:\n\n```\na = search("x")\nanswer(a)\n```\nIt looks up "x" first.',
+        'Here is the plan, I\'ll keep it (fairly short:\n\n```\na = search("x")\nanswer(a)\n```\n'
+        'It looks up "x" first.',
         'Sure! This is it:\na = search("x")\nanswer(a)\nThis plan looks up x.',
         '# look up\n\na = search("x")\n\n\n# done\nanswer(a)\n# end',
         'a = search("x")\nanswer(a)<|end|>\nbabble(',
@@ -379,10 +380,14 @@ def test_a_long_plan_is_read_whole() -> None:
 
 
 PIECES = [
-    'a = f("x")\n', "b = g(1, [2, {'k': a.v}])\n", 'answer(f"{a.v:.2f} (é)")\n', "if a.v > 3:\n", "    c = f(1)\n", "else:\n",
-    "elif b:\n", "if x: y = f(2)\n", "[f(x) for x in xs]\n", "a", " = ", "f(", ")", "[", "]", "{", "}", '"', "'", '"""', "'''",
-    "\\", "#", "\n", "\r\n", "\r", "    ", "\t", ";", ":", "```", "```python\n", "~~~\n", "<|end|>", "<|", "</s>", "<", "|",
-    "<think>", "</think>\n", "Sure, I'll plan:\n", "answer(1)\n", "pass\n", "é", "“", "\x00", "\ufeff", "\u2028", "1 + 2",
+    'a = f("x")\n', "b = g(1, [2, {'k': a.v}])\n", 'answer(f"{a.v:.2f} (é)")\n', "if a.v > 3:\n",
+    "    c = f(1)\n", "else:\n",
+    "elif b:\n", "if x: y = f(2)\n", "[f(x) for x in xs]\n", "a", " = ", "f(", ")", "[", "]", "{", "}",
+    '"', "'", '"""', "'''",
+    "\\", "#", "\n", "\r\n", "\r", "    ", "\t", ";", ":", "```", "```python\n", "~~~\n", "<|end|>", "<|",
+    "</s>", "<", "|",
+    "<think>", "</think>\n", "Sure, I'll plan:\n", "answer(1)\n", "pass\n", "é", "“", "\x00", "\ufeff",
+    "\u2028", "1 + 2",
     "$1", "=", "x = (\n1)\n", "\f", "lambda", ".", ",", "if ", "else", "import os\n",
 ]  # fmt: skip
 

@@ -77,7 +77,7 @@ indexes = st.integers(0, 99)
 
 
 STAND_INS = ["r0", "r1", "r2", "r3"]
-"""Names in drawn expressions; each becomes one that is bound where the expression stands."""
+"""Names in drawn expressions. Each becomes a name that is bound where the expression stands."""
 
 
 def ref_paths(keys: st.SearchStrategy[str]) -> st.SearchStrategy[tuple[str | int, ...]]:

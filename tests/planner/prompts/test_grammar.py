@@ -1,4 +1,7 @@
-"""The plan language as a grammar: it takes every plan that the embedded model is taught, and refuses what cannot be right."""
+"""The plan language as a grammar.
+
+It takes every plan that the embedded model is taught. It refuses what cannot be right.
+"""
 
 from __future__ import annotations
 

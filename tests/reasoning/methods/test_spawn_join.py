@@ -1,4 +1,4 @@
-"""spawn_join on an engine whose answers are known: what runs side by side, what is joined, and what it is said to cost."""
+"""spawn_join with a scripted engine: what runs side by side, what is joined, and what it costs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from braid.reasoning import MethodRun, ThreadCall, ThreadResult, TokenSpan, get_
 
 
 class Listed:
-    """Threads as `FORK a , b JOIN`; a thread reads `go a` and is successful unless it says `nothing`."""
+    """Threads as `FORK a , b JOIN`. A thread reads `go a`. It fails if it writes `nothing`."""
 
     spawn = " FORK"
     close = " JOIN"
@@ -65,7 +65,7 @@ async def test_what_it_is_said_to_cost() -> None:
     async with await engine.prefill("What is it ?") as problem:
         assert problem.token_count == 4
         solution = await spawn_join(MethodRun(engine=engine), problem, threads=Listed(), window=64)
-    # "let us see" (the spawn mark ends it), "a , b", two threads of 2 + 4 and 2 + 1 tokens, and the joined text.
+    # "let us see" (the spawn mark ends it), "a , b", threads of 2 + 4 and 2 + 1 tokens, and the joined text.
     lengths = {(span.start, span.end) for span in solution.spans}
     assert lengths >= {(0, 6), (0, 3)}
     parent = [span for span in solution.spans if span.start]
