@@ -51,7 +51,7 @@ from braid.executors.journal.run_log import start_run
 from braid.executors.journal.store import Journal
 from braid.executors.nodes.nodes import Const, Expr, Node, Ref, ToolCall
 from braid.executors.tools.memo import CallMemo
-from braid.orchestrator.events import Recorder
+from braid.orchestrator.recorder import Recorder
 
 WIDTH, FAN_IN = 100, 2
 Plan = list[tuple[str, tuple[str, ...]]]

@@ -22,10 +22,10 @@ from braid.orchestrator.errors import (
     ResumeRefusedError,
     RunningLoopError,
 )
-from braid.orchestrator.events import JournalFailed, Recorder, RunResumed, RunStarted
+from braid.orchestrator.events import JournalFailed, RunResumed, RunStarted
 from braid.orchestrator.history import read_history
-from braid.orchestrator.loop import Job
-from braid.orchestrator.nesting import NO_RUN, OuterRun, outer_run
+from braid.orchestrator.loop import Job, carry_out
+from braid.orchestrator.recorder import Recorder
 from braid.orchestrator.result import RunResult
 from braid.orchestrator.resume import (
     JournalOption,
@@ -37,10 +37,9 @@ from braid.orchestrator.resume import (
     start_log,
     take_up,
 )
-from braid.orchestrator.running import carry_out
 from braid.orchestrator.settings import load_settings
 from braid.orchestrator.stream import RunStream
-from braid.orchestrator.subagents import agent_tool
+from braid.orchestrator.subagents import NO_RUN, OuterRun, agent_tool, outer_run
 
 if TYPE_CHECKING:
     from braid.executors.journal import Journal, RunLog

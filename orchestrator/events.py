@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-import time
-import uuid
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import Literal
 
-from braid.engine import Envelope, Event
-from braid.executors.scheduler import Deferred, told_as_json
-
-if TYPE_CHECKING:
-    from braid.executors.journal import RunLog
+from braid.engine import Event
 
 StopReason = Literal["budget", "cancelled", "plan", "max_rounds"]
 """Why a run ended without an answer: a hard limit, a planner that was cancelled, no valid plan, or no round left."""
@@ -82,97 +75,3 @@ class RunFailed(Event):
 
     kind: Literal["run.failed"] = "run.failed"
     error: str
-
-
-class Recorder(Sequence[Envelope]):
-    """Gives each event its place in the run, keeps it, and hands it to a listener. Read as a sequence, it is the run's log.
-
-    Without a listener, events that are frequent are built only when the log is read (`braid.executors.scheduler.emitter.Deferred`); `told`
-    has those that were told as events.
-    """
-
-    def __init__(self, listener: Callable[[Envelope], None] | None = None) -> None:
-        self.run = uuid.uuid4().hex[:12]
-        self.deferred: Deferred | None = [] if listener is None else None
-        self.told: list[Event] = []
-        self._envelopes: list[Envelope] = []
-        self._listener = listener
-        self._clock = time.time() - time.monotonic()
-        self._log: RunLog | None = None
-        self._quiet = False
-        self._written = 0
-
-    def write_to(self, log: RunLog, *, earlier: Sequence[Envelope] = (), quiet: bool = False) -> None:
-        """Write each event into `log` before it is told. `earlier` ones of the same run come first; `quiet`: no further ones."""
-        self.run = log.run
-        if quiet:
-            self.deferred = None
-        log.unwritten = self._unwritten
-        self._log = log
-        self._quiet = quiet
-        for envelope in earlier:
-            self.told.append(envelope.event)
-            self._envelopes.append(envelope)
-            if self._listener is not None:
-                self._listener(envelope)
-
-    def __call__(self, event: Event) -> None:
-        if self._quiet:
-            return
-        self.told.append(event)
-        if self.deferred is not None:
-            self.deferred += (_as_told, event, time.monotonic())
-            if self._log is not None:
-                self._log.wake()
-        else:
-            self._add(event, time.time())
-
-    def __len__(self) -> int:
-        return len(self._envelopes) + len(self.deferred or ()) // 3
-
-    @overload
-    def __getitem__(self, index: int) -> Envelope: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Envelope]: ...
-
-    def __getitem__(self, index: int | slice) -> Envelope | Sequence[Envelope]:
-        self._catch_up()
-        return self._envelopes[index]
-
-    def __iter__(self) -> Iterator[Envelope]:
-        self._catch_up()
-        return iter(self._envelopes)
-
-    def _catch_up(self) -> None:
-        if self.deferred:
-            if self._log is not None:
-                self._log.flush()
-            for build, what, at in _threes(self.deferred):
-                self._add(build(what, at), self._clock + at, written=True)
-            self.deferred.clear()
-            self._written = 0
-
-    def _unwritten(self) -> Iterator[tuple[float, str]]:
-        """What was deferred since the last time, as times and JSON: writing it down takes no events either."""
-        found = self.deferred[self._written :] if self.deferred else []
-        self._written += len(found)
-        for build, what, at in _threes(found):
-            yield self._clock + at, told_as_json(build, what, at)
-
-    def _add(self, event: Event, at: float, *, written: bool = False) -> None:
-        envelope = Envelope(run=self.run, seq=len(self._envelopes), at=at, event=event)
-        self._envelopes.append(envelope)
-        if self._log is not None and not written:
-            self._log.event(envelope)
-        if self._listener is not None:
-            self._listener(envelope)
-
-
-def _threes(deferred: Deferred) -> Iterator[tuple[Callable[[Any, float], Event], Any, float]]:
-    items = iter(deferred)
-    return zip(items, items, items, strict=True)
-
-
-def _as_told(event: Event, at: float) -> Event:
-    return event

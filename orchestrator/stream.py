@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from braid.engine import Envelope
 from braid.executors.scheduler import SteeringQueue
-from braid.orchestrator.events import Recorder
+from braid.orchestrator.recorder import Recorder
 from braid.orchestrator.result import RunResult
 
 

@@ -1,0 +1,125 @@
+"""Planning rounds as the loop uses them: the planner's patches, revisions of a running graph, and feedback between rounds."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import aclosing
+from typing import Any
+
+from braid.engine import Event
+from braid.executors import GraphPatch, RunOutcome, TaskGraph
+from braid.executors.nodes import Answer, Node
+from braid.executors.scheduler import Replan, RevisionRequest
+from braid.executors.values import preview
+from braid.orchestrator.events import RoundStarted
+from braid.planner import LLMPlanner, PlanningError, PlanTask
+
+_SHOWN = 8
+
+
+class Rounds:
+    """How many rounds of planning a run has had, revisions included, of the most that it may have."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.begun = 0
+
+    @property
+    def left(self) -> int:
+        return self.most - self.begun
+
+    def next(self) -> int:
+        """The number of the next round, which begins now."""
+        self.begun += 1
+        return self.begun - 1
+
+
+class PlanReviser:
+    """A `Replanner`: tells the planner what happened, and gives its statements as patches."""
+
+    def __init__(
+        self,
+        planner: LLMPlanner,
+        rounds: Rounds,
+        policy: Replan,
+        task: Callable[[int, str], PlanTask],
+        emit: Callable[[Event], None],
+    ) -> None:
+        self._planner = planner
+        self._rounds = rounds
+        self._policy = policy
+        self._task = task
+        self._emit = emit
+
+    def surprise(self, node: Node, value: Any) -> str | None:
+        if self._policy.check is None or self._rounds.left <= 0:
+            return None
+        return self._policy.check(node, value)
+
+    async def revise(self, triggers: Sequence[RevisionRequest]) -> AsyncIterator[GraphPatch]:
+        if self._rounds.left <= 0 and all(one.kind != "person" for one in triggers):
+            return
+        feedback = told(triggers)
+        number = self._rounds.next()
+        self._emit(RoundStarted(round=number, feedback=feedback, revision=True))
+        # What it accepted until it gave up stands, and another round may mend the rest.
+        async with aclosing(self._planner.start(self._task(number, feedback), emit=self._emit)) as plan:
+            async for patch in plan:
+                yield patch
+
+
+def told(triggers: Sequence[RevisionRequest]) -> str:
+    """Triggers as the planner's feedback."""
+    heads = {
+        "failed": "failed",
+        "surprise": "surprising",
+        "progress": "so far",
+        "person": "the user says",
+        "rejected": "not taken from the last plan",
+    }
+    return "; ".join(f"{heads[one.kind]}: {one.text}" for one in triggers)
+
+
+def why_again(graph: TaskGraph, outcome: RunOutcome, gave_up: PlanningError | None = None) -> str:
+    """One text for a run that brought no answer: what failed, what became of the answer, and what may be read by name."""
+    parts = [] if gave_up is None else [str(gave_up)]
+    failures = [f"{_statement(graph, node)}: {error}" for node, error in outcome.failures[:_SHOWN]]
+    if failures:
+        parts.append("failed: " + "; ".join(failures))
+    answers = [id for id, node in graph.nodes.items() if isinstance(node.op, Answer)]
+    if not graph.nodes and gave_up is None:
+        parts.append("the plan has no valid statement")
+    elif not answers and gave_up is None:
+        parts.append("the plan ended without answer(...)")
+    else:
+        latest = max((graph.nodes[id].round for id in answers), default=0)
+        fates = [id for id in answers if graph.nodes[id].round == latest and graph.state(id) != "failed"]
+        parts += [_fate(graph, id, why=not failures) for id in fates[:_SHOWN]]
+    if outcome.stopped is not None:
+        parts.append(outcome.reason)
+    return "; ".join(parts)
+
+
+def known_results(graph: TaskGraph) -> list[tuple[str, str]]:
+    """Statement and short result of what is done: the plan's own nodes, no items of maps and no answers."""
+    return [
+        (_statement(graph, id), preview(graph.result(id)))
+        for id, node in graph.nodes.items()
+        if graph.state(id) == "done" and node.name is not None and not isinstance(node.op, Answer)
+    ]
+
+
+def partial_answer(graph: TaskGraph, outcome: RunOutcome) -> str:
+    """What a run that was stopped has found out: what it had of its answer, else one line for each result."""
+    if outcome.partial:
+        return ", ".join(preview(value) for value in outcome.partial)
+    return "\n".join(f"{statement} -> {result}" for statement, result in known_results(graph))
+
+
+def _fate(graph: TaskGraph, id: str, *, why: bool) -> str:
+    reason = graph.error(id) if why else None
+    return f"{_statement(graph, id)} was {graph.state(id)}" + (f" ({reason})" if reason else "")
+
+
+def _statement(graph: TaskGraph, node: str) -> str:
+    return " ".join(graph.nodes[node].source.split()) or node if node in graph.nodes else node
