@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
@@ -16,37 +16,47 @@ from braid.executors import Limits, Tool, ToolRegistry
 from braid.executors.scheduler import Approve, AskPerson, Replan, SteeringQueue
 from braid.executors.tools import CallMemo, MemoryResults, ResultCache
 from braid.orchestrator.default_tools import registry_of
-from braid.orchestrator.errors import (
-    ConfigurationError,
-    InvalidQuestionError,
-    ResumeRefusedError,
-    RunningLoopError,
-)
-from braid.orchestrator.events import JournalFailed, RunResumed, RunStarted
+from braid.orchestrator.errors import InvalidQuestionError, ResumeRefusedError, RunningLoopError
+from braid.orchestrator.events import RunResumed, RunStarted
 from braid.orchestrator.history import read_history
 from braid.orchestrator.loop import Job, carry_out
 from braid.orchestrator.recorder import Recorder
 from braid.orchestrator.result import RunResult
 from braid.orchestrator.resume import (
     JournalOption,
-    as_started,
     book_earlier,
     check_tools,
+    earlier_rounds,
+    enter_run,
     open_journal,
-    restored_budget,
-    start_log,
+    spending,
+    stored_spec,
     take_up,
 )
-from braid.orchestrator.settings import load_settings
+from braid.orchestrator.settings import BudgetLimits, RunSpec, load_settings
 from braid.orchestrator.stream import RunStream
 from braid.orchestrator.subagents import NO_RUN, OuterRun, agent_tool, outer_run
 
 if TYPE_CHECKING:
-    from braid.executors.journal import Journal, RunLog
+    from braid.executors.journal import Journal
     from braid.executors.mcp import McpServer, McpTools
 
 OutputT = TypeVar("OutputT")
 DEFAULT_REPLAN = Replan()
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunInputs:
+    """What the caller of one run hands in beside the question. `history` and `sequential` become part of its `RunSpec`."""
+
+    output_type: Any = None
+    deps: Any = None
+    history: Sequence[Message] | None = None
+    budget: Budget | None = None
+    sequential: bool = False
+    inbox: SteeringQueue | None = None
+    """Where the person's lines arrive while the run goes on."""
+    outer: OuterRun = NO_RUN
 
 
 class Agent:
@@ -105,29 +115,30 @@ class Agent:
         journal: JournalOption = False,
         cache: ResultCache | None = None,
     ) -> None:
-        settings = load_settings()
+        self.spec = RunSpec.of(
+            load_settings(),
+            engine=engine if isinstance(engine, str) else None,
+            threads=threads,
+            mcp=mcp if isinstance(mcp, (str, Path)) else None,
+            instructions=instructions,
+            max_rounds=max_rounds,
+            max_repairs=max_repairs,
+            limits=limits,
+            seed=seed,
+        )
         self.tools = registry_of(tools, builtins=builtins)
         self.output_type = output_type
-        self.instructions = instructions
         self.budget = budget
-        self.max_rounds = settings.max_rounds if max_rounds is None else max_rounds
-        self.max_repairs = settings.max_repairs if max_repairs is None else max_repairs
-        self.limits = limits or Limits()
         self.approve = approve
         self.ask = ask
         self.replan = replan
         self.cache = cache
-        self._kept: ResultCache = MemoryResults() if cache is None else cache
-        self.seed = settings.seed if seed is None else seed
-        for name, value, least in (("max_rounds", self.max_rounds, 1), ("max_repairs", self.max_repairs, 0)):
-            if value < least:
-                raise ConfigurationError(f"{name} must be at least {least}, got {value!r}")
-        self._address = settings.engine if engine is None else engine
+        self._results: ResultCache = MemoryResults() if cache is None else cache
+        self._engine = self.spec.engine if engine is None else engine
         self._any_engine = engine is None
         self._journal_option = journal
         self._journal: Journal | None = None
-        self._threads = settings.threads if threads is None else threads
-        self._mcp = settings.mcp if mcp is None else mcp
+        self._mcp = self.spec.mcp if mcp is None else mcp
         self._without_mcp = self.tools
         self._mcp_tools: McpTools | None = None
         self._opened: dict[str, Engine] = {}
@@ -185,15 +196,10 @@ class Agent:
             EngineError: the engine cannot be reached, or failed.
             JournalError: the journal cannot be written; nothing has begun then.
         """
-        return await self._run(
-            Recorder(),
-            question,
-            output_type=output_type,
-            deps=deps,
-            history=history,
-            budget=budget,
-            sequential=sequential,
+        inputs = RunInputs(
+            output_type=output_type, deps=deps, history=history, budget=budget, sequential=sequential
         )
+        return await self._run(Recorder(), question, inputs)
 
     def run_sync(self, question: str, **options: Any) -> RunResult[Any]:
         """`run` for code without an event loop; takes the same options, and closes what it opened.
@@ -225,7 +231,9 @@ class Agent:
         Leaving the block, or the loop, cancels a run that is not over.
         """
         inbox = SteeringQueue()
-        return RunStream(lambda recorder: self._run(recorder, question, inbox=inbox, **options), inbox)
+        return RunStream(
+            lambda recorder: self._run(recorder, question, RunInputs(inbox=inbox, **options)), inbox
+        )
 
     def as_tool(self, name: str, description: str, **limits: Any) -> Tool:
         """This agent as a tool of another one: its question is planned and run as a graph of its own, inside the outer run.
@@ -263,9 +271,8 @@ class Agent:
             UnknownRunError, RunBusyError, JournalError: it cannot be read, or is being worked on.
             ResumeRefusedError: the agent has no journal, or tools are missing or have changed.
         """
-        return await self._resume(
-            Recorder(), run_id, output_type=output_type, deps=deps, budget=budget, force=force
-        )
+        inputs = RunInputs(output_type=output_type, deps=deps, budget=budget)
+        return await self._resume(Recorder(), run_id, inputs, force=force)
 
     async def run_nested(
         self, question: str, *, run_id: str, deps: Any = None, budget: Budget | None = None
@@ -275,20 +282,21 @@ class Agent:
         Where that one has a journal, it has this run too, by `run_id`: when the outer run is resumed, so is this one, and what
         its tools have done is not done again.
         """
-        within = outer_run()
-        journal = self.journal or within.journal
-        recorder = Recorder()
-        recorder.run = run_id
+        outer = outer_run()
+        inputs = RunInputs(deps=deps, budget=budget, outer=outer)
+        recorder = Recorder(run=run_id)
+        journal = self.journal or outer.journal
         if journal is not None and journal.get(run_id) is not None:
-            return await self._resume(
-                recorder, run_id, deps=deps, budget=budget, journal=journal, within=within
-            )
-        return await self._run(recorder, question, deps=deps, budget=budget, journal=journal, within=within)
+            return await self._resume(recorder, run_id, inputs)
+        return await self._run(recorder, question, inputs)
 
-    def stream_resume(self, run_id: str, **options: Any) -> RunStream:
+    def stream_resume(self, run_id: str, *, force: bool = False, **options: Any) -> RunStream:
         """`resume` as a stream of its events, those of earlier processes first."""
         inbox = SteeringQueue()
-        return RunStream(lambda recorder: self._resume(recorder, run_id, inbox=inbox, **options), inbox)
+        return RunStream(
+            lambda recorder: self._resume(recorder, run_id, RunInputs(inbox=inbox, **options), force=force),
+            inbox,
+        )
 
     @property
     def journal(self) -> Journal | None:
@@ -303,7 +311,7 @@ class Agent:
         Raises:
             EngineError, McpError: one of these cannot be reached.
         """
-        return await self._open(self._address)
+        return await self._open(self._engine)
 
     async def _open(self, engine: str | Engine) -> Engine:
         async with self._opening:
@@ -312,8 +320,9 @@ class Agent:
             if isinstance(engine, Engine):
                 return engine
             if engine not in self._opened:
-                local = engine.startswith("local:") and self._threads is not None
-                self._opened[engine] = await connect(engine, **({"threads": self._threads} if local else {}))
+                threads = self.spec.threads
+                local = engine.startswith("local:") and threads is not None
+                self._opened[engine] = await connect(engine, **({"threads": threads} if local else {}))
             return self._opened[engine]
 
     async def close(self) -> None:
@@ -331,11 +340,11 @@ class Agent:
             if servers is not None:
                 closing.push_async_exit(servers)
 
-    def _results(self) -> ResultCache:
+    def _result_cache(self) -> ResultCache:
         """Where results for later runs are kept: with a journal, beside it."""
         journal = self.journal
         if self.cache is not None or journal is None:
-            return self._kept
+            return self._results
         from braid.executors.journal import StoredResults
 
         return StoredResults(journal)
@@ -359,140 +368,90 @@ class Agent:
     ) -> None:
         await self.close()
 
-    async def _run(
-        self,
-        recorder: Recorder,
-        question: str,
-        *,
-        output_type: Any = None,
-        deps: Any = None,
-        history: Sequence[Message] | None = None,
-        budget: Budget | None = None,
-        sequential: bool = False,
-        inbox: SteeringQueue | None = None,
-        journal: Journal | None = None,
-        within: OuterRun = NO_RUN,
-    ) -> RunResult[Any]:
-        job = await self.job(
-            question,
-            deps=deps,
-            history=history,
-            budget=budget,
-            sequential=sequential,
-            inbox=inbox,
-            within=within,
-        )
-        log = self._start_log(journal or self.journal, job, recorder, budget)
+    async def _run(self, recorder: Recorder, question: str, inputs: RunInputs) -> RunResult[Any]:
+        job = await self._job(question, self._spec_of(inputs), inputs)
+        journal = self.journal or inputs.outer.journal
+        log = None if journal is None else enter_run(journal, recorder.run, job)
+        if log is not None:
+            recorder.write_to(log)
         job = replace(job, run_id=recorder.run, journal=log)
         recorder(
             RunStarted(
                 question=job.question,
                 engine=job.engine.info.uri,
                 tools=tuple(spec.name for spec in self.tools.specs()),
-                max_rounds=job.max_rounds,
-                sequential=sequential,
-                seed=job.seed,
+                max_rounds=job.spec.max_rounds,
+                sequential=job.spec.sequential,
+                seed=job.spec.seed,
             )
         )
-        return await carry_out(job, self._wanted(output_type), recorder, log)
+        return await carry_out(job, recorder)
 
     async def _resume(
-        self,
-        recorder: Recorder,
-        run_id: str,
-        *,
-        output_type: Any = None,
-        deps: Any = None,
-        budget: Budget | None = None,
-        force: bool = False,
-        inbox: SteeringQueue | None = None,
-        journal: Journal | None = None,
-        within: OuterRun = NO_RUN,
+        self, recorder: Recorder, run_id: str, inputs: RunInputs, *, force: bool = False
     ) -> RunResult[Any]:
-        journal = journal or self.journal
+        journal = self.journal or inputs.outer.journal
         if journal is None:
             raise ResumeRefusedError("this agent keeps no journal to resume from; make it with journal=True")
         row = journal.find(run_id)
-        engine = await self._open(row.spec["engine"] if self._any_engine else self._address)
+        spec = stored_spec(row)
+        engine = await self._open(spec.engine if self._any_engine else self._engine)
         log, earlier = take_up(journal, row, self.tools)
         try:
             if not force and row.status != "answered":
-                check_tools(log.pasts, row.spec, self.tools)
-            own = budget or restored_budget(row.spec)
-            job = await self.job(
-                row.question, engine=engine, deps=deps, budget=own, inbox=inbox, within=within
-            )
-            for scope in (own, job.budget):
+                check_tools(log.pasts, spec, self.tools)
+            budget = inputs.budget or (spec.budget and spec.budget.budget())
+            job = await self._job(row.question, spec, replace(inputs, budget=budget), engine=engine)
+            for scope in (budget, job.budget):
                 if scope is not None:
                     book_earlier(scope, row.spent)
-            job = as_started(row, job, log, earlier)
+            rounds = earlier_rounds([envelope.event for envelope in earlier])
+            job = replace(job, run_id=row.id, journal=log, earlier=rounds)
+            log.spending = lambda: spending(job.budget)
         except BaseException:
             log.close()
             raise
-        log.on_failure = lambda error: recorder(JournalFailed(error=str(error)))
         recorder.write_to(log, earlier=earlier, quiet=row.status == "answered")
         recorder(RunResumed(done=len(log.pasts[0].known) if log.pasts else 0))
-        return await carry_out(job, self._wanted(output_type), recorder, log)
+        return await carry_out(job, recorder)
 
-    def _start_log(
-        self, journal: Journal | None, job: Job, recorder: Recorder, budget: Budget | None
-    ) -> RunLog | None:
-        if journal is None:
-            return None
-        address = job.engine.info.uri if isinstance(self._address, Engine) else self._address
-        log = start_log(
-            journal,
-            recorder.run,
-            job,
-            engine=address,
-            budget=budget,
-            threads=self._threads,
-            mcp=str(self._mcp) if isinstance(self._mcp, (str, Path)) else None,
-        )
-        log.on_failure = lambda error: recorder(JournalFailed(error=str(error)))
-        recorder.write_to(log)
-        return log
-
-    def _wanted(self, output_type: Any) -> Any:
-        return self.output_type if output_type is None else output_type
-
-    async def job(
-        self,
-        question: str,
-        *,
-        engine: Engine | None = None,
-        deps: Any = None,
-        history: Sequence[Message] | None = None,
-        budget: Budget | None = None,
-        sequential: bool = False,
-        inbox: SteeringQueue | None = None,
-        within: OuterRun = NO_RUN,
-    ) -> Job:
+    async def job(self, question: str, **options: Any) -> Job:
         """What `run` would do, with the engine opened: for callers that drive planner or executors themselves.
 
-        `engine` takes the place of the agent's.
+        `options` are those of `run`.
         """
+        inputs = RunInputs(**options)
+        return await self._job(question, self._spec_of(inputs), inputs)
+
+    def _spec_of(self, inputs: RunInputs) -> RunSpec:
+        """The options of one run."""
+        given = {
+            "engine": self._engine.info.uri if isinstance(self._engine, Engine) else self._engine,
+            "mcp": self.spec.mcp if isinstance(self._mcp, (str, Path)) else None,
+            "history": tuple(read_history(inputs.history)),
+            "sequential": inputs.sequential,
+            "budget": None if inputs.budget is None else BudgetLimits.of(inputs.budget),
+        }
+        return self.spec.model_copy(update=given)
+
+    async def _job(
+        self, question: str, spec: RunSpec, inputs: RunInputs, *, engine: Engine | None = None
+    ) -> Job:
         if not isinstance(question, str) or not question.strip():
             raise InvalidQuestionError(question)
-        earlier = read_history(history)
         return Job(
             question=question.strip(),
+            spec=spec,
             engine=await self.open() if engine is None else engine,
             tools=self.tools,
-            budget=_run_scope(budget or self.budget),
-            memo=CallMemo(self._results(), for_all=self.cache is not None),
-            history=tuple(earlier),
-            instructions=self.instructions or "",
-            max_rounds=self.max_rounds,
-            max_repairs=self.max_repairs,
-            limits=self.limits,
-            sequential=sequential,
-            approve=self.approve or within.approve,
-            ask=self.ask or within.ask,
-            deps=deps,
-            seed=self.seed,
+            budget=_run_scope(inputs.budget or self.budget),
+            memo=CallMemo(self._result_cache(), for_all=self.cache is not None),
+            output_type=self.output_type if inputs.output_type is None else inputs.output_type,
+            approve=self.approve or inputs.outer.approve,
+            ask=self.ask or inputs.outer.ask,
+            deps=inputs.deps,
             replan=self.replan,
-            inbox=inbox,
+            inbox=inputs.inbox,
         )
 
 

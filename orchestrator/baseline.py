@@ -65,11 +65,11 @@ async def compare_with_sequential(
         tools=agent.tools,
         engine=await agent.open(),
         root=result.root,
-        limits=agent.limits,
+        limits=agent.spec.limits,
         sequential=True,
         ask=agent.ask,
         deps=deps,
-        seed=agent.seed,
+        seed=agent.spec.seed,
         memo=CallMemo(),  # as in the run that it is compared with: equal calls are made once
     )
     if not outcome.answered:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from braid.engine import Budget, BudgetExceededError, Engine, Event, Message, Usage
 from braid.engine.scope import use_budget
-from braid.executors import Limits, RunOutcome, TaskGraph, ToolRegistry, run_graph
+from braid.executors import RunOutcome, TaskGraph, ToolRegistry, run_graph
 from braid.executors.scheduler import Approve, AskPerson, Replan, SteeringQueue, close_graph
-from braid.executors.tools import CallMemo, RunJournal
+from braid.executors.tools import CallMemo
 from braid.orchestrator.events import (
     RoundFinished,
     RoundStarted,
@@ -30,6 +30,7 @@ from braid.orchestrator.outputs import answer_text, plain_output, typed_output
 from braid.orchestrator.planning import PlanReviser, Rounds, partial_answer, why_again
 from braid.orchestrator.recorder import Recorder
 from braid.orchestrator.result import RunResult, total_usage
+from braid.orchestrator.settings import RunSpec
 from braid.orchestrator.subagents import OuterRun, use_outer_run
 from braid.planner import LLMPlanner, PartialPlan, PlannerFinished, PlanTask, run_root
 
@@ -39,28 +40,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """Everything that one run needs; made by `Agent`."""
+    """Everything that one run needs. Made by `Agent`."""
 
     question: str
+    spec: RunSpec
     engine: Engine
     tools: ToolRegistry
     budget: Budget
-    history: tuple[Message, ...] = ()
-    instructions: str = ""
-    max_rounds: int = 3
-    max_repairs: int = 2
-    limits: Limits = field(default_factory=Limits)
-    sequential: bool = False
+    """The scope of this run."""
+    memo: CallMemo | None = None
+    output_type: Any = None
     approve: Approve | None = None
     ask: AskPerson | None = None
     deps: Any = None
-    seed: int = 0
     replan: Replan | None = field(default_factory=Replan)
-    """When the graph is revised while it runs; None: only between rounds."""
+    """When the graph is revised while it runs. None: only between rounds."""
     inbox: SteeringQueue | None = None
-    memo: CallMemo | None = None
     run_id: str | None = None
-    journal: RunJournal | None = None
+    journal: RunLog | None = None
     earlier: Sequence[EarlierRound] = ()
 
 
@@ -99,8 +96,8 @@ class Ending:
 async def run_rounds(job: Job, emit: Callable[[Event], None]) -> Ending:
     """Plan and run `job` until there is an answer, a limit, or no round left."""
     graph = TaskGraph()
-    planner = LLMPlanner(job.engine, max_repairs=job.max_repairs)
-    rounds = Rounds(job.max_rounds)
+    planner = LLMPlanner(job.engine, max_repairs=job.spec.max_repairs)
+    rounds = Rounds(job.spec.max_rounds)
     reviser = _reviser(job, planner, rounds, graph, emit)
     outcomes: list[RunOutcome] = []
     feedback = ""
@@ -125,12 +122,12 @@ async def run_rounds(job: Job, emit: Callable[[Event], None]) -> Ending:
             root=root,
             budget=job.budget,
             emit=emit,
-            limits=job.limits,
-            sequential=job.sequential,
+            limits=job.spec.limits,
+            sequential=job.spec.sequential,
             approve=job.approve,
             ask=job.ask,
             deps=job.deps,
-            seed=job.seed,
+            seed=job.spec.seed,
             run_id=job.run_id,
             journal=job.journal,
             replanner=reviser,
@@ -198,24 +195,25 @@ def plan_task(
     return PlanTask(
         question=job.question,
         tools=job.tools.specs(),
-        history=job.history,
+        history=job.spec.history,
         graph=graph,
         round=round,
         feedback=feedback,
         final=final,
-        instructions=job.instructions,
-        seed=job.seed,
+        instructions=job.spec.instructions,
+        seed=job.spec.seed,
         budget=job.budget,
         written=written,
     )
 
 
-async def carry_out(job: Job, wanted: Any, recorder: Recorder, log: RunLog | None) -> RunResult[Any]:
-    """Run `job`, whose start is told already. `wanted` is the output type; the `log` is finished in any case."""
+async def carry_out(job: Job, recorder: Recorder) -> RunResult[Any]:
+    """Run `job`, whose start is told already. Its journal is finished in any case."""
+    log = job.journal
     outer = OuterRun(journal=log.journal if log is not None else None, approve=job.approve, ask=job.ask)
     try:
         with use_budget(job.budget), use_outer_run(outer):
-            result = await _finish(job, wanted, recorder)
+            result = await _finish(job, recorder)
     except BaseException as error:
         recorder(RunFailed(error=f"{type(error).__name__}: {error}"))
         if log is not None:
@@ -226,7 +224,7 @@ async def carry_out(job: Job, wanted: Any, recorder: Recorder, log: RunLog | Non
     return result
 
 
-async def _finish(job: Job, wanted: Any, recorder: Recorder) -> RunResult[Any]:
+async def _finish(job: Job, recorder: Recorder) -> RunResult[Any]:
     ending = await run_rounds(job, recorder)
     planned = [event for event in recorder.told if isinstance(event, PlannerFinished)]
     usage = total_usage(planned, ending.outcomes)
@@ -237,7 +235,7 @@ async def _finish(job: Job, wanted: Any, recorder: Recorder) -> RunResult[Any]:
         answer = answer_text(ending.values)
         recorder(RunAnswered(answer=answer))
         try:
-            output, more = await _output(ending.values, wanted, job)
+            output, more = await _output(ending.values, job)
             usage = usage.then(more)
         except BudgetExceededError as error:
             stopped, reason = "budget", str(error)
@@ -259,15 +257,13 @@ async def _finish(job: Job, wanted: Any, recorder: Recorder) -> RunResult[Any]:
         stopped=stopped,
         reason=reason,
         events=recorder,
-        history=tuple(extended(job.history, job.question, answer)),
+        history=tuple(extended(job.spec.history, job.question, answer)),
         root=ending.root,
         budget=job.budget.statement(),
     )
 
 
-async def _output(values: tuple[Any, ...], wanted: Any, job: Job) -> tuple[Any, Usage]:
-    if wanted is None:
+async def _output(values: tuple[Any, ...], job: Job) -> tuple[Any, Usage]:
+    if job.output_type is None:
         return plain_output(values), Usage()
-    return await typed_output(
-        values, wanted, question=job.question, engine=job.engine, budget=job.budget, seed=job.seed
-    )
+    return await typed_output(values, job)

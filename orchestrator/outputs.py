@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from braid.engine import Budget, Engine, Message, SamplingParams, Usage
+from braid.engine import Message, SamplingParams, Usage
 from braid.executors.values import short_form
 from braid.orchestrator.errors import OutputTypeError
+
+if TYPE_CHECKING:
+    from braid.orchestrator.loop import Job
 
 _MAX_TOKENS = 1024
 
@@ -25,10 +28,8 @@ def plain_output(values: Sequence[Any]) -> Any:
     return values[0] if len(values) == 1 else tuple(values)
 
 
-async def typed_output(
-    values: Sequence[Any], output_type: Any, *, question: str, engine: Engine, budget: Budget, seed: int
-) -> tuple[Any, Usage]:
-    """The answer as `output_type`, and what it cost to get it.
+async def typed_output(values: Sequence[Any], job: Job) -> tuple[Any, Usage]:
+    """The answer as the output type of `job`, and what it cost to get it.
 
     The values are validated as they are (pydantic, lax mode; a fact also as its bare value, text also as JSON). If none
     fits, a chat model is asked once to restate the answer as JSON of the type's schema.
@@ -36,6 +37,7 @@ async def typed_output(
     Raises:
         OutputTypeError: neither fits.
     """
+    output_type, engine = job.output_type, job.engine
     adapter = _adapter(output_type)
     error: ValidationError | None = None
     for candidate in _candidates(values):
@@ -47,7 +49,7 @@ async def typed_output(
     if "chat" not in engine.capabilities:
         why = f"{_first(error)}; {engine.info.uri} is no chat model, so it cannot be asked to restate it"
         raise OutputTypeError(output_type, got, why) from error
-    text, usage = await _restate(adapter, answer_text(values), question, engine, budget, seed)
+    text, usage = await _restate(adapter, answer_text(values), job)
     for document in _documents(text):
         try:
             return adapter.validate_python(document), usage
@@ -91,9 +93,8 @@ def _documents(text: str) -> Iterator[Any]:
         yield document
 
 
-async def _restate(
-    adapter: TypeAdapter[Any], answer: str, question: str, engine: Engine, budget: Budget, seed: int
-) -> tuple[str, Usage]:
+async def _restate(adapter: TypeAdapter[Any], answer: str, job: Job) -> tuple[str, Usage]:
+    engine, budget = job.engine, job.budget
     schema = adapter.json_schema()
     messages: list[Message] = [
         {
@@ -101,10 +102,10 @@ async def _restate(
             "content": "Restate the given answer as one JSON value that matches this JSON schema. "
             f"Write nothing else and add no facts.\n{json.dumps(schema)}",
         },
-        {"role": "user", "content": f"Question: {question}\nAnswer: {answer}"},
+        {"role": "user", "content": f"Question: {job.question}\nAnswer: {answer}"},
     ]
     grammar: dict[str, object] | None = schema if "grammar" in engine.capabilities else None
-    params = SamplingParams(max_tokens=_MAX_TOKENS, temperature=0.0, seed=seed, grammar=grammar)
+    params = SamplingParams(max_tokens=_MAX_TOKENS, temperature=0.0, seed=job.spec.seed, grammar=grammar)
     async with await engine.prefill(messages, budget=budget) as context:
         (completion,) = await engine.generate(context, params, budget=budget)
         completion.context.release()

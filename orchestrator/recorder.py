@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from braid.engine import Envelope, Event
 from braid.executors.scheduler import Deferred, told_as_json
+from braid.orchestrator.events import JournalFailed
 
 if TYPE_CHECKING:
     from braid.executors.journal import RunLog
@@ -21,8 +22,8 @@ class Recorder(Sequence[Envelope]):
     has those that were told as events.
     """
 
-    def __init__(self, listener: Callable[[Envelope], None] | None = None) -> None:
-        self.run = uuid.uuid4().hex[:12]
+    def __init__(self, listener: Callable[[Envelope], None] | None = None, *, run: str | None = None) -> None:
+        self.run = run or uuid.uuid4().hex[:12]
         self.deferred: Deferred | None = [] if listener is None else None
         self.told: list[Event] = []
         self._envelopes: list[Envelope] = []
@@ -38,6 +39,7 @@ class Recorder(Sequence[Envelope]):
         if quiet:
             self.deferred = None
         log.unwritten = self._unwritten
+        log.on_failure = lambda error: self(JournalFailed(error=str(error)))
         self._log = log
         self._quiet = quiet
         for envelope in earlier:

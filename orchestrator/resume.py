@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import time
 from collections.abc import Mapping, Sequence
 from os import PathLike
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from braid.engine import Budget, Envelope, Event, Message, Price
-from braid.executors import Limits, ToolRegistry
+from pydantic import ValidationError
+
+from braid.engine import Budget, Envelope, Event
+from braid.executors import ToolRegistry
 from braid.executors.nodes import Map, ToolCall
 from braid.orchestrator.errors import ResumeRefusedError
 from braid.orchestrator.events import RoundFinished, RoundStarted, RunResumed
 from braid.orchestrator.loop import EarlierRound, Job
-from braid.orchestrator.settings import journal_file
+from braid.orchestrator.settings import RunSpec, first_reason, journal_file
 from braid.planner import PartialPlan, PlannerFinished, PlannerRejected, PlannerText
 
 if TYPE_CHECKING:
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
 
 JournalOption: TypeAlias = "bool | str | PathLike[str] | Journal"
 """True is the user's own journal, False none; else a file, or a journal that is open already."""
-
-_LIMITS_OF_A_RUN = frozenset(field.name for field in dataclasses.fields(Limits))
-_LIMITS = ("tokens", "calls", "seconds", "cost", "soft")
 
 
 def open_journal(option: JournalOption) -> Journal | None:
@@ -42,59 +40,36 @@ def open_journal(option: JournalOption) -> Journal | None:
     return Journal(journal_file() if option is True else option)
 
 
-def start_log(
-    journal: Journal,
-    run: str,
-    job: Job,
-    *,
-    engine: str,
-    budget: Budget | None,
-    threads: int | None = None,
-    mcp: str | None = None,
-) -> RunLog:
-    """Enter the run of `job` into the journal. `engine` is the address as it was given."""
+def enter_run(journal: Journal, run: str, job: Job) -> RunLog:
+    """Enter the run of `job` into the journal, with its options."""
     from braid.executors.journal import secret_arguments, start_run
 
-    spec = {
-        "engine": engine,
-        "threads": threads,
-        "mcp": mcp,
-        "history": list(job.history),
-        "instructions": job.instructions,
-        "max_rounds": job.max_rounds,
-        "max_repairs": job.max_repairs,
-        "limits": dataclasses.asdict(job.limits),
-        "sequential": job.sequential,
-        "seed": job.seed,
-        "budget": None if budget is None else _limits_of(budget),
-        "tools": {tool.name: fingerprint(tool) for tool in job.tools},
-    }
+    spec = job.spec.model_copy(update={"tools": {tool.name: fingerprint(tool) for tool in job.tools}})
     secret = secret_arguments(job.tools.specs())
-    log = start_run(journal, run, question=job.question, spec=spec, secret_arguments=secret)
+    log = start_run(
+        journal, run, question=job.question, spec=spec.model_dump(mode="json"), secret_arguments=secret
+    )
     log.spending = lambda: spending(job.budget)
     return log
+
+
+def stored_spec(row: RunRow) -> RunSpec:
+    """The options that a run was started with.
+
+    Raises:
+        ResumeRefusedError: They cannot be used.
+    """
+    try:
+        return RunSpec.model_validate(row.spec)
+    except ValidationError as error:
+        raise ResumeRefusedError(
+            f"the options of run {row.id} in the journal cannot be used: {first_reason(error)}"
+        ) from error
 
 
 def spending(budget: Budget) -> dict[str, float]:
     """What a scope has spent, its seconds included."""
     return {**budget.spent, "seconds": time.monotonic() - budget.started}
-
-
-def restored_budget(spec: Mapping[str, Any]) -> Budget | None:
-    """The budget that a run was given, with its limits; None if it had none of its own."""
-    limits: Mapping[str, Any] | None = spec.get("budget")
-    if limits is None:
-        return None
-    given: Mapping[str, Mapping[str, float]] = limits.get("prices") or {}
-    prices = {name: Price(**price) for name, price in given.items()}
-    return Budget(
-        tokens=limits.get("tokens"),
-        calls=limits.get("calls"),
-        seconds=limits.get("seconds"),
-        cost=limits.get("cost"),
-        soft=limits.get("soft"),
-        prices=prices or None,
-    )
 
 
 def book_earlier(scope: Budget, spent: Mapping[str, float]) -> None:
@@ -181,11 +156,11 @@ class _Attempts:
         return PartialPlan(attempts=tuple(self._ended), tokens=self._tokens) if self._ended else None
 
 
-def check_tools(pasts: Sequence[RecordedRun], spec: Mapping[str, Any], tools: ToolRegistry) -> None:
+def check_tools(pasts: Sequence[RecordedRun], spec: RunSpec, tools: ToolRegistry) -> None:
     """Raise `ResumeRefusedError` unless the tools that unfinished nodes call are there, and are what they were."""
     from braid.executors.scheduler import Patched
 
-    was: Mapping[str, str] = spec.get("tools", {})
+    was = spec.tools
     needed: dict[str, None] = {}
     for past in pasts:
         for record in past.records:
@@ -214,25 +189,6 @@ def fingerprint(tool: Tool) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def as_started(row: RunRow, job: Job, log: RunLog, told: Sequence[Envelope]) -> Job:
-    """`job` with the options that the run was started with, and what earlier processes did of it."""
-    spec = row.spec
-    log.spending = lambda: spending(job.budget)
-    return dataclasses.replace(
-        job,
-        history=tuple(Message(role=one["role"], content=one["content"]) for one in spec["history"]),
-        instructions=spec["instructions"],
-        max_rounds=spec["max_rounds"],
-        max_repairs=spec["max_repairs"],
-        limits=Limits(**{key: value for key, value in spec["limits"].items() if key in _LIMITS_OF_A_RUN}),
-        sequential=spec["sequential"],
-        seed=spec["seed"],
-        run_id=row.id,
-        journal=log,
-        earlier=earlier_rounds([envelope.event for envelope in told]),
-    )
-
-
 def take_up(journal: Journal, row: RunRow, tools: ToolRegistry) -> tuple[RunLog, list[Envelope]]:
     """Take up a run, and read what it has told so far. One that has its answer is read only.
 
@@ -248,10 +204,3 @@ def take_up(journal: Journal, row: RunRow, tools: ToolRegistry) -> tuple[RunLog,
     except BaseException:
         log.close()
         raise
-
-
-def _limits_of(budget: Budget) -> dict[str, Any]:
-    limits: dict[str, Any] = {key: getattr(budget, key) for key in _LIMITS}
-    if budget.prices:
-        limits["prices"] = {name: dataclasses.asdict(price) for name, price in budget.prices.items()}
-    return limits

@@ -1,14 +1,17 @@
-"""Settings: `BRAID_*` environment variables over `config.toml` in the user's configuration folder.
+"""The options of a run, and the defaults that a user sets for them.
 
-A variable wins over the file, an option on the command line or an argument in code wins over both.
+`RunSpec` is the one declaration of a run's options. `Settings` reads a user's defaults from `BRAID_*` environment variables
+and from `config.toml` in the user's configuration folder. A variable wins over the file. An option on the command line and an
+argument in code win over both.
 """
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Annotated, Any, Self
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -16,23 +19,26 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from braid.engine import Budget, Price
+from braid.executors import Limits
 from braid.orchestrator.errors import ConfigurationError
+from braid.orchestrator.history import read_history
 
 DEFAULT_ENGINE = "local:braid-mini"
 
 
 def config_file() -> Path:
-    """Where the optional configuration file lies: `$XDG_CONFIG_HOME/braid/config.toml`."""
+    """Path of the optional configuration file: `$XDG_CONFIG_HOME/braid/config.toml`."""
     return _folder("XDG_CONFIG_HOME", ".config") / "config.toml"
 
 
 def state_folder() -> Path:
-    """Where what the user leaves behind is kept, such as the history of the REPL: `$XDG_STATE_HOME/braid`."""
+    """Folder of what the user leaves behind, such as the history of the REPL: `$XDG_STATE_HOME/braid`."""
     return _folder("XDG_STATE_HOME", ".local/state")
 
 
 def data_folder() -> Path:
-    """Where what must last is kept, such as the journal: `$BRAID_HOME`, else `$XDG_DATA_HOME/braid`."""
+    """Folder of what must last, such as the journal: `$BRAID_HOME`, else `$XDG_DATA_HOME/braid`."""
     home = os.environ.get("BRAID_HOME", "")
     return Path(home) if home else _folder("XDG_DATA_HOME", ".local/share")
 
@@ -48,18 +54,99 @@ def _folder(variable: str, default: str) -> Path:
     return base / "braid"
 
 
-class Settings(BaseSettings):
-    """What a user sets once: `BRAID_ENGINE=openai:http://127.0.0.1:8000/v1#my-model braid run "..."`."""
+class RunDefaults(BaseModel):
+    """The options of a run for which a user may set a default."""
 
-    model_config = SettingsConfigDict(env_prefix="BRAID_", extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
     engine: str = Field(default=DEFAULT_ENGINE, min_length=1)
+    """Address of the engine."""
     threads: int | None = Field(default=None, ge=1)
+    """CPU threads of a local engine."""
     mcp: Path | None = None
+    """Configuration file of MCP servers."""
     max_rounds: int = Field(default=3, ge=1)
+    """How many plans a run may write before it gives up."""
     max_repairs: int = Field(default=2, ge=0)
+    """How often one plan may be sent back for statements that are not valid."""
     seed: int = 0
+    """Fixes what is drawn at random."""
+
+
+class BudgetLimits(BaseModel):
+    """The limits of a budget. None is no limit."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    tokens: int | None = None
+    calls: int | None = None
+    seconds: float | None = None
+    cost: float | None = None
+    """Money, in the currency of `prices`."""
+    soft: float | None = None
+    """Share of each limit from which on the budget is tight."""
+    prices: dict[str, Price] | None = None
+    """By engine address or model name."""
+
+    @classmethod
+    def of(cls, budget: Budget) -> Self:
+        """The limits of `budget`, without what was spent of it."""
+        return cls.model_construct(**{name: getattr(budget, name) for name in cls.model_fields})
+
+    def budget(self) -> Budget:
+        """A budget with these limits, whose clock starts now."""
+        return Budget(**{name: getattr(self, name) for name in type(self).model_fields})
+
+
+class RunSpec(RunDefaults):
+    """The options of one run: the defaults of an agent, what the command line sets, and what the journal stores.
+
+    The JSON keys are part of the journal's format. Keys of newer versions are ignored.
+    """
+
+    instructions: str = ""
+    """Told to the planner in every round."""
+    limits: Limits = Field(default_factory=Limits)
+    budget: BudgetLimits | None = None
+    """Limits of this run alone."""
+    sequential: bool = False
+    """Run one node at a time, in plan order."""
+    history: Annotated[tuple[Any, ...], AfterValidator(lambda given: tuple(read_history(given)))] = ()
+    """Messages of earlier runs."""
+    tools: dict[str, str] = {}
+    """Fingerprints of the tools by name, where the run is journaled."""
+
+    @classmethod
+    def of(cls, defaults: RunDefaults, **given: Any) -> Self:
+        """The options in `given`, and `defaults` for those that are None.
+
+        Raises:
+            ConfigurationError: An option cannot be used.
+        """
+        try:
+            return cls(
+                **{**dict(defaults), **{key: value for key, value in given.items() if value is not None}}
+            )
+        except ValidationError as error:
+            raise ConfigurationError(first_reason(error)) from error
+
+
+def first_reason(error: ValidationError) -> str:
+    """The first thing that is wrong: the option, what it must be and what was given."""
+    first = error.errors()[0]
+    name = ".".join(map(str, first["loc"]))
+    if first["type"] == "greater_than_equal":
+        return f"{name} must be at least {first.get('ctx', {})['ge']}, got {first['input']!r}"
+    return f"{name}: {first['msg']}, got {first['input']!r}"
+
+
+class Settings(RunDefaults, BaseSettings):
+    """What a user sets once: `BRAID_ENGINE=openai:http://127.0.0.1:8000/v1#my-model braid run "..."`."""
+
+    model_config = SettingsConfigDict(env_prefix="BRAID_", extra="ignore")
+
     journal: bool = True
+    """Whether `braid` writes runs into the user's journal."""
 
     @classmethod
     def settings_customise_sources(
@@ -74,14 +161,19 @@ class Settings(BaseSettings):
 
 
 def load_settings() -> Settings:
-    """The settings in force; raises `ConfigurationError` naming the variable or key that is wrong."""
+    """The settings in force.
+
+    Raises:
+        ConfigurationError: A variable or a key of the file cannot be used. The error names it.
+    """
     try:
         return Settings()
     except ValidationError as error:
         first = error.errors()[0]
         key = str(first["loc"][0]) if first["loc"] else "?"
         raise ConfigurationError(
-            f"setting {key!r} (BRAID_{key.upper()}, or {key} in {config_file()}): {first['msg']}, got {first['input']!r}"
+            f"setting {key!r} (BRAID_{key.upper()}, or {key} in {config_file()}): "
+            f"{first['msg']}, got {first['input']!r}"
         ) from error
     except ValueError as error:
         raise ConfigurationError(f"cannot read {config_file()}: {error}") from error

@@ -6,6 +6,8 @@ A run is interrupted by cancelling it or by ending its agent at a chosen moment;
 from __future__ import annotations
 
 import asyncio
+import json
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -14,7 +16,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from braid.engine import Budget, EngineURIError
+from braid.engine import Budget, EngineURIError, Price
 from braid.engine.scripted import Response, ScriptedEngine
 from braid.executors import NodeStarted, ToolContext, tool
 from braid.executors.journal.run_log import recorded_events
@@ -256,6 +258,40 @@ async def test_options_of_the_run_come_back(file: Path) -> None:
         result = await agent.resume("last")
     assert result.question == "go" and list(result.history)[:2] == history
     assert "be brief" in result.root[0]["content"]
+
+
+async def test_options_in_the_journal_of_another_version(file: Path) -> None:
+    """Keys that this version does not know are ignored, keys that the other one did not know have their defaults."""
+    first = Toolbox(hang="total")
+    budget = Budget(calls=5, prices={"*": Price(call=1.0)})
+    id = await interrupted(agent_of(file, first, seed=7), first.hanging, budget=budget, sequential=True)
+    with sqlite3.connect(file) as db:
+        spec = json.loads(db.execute("SELECT spec FROM runs").fetchone()[0])
+        assert (spec["seed"], spec["sequential"], spec["budget"]["calls"]) == (7, True, 5)
+        assert set(spec) >= {
+            "engine",
+            "threads",
+            "mcp",
+            "history",
+            "instructions",
+            "max_rounds",
+            "max_repairs",
+        }
+        assert set(spec["limits"]) == {"max_concurrency", "node_timeout", "max_nodes", "max_map_items"}
+        for known in (spec, spec["limits"], spec["budget"], spec["budget"]["prices"]["*"]):
+            known["newer"] = [{"what": 1}]
+        del spec["instructions"], spec["limits"]["max_map_items"], spec["budget"]["soft"]
+        db.execute("UPDATE runs SET spec = ?", (json.dumps(spec),))
+    db.close()
+    second = Toolbox()
+    async with agent_of(file, second, []) as agent:
+        result = await agent.resume(id)
+        assert result.stopped == "budget" and result.budget["calls"].limit == 5
+        assert agent.journal is not None
+        with agent.journal._db as db:  # pyright: ignore[reportPrivateUsage]
+            db.execute("UPDATE runs SET spec = ?", (json.dumps({**spec, "max_rounds": "many"}),))
+        with pytest.raises(ResumeRefusedError, match="max_rounds"):
+            await agent.resume(id)
 
 
 async def test_only_the_engine_of_the_resumed_run_is_opened(

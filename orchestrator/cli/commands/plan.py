@@ -94,7 +94,7 @@ async def write_plan(
         if emit is not None:
             emit(event)
 
-    planner = LLMPlanner(job.engine, max_repairs=job.max_repairs)
+    planner = LLMPlanner(job.engine, max_repairs=job.spec.max_repairs)
     # That the planner gave up is told by the last event, `PlannerFinished(valid=False)`.
     async for patch in planner.start(plan_task(job, graph), emit=take):
         graph.apply(patch)
