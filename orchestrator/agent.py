@@ -134,15 +134,27 @@ class Agent:
         self.replan = replan
         self.cache = cache
         self._results: ResultCache = MemoryResults() if cache is None else cache
-        self._engine = self.spec.engine if engine is None else engine
+        self._engine = engine if isinstance(engine, Engine) else None
         self._any_engine = engine is None
         self._journal_option = journal
         self._journal: Journal | None = None
-        self._mcp = self.spec.mcp if mcp is None else mcp
+        self._servers = None if isinstance(mcp, (str, Path)) else mcp
+        if self._servers is not None:
+            self.spec = self.spec.model_copy(update={"mcp": None})
         self._without_mcp = self.tools
         self._mcp_tools: McpTools | None = None
         self._opened: dict[str, Engine] = {}
         self._opening = asyncio.Lock()
+
+    @classmethod
+    def from_spec(cls, spec: RunSpec, **others: Any) -> Self:
+        """An agent whose runs have the options of `spec`.
+
+        `others` are those arguments of `Agent` that are no options of a run, such as `tools` and `journal`.
+        """
+        agent = cls(spec.engine, **others)
+        agent.spec = spec
+        return agent
 
     @overload
     async def run(
@@ -311,12 +323,13 @@ class Agent:
         Raises:
             EngineError, McpError: one of these cannot be reached.
         """
-        return await self._open(self._engine)
+        return await self._open(self._engine or self.spec.engine)
 
     async def _open(self, engine: str | Engine) -> Engine:
         async with self._opening:
-            if self._mcp is not None and self._mcp_tools is None:
-                await self._start_servers(self._mcp)
+            servers = self.spec.mcp if self._servers is None else self._servers
+            if servers is not None and self._mcp_tools is None:
+                await self._start_servers(servers)
             if isinstance(engine, Engine):
                 return engine
             if engine not in self._opened:
@@ -349,10 +362,10 @@ class Agent:
 
         return StoredResults(journal)
 
-    async def _start_servers(self, mcp: str | Path | Sequence[McpServer]) -> None:
+    async def _start_servers(self, mcp: Path | Sequence[McpServer]) -> None:
         from braid.executors.mcp import McpTools, read_mcp_config
 
-        servers = await McpTools(read_mcp_config(mcp) if isinstance(mcp, (str, Path)) else mcp).__aenter__()
+        servers = await McpTools(read_mcp_config(mcp) if isinstance(mcp, Path) else mcp).__aenter__()
         try:
             self.tools = ToolRegistry([*self._without_mcp, *servers])
         except BaseException:
@@ -395,7 +408,7 @@ class Agent:
             raise ResumeRefusedError("this agent keeps no journal to resume from; make it with journal=True")
         row = journal.find(run_id)
         spec = stored_spec(row)
-        engine = await self._open(spec.engine if self._any_engine else self._engine)
+        engine = await (self._open(spec.engine) if self._any_engine else self.open())
         log, earlier = take_up(journal, row, self.tools)
         try:
             if not force and row.status != "answered":
@@ -426,8 +439,7 @@ class Agent:
     def _spec_of(self, inputs: RunInputs) -> RunSpec:
         """The options of one run."""
         given = {
-            "engine": self._engine.info.uri if isinstance(self._engine, Engine) else self._engine,
-            "mcp": self.spec.mcp if isinstance(self._mcp, (str, Path)) else None,
+            "engine": self.spec.engine if self._engine is None else self._engine.info.uri,
             "history": tuple(read_history(inputs.history)),
             "sequential": inputs.sequential,
             "budget": None if inputs.budget is None else BudgetLimits.of(inputs.budget),

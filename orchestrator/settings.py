@@ -122,11 +122,13 @@ class RunSpec(RunDefaults):
 
         Raises:
             ConfigurationError: An option cannot be used.
+            TypeError: There is no such option.
         """
+        if unknown := given.keys() - cls.model_fields.keys():
+            raise TypeError(f"a run has no option {', '.join(sorted(unknown))}")
+        options = {name: value for name, value in given.items() if value is not None}
         try:
-            return cls(
-                **{**dict(defaults), **{key: value for key, value in given.items() if value is not None}}
-            )
+            return cls(**{**dict(defaults), **options})
         except ValidationError as error:
             raise ConfigurationError(first_reason(error)) from error
 

@@ -17,7 +17,7 @@ import warnings
 from collections.abc import Sequence
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -32,32 +32,50 @@ if TYPE_CHECKING:
 PLUGIN_GROUP = "braid.commands"
 EXIT_FAILURE, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 
+_HOME: Final = "braid.orchestrator.cli.commands"
+OWN_COMMANDS: Final = {
+    "run": f"{_HOME}.run:run",
+    "plan": f"{_HOME}.plan:plan",
+    "repl": f"{_HOME}.repl:repl",
+    "serve": f"{_HOME}.serve:serve",
+    "tools": f"{_HOME}.tools:tools",
+    "doctor": f"{_HOME}.doctor:doctor",
+    "resume": f"{_HOME}.resume:resume",
+    "replay": f"{_HOME}.replay:replay",
+    "view": f"{_HOME}.view:view",
+    "runs": f"{_HOME}.runs:app",
+}
+"""The commands of Braid itself, in the order in which they are listed, and where each is defined."""
+
 
 class BrokenPluginError(typer.TyperException):
     """A plugin's command could not be loaded."""
 
 
 class BraidGroup(TyperGroup):
-    """Plugin commands beside our own; errors are one line on stderr, exit codes 2 (usage), 1 (failure), 130 (Ctrl-C)."""
+    """The commands of Braid and of plugins.
+
+    Errors are one line on stderr. Exit codes are 2 (usage), 1 (failure) and 130 (Ctrl-C).
+    """
 
     def list_commands(self, ctx: Context) -> list[str]:
-        own = super().list_commands(ctx)
-        return [*own, *(point.name for point in plugins() if point.name not in own)]
+        return list(commands())
 
     def get_command(self, ctx: Context, cmd_name: str) -> Command | None:
-        """For listings: a plugin comes as a stand-in that only knows its name and summary."""
-        own = super().get_command(ctx, cmd_name)
-        if own is not None:
-            return own
-        point = next((p for p in plugins() if p.name == cmd_name), None)
+        """For listings: a command that was not loaded comes as a stand-in that only knows its name and summary."""
+        if cmd_name in self.commands:
+            return self.commands[cmd_name]
+        point = commands().get(cmd_name)
         return None if point is None else TyperCommand(point.name, help=summary(point))
 
     def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, Command | None, list[str]]:
-        """For running: the plugin itself."""
-        if args[0] not in self.commands:
-            point = next((p for p in plugins() if p.name == args[0]), None)
-            if point is not None:
-                self.commands[point.name] = load(point)
+        """For running: the command itself."""
+        point = commands().get(args[0])
+        if point is not None:
+            self.commands[point.name] = load(point)
+        else:
+            # The error suggests the nearest of these names.
+            self.commands.update({name: TyperCommand(name) for name in OWN_COMMANDS})
         return super().resolve_command(ctx, args)
 
     def main(
@@ -120,6 +138,12 @@ def report(error: BaseException) -> int:
     return code
 
 
+def commands() -> dict[str, EntryPoint]:
+    """All commands by name, Braid's own first. A plugin cannot take the place of one of these."""
+    own = {name: EntryPoint(name, value, "") for name, value in OWN_COMMANDS.items()}
+    return own | {point.name: point for point in plugins() if point.name not in own}
+
+
 def plugins() -> list[EntryPoint]:
     """The installed command plugins by name; of two with one name the first counts."""
     found: dict[str, EntryPoint] = {}
@@ -129,7 +153,11 @@ def plugins() -> list[EntryPoint]:
 
 
 def load(point: EntryPoint) -> Command:
-    """Import a plugin's command; raises `BrokenPluginError` saying which package to mend."""
+    """Import a command.
+
+    Raises:
+        BrokenPluginError: It cannot be loaded. The error says where it is defined.
+    """
     try:
         target = point.load()
         app = target
@@ -146,15 +174,29 @@ def load(point: EntryPoint) -> Command:
 
 
 def summary(point: EntryPoint) -> str:
-    """The first line of the docstring of the plugin's module, without importing it."""
+    """One line about a command, read from the source of its module without importing it.
+
+    For a plugin it is the first line of the module's docstring, for a command of Braid the first paragraph of its help.
+    """
     try:
         source = _source(point.module)
-        docstring = ast.get_docstring(ast.parse(source.read_bytes())) if source else None
+        module = ast.parse(source.read_bytes()) if source else None
     except (OSError, SyntaxError, ValueError) as error:
         return f"(broken: {type(error).__name__}: {error})"
-    if source is None:
+    if module is None:
         return f"(broken: no module {point.module!r})"
+    if point.name in OWN_COMMANDS:
+        return " ".join(_help(module, point.name).partition("\n\n")[0].split())
+    docstring = ast.get_docstring(module)
     return docstring.partition("\n")[0] if docstring else f"from {point.value}"
+
+
+def _help(module: ast.Module, command: str) -> str:
+    """The docstring of the function `command`."""
+    for statement in module.body:
+        if isinstance(statement, ast.FunctionDef) and statement.name == command:
+            return ast.get_docstring(statement) or ""
+    return ""
 
 
 def _source(module: str) -> Path | None:

@@ -1,24 +1,130 @@
-"""What the commands that run something have in common: from options to an Agent, and from a coroutine to an exit code."""
+"""Options that several commands share, and what the commands make of them: tools, limits and an agent."""
 
 from __future__ import annotations
 
 from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from braid.engine import Budget, Price
-from braid.executors import ToolRegistry
-from braid.executors.scheduler import Approve, AskPerson
+from braid.engine import Price
+from braid.executors import Tool
 from braid.orchestrator.agent import Agent
 from braid.orchestrator.cli.group import EXIT_INTERRUPTED
 from braid.orchestrator.cli.interrupts import run_interruptible
 from braid.orchestrator.default_tools import registry_of
-from braid.orchestrator.settings import load_settings
+from braid.orchestrator.settings import BudgetLimits, RunSpec, load_settings
+
+if TYPE_CHECKING:
+    from braid.orchestrator.cli.person import Person
 
 T = TypeVar("T")
+
+
+def non_empty(value: str) -> str:
+    if not value.strip():
+        raise typer.BadParameter("it is empty")
+    return value
+
+
+Question = Annotated[
+    str, typer.Argument(help="What you want to know, in quotes.", show_default=False, callback=non_empty)
+]
+EngineOption = Annotated[
+    str | None,
+    typer.Option(
+        "--engine",
+        "-e",
+        metavar="ADDRESS",
+        help="Which model plans and thinks: local:braid-mini, local:<folder>, or openai:<url>#<model>. "
+        "Default: BRAID_ENGINE, else the embedded model.",
+        show_default=False,
+    ),
+]
+ToolsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--tools",
+        "-t",
+        metavar="NAMES",
+        help="Let the plan use these tools only, such as search,calculate (see `braid tools`).",
+        show_default=False,
+    ),
+]
+McpOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--mcp",
+        metavar="FILE",
+        exists=True,
+        dir_okay=False,
+        help='Start the MCP servers of this file, {"mcpServers": {...}}, and let the plan use their tools.',
+        show_default=False,
+    ),
+]
+JournalOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--journal/--no-journal",
+        help="Write the run down as it happens, for `braid resume` and `braid replay`. Default: yes.",
+        show_default=False,
+    ),
+]
+SeedOption = Annotated[
+    int | None, typer.Option("--seed", metavar="N", help="Makes sampling repeatable.", show_default=False)
+]
+ThreadsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--threads", min=1, metavar="N", help="CPU threads of the local engine.", show_default=False
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document for a program to read.")]
+YesOption = Annotated[
+    bool, typer.Option("--yes", "-y", help="Allow tools that change something, without asking.")
+]
+RunArgument = Annotated[
+    str, typer.Argument(metavar="RUN", help="A run's id, its beginning, or `last`.", show_default=False)
+]
+
+
+def run_spec(**given: Any) -> RunSpec:
+    """The options of a run: those in `given`, and those of the settings for what is None."""
+    return RunSpec.of(load_settings(), **given)
+
+
+def selected_tools(names: str | None) -> list[Tool]:
+    """All tools, or those named by `--tools`.
+
+    Raises:
+        UnknownToolError: There is no tool of a name.
+    """
+    known = registry_of(None)
+    if names is None:
+        return list(known)
+    return [known.get(name) for name in dict.fromkeys(map(str.strip, names.split(","))) if name]
+
+
+def make_agent(
+    spec: RunSpec, tools: Sequence[Tool], *, person: Person | None = None, journal: bool | None = None
+) -> Agent:
+    """An agent with the options of `spec`. `journal` None takes the default of the settings."""
+    return Agent.from_spec(
+        spec,
+        tools=tools,
+        builtins=False,
+        approve=None if person is None else person.approve,
+        ask=None if person is None else person.ask,
+        journal=load_settings().journal if journal is None else journal,
+    )
+
+
+def budget_limits(prices: Sequence[str] | None = None, **limits: Any) -> BudgetLimits | None:
+    """The limits of a run. None where neither a limit nor a price is given, whatever `soft` is."""
+    if not prices and all(value is None for name, value in limits.items() if name != "soft"):
+        return None
+    return BudgetLimits(**limits, prices=dict(map(read_price, prices or ())))
 
 
 def read_price(text: str) -> tuple[str, Price]:
@@ -36,64 +142,6 @@ def read_price(text: str) -> tuple[str, Price]:
         raise typer.BadParameter(f"--price takes MODEL=PROMPT/GENERATED per million tokens, got {text!r}")
     cached = numbers[1] if len(numbers) == 3 else None
     return model, Price(prompt=numbers[0], cached=cached, generated=numbers[-1])
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunOptions:
-    """The options of `run`, `plan` and `repl` as they were given; None is the default of the settings."""
-
-    question: str = ""
-    engine: str | None = None
-    tools: str | None = None
-    mcp: Path | None = None
-    max_rounds: int | None = None
-    budget_tokens: int | None = None
-    budget_seconds: float | None = None
-    budget_calls: int | None = None
-    budget_cost: float | None = None
-    budget_soft: float | None = None
-    prices: Sequence[str] = ()
-    seed: int | None = None
-    threads: int | None = None
-    sequential: bool = False
-    yes: bool = False
-    journal: bool | None = None
-
-    def registry(self) -> ToolRegistry:
-        """All tools, or those named by `--tools`; raises `UnknownToolError`."""
-        known = registry_of(None)
-        if self.tools is None:
-            return known
-        names = [name.strip() for name in self.tools.split(",") if name.strip()]
-        return ToolRegistry([known.get(name) for name in dict.fromkeys(names)])
-
-    def agent(self, *, approve: Approve | None = None, ask: AskPerson | None = None) -> Agent:
-        return Agent(
-            self.engine,
-            tools=list(self.registry()),
-            builtins=False,
-            mcp=self.mcp,
-            max_rounds=self.max_rounds,
-            seed=self.seed,
-            threads=self.threads,
-            approve=approve,
-            ask=ask,
-            journal=load_settings().journal if self.journal is None else self.journal,
-        )
-
-    def budget(self) -> Budget | None:
-        """The limits of one run, whose clock starts now."""
-        limits = (self.budget_tokens, self.budget_seconds, self.budget_calls, self.budget_cost)
-        if all(limit is None for limit in limits) and not self.prices:
-            return None
-        return Budget(
-            tokens=self.budget_tokens,
-            seconds=self.budget_seconds,
-            calls=self.budget_calls,
-            cost=self.budget_cost,
-            soft=self.budget_soft,
-            prices=dict(read_price(text) for text in self.prices),
-        )
 
 
 def run_async(work: Coroutine[Any, Any, T]) -> T:

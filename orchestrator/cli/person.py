@@ -1,43 +1,16 @@
-"""Which display a run gets, and the questions that a run may put to the person in front of it."""
+"""The person at the terminal, and the questions that a run may put to them."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
 import sys
-from types import TracebackType
-from typing import Protocol, Self
 
-from braid.engine import Envelope
 from braid.executors.scheduler import Approve, AskPerson, NobodyToAskError, ToolCallRequest
 from braid.executors.values import preview
+from braid.orchestrator.cli.display import Display
 from braid.orchestrator.cli.keyboard import KeyboardInput
-from braid.orchestrator.cli.output import console, one_line
-
-
-class Display(Protocol):
-    """Shows a run while it happens."""
-
-    def __enter__(self) -> Self: ...
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
-    def __call__(self, envelope: Envelope) -> None: ...
-    def pause(self) -> None: ...
-    def resume(self) -> None: ...
-    def typed(self, line: str) -> None: ...
-
-
-def display_for_stderr() -> Display:
-    """A live display if stderr is a terminal that can redraw, else plain lines."""
-    target = console(stderr=True)
-    if target.is_terminal and not target.is_dumb_terminal:
-        from braid.orchestrator.cli.display import LiveDisplay
-
-        return LiveDisplay(target)
-    from braid.orchestrator.cli.display import PlainDisplay
-
-    return PlainDisplay(sys.stderr)
+from braid.orchestrator.cli.output import one_line
 
 
 class Person:

@@ -13,10 +13,11 @@ from typing import Literal
 import typer
 from pydantic import BaseModel
 
-from braid.engine.system import hardware as machine
+from braid.engine import system as machine
 from braid.executors.sandbox import SANDBOX_VARIABLE, SandboxError, allowed_isolation, probe
 from braid.orchestrator.cli import group
 from braid.orchestrator.cli import package_info as installed
+from braid.orchestrator.cli.options import JsonOption
 from braid.orchestrator.cli.output import console, print_json
 from braid.orchestrator.errors import ConfigurationError
 from braid.orchestrator.settings import config_file, load_settings
@@ -35,7 +36,11 @@ class Finding(BaseModel):
     hint: str = ""
 
 
-def doctor_command(*, as_json: bool) -> None:
+def doctor(as_json: JsonOption = False) -> None:
+    """Check this installation: versions, extras, processors, memory, GPU, the embedded model, plugins.
+
+    Exit code 1 when something that is needed is missing.
+    """
     findings = list(examine())
     healthy = all(finding.status != "missing" for finding in findings)
     if as_json:

@@ -11,26 +11,53 @@ from braid.engine import Event, Message
 from braid.executors import TaskGraph
 from braid.orchestrator.agent import Agent
 from braid.orchestrator.cli.group import EXIT_FAILURE
-from braid.orchestrator.cli.options import RunOptions, run_async
+from braid.orchestrator.cli.options import (
+    EngineOption,
+    JsonOption,
+    McpOption,
+    Question,
+    SeedOption,
+    ThreadsOption,
+    ToolsOption,
+    make_agent,
+    run_async,
+    run_spec,
+    selected_tools,
+)
 from braid.orchestrator.cli.output import console, print_json
 from braid.orchestrator.loop import plan_task
 from braid.planner import LLMPlanner, PlannerFinished, PlannerRejected, PlannerText
 
 
-def plan_command(options: RunOptions, *, as_json: bool) -> None:
-    if not run_async(_plan(options, as_json=as_json)):
+def plan(
+    question: Question,
+    as_json: JsonOption = False,
+    engine: EngineOption = None,
+    tools: ToolsOption = None,
+    mcp: McpOption = None,
+    seed: SeedOption = None,
+    threads: ThreadsOption = None,
+) -> None:
+    """Show the plan for a question as it is written, and run nothing.
+
+    [bold]Example[/bold]
+
+      braid plan "Is the Eiffel Tower taller than the Statue of Liberty?"
+    """
+    agent = make_agent(run_spec(engine=engine, mcp=mcp, seed=seed, threads=threads), selected_tools(tools))
+    if not run_async(_plan(agent, question, as_json=as_json)):
         raise typer.Exit(EXIT_FAILURE)
 
 
-async def _plan(options: RunOptions, *, as_json: bool) -> bool:
-    async with options.agent() as agent:
+async def _plan(agent: Agent, question: str, *, as_json: bool) -> bool:
+    async with agent:
         if not as_json:
-            return await show_plan(agent, options.question)
-        events, graph = await write_plan(agent, options.question)
+            return await show_plan(agent, question)
+        events, graph = await write_plan(agent, question)
         finished = next(event for event in events if isinstance(event, PlannerFinished))
         print_json(
             {
-                "question": options.question,
+                "question": question,
                 "engine": (await agent.open()).info.uri,
                 "plan": finished.plan,
                 "valid": finished.valid,

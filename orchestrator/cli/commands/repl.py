@@ -8,22 +8,35 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import Coroutine
-from dataclasses import replace
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from braid.engine import Message
+from braid.executors import Tool
 from braid.orchestrator.agent import Agent
 from braid.orchestrator.cli.commands.plan import show_plan
 from braid.orchestrator.cli.commands.run import show_result, watch
 from braid.orchestrator.cli.commands.tools import show_tools
 from braid.orchestrator.cli.group import report
 from braid.orchestrator.cli.interrupts import interrupting
-from braid.orchestrator.cli.options import RunOptions, run_async
+from braid.orchestrator.cli.options import (
+    EngineOption,
+    JournalOption,
+    McpOption,
+    SeedOption,
+    ThreadsOption,
+    ToolsOption,
+    make_agent,
+    run_async,
+    run_spec,
+    selected_tools,
+)
 from braid.orchestrator.cli.output import console
 from braid.orchestrator.cli.person import Person
-from braid.orchestrator.settings import state_folder
+from braid.orchestrator.settings import RunSpec, state_folder
 
 if TYPE_CHECKING:
     from prompt_toolkit import PromptSession
@@ -42,17 +55,46 @@ While a task runs: type a line and press Enter to tell the planner something; Ct
 _COMMANDS = ("/plan", "/tools", "/engine", "/new", "/help", "/quit")
 
 
-def repl_command(options: RunOptions, *, history_file: Path | None) -> None:
-    run_async(_session(options, history_file or state_folder() / "history"))
+def repl(
+    engine: EngineOption = None,
+    tools: ToolsOption = None,
+    mcp: McpOption = None,
+    max_rounds: Annotated[
+        int | None,
+        typer.Option(
+            "--max-rounds", min=1, metavar="N", help="Plans per question at most.", show_default=False
+        ),
+    ] = None,
+    seed: SeedOption = None,
+    threads: ThreadsOption = None,
+    journal: JournalOption = None,
+    history: Annotated[
+        Path | None,
+        typer.Option(
+            "--history",
+            metavar="FILE",
+            help="Where typed lines are kept. Default: in your state folder.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Ask one question after another; later ones may refer to earlier ones.
+
+    Inside: /plan <question>, /tools, /engine \\[address], /help, /quit.
+    A line typed while a task runs is told to the planner.
+    Ctrl-C stops the running task and keeps the session; Ctrl-D leaves.
+    """
+    spec = run_spec(engine=engine, mcp=mcp, max_rounds=max_rounds, seed=seed, threads=threads)
+    session = Repl(spec, selected_tools(tools), journal=journal)
+    run_async(_talk(session, history or state_folder() / "history"))
 
 
-async def _session(options: RunOptions, history_file: Path) -> None:
+async def _talk(session: Repl, history_file: Path) -> None:
     lines: Lines = TerminalLines(history_file) if sys.stdin.isatty() else PipedLines()
-    repl = Repl(options)
     try:
-        await repl.talk(lines)
+        await session.talk(lines)
     finally:
-        await repl.close()
+        await session.close()
 
 
 class PipedLines:
@@ -98,10 +140,12 @@ Lines = PipedLines | TerminalLines
 class Repl:
     """One session: an agent, a conversation, and the task that runs now."""
 
-    def __init__(self, options: RunOptions) -> None:
-        self._options = options
-        self._person = Person(yes=options.yes)
-        self._agent = self._make_agent()
+    def __init__(self, spec: RunSpec, tools: Sequence[Tool], *, journal: bool | None) -> None:
+        self._spec = spec
+        self._tools = tools
+        self._journal = journal
+        self._person = Person()
+        self._agent = self._make_agent(spec)
         self._messages: list[Message] = []
         self._out = console()
 
@@ -139,25 +183,24 @@ class Repl:
                 await self._answer(line)
 
     async def _answer(self, question: str) -> None:
-        options = replace(self._options, question=question)
-        result = await watch(self._agent, options, self._person, history=self._messages)
+        result = await watch(self._agent, question, self._person, history=self._messages)
         show_result(result)
         self._messages = list(result.history)
 
     async def _engine(self, address: str) -> None:
         if address:
-            options = replace(self._options, engine=address)
-            agent = self._make_agent(options)
+            spec = self._spec.model_copy(update={"engine": address})
+            agent = self._make_agent(spec)
             await agent.open()  # a wrong address leaves the session as it is
             await self._agent.close()
-            self._agent, self._options = agent, options
+            self._agent, self._spec = agent, spec
         info = (await self._agent.open()).info
         self._out.print(f"{info.uri}: {info.model}, {', '.join(sorted(info.capabilities))}", soft_wrap=True)
         for key, value in sorted(info.details.items()):
             self._out.print(f"  {key}: {value}", soft_wrap=True)
 
-    def _make_agent(self, options: RunOptions | None = None) -> Agent:
-        return (options or self._options).agent(approve=self._person.approve, ask=self._person.ask)
+    def _make_agent(self, spec: RunSpec) -> Agent:
+        return make_agent(spec, self._tools, person=self._person, journal=self._journal)
 
     async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
         """Do `work` so that neither Ctrl-C nor an error in it ends the session."""

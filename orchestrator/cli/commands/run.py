@@ -1,27 +1,178 @@
-"""`braid run`: one question, shown while it runs; the answer on stdout, everything else on stderr."""
+"""`braid run`: one question, shown while it runs. The answer goes to stdout, everything else to stderr."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
 from braid.engine import Message
 from braid.orchestrator.agent import Agent
 from braid.orchestrator.baseline import ReplayError, compare_with_sequential
-from braid.orchestrator.cli.display import comparison_lines, report_lines
+from braid.orchestrator.cli.display import comparison_lines, display_for_stderr, report_lines
 from braid.orchestrator.cli.group import EXIT_FAILURE
 from braid.orchestrator.cli.keyboard import KeyboardInput
-from braid.orchestrator.cli.options import RunOptions, run_async
+from braid.orchestrator.cli.options import (
+    EngineOption,
+    JournalOption,
+    JsonOption,
+    McpOption,
+    Question,
+    SeedOption,
+    ThreadsOption,
+    ToolsOption,
+    YesOption,
+    budget_limits,
+    make_agent,
+    run_async,
+    run_spec,
+    selected_tools,
+)
 from braid.orchestrator.cli.output import console, print_json, write_page
-from braid.orchestrator.cli.person import Person, display_for_stderr
+from braid.orchestrator.cli.person import Person
 from braid.orchestrator.result import RunResult
+from braid.orchestrator.settings import RunSpec
 
 
-def run_command(options: RunOptions, *, as_json: bool, compare: bool, html: Path | None = None) -> None:
-    if not run_async((_document if as_json else _shown)(options, compare, html)):
+def run(
+    question: Question,
+    as_json: JsonOption = False,
+    sequential: Annotated[
+        bool, typer.Option("--sequential", help="One node at a time, in plan order: the honest baseline.")
+    ] = False,
+    compare: Annotated[
+        bool,
+        typer.Option(
+            "--compare", help="Afterwards run the same plan one node at a time, and print the speed-up."
+        ),
+    ] = False,
+    engine: EngineOption = None,
+    tools: ToolsOption = None,
+    mcp: McpOption = None,
+    max_rounds: Annotated[
+        int | None,
+        typer.Option(
+            "--max-rounds",
+            min=1,
+            metavar="N",
+            help="How often a plan that brings no answer may be mended.",
+            show_default=False,
+        ),
+    ] = None,
+    budget_tokens: Annotated[
+        int | None,
+        typer.Option(
+            "--budget-tokens",
+            min=0,
+            metavar="N",
+            help="Stop after so many tokens, with what is known by then.",
+            show_default=False,
+        ),
+    ] = None,
+    budget_seconds: Annotated[
+        float | None,
+        typer.Option(
+            "--budget-seconds", min=0, metavar="S", help="Stop after so many seconds.", show_default=False
+        ),
+    ] = None,
+    budget_calls: Annotated[
+        int | None,
+        typer.Option(
+            "--budget-calls",
+            min=0,
+            metavar="N",
+            help="Stop after so many calls of model and tools.",
+            show_default=False,
+        ),
+    ] = None,
+    budget_cost: Annotated[
+        float | None,
+        typer.Option(
+            "--budget-cost",
+            min=0,
+            metavar="MONEY",
+            help="Stop when so much is spent, by the prices given with --price.",
+            show_default=False,
+        ),
+    ] = None,
+    budget_soft: Annotated[
+        float | None,
+        typer.Option(
+            "--budget-soft",
+            min=0,
+            max=1,
+            metavar="SHARE",
+            help="From this share of a limit on, do with less: fewer samples, and an answer with what is known.",
+            show_default=False,
+        ),
+    ] = None,
+    price: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--price",
+            metavar="MODEL=IN/OUT",
+            help="Money for a million tokens read and generated, such as 'gpt-*=2.50/10'. May be given again.",
+            show_default=False,
+        ),
+    ] = None,
+    seed: SeedOption = None,
+    threads: ThreadsOption = None,
+    journal: JournalOption = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            "--html",
+            metavar="FILE",
+            help="Write the run's page: report, graph, timeline.",
+            show_default=False,
+            dir_okay=False,
+        ),
+    ] = None,
+    yes: YesOption = False,
+) -> None:
+    """Plan a question, run the plan, and print the answer.
+
+    The terminal shows every node with its state and time while it runs; a pipe gets plain lines.
+    Exit code: 0 answered, 1 no (full) answer, 2 wrong usage, 130 interrupted.
+
+    [bold]Examples[/bold]
+
+      braid run "Which is longer, the Nile or the Amazon, and by how much?"
+
+      braid run "..." --json | jq .answer
+
+      braid run "..." --compare --budget-seconds 30
+
+      braid run "..." --engine openai:http://127.0.0.1:8000/v1#my-model
+    """
+    if sequential and compare:
+        raise typer.BadParameter("--compare measures a run side by side; leave out --sequential")
+    spec = run_spec(
+        engine=engine,
+        mcp=mcp,
+        max_rounds=max_rounds,
+        seed=seed,
+        threads=threads,
+        sequential=sequential,
+        budget=budget_limits(
+            price,
+            tokens=budget_tokens,
+            seconds=budget_seconds,
+            calls=budget_calls,
+            cost=budget_cost,
+            soft=budget_soft,
+        ),
+    )
+    person = Person(yes=yes)
+    agent = make_agent(spec, selected_tools(tools), person=person, journal=journal)
+    if as_json:
+        work = _document(agent, question, compare=compare, html=html)
+    else:
+        work = _shown(agent, question, person, compare=compare, html=html)
+    if not run_async(work):
         raise typer.Exit(EXIT_FAILURE)
 
 
@@ -41,16 +192,14 @@ def show_result(result: RunResult[object]) -> None:
 
 
 async def watch(
-    agent: Agent, options: RunOptions, person: Person, *, history: Sequence[Message] = ()
+    agent: Agent, question: str, person: Person, *, history: Sequence[Message] = ()
 ) -> RunResult[object]:
-    """Run the question of `options` and show it on stderr."""
+    """Run `question` and show it on stderr."""
     with display_for_stderr() as display:
         person.display = display
         try:
             await agent.open()  # loading a model is no part of the time that the budget allows
-            run = agent.stream(
-                options.question, history=history, budget=options.budget(), sequential=options.sequential
-            )
+            run = agent.stream(question, history=history, **_own_options(agent.spec))
             async with run as events:
                 with KeyboardInput(events.say, display.typed) as person.steering:
                     async for envelope in events:
@@ -60,11 +209,15 @@ async def watch(
     return run.result
 
 
-async def _shown(options: RunOptions, compare: bool, html: Path | None) -> bool:
-    """Run and show; says whether there is an answer."""
-    person = Person(yes=options.yes)
-    async with options.agent(approve=person.approve, ask=person.ask) as agent:
-        result = await watch(agent, options, person)
+def _own_options(spec: RunSpec) -> dict[str, Any]:
+    """What `Agent.run` is given for one run. The clock of the budget starts now."""
+    return {"budget": spec.budget and spec.budget.budget(), "sequential": spec.sequential}
+
+
+async def _shown(agent: Agent, question: str, person: Person, *, compare: bool, html: Path | None) -> bool:
+    """Run and show. Says whether there is an answer."""
+    async with agent:
+        result = await watch(agent, question, person)
         show_result(result)
         if html is not None:
             write_page(html, result.page())
@@ -80,12 +233,11 @@ async def _shown(options: RunOptions, compare: bool, html: Path | None) -> bool:
     return result.complete
 
 
-async def _document(options: RunOptions, compare: bool, html: Path | None) -> bool:
-    """Run and print one JSON document; says whether there is an answer."""
-    person = Person(yes=options.yes)
-    async with options.agent(approve=person.approve, ask=person.ask) as agent:
+async def _document(agent: Agent, question: str, *, compare: bool, html: Path | None) -> bool:
+    """Run and print one JSON document. Says whether there is an answer."""
+    async with agent:
         await agent.open()
-        result = await agent.run(options.question, budget=options.budget(), sequential=options.sequential)
+        result = await agent.run(question, **_own_options(agent.spec))
         document = result.to_dict()
         if html is not None:
             write_page(html, result.page())

@@ -4,75 +4,110 @@ from __future__ import annotations
 
 import logging
 from contextlib import closing
-from dataclasses import dataclass
 from ipaddress import ip_address
+from typing import Annotated, Literal
 
 import typer
 
-from braid.engine import Engine, InvalidParamsError, connect
-from braid.engine.server import ServerLimits, ServerOptions, bind, read_api_key, serve
-from braid.orchestrator.cli.options import run_async
+from braid.engine import Engine, InvalidParamsError, connect, server
+from braid.engine.server import ServerLimits, ServerOptions, bind, read_api_key
+from braid.orchestrator.cli.options import EngineOption, ThreadsOption, run_async
 from braid.orchestrator.settings import load_settings
 
 
-@dataclass(frozen=True, kw_only=True)
-class ServeOptions:
-    """The options of `braid serve` as they were given; None is the default."""
+def serve(
+    engine: EngineOption = None,
+    host: Annotated[
+        str, typer.Option("--host", metavar="ADDRESS", help="Where to listen; 0.0.0.0 is everywhere.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option("--port", "-p", min=0, max=65535, metavar="N", help="0 takes a free one.")
+    ] = 8000,
+    served_model_name: Annotated[
+        str | None,
+        typer.Option(
+            "--served-model-name",
+            metavar="NAME",
+            help="What clients call the model. Default: the engine's name.",
+            show_default=False,
+        ),
+    ] = None,
+    api_key_env: Annotated[
+        str | None,
+        typer.Option(
+            "--api-key-env",
+            metavar="NAME",
+            help="The environment variable with the key that clients must send. Default: BRAID_API_KEY, if it is set.",
+            show_default=False,
+        ),
+    ] = None,
+    max_concurrency: Annotated[
+        int, typer.Option("--max-concurrency", min=1, metavar="N", help="Requests that run side by side.")
+    ] = 32,
+    max_queue: Annotated[
+        int, typer.Option("--max-queue", min=0, metavar="N", help="Requests that wait; more are turned away.")
+    ] = 128,
+    grace: Annotated[
+        float, typer.Option("--grace", min=0, metavar="S", help="Seconds to finish in when told to stop.")
+    ] = 30.0,
+    threads: ThreadsOption = None,
+    dtype: Annotated[
+        Literal["auto", "float32", "bfloat16", "float16"] | None,
+        typer.Option(
+            "--dtype",
+            help="Precision of a local engine's weights and KV. Default: auto, by the size of the model.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Put an engine behind the OpenAI API, for any OpenAI client.
 
-    engine: str | None = None
-    host: str = "127.0.0.1"
-    port: int = 8000
-    served_model_name: str | None = None
-    api_key_env: str | None = None
-    max_concurrency: int = 32
-    max_queue: int = 128
-    grace: float = 30.0
-    threads: int | None = None
-    dtype: str | None = None
+    Prints its address on stdout once it listens. SIGTERM or Ctrl-C: finishes what is under way, then exits 0.
 
+    [bold]Examples[/bold]
 
-def serve_command(options: ServeOptions) -> None:
-    """Serve until SIGTERM or Ctrl-C. Raises what is wrong with the options before the model is loaded."""
-    run_async(_serve(options, _server_options(options)))
+      braid serve
 
-
-def _server_options(options: ServeOptions) -> ServerOptions:
-    return ServerOptions(
-        host=options.host,
-        port=options.port,
-        served_model_name=options.served_model_name,
-        api_key=read_api_key(options.api_key_env),
-        grace=options.grace,
-        limits=ServerLimits(max_concurrency=options.max_concurrency, max_queue=options.max_queue),
+      BRAID_API_KEY=... braid serve --host 0.0.0.0 --port 9000 --engine local:./my-model
+    """
+    options = ServerOptions(
+        host=host,
+        port=port,
+        served_model_name=served_model_name,
+        api_key=read_api_key(api_key_env),
+        grace=grace,
+        limits=ServerLimits(max_concurrency=max_concurrency, max_queue=max_queue),
     )
+    run_async(_serve(options, engine=engine, threads=threads, dtype=dtype))
 
 
-async def _serve(options: ServeOptions, server: ServerOptions) -> None:
+async def _serve(
+    options: ServerOptions, *, engine: str | None, threads: int | None, dtype: str | None
+) -> None:
     logging.basicConfig(level=logging.WARNING, format="braid: %(levelname)s: %(message)s")
     settings = load_settings()
-    address = settings.engine if options.engine is None else options.engine
-    threads = settings.threads if options.threads is None else options.threads
+    address = settings.engine if engine is None else engine
     local: dict[str, object] = {}
     if address.startswith("local:"):
-        given = {"threads": threads, "dtype": options.dtype}
+        given = {"threads": settings.threads if threads is None else threads, "dtype": dtype}
         local = {name: value for name, value in given.items() if value is not None}
-    elif options.dtype is not None:
+    elif dtype is not None:
         raise InvalidParamsError(f"--dtype is for local engines, not for {address}")
     # The address comes first: that it is taken should be told before a model is loaded.
-    with closing(bind(server.host, server.port)) as listener:
-        async with await connect(address, **local) as engine:
-            await serve(
-                engine, server, listener=listener, on_ready=lambda url: _announce(url, engine, server)
+    with closing(bind(options.host, options.port)) as listener:
+        async with await connect(address, **local) as opened:
+            await server.serve(
+                opened, options, listener=listener, on_ready=lambda url: _announce(url, opened, options)
             )
     typer.echo("braid: stopped", err=True)
 
 
-def _announce(url: str, engine: Engine, server: ServerOptions) -> None:
-    model = server.served_model_name or engine.info.model
-    key = "with an API key" if server.api_key else "without an API key"
+def _announce(url: str, engine: Engine, options: ServerOptions) -> None:
+    model = options.served_model_name or engine.info.model
+    key = "with an API key" if options.api_key else "without an API key"
     # On stdout: what starts this command waits for this line.
     typer.echo(f"braid: serving {model!r} ({engine.info.uri}) at {url} {key}")
-    if server.api_key is None and not _is_loopback(server.host):
+    if options.api_key is None and not _is_loopback(options.host):
         typer.echo("braid: warning: anyone who reaches this machine can use it; set BRAID_API_KEY", err=True)
 
 

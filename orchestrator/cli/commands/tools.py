@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from braid.executors.tools import ToolSpec
-from braid.orchestrator.cli.options import run_async
+from braid.orchestrator.cli.options import JsonOption, McpOption, run_async
 from braid.orchestrator.cli.output import console, one_line, print_json
 from braid.orchestrator.default_tools import registry_of
 from braid.planner.language import compact_signature
@@ -16,7 +16,11 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-def tools_command(*, as_json: bool, mcp: Path | None = None) -> None:
+def tools(as_json: JsonOption = False, mcp: McpOption = None) -> None:
+    """List the tools that a plan may call: built in, from installed plugins, and of MCP servers.
+
+    A package offers tools through the entry-point group braid.tools.
+    """
     specs = registry_of(None).specs()
     if mcp is not None:
         specs += run_async(_served(mcp))

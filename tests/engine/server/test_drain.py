@@ -18,7 +18,7 @@ from braid.engine import InvalidParamsError
 from braid.engine.scripted import ScriptedEngine
 from braid.engine.server.config import ServerOptions
 from braid.engine.server.serve import serving
-from braid.orchestrator.cli.commands.serve import ServeOptions, serve_command
+from braid.orchestrator.cli.commands.serve import serve
 from tests.support.waiting import metric, until
 
 SCRIPT = """
@@ -187,8 +187,8 @@ async def test_the_command_serves_an_engine_by_its_address() -> None:
 def test_the_command_refuses_before_it_loads_a_model(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_SUCH_KEY", raising=False)
     with pytest.raises(InvalidParamsError, match="NO_SUCH_KEY"):
-        serve_command(ServeOptions(engine="local:/no/such/model", api_key_env="NO_SUCH_KEY"))
+        serve(engine="local:/no/such/model", api_key_env="NO_SUCH_KEY")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(OSError, match=rf"cannot listen at 127\.0\.0\.1:{port}"):
-            serve_command(ServeOptions(engine="local:/no/such/model", port=port))
+            serve(engine="local:/no/such/model", port=port)

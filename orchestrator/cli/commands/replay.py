@@ -1,0 +1,74 @@
+"""`braid replay`: a recorded run, shown again."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Final
+
+import typer
+
+from braid.engine import Envelope
+from braid.executors.journal import RunRow
+from braid.orchestrator.cli.commands.runs import read_run, run_document
+from braid.orchestrator.cli.display import display_for_stderr
+from braid.orchestrator.cli.group import EXIT_FAILURE
+from braid.orchestrator.cli.options import JsonOption, RunArgument, run_async
+from braid.orchestrator.cli.output import console, print_json
+from braid.orchestrator.events import RunFinished
+
+_LONGEST_WAIT: Final = 5.0
+
+
+def replay(
+    run: RunArgument,
+    speed: Annotated[
+        float | None,
+        typer.Option(
+            "--speed",
+            min=0.01,
+            metavar="X",
+            help="As fast as it was (1), ten times as fast (10); without it, at once.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show a run again as it came, and end as it did. No tool is called and no model asked.
+
+    [bold]Example[/bold]
+
+      braid replay last --speed 10
+    """
+    row, events = read_run(run)
+    if as_json:
+        document = run_document(row)
+        document["events"] = [envelope.model_dump(mode="json") for envelope in events]
+        print_json(document)
+    else:
+        show_recorded(row, events, speed=speed)
+    if row.status != "answered":
+        raise typer.Exit(EXIT_FAILURE)
+
+
+def show_recorded(row: RunRow, events: Sequence[Envelope], *, speed: float | None = None) -> None:
+    """Show a recorded run, and end as it did. `speed` None shows it at once."""
+    run_async(_played(events, speed))
+    if row.answer is not None:
+        console().print(row.answer, style="bold", soft_wrap=True)
+    sys.stdout.flush()
+    last = next((e.event for e in reversed(events) if isinstance(e.event, RunFinished)), None)
+    if row.status != "answered":
+        reason = f": {last.reason}" if last is not None and last.reason else ""
+        console(stderr=True).print(f"the run was {row.status}{reason}", style="yellow", soft_wrap=True)
+
+
+async def _played(events: Sequence[Envelope], speed: float | None) -> None:
+    with display_for_stderr() as display:
+        before = events[0].at if events else 0.0
+        for envelope in events:
+            if speed is not None:
+                await asyncio.sleep(min(_LONGEST_WAIT, max(0.0, envelope.at - before) / speed))
+            before = envelope.at
+            display(envelope)

@@ -1,0 +1,121 @@
+"""`braid resume`: go on with a recorded run."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from braid.orchestrator.agent import Agent
+from braid.orchestrator.cli.commands.replay import show_recorded
+from braid.orchestrator.cli.commands.run import show_result
+from braid.orchestrator.cli.commands.runs import find_run, read_run
+from braid.orchestrator.cli.display import display_for_stderr
+from braid.orchestrator.cli.group import EXIT_FAILURE
+from braid.orchestrator.cli.options import (
+    JsonOption,
+    RunArgument,
+    YesOption,
+    budget_limits,
+    make_agent,
+    run_async,
+)
+from braid.orchestrator.cli.output import print_json
+from braid.orchestrator.cli.person import Person
+from braid.orchestrator.default_tools import registry_of
+from braid.orchestrator.resume import stored_spec
+from braid.orchestrator.settings import BudgetLimits
+
+
+def resume(
+    run: RunArgument,
+    as_json: JsonOption = False,
+    engine: Annotated[
+        str | None,
+        typer.Option(
+            "--engine",
+            "-e",
+            metavar="ADDRESS",
+            help="In place of the run's own engine.",
+            show_default=False,
+        ),
+    ] = None,
+    budget_tokens: Annotated[
+        int | None,
+        typer.Option(
+            "--budget-tokens",
+            min=0,
+            metavar="N",
+            show_default=False,
+            help="Take the place of the run's own limit; what was spent counts.",
+        ),
+    ] = None,
+    budget_seconds: Annotated[
+        float | None,
+        typer.Option(
+            "--budget-seconds", min=0, metavar="S", show_default=False, help="The same for seconds."
+        ),
+    ] = None,
+    budget_calls: Annotated[
+        int | None,
+        typer.Option(
+            "--budget-calls",
+            min=0,
+            metavar="N",
+            show_default=False,
+            help="The same for calls of model and tools.",
+        ),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Go on although tools that the run needs have changed.")
+    ] = False,
+    yes: YesOption = False,
+) -> None:
+    """Go on with a run whose process ended before it, that was stopped, or that failed.
+
+    What is done is not done again. Where a call that changes something was
+    under way, its tool is asked whether it happened, else you are; it is never
+    repeated blindly.
+
+    [bold]Examples[/bold]
+
+      braid resume last
+
+      braid resume 3f2a --budget-tokens 50000
+    """
+    row = find_run(run)
+    if row.status == "answered" and not as_json:  # no model need be loaded for that
+        show_recorded(*read_run(row.id))
+        return
+    spec = stored_spec(row)
+    if engine is not None:
+        spec = spec.model_copy(update={"engine": engine})
+    known = registry_of(None)
+    person = Person(yes=yes)
+    agent = make_agent(spec, [known.get(name) for name in spec.tools if name in known], person=person)
+    limits = budget_limits(tokens=budget_tokens, seconds=budget_seconds, calls=budget_calls)
+    if not run_async(_resumed(agent, row.id, person, limits=limits, force=force, as_json=as_json)):
+        raise typer.Exit(EXIT_FAILURE)
+
+
+async def _resumed(
+    agent: Agent, run: str, person: Person, *, limits: BudgetLimits | None, force: bool, as_json: bool
+) -> bool:
+    """Resume and show. Says whether there is an answer."""
+    async with agent:
+        budget = limits and limits.budget()
+        if as_json:
+            result = await agent.resume(run, budget=budget, force=force)
+            print_json(result.to_dict())
+            return result.complete
+        with display_for_stderr() as display:
+            person.display = display
+            try:
+                stream = agent.stream_resume(run, budget=budget, force=force)
+                async with stream as events:
+                    async for envelope in events:
+                        display(envelope)
+            finally:
+                person.display = None
+        show_result(stream.result)
+        return stream.result.complete

@@ -1,0 +1,45 @@
+"""`braid view`: where the time of a recorded run went, as text or as a page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from braid.executors.report import report_on, run_page, spans_of_events
+from braid.orchestrator.cli.commands.runs import read_run
+from braid.orchestrator.cli.options import JsonOption, RunArgument
+from braid.orchestrator.cli.output import console, print_json, write_page
+from braid.planner import PlannerFinished
+
+
+def view(
+    run: RunArgument,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            "--html", metavar="FILE", help="Write it as a page: report, graph, timeline.", show_default=False
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Report on a run: work, critical path, speed-up, where the time went; with `--html` as a page with graph and timeline.
+
+    [bold]Examples[/bold]
+
+      braid view last
+
+      braid view 3f2a --html run.html
+    """
+    row, events = read_run(run)
+    spans = spans_of_events(events)
+    planning = sum(one.event.seconds for one in events if isinstance(one.event, PlannerFinished))
+    report = report_on(spans, planner_seconds=planning)
+    if html is not None:
+        notes = [f"run {row.id}, {row.status}, {row.spec.get('engine')}"]
+        write_page(html, run_page(spans, report, title=row.question, answer=row.answer or "", notes=notes))
+    if as_json:
+        print_json({"run": row.id, "report": report.model_dump(mode="json", exclude={"usage"})})
+    else:
+        console().print(report.text(), soft_wrap=True, markup=False, highlight=False)
