@@ -19,19 +19,19 @@ from braid.orchestrator.default_tools import registry_of
 from braid.orchestrator.errors import InvalidQuestionError, ResumeRefusedError, RunningLoopError
 from braid.orchestrator.events import RunResumed, RunStarted
 from braid.orchestrator.history import read_history
-from braid.orchestrator.loop import Job, carry_out
+from braid.orchestrator.loop import Job, run_job
 from braid.orchestrator.recorder import Recorder
 from braid.orchestrator.result import RunResult
 from braid.orchestrator.resume import (
     JournalOption,
-    book_earlier,
+    charge_earlier,
     check_tools,
     earlier_rounds,
     enter_run,
     open_journal,
+    reopen_run,
     spending,
     stored_spec,
-    take_up,
 )
 from braid.orchestrator.settings import BudgetLimits, RunSpec, load_settings
 from braid.orchestrator.stream import RunStream
@@ -141,10 +141,10 @@ class Agent:
         self._servers = None if isinstance(mcp, (str, Path)) else mcp
         if self._servers is not None:
             self.spec = self.spec.model_copy(update={"mcp": None})
-        self._without_mcp = self.tools
+        self._own_tools = self.tools
         self._mcp_tools: McpTools | None = None
-        self._opened: dict[str, Engine] = {}
-        self._opening = asyncio.Lock()
+        self._engines: dict[str, Engine] = {}
+        self._open_lock = asyncio.Lock()
 
     @classmethod
     def from_spec(cls, spec: RunSpec, **others: Any) -> Self:
@@ -326,29 +326,29 @@ class Agent:
         return await self._open(self._engine or self.spec.engine)
 
     async def _open(self, engine: str | Engine) -> Engine:
-        async with self._opening:
+        async with self._open_lock:
             servers = self.spec.mcp if self._servers is None else self._servers
             if servers is not None and self._mcp_tools is None:
                 await self._start_servers(servers)
             if isinstance(engine, Engine):
                 return engine
-            if engine not in self._opened:
+            if engine not in self._engines:
                 threads = self.spec.threads
                 local = engine.startswith("local:") and threads is not None
-                self._opened[engine] = await connect(engine, **({"threads": threads} if local else {}))
-            return self._opened[engine]
+                self._engines[engine] = await connect(engine, **({"threads": threads} if local else {}))
+            return self._engines[engine]
 
     async def close(self) -> None:
         """Close the engines that this agent opened. A later run opens its own again."""
-        opened, self._opened = self._opened, {}
-        self._opening = asyncio.Lock()  # a lock stays with its event loop, the agent need not
+        engines, self._engines = self._engines, {}
+        self._open_lock = asyncio.Lock()  # a lock stays with its event loop, the agent need not
         servers, self._mcp_tools = self._mcp_tools, None
         journal, self._journal = self._journal, None
         if journal is not None and journal is not self._journal_option:
             journal.close()
-        self.tools = self._without_mcp
+        self.tools = self._own_tools
         async with AsyncExitStack() as closing:
-            for engine in opened.values():
+            for engine in engines.values():
                 closing.push_async_callback(engine.close)
             if servers is not None:
                 closing.push_async_exit(servers)
@@ -367,7 +367,7 @@ class Agent:
 
         servers = await McpTools(read_mcp_config(mcp) if isinstance(mcp, Path) else mcp).__aenter__()
         try:
-            self.tools = ToolRegistry([*self._without_mcp, *servers])
+            self.tools = ToolRegistry([*self._own_tools, *servers])
         except BaseException:
             await servers.__aexit__(None, None, None)
             raise
@@ -398,7 +398,7 @@ class Agent:
                 seed=job.spec.seed,
             )
         )
-        return await carry_out(job, recorder)
+        return await run_job(job, recorder)
 
     async def _resume(
         self, recorder: Recorder, run_id: str, inputs: RunInputs, *, force: bool = False
@@ -409,7 +409,7 @@ class Agent:
         row = journal.find(run_id)
         spec = stored_spec(row)
         engine = await (self._open(spec.engine) if self._any_engine else self.open())
-        log, earlier = take_up(journal, row, self.tools)
+        log, earlier = reopen_run(journal, row, self.tools)
         try:
             if not force and row.status != "answered":
                 check_tools(log.pasts, spec, self.tools)
@@ -417,7 +417,7 @@ class Agent:
             job = await self._job(row.question, spec, replace(inputs, budget=budget), engine=engine)
             for scope in (budget, job.budget):
                 if scope is not None:
-                    book_earlier(scope, row.spent)
+                    charge_earlier(scope, row.spent)
             rounds = earlier_rounds([envelope.event for envelope in earlier])
             job = replace(job, run_id=row.id, journal=log, earlier=rounds)
             log.spending = lambda: spending(job.budget)
@@ -426,7 +426,7 @@ class Agent:
             raise
         recorder.write_to(log, earlier=earlier, quiet=row.status == "answered")
         recorder(RunResumed(done=len(log.pasts[0].known) if log.pasts else 0))
-        return await carry_out(job, recorder)
+        return await run_job(job, recorder)
 
     async def job(self, question: str, **options: Any) -> Job:
         """What `run` would do, with the engine opened: for callers that drive planner or executors themselves.

@@ -61,7 +61,7 @@ async def compare_with_sequential(
         raise ReplayError(f"not run a second time, because it changes things: {', '.join(mutating)}")
     outcome = await run_graph(
         TaskGraph(),
-        _once(GraphPatch(base_version=0, add=tuple(nodes), reason="replay")),
+        _single_patch(GraphPatch(base_version=0, add=tuple(nodes), reason="replay")),
         tools=agent.tools,
         engine=await agent.open(),
         root=result.root,
@@ -102,5 +102,5 @@ def replayable(graph: TaskGraph) -> list[Node]:
             del kept[id]
 
 
-async def _once(patch: GraphPatch) -> AsyncIterator[GraphPatch]:
+async def _single_patch(patch: GraphPatch) -> AsyncIterator[GraphPatch]:
     yield patch

@@ -23,16 +23,18 @@ def registry_of(tools: Sequence[Tool | Callable[..., Any]] | None, *, builtins: 
     """
     registry = ToolRegistry(builtin_tools() if tools is None and builtins else tools or ())
     if tools is None:
-        extra: list[Tool] = load_installed()
+        additional: list[Tool] = load_installed()
     else:
-        extra = [one for one in builtin_tools(*ALWAYS_USEFUL) if one.name not in registry] if builtins else []
-    for one in extra:
-        if one.name in registry:
+        additional = (
+            [tool for tool in builtin_tools(*ALWAYS_USEFUL) if tool.name not in registry] if builtins else []
+        )
+    for tool in additional:
+        if tool.name in registry:
             warnings.warn(
-                f"the plugin tool {one.name!r} is left out: a built-in one has that name",
+                f"the plugin tool {tool.name!r} is left out: a built-in one has that name",
                 RuntimeWarning,
                 stacklevel=3,
             )
         else:
-            registry.add(one)
+            registry.add(tool)
     return registry

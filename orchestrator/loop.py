@@ -78,7 +78,7 @@ class EarlierRound:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ending:
+class LoopOutcome:
     """How the rounds ended: with the values of an answer, or with None, and then `stopped` and `reason` say why.
 
     `root` is what the prompts of the run's think nodes begin with.
@@ -93,7 +93,7 @@ class Ending:
     reason: str = ""
 
 
-async def run_rounds(job: Job, emit: Callable[[Event], None]) -> Ending:
+async def run_rounds(job: Job, emit: Callable[[Event], None]) -> LoopOutcome:
     """Plan and run `job` until there is an answer, a limit, or no round left."""
     graph = TaskGraph()
     planner = LLMPlanner(job.engine, max_repairs=job.spec.max_repairs)
@@ -159,7 +159,7 @@ async def run_rounds(job: Job, emit: Callable[[Event], None]) -> Ending:
     elif stopped is None:
         stopped = "max_rounds" if rounds.left <= 0 else "plan"
         reason = f"no answer after {rounds.begun} round{'s' * (rounds.begun > 1)}: {feedback}"
-    return Ending(
+    return LoopOutcome(
         graph=graph,
         outcomes=tuple(outcomes),
         rounds=rounds.begun,
@@ -207,13 +207,13 @@ def plan_task(
     )
 
 
-async def carry_out(job: Job, recorder: Recorder) -> RunResult[Any]:
+async def run_job(job: Job, recorder: Recorder) -> RunResult[Any]:
     """Run `job`, whose start is told already. Its journal is finished in any case."""
     log = job.journal
     outer = OuterRun(journal=log.journal if log is not None else None, approve=job.approve, ask=job.ask)
     try:
         with use_budget(job.budget), use_outer_run(outer):
-            result = await _finish(job, recorder)
+            result = await _run_to_result(job, recorder)
     except BaseException as error:
         recorder(RunFailed(error=f"{type(error).__name__}: {error}"))
         if log is not None:
@@ -224,30 +224,30 @@ async def carry_out(job: Job, recorder: Recorder) -> RunResult[Any]:
     return result
 
 
-async def _finish(job: Job, recorder: Recorder) -> RunResult[Any]:
-    ending = await run_rounds(job, recorder)
-    planned = [event for event in recorder.told if isinstance(event, PlannerFinished)]
-    usage = total_usage(planned, ending.outcomes)
-    stopped, reason, output = ending.stopped, ending.reason, None
-    if ending.values is None:
-        answer = partial_answer(ending.graph, ending.outcomes[-1])
+async def _run_to_result(job: Job, recorder: Recorder) -> RunResult[Any]:
+    outcome = await run_rounds(job, recorder)
+    planned = [event for event in recorder.emitted if isinstance(event, PlannerFinished)]
+    usage = total_usage(planned, outcome.outcomes)
+    stopped, reason, output = outcome.stopped, outcome.reason, None
+    if outcome.values is None:
+        answer = partial_answer(outcome.graph, outcome.outcomes[-1])
     else:
-        answer = answer_text(ending.values)
+        answer = answer_text(outcome.values)
         recorder(RunAnswered(answer=answer))
         try:
-            output, more = await _output(ending.values, job)
+            output, more = await _output(outcome.values, job)
             usage = usage.then(more)
         except BudgetExceededError as error:
             stopped, reason = "budget", str(error)
     seconds = time.monotonic() - job.budget.started  # what earlier processes took is in it
-    rounds = ending.rounds
+    rounds = outcome.rounds
     recorder(RunFinished(answer=answer, rounds=rounds, seconds=seconds, stopped=stopped, reason=reason))
     return RunResult(
         run_id=recorder.run,
         question=job.question,
         answer=answer,
         output=output,
-        graph=ending.graph,
+        graph=outcome.graph,
         plan="\n".join({event.round: event.plan.rstrip("\n") for event in planned}.values()),
         rounds=rounds,
         usage=usage,
@@ -258,7 +258,7 @@ async def _finish(job: Job, recorder: Recorder) -> RunResult[Any]:
         reason=reason,
         events=recorder,
         history=tuple(extended(job.spec.history, job.question, answer)),
-        root=ending.root,
+        root=outcome.root,
         budget=job.budget.statement(),
     )
 

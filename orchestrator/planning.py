@@ -20,13 +20,13 @@ _SHOWN = 8
 class Rounds:
     """How many rounds of planning a run has had, revisions included, of the most that it may have."""
 
-    def __init__(self, most: int) -> None:
-        self.most = most
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
         self.begun = 0
 
     @property
     def left(self) -> int:
-        return self.most - self.begun
+        return self.limit - self.begun
 
     def next(self) -> int:
         """The number of the next round, which begins now."""
@@ -57,9 +57,9 @@ class PlanReviser:
         return self._policy.check(node, value)
 
     async def revise(self, triggers: Sequence[RevisionRequest]) -> AsyncIterator[GraphPatch]:
-        if self._rounds.left <= 0 and all(one.kind != "person" for one in triggers):
+        if self._rounds.left <= 0 and all(request.kind != "person" for request in triggers):
             return
-        feedback = told(triggers)
+        feedback = revision_feedback(triggers)
         number = self._rounds.next()
         self._emit(RoundStarted(round=number, feedback=feedback, revision=True))
         # What it accepted until it gave up stands, and another round may mend the rest.
@@ -68,16 +68,16 @@ class PlanReviser:
                 yield patch
 
 
-def told(triggers: Sequence[RevisionRequest]) -> str:
+def revision_feedback(requests: Sequence[RevisionRequest]) -> str:
     """Triggers as the planner's feedback."""
-    heads = {
+    labels = {
         "failed": "failed",
         "surprise": "surprising",
         "progress": "so far",
         "person": "the user says",
         "rejected": "not taken from the last plan",
     }
-    return "; ".join(f"{heads[one.kind]}: {one.text}" for one in triggers)
+    return "; ".join(f"{labels[request.kind]}: {request.text}" for request in requests)
 
 
 def why_again(graph: TaskGraph, outcome: RunOutcome, gave_up: PlanningError | None = None) -> str:
@@ -93,8 +93,10 @@ def why_again(graph: TaskGraph, outcome: RunOutcome, gave_up: PlanningError | No
         parts.append("the plan ended without answer(...)")
     else:
         latest = max((graph.nodes[id].round for id in answers), default=0)
-        fates = [id for id in answers if graph.nodes[id].round == latest and graph.state(id) != "failed"]
-        parts += [_fate(graph, id, why=not failures) for id in fates[:_SHOWN]]
+        latest_answers = [
+            id for id in answers if graph.nodes[id].round == latest and graph.state(id) != "failed"
+        ]
+        parts += [_end_of(graph, id, why=not failures) for id in latest_answers[:_SHOWN]]
     if outcome.stopped is not None:
         parts.append(outcome.reason)
     return "; ".join(parts)
@@ -116,7 +118,7 @@ def partial_answer(graph: TaskGraph, outcome: RunOutcome) -> str:
     return "\n".join(f"{statement} -> {result}" for statement, result in known_results(graph))
 
 
-def _fate(graph: TaskGraph, id: str, *, why: bool) -> str:
+def _end_of(graph: TaskGraph, id: str, *, why: bool) -> str:
     reason = graph.error(id) if why else None
     return f"{_statement(graph, id)} was {graph.state(id)}" + (f" ({reason})" if reason else "")
 

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 class Recorder(Sequence[Envelope]):
     """Gives each event its place in the run, keeps it, and hands it to a listener. Read as a sequence, it is the run's log.
 
-    Without a listener, events that are frequent are built only when the log is read (`braid.executors.scheduler.emitter.Deferred`); `told`
+    Without a listener, events that are frequent are built only when the log is read (`braid.executors.scheduler.emitter.Deferred`); `emitted`
     has those that were told as events.
     """
 
     def __init__(self, listener: Callable[[Envelope], None] | None = None, *, run: str | None = None) -> None:
         self.run = run or uuid.uuid4().hex[:12]
         self.deferred: Deferred | None = [] if listener is None else None
-        self.told: list[Event] = []
+        self.emitted: list[Event] = []
         self._envelopes: list[Envelope] = []
         self._listener = listener
         self._clock = time.time() - time.monotonic()
@@ -43,7 +43,7 @@ class Recorder(Sequence[Envelope]):
         self._log = log
         self._quiet = quiet
         for envelope in earlier:
-            self.told.append(envelope.event)
+            self.emitted.append(envelope.event)
             self._envelopes.append(envelope)
             if self._listener is not None:
                 self._listener(envelope)
@@ -51,9 +51,9 @@ class Recorder(Sequence[Envelope]):
     def __call__(self, event: Event) -> None:
         if self._quiet:
             return
-        self.told.append(event)
+        self.emitted.append(event)
         if self.deferred is not None:
-            self.deferred += (_as_told, event, time.monotonic())
+            self.deferred += (_unchanged, event, time.monotonic())
             if self._log is not None:
                 self._log.wake()
         else:
@@ -80,7 +80,7 @@ class Recorder(Sequence[Envelope]):
         if self.deferred:
             if self._log is not None:
                 self._log.flush()
-            for build, what, at in _threes(self.deferred):
+            for build, what, at in _triples(self.deferred):
                 self._add(build(what, at), self._clock + at, written=True)
             self.deferred.clear()
             self._written = 0
@@ -89,7 +89,7 @@ class Recorder(Sequence[Envelope]):
         """What was deferred since the last time, as times and JSON: writing it down takes no events either."""
         found = self.deferred[self._written :] if self.deferred else []
         self._written += len(found)
-        for build, what, at in _threes(found):
+        for build, what, at in _triples(found):
             yield self._clock + at, told_as_json(build, what, at)
 
     def _add(self, event: Event, at: float, *, written: bool = False) -> None:
@@ -101,10 +101,10 @@ class Recorder(Sequence[Envelope]):
             self._listener(envelope)
 
 
-def _threes(deferred: Deferred) -> Iterator[tuple[Callable[[Any, float], Event], Any, float]]:
+def _triples(deferred: Deferred) -> Iterator[tuple[Callable[[Any, float], Event], Any, float]]:
     items = iter(deferred)
     return zip(items, items, items, strict=True)
 
 
-def _as_told(event: Event, at: float) -> Event:
+def _unchanged(event: Event, at: float) -> Event:
     return event

@@ -72,7 +72,7 @@ def spending(budget: Budget) -> dict[str, float]:
     return {**budget.spent, "seconds": time.monotonic() - budget.started}
 
 
-def book_earlier(scope: Budget, spent: Mapping[str, float]) -> None:
+def charge_earlier(scope: Budget, spent: Mapping[str, float]) -> None:
     """Count what earlier processes have spent against `scope`."""
     scope.started -= spent.get("seconds", 0.0)
     for key, amount in spent.items():
@@ -104,14 +104,14 @@ def earlier_rounds(events: Sequence[Event]) -> list[EarlierRound]:
                 pass
     return [
         EarlierRound(
-            number=one.started.round,
-            begun=one.begun,
-            feedback=one.started.feedback,
-            final=one.started.final,
-            written=one.attempts.written(),
-            why=one.why if one is not rounds[-1] else None,
+            number=current.started.round,
+            begun=current.begun,
+            feedback=current.started.feedback,
+            final=current.started.final,
+            written=current.attempts.written(),
+            why=current.why if current is not rounds[-1] else None,
         )
-        for one in rounds
+        for current in rounds
     ]
 
 
@@ -160,22 +160,24 @@ def check_tools(pasts: Sequence[RecordedRun], spec: RunSpec, tools: ToolRegistry
     """Raise `ResumeRefusedError` unless the tools that unfinished nodes call are there, and are what they were."""
     from braid.executors.scheduler import Patched
 
-    was = spec.tools
+    stored = spec.tools
     needed: dict[str, None] = {}
-    for past in pasts:
-        for record in past.records:
+    for recorded in pasts:
+        for record in recorded.records:
             for node in record.patch.add if isinstance(record, Patched) else ():
                 op = node.op.body if isinstance(node.op, Map) else node.op
-                if isinstance(op, ToolCall) and node.id not in past.known:
+                if isinstance(op, ToolCall) and node.id not in recorded.known:
                     needed[op.tool] = None
-    missing = [name for name in needed if name in was and name not in tools]
+    missing = [name for name in needed if name in stored and name not in tools]
     changed = [
-        name for name in needed if name in was and name in tools and was[name] != fingerprint(tools.get(name))
+        name
+        for name in needed
+        if name in stored and name in tools and stored[name] != fingerprint(tools.get(name))
     ]
     if missing or changed:
-        what = [f"{name} is not here" for name in missing] + [f"{name} has changed" for name in changed]
+        problems = [f"{name} is not here" for name in missing] + [f"{name} has changed" for name in changed]
         raise ResumeRefusedError(
-            f"tools that the run still needs are not what they were: {', '.join(what)}; put them back, "
+            f"tools that the run still needs are not what they were: {', '.join(problems)}; put them back, "
             "or go on all the same by --force (force=True)"
         )
 
@@ -189,7 +191,7 @@ def fingerprint(tool: Tool) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def take_up(journal: Journal, row: RunRow, tools: ToolRegistry) -> tuple[RunLog, list[Envelope]]:
+def reopen_run(journal: Journal, row: RunRow, tools: ToolRegistry) -> tuple[RunLog, list[Envelope]]:
     """Take up a run, and read what it has told so far. One that has its answer is read only.
 
     Raises:

@@ -49,7 +49,7 @@ class RunStream:
         """Cancel the run if it is not over, and wait until everything that it started has ended."""
         self._closed = True
         if self._task is not None:
-            await _ended(self._task)
+            await _cancel_and_wait(self._task)
 
     async def __aenter__(self) -> Self:
         return self
@@ -70,10 +70,10 @@ async def _events(
             yield envelope
         task.result()
     finally:
-        await _ended(task)
+        await _cancel_and_wait(task)
 
 
-async def _ended(task: asyncio.Task[Any]) -> None:
+async def _cancel_and_wait(task: asyncio.Task[Any]) -> None:
     task.cancel()
     await asyncio.wait([task])
     if not task.cancelled():

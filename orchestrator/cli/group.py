@@ -72,7 +72,7 @@ class BraidGroup(TyperGroup):
         """For running: the command itself."""
         point = commands().get(args[0])
         if point is not None:
-            self.commands[point.name] = load(point)
+            self.commands[point.name] = load_command(point)
         else:
             # The error suggests the nearest of these names.
             self.commands.update({name: TyperCommand(name) for name in OWN_COMMANDS})
@@ -103,7 +103,7 @@ class BraidGroup(TyperGroup):
         try:
             code = super().main(standalone_mode=False, **options)
         except Exception as error:
-            sys.exit(report(error))
+            sys.exit(report_error(error))
         sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -112,7 +112,7 @@ def show_warning(message: Warning | str, *_: object, **__: object) -> None:
     typer.echo(f"braid: warning: {one_line(str(message), 500)}", err=True)
 
 
-def report(error: BaseException) -> int:
+def report_error(error: BaseException) -> int:
     """Say on stderr, in one line, what went wrong; returns the exit code. `BRAID_DEBUG=1` adds the traceback."""
     from braid.engine import BraidError
 
@@ -152,7 +152,7 @@ def plugins() -> list[EntryPoint]:
     return [found[name] for name in sorted(found)]
 
 
-def load(point: EntryPoint) -> Command:
+def load_command(point: EntryPoint) -> Command:
     """Import a command.
 
     Raises:

@@ -68,14 +68,14 @@ def interrupting(task: asyncio.Task[Any]) -> Iterator[Interrupt]:
         interrupt()
 
     try:
-        before = signal.signal(signal.SIGINT, handle)
+        previous = signal.signal(signal.SIGINT, handle)
     except ValueError:
         yield interrupt
         return
     try:
         yield interrupt
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, previous)
 
 
 def run_interruptible(work: Coroutine[Any, Any, T]) -> T:

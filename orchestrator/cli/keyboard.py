@@ -17,12 +17,12 @@ class KeyboardInput:
     Does nothing where stdin is no terminal. Ctrl-C stays what it is.
     """
 
-    def __init__(self, say: Callable[[str], None], show: Callable[[str], None]) -> None:
-        self._say = say
-        self._show = show
+    def __init__(self, on_line: Callable[[str], None], on_change: Callable[[str], None]) -> None:
+        self._on_line = on_line
+        self._on_change = on_change
         self._line = ""
         self._decode = codecs.getincrementaldecoder("utf-8")("ignore").decode
-        self._before: list[Any] | None = None
+        self._saved: list[Any] | None = None
 
     def __enter__(self) -> Self:
         self.resume()
@@ -40,24 +40,24 @@ class KeyboardInput:
             import tty
 
             fd = sys.stdin.fileno()
-            if self._before is not None or not os.isatty(fd):
+            if self._saved is not None or not os.isatty(fd):
                 return
             asyncio.get_running_loop().add_reader(fd, self._read, fd)
-            self._before = termios.tcgetattr(fd)
+            self._saved = termios.tcgetattr(fd)
             tty.setcbreak(fd)
         except (ImportError, OSError, NotImplementedError):  # another system, or no stdin at all
             return
 
     def pause(self) -> None:
         """Leave the keys to somebody else."""
-        if self._before is None:
+        if self._saved is None:
             return
         import termios
 
         fd = sys.stdin.fileno()
         asyncio.get_running_loop().remove_reader(fd)
-        termios.tcsetattr(fd, termios.TCSADRAIN, self._before)
-        self._before = None
+        termios.tcsetattr(fd, termios.TCSADRAIN, self._saved)
+        self._saved = None
 
     def _read(self, fd: int) -> None:
         typed = os.read(fd, 1024)
@@ -67,11 +67,11 @@ class KeyboardInput:
             if key in "\r\n":
                 line, self._line = self._line.strip(), ""
                 if line:
-                    self._say(line)
+                    self._on_line(line)
             elif key in "\x7f\b":
                 self._line = self._line[:-1]
             elif key == "\x15":  # Ctrl-U
                 self._line = ""
             elif key.isprintable():
                 self._line += key
-        self._show(self._line)
+        self._on_change(self._line)

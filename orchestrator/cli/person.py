@@ -17,12 +17,12 @@ class Person:
     """Who sits at the terminal: decides on mutating tools and answers a plan's `ask(...)`, one question at a time.
 
     `approve` and `ask` are None where nobody can be asked, because stdin or stderr is no terminal; `yes` approves everything.
-    `display` is told to leave the screen to a question, `steering` the keys.
+    `display` is told to leave the screen to a question, `keyboard` the keys.
     """
 
     def __init__(self, *, yes: bool = False) -> None:
         self.display: Display | None = None
-        self.steering: KeyboardInput | None = None
+        self.keyboard: KeyboardInput | None = None
         self._turn = asyncio.Lock()
         present = sys.stdin.isatty() and sys.stderr.isatty()
         self.approve: Approve | None = _approve_all if yes else self._approve if present else None
@@ -41,8 +41,8 @@ class Person:
         from prompt_toolkit.output import create_output
 
         async with self._turn:
-            if self.steering is not None:
-                self.steering.pause()
+            if self.keyboard is not None:
+                self.keyboard.pause()
             if self.display is not None:
                 self.display.pause()
             try:
@@ -57,8 +57,8 @@ class Person:
             finally:
                 if self.display is not None:
                     self.display.resume()
-                if self.steering is not None:
-                    self.steering.resume()
+                if self.keyboard is not None:
+                    self.keyboard.resume()
 
 
 async def _approve_all(request: ToolCallRequest) -> bool:

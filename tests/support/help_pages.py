@@ -8,7 +8,7 @@ from typing import Any
 from typer.main import get_command
 
 from braid.orchestrator.cli.app import app
-from braid.orchestrator.cli.group import commands, load
+from braid.orchestrator.cli.group import commands, load_command
 
 
 def show(command: Any, path: tuple[str, ...]) -> None:
@@ -21,7 +21,7 @@ def show(command: Any, path: tuple[str, ...]) -> None:
 
 def main() -> None:
     braid: Any = get_command(app)
-    braid.commands |= {name: load(point) for name, point in commands().items()}
+    braid.commands |= {name: load_command(point) for name, point in commands().items()}
     show(braid, ())
 
 

@@ -20,7 +20,7 @@ from braid.orchestrator.agent import Agent
 from braid.orchestrator.cli.commands.plan import show_plan
 from braid.orchestrator.cli.commands.run import show_result, watch
 from braid.orchestrator.cli.commands.tools import show_tools
-from braid.orchestrator.cli.group import report
+from braid.orchestrator.cli.group import report_error
 from braid.orchestrator.cli.interrupts import interrupting
 from braid.orchestrator.cli.options import (
     EngineOption,
@@ -119,7 +119,7 @@ class TerminalLines:
         from prompt_toolkit.completion import WordCompleter
 
         self._session: PromptSession[str] = PromptSession(
-            history=_history(history_file),
+            history=_open_history(history_file),
             completer=WordCompleter(list(_COMMANDS), sentence=True),
             complete_while_typing=False,
         )
@@ -212,10 +212,10 @@ class Repl:
         elif (error := task.exception()) is not None:
             if isinstance(error, (KeyboardInterrupt, SystemExit)):
                 raise error
-            report(error)
+            report_error(error)
 
 
-def _history(file: Path) -> Any:
+def _open_history(file: Path) -> Any:
     from prompt_toolkit.history import FileHistory, InMemoryHistory
 
     try:

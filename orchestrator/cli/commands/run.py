@@ -201,11 +201,11 @@ async def watch(
             await agent.open()  # loading a model is no part of the time that the budget allows
             run = agent.stream(question, history=history, **_own_options(agent.spec))
             async with run as events:
-                with KeyboardInput(events.say, display.typed) as person.steering:
+                with KeyboardInput(events.say, display.show_input) as person.keyboard:
                     async for envelope in events:
                         display(envelope)
         finally:
-            person.display = person.steering = None
+            person.display = person.keyboard = None
     return run.result
 
 

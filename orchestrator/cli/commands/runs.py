@@ -67,14 +67,14 @@ def show(run: RunArgument, as_json: JsonOption = False) -> None:
         row = journal.find(run)
         events = recorded_events(journal, row)
         calls = journal.calls(row.no)
-    view = _view(events)
+    state = _display_state(events)
     if as_json:
         document = run_document(row)
         document["spec"] = row.spec
         document["spent"] = row.spent
         document["nodes"] = [
-            {"id": one.id, "state": one.state, "seconds": one.seconds, "note": one.note}
-            for one in view.rows.values()
+            {"id": node.id, "state": node.state, "seconds": node.seconds, "note": node.note}
+            for node in state.rows.values()
         ]
         document["calls"] = [
             {"key": key, "node": node, "tool": tool, "state": state, "error": error}
@@ -88,17 +88,17 @@ def show(run: RunArgument, as_json: JsonOption = False) -> None:
     when = datetime.fromtimestamp(row.created).isoformat(" ", "seconds")
     spent = ", ".join(f"{amount:.6g} {key}" for key, amount in row.spent.items())
     out.print(f"{when}, {row.spec.get('engine')}{'; spent ' + spent if spent else ''}", soft_wrap=True)
-    for one in view.rows.values():
-        seconds = "" if one.seconds is None else f"{one.seconds:.2f} s"
-        out.print(f"  {one.state:<9} {seconds:>9}  {one_line(one.label, 60)}  {one_line(one.note, 60)}")
+    for node in state.rows.values():
+        seconds = "" if node.seconds is None else f"{node.seconds:.2f} s"
+        out.print(f"  {node.state:<9} {seconds:>9}  {one_line(node.label, 60)}  {one_line(node.note, 60)}")
     for _key, node, tool, state, _value, error, _args in calls:
-        fates = {
+        call_states = {
             "started": "begun, and how it ended is not known",
             "not_done": "begun, but it did not happen",
         }
-        fate = fates.get(state, state)
+        outcome = call_states.get(state, state)
         out.print(
-            f"  call of {tool} by {node}: {fate}{': ' + one_line(error) if error else ''}", soft_wrap=True
+            f"  call of {tool} by {node}: {outcome}{': ' + one_line(error) if error else ''}", soft_wrap=True
         )
     if row.answer:
         out.print(row.answer, style="bold", soft_wrap=True)
@@ -188,7 +188,7 @@ def run_document(row: RunRow) -> dict[str, Any]:
     }
 
 
-def _view(events: Sequence[Envelope]) -> DisplayState:
+def _display_state(events: Sequence[Envelope]) -> DisplayState:
     view = DisplayState()
     for envelope in events:
         view.update(envelope.event)

@@ -34,7 +34,9 @@ def view(
     """
     row, events = read_run(run)
     spans = spans_of_events(events)
-    planning = sum(one.event.seconds for one in events if isinstance(one.event, PlannerFinished))
+    planning = sum(
+        envelope.event.seconds for envelope in events if isinstance(envelope.event, PlannerFinished)
+    )
     report = report_on(spans, planner_seconds=planning)
     if html is not None:
         notes = [f"run {row.id}, {row.status}, {row.spec.get('engine')}"]

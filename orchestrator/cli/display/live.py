@@ -33,9 +33,9 @@ class LiveDisplay:
     """`with LiveDisplay(console) as show: show(envelope)`; what it drew last stays on the screen."""
 
     def __init__(self, console: Console) -> None:
-        self.view = DisplayState()
+        self.state = DisplayState()
         self._console = console
-        self._typed = ""
+        self._input = ""
         self._plain_marks = not (console.encoding or "").lower().startswith("utf")
         self._live = Live(
             get_renderable=self.render,
@@ -56,7 +56,7 @@ class LiveDisplay:
         self._live.stop()
 
     def __call__(self, envelope: Envelope) -> None:
-        self.view.update(envelope.event)
+        self.state.update(envelope.event)
 
     def pause(self) -> None:
         """Leave the screen to a question; `resume` draws on below it."""
@@ -65,36 +65,36 @@ class LiveDisplay:
     def resume(self) -> None:
         self._live.start(refresh=False)
 
-    def typed(self, line: str) -> None:
+    def show_input(self, line: str) -> None:
         """Show what the person is typing to the planner."""
-        self._typed = line
+        self._input = line
 
     def render(self) -> RenderableType:
-        room = max(4, self._console.height - _LINES_BESIDE_ROWS)
-        rows = self.view.chosen(room)
+        max_rows = max(4, self._console.height - _LINES_BESIDE_ROWS)
+        rows = self.state.visible_rows(max_rows)
         parts: list[RenderableType] = [self._plan_line()]
         if rows:
             parts.append(self._table(rows))
-        hidden = len(self.view.rows) - len(rows)
+        hidden = len(self.state.rows) - len(rows)
         if hidden > 0:
-            counts = ", ".join(f"{n} {state}" for state, n in sorted(self.view.counts().items()))
+            counts = ", ".join(f"{n} {state}" for state, n in sorted(self.state.counts().items()))
             parts.append(self._line(f"  and {hidden} more; in all {counts}", "dim"))
-        parts += [self._line(f"  {notice}", "yellow") for notice in self.view.notices[-3:]]
-        if self._typed:
-            parts.append(self._line(f"> {self._typed}", "bold"))
+        parts += [self._line(f"  {notice}", "yellow") for notice in self.state.notices[-3:]]
+        if self._input:
+            parts.append(self._line(f"> {self._input}", "bold"))
         return Group(*parts)
 
     def _plan_line(self) -> Text:
-        view = self.view
-        if not view.opened:
+        state = self.state
+        if not state.opened:
             return self._line("opening the engine", "dim")
-        doing = "planning" if view.planning else "plan"
-        text = f"{doing}  {view.statements} statements in {view.planning_for():.1f} s"
-        if view.round:
-            text += f", round {view.round + 1}"
-        if view.rejected:
-            text += f", {view.rejected} sent back"
-        return self._line(text, "bold" if view.planning else "")
+        doing = "planning" if state.planning else "plan"
+        text = f"{doing}  {state.statements} statements in {state.planning_for():.1f} s"
+        if state.round:
+            text += f", round {state.round + 1}"
+        if state.rejected:
+            text += f", {state.rejected} sent back"
+        return self._line(text, "bold" if state.planning else "")
 
     def _line(self, text: str, style: str) -> Text:
         return Text(text, style=style, no_wrap=True, overflow="ellipsis")

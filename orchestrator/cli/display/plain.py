@@ -21,7 +21,7 @@ class PlainDisplay:
     """`with PlainDisplay(sys.stderr) as show: show(envelope)`. After 60 lines, only failures and every hundredth node."""
 
     def __init__(self, stream: TextIO) -> None:
-        self.view = DisplayState()
+        self.state = DisplayState()
         self._stream = stream
         self._began = time.monotonic()
         self._planned = 0
@@ -38,7 +38,7 @@ class PlainDisplay:
     def pause(self) -> None:
         self._stream.flush()
 
-    def typed(self, line: str) -> None:
+    def show_input(self, line: str) -> None:
         """A pipe has no place to show what is being typed."""
 
     def resume(self) -> None:
@@ -46,7 +46,7 @@ class PlainDisplay:
 
     def __call__(self, envelope: Envelope) -> None:
         event = envelope.event
-        self.view.update(event)
+        self.state.update(event)
         match event:
             case RoundStarted() if event.round:
                 self._say(f"round {event.round + 1}: planning again")
@@ -78,7 +78,7 @@ class PlainDisplay:
                 pass
 
     def _name(self, node: str) -> str:
-        row = self.view.rows.get(node)
+        row = self.state.rows.get(node)
         return row.label if row is not None and row.label != node else node
 
     def _say(self, text: str) -> None:

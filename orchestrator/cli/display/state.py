@@ -36,7 +36,7 @@ class Row:
     began: float | None = None
     seconds: float | None = None
     note: str = ""
-    touched: int = 0
+    changed: int = 0
 
     def own_time(self, now: float) -> float | None:
         if self.seconds is not None:
@@ -125,7 +125,7 @@ class DisplayState:
         if state is not None:
             row.state = state
         self._clock += 1
-        row.touched = self._clock
+        row.changed = self._clock
         return row
 
     def _end(self, node: str, state: NodeState, note: str, seconds: float | None = None) -> None:
@@ -133,14 +133,14 @@ class DisplayState:
         row.note = one_line(note)
         row.seconds = seconds
 
-    def chosen(self, limit: int) -> list[Row]:
+    def visible_rows(self, limit: int) -> list[Row]:
         """At most `limit` rows in plan order: what runs first, then what failed, what changed last, what is to come."""
         rows = list(self.rows.values())
         if len(rows) <= limit:
             return rows
         first = {"running": 0, "failed": 1}
         order = sorted(
-            rows, key=lambda row: (first.get(row.state, 2 if row.state != "pending" else 3), -row.touched)
+            rows, key=lambda row: (first.get(row.state, 2 if row.state != "pending" else 3), -row.changed)
         )
         kept = {row.id for row in order[:limit]}
         return [row for row in rows if row.id in kept]
