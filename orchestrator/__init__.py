@@ -2,7 +2,7 @@
 
     from braid import Agent, tool
 
-Names are imported when they are first used, so that the command line starts without what it does not need.
+Names are imported when they are first used. The command line then starts without what it does not need.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The Agent: a question in, an answer with its whole story out."""
+"""The Agent. It takes a question and returns a `RunResult`: the answer, and how it came about."""
 
 from __future__ import annotations
 
@@ -47,7 +47,10 @@ DEFAULT_REPLAN = Replan()
 
 @dataclass(frozen=True, kw_only=True)
 class RunInputs:
-    """What the caller of one run hands in beside the question. `history` and `sequential` become part of its `RunSpec`."""
+    """What the caller of one run passes beside the question.
+
+    `history`, `sequential` and the limits of `budget` become part of the run's `RunSpec`.
+    """
 
     output_type: Any = None
     deps: Any = None
@@ -55,8 +58,9 @@ class RunInputs:
     budget: Budget | None = None
     sequential: bool = False
     inbox: SteeringQueue | None = None
-    """Where the person's lines arrive while the run goes on."""
+    """Lines of the person, which arrive while the run goes on."""
     outer: OuterRun = NO_RUN
+    """The run of another agent around this one."""
 
 
 class Agent:
@@ -66,32 +70,37 @@ class Agent:
         result = await agent.run("Which has more people, France or Italy, and by how much?")
 
     Args:
-        engine: an engine, or the address of one, which is then opened when it is first needed, shared by all runs, and
-            closed by `close()` or `async with agent:`. None takes the address of the settings (`BRAID_ENGINE`), and for a run
-            that is resumed the engine that it had.
-        tools: tools or typed functions. None stands for all built-in tools and those of installed plugins; a list is
-            used together with `calculate` and `rank`, unless `builtins=False`.
-        output_type: what `result.output` shall be: anything pydantic validates.
-        mcp: a configuration file of MCP servers, or the servers; they are started with the engine, stopped by `close()`, and
-            add their tools. None takes the file of the settings (`BRAID_MCP`), if there is one.
-        instructions: told to the planner in every run.
-        budget: limits for all runs of this agent together; `run(budget=...)` takes the place of it for one run.
-        max_rounds: how many plans a run may write before it gives up.
-        max_repairs: how often one plan may be sent back for statements that are not valid.
-        approve: asked before a mutating tool runs; without it mutating tools are refused.
-        ask: puts a plan's question to a person.
-        replan: when the graph is revised while it runs, everything else going on: by default as soon as a failure blocks
-            something. A revision counts as a round. None: only when nothing more can run.
-        seed: fixes what is drawn at random.
+        engine: An engine, or the address of one. An address is opened when it is first needed. The engine is
+            then shared by all runs, and closed by `close()` or `async with agent:`. None takes the address of
+            the settings (`BRAID_ENGINE`). A run that is resumed then has the engine that it was started with.
+        tools: Tools or typed functions. `calculate` and `rank` are added to them unless `builtins=False`.
+            None stands for all built-in tools and those of installed plugins.
+        builtins: Whether built-in tools are added.
+        mcp: A configuration file of MCP servers, or the servers. They are started with the engine, stopped by
+            `close()`, and add their tools. None takes the file of the settings (`BRAID_MCP`), if there is
+            one.
+        output_type: The type of `result.output`: anything that pydantic validates.
+        instructions: Given to the planner in every run.
+        budget: Limits of all runs of this agent together. `run(budget=...)` replaces them for one run.
+        max_rounds: How many plans a run may write before it gives up.
+        max_repairs: How often one plan may be sent back for statements that are not valid.
+        limits: Bounds of the graph: concurrency, time of a node, number of nodes.
+        approve: Asked before a mutating tool runs. Without it mutating tools are refused.
+        ask: Puts a plan's question to a person.
+        replan: When the graph is revised while the rest of it runs. By default it is revised as soon as a
+            failure blocks something. A revision counts as a round. None revises only when nothing more can
+            run.
+        seed: Seed of everything that is drawn at random.
         threads: CPU threads of a local engine that is given by its address.
-        cache: keeps results of pure tools for later runs. Without one, equal calls are made once within a run, and of tools
-            with `cache="always"` once for this agent.
-        journal: where runs are written down as they happen, so that `resume` can go on with one whose process ended: True for
-            the user's own journal (`braid runs`), a file, or an open `braid.executors.Journal`.
+        journal: Where runs are recorded as they happen, so that `resume` can go on with one whose process
+            ended: True for the user's own journal (`braid runs`), a file, or an open
+            `braid.executors.journal.Journal`.
+        cache: Keeps results of pure tools for later runs. Without one, equal calls are made once within a
+            run. Tools with `cache="always"` are then called once for this agent.
 
     Raises:
-        ToolDefinitionError: a function cannot be a tool, or two have one name.
-        ConfigurationError: a limit or a setting makes no sense.
+        ToolDefinitionError: A function cannot be a tool, or two tools have one name.
+        ConfigurationError: A limit or a setting cannot be used.
     """
 
     def __init__(
@@ -150,7 +159,9 @@ class Agent:
     def from_spec(cls, spec: RunSpec, **others: Any) -> Self:
         """An agent whose runs have the options of `spec`.
 
-        `others` are those arguments of `Agent` that are no options of a run, such as `tools` and `journal`.
+        Args:
+            spec: The options of a run.
+            others: Arguments of `Agent` that are no options of a run, such as `tools` and `journal`.
         """
         agent = cls(spec.engine, **others)
         agent.spec = spec
@@ -192,21 +203,23 @@ class Agent:
     ) -> RunResult[Any]:
         """Answer `question`.
 
-        A budget or the last round may end the run early: `result.stopped` then says why, and `result.answer` holds what was
-        found out by then. Cancelling this coroutine stops everything the run started.
+        A budget or the last round may end the run early. `result.stopped` then says why, and `result.answer`
+        holds what was found out by then. Cancelling this coroutine stops everything that the run started.
 
         Args:
-            output_type: takes the place of the agent's.
-            deps: handed to tools through `ToolContext.deps`.
-            history: messages of earlier runs, such as `earlier.history`.
-            budget: limits for this run; those of the budget in whose scope it is called hold as well.
-            sequential: run one node at a time, in plan order: the baseline of every speed-up.
+            question: What to find out, as non-empty text.
+            output_type: Replaces the agent's output type.
+            deps: Given to tools through `ToolContext.deps`.
+            history: Messages of earlier runs, such as `earlier.history`.
+            budget: Limits of this run. Those of the ambient budget hold as well.
+            sequential: Run one node at a time, in plan order. This is the baseline of every speed-up.
 
         Raises:
-            InvalidQuestionError, InvalidHistoryError: these cannot be used.
-            OutputTypeError: the answer does not fit `output_type`.
-            EngineError: the engine cannot be reached, or failed.
-            JournalError: the journal cannot be written; nothing has begun then.
+            InvalidQuestionError: The question cannot be used.
+            InvalidHistoryError: The history cannot be used.
+            OutputTypeError: The answer does not fit `output_type`.
+            EngineError: The engine cannot be reached, or failed.
+            JournalError: The journal cannot be written. Nothing has begun then.
         """
         inputs = RunInputs(
             output_type=output_type, deps=deps, history=history, budget=budget, sequential=sequential
@@ -214,10 +227,10 @@ class Agent:
         return await self._run(Recorder(), question, inputs)
 
     def run_sync(self, question: str, **options: Any) -> RunResult[Any]:
-        """`run` for code without an event loop; takes the same options, and closes what it opened.
+        """`run` for code without an event loop. Takes the same options, and closes what it opened.
 
         Raises:
-            RunningLoopError: there is an event loop already; await `run` there.
+            RunningLoopError: There is an event loop already. Await `run` there.
         """
         try:
             asyncio.get_running_loop()
@@ -233,14 +246,14 @@ class Agent:
         return asyncio.run(once())
 
     def stream(self, question: str, **options: Any) -> RunStream:
-        """Run `question` (options as for `run`) and yield its events as they happen.
+        """Run `question`, with options as for `run`, and yield its events as they happen.
 
             async with agent.stream("...") as events:
                 async for envelope in events:
                     print(envelope.event)
             print(events.result.answer)
 
-        Leaving the block, or the loop, cancels a run that is not over.
+        Leaving the block or the loop cancels a run that is not over.
         """
         inbox = SteeringQueue()
         return RunStream(
@@ -248,13 +261,15 @@ class Agent:
         )
 
     def as_tool(self, name: str, description: str, **limits: Any) -> Tool:
-        """This agent as a tool of another one: its question is planned and run as a graph of its own, inside the outer run.
+        """This agent as a tool of another one.
+
+        A question to it is planned and run as a graph of its own, inside the outer run.
 
         Args:
-            name: what plans call it.
-            description: what it can find out or do, for the planner.
-            limits: `tokens`, `seconds` and `calls` of one question, within the outer run's budget; `max_concurrency`
-                (4); `effect` ("idempotent").
+            name: The tool's name in plans.
+            description: What it can find out or do, for the planner.
+            limits: `tokens`, `seconds` and `calls` of one question, within the outer run's budget. Also
+                `max_concurrency` (4) and `effect` ("idempotent").
         """
         return agent_tool(self, name=name, description=description, **limits)
 
@@ -269,19 +284,23 @@ class Agent:
     ) -> RunResult[Any]:
         """Go on with a run whose process ended before it, that was stopped, or that failed.
 
-        Question, plan, options and what was spent come from the journal. Nodes that ended are not run again; what had not ended
-        is, by the effect of its tool: mutating calls whose fate is unknown are never repeated (`braid.executors.tools.effects`). The
-        result of a run that has its answer is given again, and nothing is run.
+        Question, plan, options and what was spent come from the journal. Nodes that ended are not run again.
+        Of the other nodes, the effect of the tool decides (`braid.executors.tools.effects`): a mutating call
+        whose outcome is unknown is never repeated. A run that has its answer gives it again, and nothing is
+        run.
 
         Args:
-            run_id: the run's id or the beginning of it, or "last".
-            output_type, deps: as for `run`; they are not in the journal.
-            budget: takes the place of the run's own; what was spent counts.
-            force: go on although tools that the run needs have changed.
+            run_id: The run's id, the beginning of it, or "last".
+            output_type: As for `run`. It is not in the journal.
+            deps: As for `run`. They are not in the journal.
+            budget: Replaces the run's own budget. What was spent counts.
+            force: Go on although tools that the run needs have changed.
 
         Raises:
-            UnknownRunError, RunBusyError, JournalError: it cannot be read, or is being worked on.
-            ResumeRefusedError: the agent has no journal, or tools are missing or have changed.
+            UnknownRunError: There is no such run.
+            RunBusyError: A live process works on it.
+            JournalError: The journal cannot be read.
+            ResumeRefusedError: The agent has no journal, or tools are missing or have changed.
         """
         inputs = RunInputs(output_type=output_type, deps=deps, budget=budget)
         return await self._resume(Recorder(), run_id, inputs, force=force)
@@ -289,10 +308,11 @@ class Agent:
     async def run_nested(
         self, question: str, *, run_id: str, deps: Any = None, budget: Budget | None = None
     ) -> RunResult[Any]:
-        """`run` within the run of another agent, with that one's person to ask where this agent has none of its own.
+        """`run` within the run of another agent.
 
-        Where that one has a journal, it has this run too, by `run_id`: when the outer run is resumed, so is this one, and what
-        its tools have done is not done again.
+        Where this agent has no person to ask, the outer run's person is asked. Where it has no journal, the
+        outer run's journal records this run under `run_id`. When the outer run is resumed, this one is
+        resumed too, and what its tools have done is not done again.
         """
         outer = outer_run()
         inputs = RunInputs(deps=deps, budget=budget, outer=outer)
@@ -312,16 +332,21 @@ class Agent:
 
     @property
     def journal(self) -> Journal | None:
-        """The journal of this agent, opened now if it was not before; None if it keeps none. Raises `JournalError`."""
+        """The journal of this agent, opened now if it was not before. None if it keeps none.
+
+        Raises:
+            JournalError: It cannot be opened.
+        """
         if self._journal is None and self._journal_option is not False:
             self._journal = open_journal(self._journal_option)
         return self._journal
 
     async def open(self) -> Engine:
-        """The engine, opened now if it was not before, and MCP servers started.
+        """The engine. It is opened, and MCP servers are started, if they were not before.
 
         Raises:
-            EngineError, McpError: one of these cannot be reached.
+            EngineError: The engine cannot be reached.
+            McpError: An MCP server cannot be reached.
         """
         return await self._open(self._engine or self.spec.engine)
 
@@ -341,7 +366,7 @@ class Agent:
     async def close(self) -> None:
         """Close the engines that this agent opened. A later run opens its own again."""
         engines, self._engines = self._engines, {}
-        self._open_lock = asyncio.Lock()  # a lock stays with its event loop, the agent need not
+        self._open_lock = asyncio.Lock()  # a lock stays with its event loop, the agent does not
         servers, self._mcp_tools = self._mcp_tools, None
         journal, self._journal = self._journal, None
         if journal is not None and journal is not self._journal_option:
@@ -354,7 +379,7 @@ class Agent:
                 closing.push_async_exit(servers)
 
     def _result_cache(self) -> ResultCache:
-        """Where results for later runs are kept: with a journal, beside it."""
+        """Where results are kept for later runs: the cache that was given, the journal, or memory."""
         journal = self.journal
         if self.cache is not None or journal is None:
             return self._results
@@ -429,9 +454,9 @@ class Agent:
         return await run_job(job, recorder)
 
     async def job(self, question: str, **options: Any) -> Job:
-        """What `run` would do, with the engine opened: for callers that drive planner or executors themselves.
+        """The job that `run` would do, with the engine opened.
 
-        `options` are those of `run`.
+        It is for callers that drive planner or executors themselves. `options` are those of `run`.
         """
         inputs = RunInputs(**options)
         return await self._job(question, self._spec_of(inputs), inputs)
@@ -468,6 +493,6 @@ class Agent:
 
 
 def _run_scope(given: Budget | None) -> Budget:
-    """The scope of one run: below the budget that it was given, and within the ambient one, which is charged too."""
+    """The scope of one run: below the budget that was given. Its spending counts in the ambient one too."""
     ambient = ambient_budget()
     return ambient.child("run") if given is None else Budget(name="run", parent=given, within=ambient)

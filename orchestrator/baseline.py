@@ -1,4 +1,4 @@
-"""The honest baseline: the plan of a finished run once more, one node at a time."""
+"""The sequential baseline: the plan of a finished run once more, one node at a time."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from braid.orchestrator.result import RunResult
 
 
 class ReplayError(OrchestratorError):
-    """The plan cannot be run once more, or did not come to its answer this time."""
+    """The plan cannot be run once more, or did not reach its answer this time."""
 
 
 class Comparison(BaseModel):
-    """Both sides in seconds of wall time. The plan is not written again: its time counts on both sides.
-
-    `side_by_side` is the whole run, in which nodes run while the plan is being written; `planning` is how long the model
-    wrote, `one_by_one` what the nodes took when run one at a time.
-    """
+    """Both sides in seconds of wall time. The plan is not written again. Its time counts on both sides."""
 
     side_by_side: float
+    """The whole run, in which nodes run while the plan is being written."""
     planning: float
+    """How long the model wrote the plan."""
     one_by_one: float
+    """How long the nodes took when run one at a time."""
     nodes: int
+    """How many nodes were done."""
 
     @computed_field
     @property
     def sequential(self) -> float:
-        """The whole baseline: first the plan, then node after node."""
+        """The whole baseline: first the plan, then one node after another."""
         return self.planning + self.one_by_one
 
     @computed_field
@@ -47,10 +47,11 @@ class Comparison(BaseModel):
 async def compare_with_sequential(
     agent: Agent, result: RunResult[object], *, deps: object = None
 ) -> Comparison:
-    """Run the plan of `result` again, one node at a time in plan order, and set the times side by side.
+    """Run the plan of `result` again, one node at a time in plan order, and compare the times.
 
     Raises:
-        ReplayError: the run had no answer, or its plan changes things in the world.
+        ReplayError: The run had no answer, its plan calls mutating tools, or it did not reach its answer this
+            time.
     """
     if not result.complete:
         raise ReplayError(f"a run without an answer has no plan to compare: {result.reason}")
@@ -85,7 +86,10 @@ async def compare_with_sequential(
 
 
 def replayable(graph: TaskGraph) -> list[Node]:
-    """The nodes of the plan that came to an end, without those that only a failed one could feed, and without items of maps."""
+    """The nodes of a plan that can run again: those that are done or skipped and whose inputs are among them.
+
+    Items of maps are left out.
+    """
     kept = {
         id: node
         for id, node in graph.nodes.items()

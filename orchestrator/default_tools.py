@@ -1,4 +1,4 @@
-"""Which tools an agent gets."""
+"""The tools of an agent: those it was given, built-in ones, and those of plugins."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from braid.executors import Tool, ToolRegistry
 from braid.executors.tools import builtin_tools, load_installed
 
 ALWAYS_USEFUL = ("calculate", "rank")
-"""Built-in tools that an agent with tools of its own gets too, since plans cannot do arithmetic by themselves."""
+"""Built-in tools that an agent with tools of its own gets too. Plans cannot do arithmetic by themselves."""
 
 
 def registry_of(tools: Sequence[Tool | Callable[..., Any]] | None, *, builtins: bool = True) -> ToolRegistry:
@@ -19,7 +19,7 @@ def registry_of(tools: Sequence[Tool | Callable[..., Any]] | None, *, builtins: 
     A plugin's tool gives way to a built-in one of its name, with a warning.
 
     Raises:
-        ToolDefinitionError: a function cannot be a tool, or two given ones have one name.
+        ToolDefinitionError: A function cannot be a tool, or two given ones have one name.
     """
     registry = ToolRegistry(builtin_tools() if tools is None and builtins else tools or ())
     if tools is None:

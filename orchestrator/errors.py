@@ -41,8 +41,8 @@ class RunningLoopError(OrchestratorError, RuntimeError):
 
 
 class ResumeRefusedError(OrchestratorError):
-    """A run cannot go on as it is: tools are missing or have changed, or there is no journal to read it from."""
+    """A run cannot be resumed: tools are missing or have changed, or there is no journal to read it from."""
 
 
 class ConfigurationError(OrchestratorError, ValueError):
-    """A BRAID_* variable or the configuration file holds something that cannot be used."""
+    """An option, a BRAID_* variable or the configuration file holds something that cannot be used."""

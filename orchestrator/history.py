@@ -12,7 +12,11 @@ _ROLES = ("system", "user", "assistant")
 
 
 def read_history(history: Sequence[Message] | None) -> list[Message]:
-    """A checked copy of `history`; raises `InvalidHistoryError` naming the message that is wrong."""
+    """A checked copy of `history`.
+
+    Raises:
+        InvalidHistoryError: It is no sequence of messages. The error names the message that is wrong.
+    """
     if history is None:
         return []
     if isinstance(history, (str, bytes)) or not isinstance(history, Sequence):

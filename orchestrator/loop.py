@@ -1,8 +1,9 @@
 """The agent loop: plan, run, answer, or another round. Read this page first.
 
-The plan is run while it is being written: `run_graph` takes the planner's patches as they come, and starts each node when its
-inputs exist. A round whose plan brings no answer is followed by another one on the same graph, whose results stay
-readable by name; the planner is told why. What a planner that gives up has planned until then is still run.
+The plan runs while it is being written. `run_graph` takes the planner's patches as they come, and starts each
+node when its inputs exist. A round whose plan brings no answer is followed by another one on the same graph.
+Its results stay readable by name, and the planner learns why another plan is needed. When a planner gives up,
+the statements that were accepted until then still run.
 """
 
 from __future__ import annotations
@@ -47,14 +48,14 @@ class Job:
     engine: Engine
     tools: ToolRegistry
     budget: Budget
-    """The scope of this run."""
+    """The budget scope of this run."""
     memo: CallMemo | None = None
     output_type: Any = None
     approve: Approve | None = None
     ask: AskPerson | None = None
     deps: Any = None
     replan: Replan | None = field(default_factory=Replan)
-    """When the graph is revised while it runs. None: only between rounds."""
+    """When the graph is revised while it runs. None revises it only between rounds."""
     inbox: SteeringQueue | None = None
     run_id: str | None = None
     journal: RunLog | None = None
@@ -63,34 +64,37 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class EarlierRound:
-    """What an earlier process told of a round: why it was needed, what was written of its plan, and `why` it was not enough.
-
-    `final` says that no round may follow. `why` is None for a round that was not over. `begun` counts the rounds up to here,
-    revisions during this one included.
-    """
+    """A round of planning as an earlier process recorded it."""
 
     number: int
     begun: int
+    """How many rounds had begun at its end, revisions during it included."""
     feedback: str = ""
+    """Why the round was needed."""
     final: bool = False
+    """Whether no round may follow."""
     written: PartialPlan | None = None
+    """The part of its plan that was written."""
     why: str | None = None
+    """Why it brought no answer. None for a round that was not over."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LoopOutcome:
-    """How the rounds ended: with the values of an answer, or with None, and then `stopped` and `reason` say why.
-
-    `root` is what the prompts of the run's think nodes begin with.
-    """
+    """How the rounds of a run ended."""
 
     graph: TaskGraph
     outcomes: tuple[RunOutcome, ...]
+    """One for each run of the graph."""
     rounds: int
     root: tuple[Message, ...]
+    """What the prompts of the run's think nodes begin with."""
     values: tuple[Any, ...] | None = None
+    """The values of the answer. None where there is none."""
     stopped: StopReason | None = None
+    """Why there is no answer."""
     reason: str = ""
+    """The same in words."""
 
 
 async def run_rounds(job: Job, emit: Callable[[Event], None]) -> LoopOutcome:
@@ -191,7 +195,7 @@ def plan_task(
     final: bool = False,
     written: PartialPlan | None = None,
 ) -> PlanTask:
-    """What the planner is asked for in one round of `job`."""
+    """The task of the planner in one round of `job`."""
     return PlanTask(
         question=job.question,
         tools=job.tools.specs(),
@@ -208,7 +212,7 @@ def plan_task(
 
 
 async def run_job(job: Job, recorder: Recorder) -> RunResult[Any]:
-    """Run `job`, whose start is told already. Its journal is finished in any case."""
+    """Run `job` to its result. Its `RunStarted` is emitted already. Its journal is finished in any case."""
     log = job.journal
     outer = OuterRun(journal=log.journal if log is not None else None, approve=job.approve, ask=job.ask)
     try:
@@ -239,7 +243,7 @@ async def _run_to_result(job: Job, recorder: Recorder) -> RunResult[Any]:
             usage = usage.then(more)
         except BudgetExceededError as error:
             stopped, reason = "budget", str(error)
-    seconds = time.monotonic() - job.budget.started  # what earlier processes took is in it
+    seconds = time.monotonic() - job.budget.started  # the time of earlier processes included
     rounds = outcome.rounds
     recorder(RunFinished(answer=answer, rounds=rounds, seconds=seconds, stopped=stopped, reason=reason))
     return RunResult(

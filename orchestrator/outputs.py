@@ -1,4 +1,4 @@
-"""From the values of a plan's answer to the type that the caller asked for."""
+"""The output of a run: the values of a plan's answer, as the type that the caller asked for."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def plain_output(values: Sequence[Any]) -> Any:
 async def typed_output(values: Sequence[Any], job: Job) -> tuple[Any, Usage]:
     """The answer as the output type of `job`, and what it cost to get it.
 
-    The values are validated as they are (pydantic, lax mode; a fact also as its bare value, text also as JSON). If none
-    fits, a chat model is asked once to restate the answer as JSON of the type's schema.
+    The values are validated by pydantic in lax mode. A fact is tried as its bare value too, and text as JSON
+    too. If none fits, a chat model is asked once to restate the answer as JSON of the type's schema.
 
     Raises:
-        OutputTypeError: neither fits.
+        OutputTypeError: Neither fits.
     """
     output_type, engine = job.output_type, job.engine
     adapter = _adapter(output_type)
@@ -82,7 +82,7 @@ def _candidates(values: Sequence[Any]) -> Iterator[Any]:
 
 
 def _documents(text: str) -> Iterator[Any]:
-    """JSON found in `text`: all of it, or from the first bracket on (models like to add words and fences)."""
+    """JSON found in `text`: all of it, or from the first bracket on, since models add words and fences."""
     stripped = text.strip()
     starts = [0, *sorted(at for char in "{[" if (at := stripped.find(char)) > 0)]
     for start in starts:

@@ -1,4 +1,4 @@
-"""Planning rounds as the loop uses them: the planner's patches, revisions of a running graph, and feedback between rounds."""
+"""Planning rounds: the planner's patches, revisions of a running graph, and feedback between rounds."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SHOWN = 8
 
 
 class Rounds:
-    """How many rounds of planning a run has had, revisions included, of the most that it may have."""
+    """Counts the rounds of planning of a run, revisions included, against their limit."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -29,13 +29,13 @@ class Rounds:
         return self.limit - self.begun
 
     def next(self) -> int:
-        """The number of the next round, which begins now."""
+        """Begin a round, and return its number."""
         self.begun += 1
         return self.begun - 1
 
 
 class PlanReviser:
-    """A `Replanner`: tells the planner what happened, and gives its statements as patches."""
+    """The `Replanner` of a run. A revision is a round of planning whose patches join the running graph."""
 
     def __init__(
         self,
@@ -62,14 +62,14 @@ class PlanReviser:
         feedback = revision_feedback(triggers)
         number = self._rounds.next()
         self._emit(RoundStarted(round=number, feedback=feedback, revision=True))
-        # What it accepted until it gave up stands, and another round may mend the rest.
+        # Statements accepted until it gave up stay. Another round may mend the rest.
         async with aclosing(self._planner.start(self._task(number, feedback), emit=self._emit)) as plan:
             async for patch in plan:
                 yield patch
 
 
 def revision_feedback(requests: Sequence[RevisionRequest]) -> str:
-    """Triggers as the planner's feedback."""
+    """Revision requests as feedback for the planner."""
     labels = {
         "failed": "failed",
         "surprise": "surprising",
@@ -81,7 +81,7 @@ def revision_feedback(requests: Sequence[RevisionRequest]) -> str:
 
 
 def why_again(graph: TaskGraph, outcome: RunOutcome, gave_up: PlanningError | None = None) -> str:
-    """One text for a run that brought no answer: what failed, what became of the answer, and what may be read by name."""
+    """Feedback for the planner after a run without an answer: what failed, and how the answer ended."""
     parts = [] if gave_up is None else [str(gave_up)]
     failures = [f"{_statement(graph, node)}: {error}" for node, error in outcome.failures[:_SHOWN]]
     if failures:
@@ -103,7 +103,7 @@ def why_again(graph: TaskGraph, outcome: RunOutcome, gave_up: PlanningError | No
 
 
 def known_results(graph: TaskGraph) -> list[tuple[str, str]]:
-    """Statement and short result of what is done: the plan's own nodes, no items of maps and no answers."""
+    """Statement and short result of each node that is done, without items of maps and answers."""
     return [
         (_statement(graph, id), preview(graph.result(id)))
         for id, node in graph.nodes.items()
@@ -112,7 +112,7 @@ def known_results(graph: TaskGraph) -> list[tuple[str, str]]:
 
 
 def partial_answer(graph: TaskGraph, outcome: RunOutcome) -> str:
-    """What a run that was stopped has found out: what it had of its answer, else one line for each result."""
+    """What a stopped run found out: the part of its answer that is known, else one line for each result."""
     if outcome.partial:
         return ", ".join(preview(value) for value in outcome.partial)
     return "\n".join(f"{statement} -> {result}" for statement, result in known_results(graph))

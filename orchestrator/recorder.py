@@ -1,4 +1,4 @@
-"""The log of a run while it happens: every event gets its place, is kept, and goes to a listener and the journal."""
+"""The recorder of a run: it numbers and keeps every event, and passes it to a listener and the journal."""
 
 from __future__ import annotations
 
@@ -16,16 +16,18 @@ if TYPE_CHECKING:
 
 
 class Recorder(Sequence[Envelope]):
-    """Gives each event its place in the run, keeps it, and hands it to a listener. Read as a sequence, it is the run's log.
+    """Receives the events of a run. As a sequence it is the run's log.
 
-    Without a listener, events that are frequent are built only when the log is read (`braid.executors.scheduler.emitter.Deferred`); `emitted`
-    has those that were told as events.
+    An event is written into the journal before the listener has it. Without a listener, frequent events are
+    built only when the log is read (`braid.executors.scheduler.Deferred`).
     """
 
     def __init__(self, listener: Callable[[Envelope], None] | None = None, *, run: str | None = None) -> None:
         self.run = run or uuid.uuid4().hex[:12]
         self.deferred: Deferred | None = [] if listener is None else None
+        """Frequent events that are not built yet. None where a listener wants each at once."""
         self.emitted: list[Event] = []
+        """All events except those that were deferred."""
         self._envelopes: list[Envelope] = []
         self._listener = listener
         self._clock = time.time() - time.monotonic()
@@ -34,7 +36,13 @@ class Recorder(Sequence[Envelope]):
         self._written = 0
 
     def write_to(self, log: RunLog, *, earlier: Sequence[Envelope] = (), quiet: bool = False) -> None:
-        """Write each event into `log` before it is told. `earlier` ones of the same run come first; `quiet`: no further ones."""
+        """Write each event into `log` before the listener has it.
+
+        Args:
+            log: The journal of the run.
+            earlier: Events of the same run by earlier processes. They come first.
+            quiet: Whether all further events are dropped.
+        """
         self.run = log.run
         if quiet:
             self.deferred = None
@@ -86,7 +94,7 @@ class Recorder(Sequence[Envelope]):
             self._written = 0
 
     def _unwritten(self) -> Iterator[tuple[float, str]]:
-        """What was deferred since the last time, as times and JSON: writing it down takes no events either."""
+        """What was deferred since the last call, as times and JSON. No events are built for it."""
         found = self.deferred[self._written :] if self.deferred else []
         self._written += len(found)
         for build, what, at in _triples(found):

@@ -1,4 +1,4 @@
-"""What a run gives back."""
+"""The result of a run."""
 
 from __future__ import annotations
 
@@ -18,33 +18,43 @@ OutputT = TypeVar("OutputT")
 
 @dataclass(frozen=True, kw_only=True)
 class RunResult(Generic[OutputT]):
-    """The answer to a question and how it came about.
-
-    `answer` is text, `output` the same as a value: of `output_type` if one was given, else as the plan gave it (a tuple of
-    several). When `stopped` is set the run ended early, `reason` says why, `answer` lists what was found out, `output` is None.
-    `run_id` is what `Agent.resume` takes where there is a journal.
-    `plan` is the text of the plans as the model wrote them, `history` what to hand to the next run, `seconds` the
-    wall time of the run, `planning_seconds` how long plans were being written, `root` what all its prompts began with,
-    `budget` what was spent of each limit (money too), by tools and agents that a tool called as well.
-    """
+    """The answer to a question and how it came about."""
 
     run_id: str
+    """What `Agent.resume` takes, where there is a journal."""
     question: str
     answer: str
+    """The answer as text. Where the run ended early, what was found out."""
     output: OutputT
+    """The answer as a value of `output_type`.
+
+    Without an `output_type` it is the plan's own value, or a tuple of several. None where the run ended
+    early.
+    """
     graph: TaskGraph = field(repr=False)
     plan: str
+    """The plans as the model wrote them."""
     rounds: int
+    """How many plans were written."""
     usage: Usage
+    """What plans and thoughts cost together."""
     engine: str
+    """Address of the engine."""
     seconds: float
+    """Wall time of the run."""
     planning_seconds: float
+    """How long plans were being written."""
     stopped: StopReason | None
+    """Why the run ended early. None where the plan reached its answer."""
     reason: str
+    """The same in words."""
     events: Sequence[Envelope] = field(repr=False)
     history: Sequence[Message] = field(repr=False)
+    """The messages to give to the next run."""
     root: Sequence[Message] = field(repr=False)
+    """What all prompts of the run began with."""
     budget: Mapping[str, Spending] = field(default_factory=lambda: dict[str, Spending](), repr=False)
+    """What was spent of each limit, by tools and by agents that a tool called too."""
 
     @property
     def complete(self) -> bool:
@@ -52,7 +62,7 @@ class RunResult(Generic[OutputT]):
         return self.stopped is None
 
     def report(self) -> RunReport:
-        """Work W, critical path L, parallelism W/L and the speed-up that was reached; `report().text()` for people."""
+        """Work W, critical path L, parallelism W/L and the speed-up. `report().text()` is for people."""
         return report_of(self.graph, planner_seconds=self.planning_seconds, usage=self.usage)
 
     def page(self) -> str:
@@ -85,7 +95,10 @@ class RunResult(Generic[OutputT]):
 
 
 def total_usage(planned: Sequence[PlannerFinished], outcomes: Sequence[RunOutcome]) -> Usage:
-    """What plans and thoughts cost together. The critical path counts them as one after the other: an upper bound."""
+    """What plans and thoughts cost together.
+
+    The critical path counts them as one after the other, so it is an upper bound.
+    """
     total = Usage()
     for plan in planned:
         total = total.then(

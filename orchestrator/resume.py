@@ -1,4 +1,4 @@
-"""From a run to the journal and back: what a run is started with, and how a later process takes it up."""
+"""Runs in the journal: a new run is entered with its options, and a later process resumes it."""
 
 from __future__ import annotations
 
@@ -26,11 +26,15 @@ if TYPE_CHECKING:
     from braid.executors.scheduler import RecordedRun
 
 JournalOption: TypeAlias = "bool | str | PathLike[str] | Journal"
-"""True is the user's own journal, False none; else a file, or a journal that is open already."""
+"""True is the user's own journal, False is none. Else it is a file, or a journal that is open already."""
 
 
 def open_journal(option: JournalOption) -> Journal | None:
-    """The journal of an agent; raises `JournalError` when it cannot be opened."""
+    """The journal of an agent.
+
+    Raises:
+        JournalError: It cannot be opened.
+    """
     from braid.executors.journal import Journal
 
     if isinstance(option, Journal):
@@ -68,12 +72,12 @@ def stored_spec(row: RunRow) -> RunSpec:
 
 
 def spending(budget: Budget) -> dict[str, float]:
-    """What a scope has spent, its seconds included."""
+    """What a scope has spent, by limit, seconds included."""
     return {**budget.spent, "seconds": time.monotonic() - budget.started}
 
 
 def charge_earlier(scope: Budget, spent: Mapping[str, float]) -> None:
-    """Count what earlier processes have spent against `scope`."""
+    """Charge what earlier processes have spent to `scope`."""
     scope.started -= spent.get("seconds", 0.0)
     for key, amount in spent.items():
         if key != "seconds":
@@ -81,7 +85,7 @@ def charge_earlier(scope: Budget, spent: Mapping[str, float]) -> None:
 
 
 def earlier_rounds(events: Sequence[Event]) -> list[EarlierRound]:
-    """What was told of each round. The last one counts as not over: what is left of it is worked out anew."""
+    """The rounds of a run, from its events. The last one counts as not over. The rest of it is done anew."""
     rounds: list[_Round] = []
     for event in events:
         match event:
@@ -116,7 +120,7 @@ def earlier_rounds(events: Sequence[Event]) -> list[EarlierRound]:
 
 
 class _Round:
-    """A round as its events tell of it. `open` until a revision begins: from then on, text is the revision's."""
+    """A round, put together from its events."""
 
     def __init__(self, started: RoundStarted) -> None:
         self.started = started
@@ -124,10 +128,11 @@ class _Round:
         self.attempts = _Attempts()
         self.why: str | None = None
         self.open = True
+        """Whether no revision has begun. From then on, text is the revision's."""
 
 
 class _Attempts:
-    """The attempts at one round's plan, put together from their pieces."""
+    """The attempts at one round's plan, put together from pieces of text."""
 
     def __init__(self) -> None:
         self._ended: list[tuple[str, bool]] = []
@@ -148,7 +153,7 @@ class _Attempts:
             self._pieces.clear()
 
     def counted(self) -> None:
-        """The tokens so far are in an event of their own."""
+        """An event of its own counts the tokens so far."""
         self._tokens = 0
 
     def written(self) -> PartialPlan | None:
@@ -157,7 +162,11 @@ class _Attempts:
 
 
 def check_tools(pasts: Sequence[RecordedRun], spec: RunSpec, tools: ToolRegistry) -> None:
-    """Raise `ResumeRefusedError` unless the tools that unfinished nodes call are there, and are what they were."""
+    """Check the tools that unfinished nodes call.
+
+    Raises:
+        ResumeRefusedError: One is missing, or is not what it was.
+    """
     from braid.executors.scheduler import Patched
 
     stored = spec.tools
@@ -183,7 +192,7 @@ def check_tools(pasts: Sequence[RecordedRun], spec: RunSpec, tools: ToolRegistry
 
 
 def fingerprint(tool: Tool) -> str:
-    """Changes when a tool's signature, effect or version does."""
+    """A hash of a tool's signature, effect and version."""
     spec = tool.spec
     text = json.dumps(
         [spec.parameters, spec.returns, spec.effect, str(tool.version)], sort_keys=True, default=str
@@ -192,11 +201,11 @@ def fingerprint(tool: Tool) -> str:
 
 
 def reopen_run(journal: Journal, row: RunRow, tools: ToolRegistry) -> tuple[RunLog, list[Envelope]]:
-    """Take up a run, and read what it has told so far. One that has its answer is read only.
+    """Open the log of a run, and read its events so far. Nothing is written to the log of an answered run.
 
     Raises:
-        RunBusyError: a live process works on it.
-        JournalError: the journal cannot be read.
+        RunBusyError: A live process works on it.
+        JournalError: The journal cannot be read.
     """
     from braid.executors.journal import resume_run, secret_arguments
 

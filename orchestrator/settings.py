@@ -1,8 +1,8 @@
 """The options of a run, and the defaults that a user sets for them.
 
-`RunSpec` is the one declaration of a run's options. `Settings` reads a user's defaults from `BRAID_*` environment variables
-and from `config.toml` in the user's configuration folder. A variable wins over the file. An option on the command line and an
-argument in code win over both.
+`RunSpec` is the one declaration of a run's options. `Settings` reads a user's defaults from `BRAID_*`
+environment variables and from `config.toml` in the user's configuration folder. A variable wins over the
+file. An option on the command line and an argument in code win over both.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class RunDefaults(BaseModel):
     max_repairs: int = Field(default=2, ge=0)
     """How often one plan may be sent back for statements that are not valid."""
     seed: int = 0
-    """Fixes what is drawn at random."""
+    """Seed of everything that is drawn at random."""
 
 
 class BudgetLimits(BaseModel):
@@ -99,9 +99,10 @@ class BudgetLimits(BaseModel):
 
 
 class RunSpec(RunDefaults):
-    """The options of one run: the defaults of an agent, what the command line sets, and what the journal stores.
+    """The options of one run, as agent and command line set them and the journal stores them.
 
-    The JSON keys are part of the journal's format. Keys of newer versions are ignored.
+    The JSON keys are part of the journal's format. Keys of newer versions are ignored. Keys that an earlier
+    version did not write have their defaults.
     """
 
     instructions: str = ""
@@ -114,7 +115,7 @@ class RunSpec(RunDefaults):
     history: Annotated[tuple[Any, ...], AfterValidator(lambda given: tuple(read_history(given)))] = ()
     """Messages of earlier runs."""
     tools: dict[str, str] = {}
-    """Fingerprints of the tools by name, where the run is journaled."""
+    """Fingerprints of the tools by name. Set where the run is recorded in a journal."""
 
     @classmethod
     def of(cls, defaults: RunDefaults, **given: Any) -> Self:
@@ -143,7 +144,7 @@ def first_reason(error: ValidationError) -> str:
 
 
 class Settings(RunDefaults, BaseSettings):
-    """What a user sets once: `BRAID_ENGINE=openai:http://127.0.0.1:8000/v1#my-model braid run "..."`."""
+    """A user's defaults: `BRAID_ENGINE=openai:http://127.0.0.1:8000/v1#my-model braid run "..."`."""
 
     model_config = SettingsConfigDict(env_prefix="BRAID_", extra="ignore")
 

@@ -14,7 +14,7 @@ from braid.orchestrator.result import RunResult
 
 
 class RunStream:
-    """The events of one run, to be read once, and then its `result`. After `async with` the run is over in any case."""
+    """The events of one run, to be read once, and then its `result`. After `async with` the run is over."""
 
     def __init__(
         self,
@@ -28,13 +28,17 @@ class RunStream:
 
     @property
     def result(self) -> RunResult[Any]:
-        """The finished run; raises what the run raised, or `RuntimeError` while it is not over."""
+        """The finished run.
+
+        Raises:
+            RuntimeError: The run is not over. What the run itself raised is raised as it is.
+        """
         if self._task is None or not self._task.done() or self._task.cancelled():
             raise RuntimeError("the run is not over: read all of its events first")
         return self._task.result()
 
     def say(self, text: str) -> None:
-        """Tell the planner something while the run goes on: it may revise what has not started yet."""
+        """Tell the planner something while the run goes on. It may revise what has not started yet."""
         self._inbox.say(text)
 
     def __aiter__(self) -> AsyncIterator[Envelope]:
@@ -63,8 +67,8 @@ class RunStream:
 async def _events(
     task: asyncio.Task[RunResult[Any]], queue: asyncio.Queue[Envelope | None]
 ) -> AsyncIterator[Envelope]:
-    # No method of RunStream: with a reference to it, a loop that is left early would keep its run going until the
-    # garbage collector finds the cycle.
+    # Not a method of RunStream. A reference to it would keep the run of a loop that is left early going until
+    # the garbage collector finds the cycle.
     try:
         while (envelope := await queue.get()) is not None:
             yield envelope

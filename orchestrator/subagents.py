@@ -1,4 +1,4 @@
-"""Agents within agents: an agent as a tool of another one, and what the outer run lends to it."""
+"""Agents within agents: an agent as a tool of another one, and what it shares with the outer run."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from braid.orchestrator.agent import Agent
 
 MAX_DEPTH: Final = 3
-"""Agents within agents: the outermost is at depth 0."""
+"""Deepest level of an agent within agents. The outermost agent is at depth 0."""
 
 _depth: ContextVar[int] = ContextVar("braid_agent_depth", default=0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class OuterRun:
-    """The journal of the run around this one, and who answers for its person; None where it has none."""
+    """What a run shares with the runs inside it: its journal, and who answers for its person."""
 
     journal: Journal | None = None
     approve: Approve | None = None
@@ -39,13 +39,13 @@ _outer: ContextVar[OuterRun] = ContextVar("braid_outer_run", default=NO_RUN)
 
 
 def outer_run() -> OuterRun:
-    """The run around this one, where an agent runs within another; `NO_RUN` where there is none."""
+    """The run around this one. `NO_RUN` where this agent runs within no other."""
     return _outer.get()
 
 
 @contextmanager
 def use_outer_run(run: OuterRun) -> Iterator[None]:
-    """Let agents that run within this run have what it lends."""
+    """Share `run` with the agents that run inside the block."""
     token = _outer.set(run)
     try:
         yield
@@ -64,7 +64,7 @@ def agent_tool(
     calls: int | None = None,
     max_concurrency: int | None = 4,
 ) -> Tool:
-    """A tool that has `agent` answer a question; see `Agent.as_tool`."""
+    """A tool whose calls are questions to `agent`, as `Agent.as_tool` describes it."""
 
     async def ask(context: ToolContext, question: str) -> UsageResult:
         depth = _depth.get()

@@ -1,4 +1,4 @@
-"""The `braid` command. What a command needs is imported when it runs, so that `--help` answers at once."""
+"""The `braid` command. The module of a command is imported when it is used, so that `--help` is quick."""
 
 from braid.orchestrator.cli.app import app, main
 

@@ -8,6 +8,18 @@ import typer
 
 from braid.orchestrator.cli.group import BraidGroup
 
+HELP = """\
+A model plans your question as a graph of tool calls; Braid runs the graph's nodes side by side.
+
+[bold]Start here[/bold]
+
+  braid run "How much taller is K2 than Mont Blanc?"
+
+  braid repl            ask one question after another
+
+  braid doctor          what is installed, and what is missing
+"""
+
 app = typer.Typer(
     name="braid",
     cls=BraidGroup,
@@ -28,23 +40,14 @@ def show_version(value: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(help=HELP)
 def braid(
     version: Annotated[
         bool,
         typer.Option("--version", help="Print the version and exit.", callback=show_version, is_eager=True),
     ] = False,
 ) -> None:
-    """A model plans your question as a graph of tool calls; Braid runs the graph's nodes side by side.
-
-    [bold]Start here[/bold]
-
-      braid run "How much taller is K2 than Mont Blanc?"
-
-      braid repl            ask one question after another
-
-      braid doctor          what is installed, and what is missing
-    """
+    """The options of `braid` itself."""
 
 
 def main() -> None:

@@ -1,7 +1,8 @@
-"""The command group behind `braid`: commands of installed plugins, loaded when they are used, and one-line errors.
+"""The command group behind `braid`. Its commands are loaded when they are used, and its errors are one line.
 
-A plugin is an entry point of the group `braid.commands`: its name is the command, its object a `typer.Typer` or a function.
-`braid --help` shows the first line of the plugin module's docstring, read from its source: nothing is imported for it.
+A plugin is an entry point of the group `braid.commands`. Its name is the command, and its object is a
+`typer.Typer` or a function. `braid --help` shows the first line of the docstring of the plugin's module. The
+line is read from the source, and nothing is imported for it. Braid's own commands are loaded in the same way.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Sequence
+from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -45,7 +47,10 @@ OWN_COMMANDS: Final = {
     "view": f"{_HOME}.view:view",
     "runs": f"{_HOME}.runs:app",
 }
-"""The commands of Braid itself, in the order in which they are listed, and where each is defined."""
+"""The commands of Braid itself, in the order in which they are listed, and where each is defined.
+
+The text `HELP` of a command's module is its help.
+"""
 
 
 class BrokenPluginError(typer.TyperException):
@@ -62,14 +67,14 @@ class BraidGroup(TyperGroup):
         return list(commands())
 
     def get_command(self, ctx: Context, cmd_name: str) -> Command | None:
-        """For listings: a command that was not loaded comes as a stand-in that only knows its name and summary."""
+        """For listings. A command that is not loaded comes as a stand-in with its name and summary."""
         if cmd_name in self.commands:
             return self.commands[cmd_name]
         point = commands().get(cmd_name)
         return None if point is None else TyperCommand(point.name, help=summary(point))
 
     def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, Command | None, list[str]]:
-        """For running: the command itself."""
+        """For running. The command itself is loaded."""
         point = commands().get(args[0])
         if point is not None:
             self.commands[point.name] = load_command(point)
@@ -108,16 +113,20 @@ class BraidGroup(TyperGroup):
 
 
 def show_warning(message: Warning | str, *_: object, **__: object) -> None:
-    """A warning as one line, without the place in our code that gave it."""
+    """Print a warning as one line, without the place in the code that gave it."""
     typer.echo(f"braid: warning: {one_line(str(message), 500)}", err=True)
 
 
 def report_error(error: BaseException) -> int:
-    """Say on stderr, in one line, what went wrong; returns the exit code. `BRAID_DEBUG=1` adds the traceback."""
+    """Print an error as one line on stderr. `BRAID_DEBUG=1` adds the traceback.
+
+    Returns:
+        The exit code.
+    """
     from braid.engine import BraidError
 
     if isinstance(error, OSError) and error.errno == errno.EPIPE:
-        # Whoever read our output has gone; stdout must not complain again at exit.
+        # The reader of our output has gone. stdout must not raise again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILURE
     if os.environ.get("BRAID_DEBUG", "") not in ("", "0"):
@@ -145,7 +154,7 @@ def commands() -> dict[str, EntryPoint]:
 
 
 def plugins() -> list[EntryPoint]:
-    """The installed command plugins by name; of two with one name the first counts."""
+    """The installed command plugins, sorted by name. Of two with one name the first counts."""
     found: dict[str, EntryPoint] = {}
     for point in entry_points(group=PLUGIN_GROUP):
         found.setdefault(point.name, point)
@@ -162,8 +171,9 @@ def load_command(point: EntryPoint) -> Command:
         target = point.load()
         app = target
         if not isinstance(target, typer.Typer):
+            text = import_module(point.module).HELP if point.name in OWN_COMMANDS else None
             app = typer.Typer(add_completion=False)
-            app.command(name=point.name)(target)
+            app.command(name=point.name, help=text)(target)
         command = command_of(app)
     except Exception as error:
         raise BrokenPluginError(
@@ -176,7 +186,8 @@ def load_command(point: EntryPoint) -> Command:
 def summary(point: EntryPoint) -> str:
     """One line about a command, read from the source of its module without importing it.
 
-    For a plugin it is the first line of the module's docstring, for a command of Braid the first paragraph of its help.
+    For a plugin it is the first line of the module's docstring. For a command of Braid it is the first
+    paragraph of its help.
     """
     try:
         source = _source(point.module)
@@ -186,21 +197,24 @@ def summary(point: EntryPoint) -> str:
     if module is None:
         return f"(broken: no module {point.module!r})"
     if point.name in OWN_COMMANDS:
-        return " ".join(_help(module, point.name).partition("\n\n")[0].split())
+        return " ".join(_help(module).partition("\n\n")[0].split())
     docstring = ast.get_docstring(module)
     return docstring.partition("\n")[0] if docstring else f"from {point.value}"
 
 
-def _help(module: ast.Module, command: str) -> str:
-    """The docstring of the function `command`."""
+def _help(module: ast.Module) -> str:
+    """The text `HELP` of a command's module."""
     for statement in module.body:
-        if isinstance(statement, ast.FunctionDef) and statement.name == command:
-            return ast.get_docstring(statement) or ""
+        match statement:
+            case ast.Assign(targets=[ast.Name("HELP")], value=ast.Constant(str(text))):
+                return text
+            case _:
+                pass
     return ""
 
 
 def _source(module: str) -> Path | None:
-    """The file of `module`, found without importing its packages; None if there is none."""
+    """The file of `module`, found without importing its packages. None if there is none."""
     package, *rest = module.split(".")
     spec = importlib.util.find_spec(package)
     if spec is None:

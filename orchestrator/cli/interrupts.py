@@ -1,4 +1,4 @@
-"""Ctrl-C: once stops the task, twice the program."""
+"""Ctrl-C: the first one stops the task, the second one ends the program."""
 
 from __future__ import annotations
 
@@ -16,21 +16,22 @@ from braid.orchestrator.cli.group import EXIT_INTERRUPTED
 T = TypeVar("T")
 
 HINT_SECONDS: Final = 1.0
-"""When stopping takes longer than this, the person is told that Ctrl-C leaves at once."""
+"""When stopping takes longer than this, a hint says that Ctrl-C leaves at once."""
 
 SHOW_CURSOR: Final = "\x1b[?25h"
 
 
 class Interrupt:
-    """What Ctrl-C does while a task runs: the first one cancels it, the second one ends the program.
+    """Handles Ctrl-C while a task runs. The first one cancels the task, the second one ends the program.
 
-    `stopped` says that there was a first one. What runs at the second is left as it is: subprocesses of sandboxed tools die
-    with us, and a journal is whole at any moment.
+    The second one cleans nothing up. Subprocesses of sandboxed tools die with this process, and a journal is
+    whole at any moment.
     """
 
     def __init__(self, task: asyncio.Task[Any]) -> None:
         self.task = task
         self.stopped = False
+        """Whether there was a first Ctrl-C."""
         self._restore = _restoring_terminal()
 
     def __call__(self) -> None:
@@ -61,7 +62,7 @@ class Interrupt:
 
 @contextlib.contextmanager
 def interrupting(task: asyncio.Task[Any]) -> Iterator[Interrupt]:
-    """While the block runs, Ctrl-C means `task`. Off the main thread it does not: there it cannot."""
+    """Ctrl-C means `task` inside the block. Off the main thread no handler can be set."""
     interrupt = Interrupt(task)
 
     def handle(number: int, frame: FrameType | None) -> None:
@@ -79,8 +80,11 @@ def interrupting(task: asyncio.Task[Any]) -> Iterator[Interrupt]:
 
 
 def run_interruptible(work: Coroutine[Any, Any, T]) -> T:
-    """Run `work` to its end; raises `KeyboardInterrupt` if Ctrl-C stopped it, when everything that it started has ended."""
+    """Run `work` to its end.
 
+    Raises:
+        KeyboardInterrupt: Ctrl-C stopped it. Everything that it started has ended.
+    """
     results: list[T] = []
 
     async def main() -> None:
@@ -100,7 +104,7 @@ def run_interruptible(work: Coroutine[Any, Any, T]) -> T:
 
 
 def _restoring_terminal() -> Callable[[], None]:
-    """What puts the terminal back to how it is now; nothing where there is none."""
+    """A function that restores the present state of the terminal. It does nothing where there is none."""
     if not sys.stdin.isatty():
         return lambda: None
     try:

@@ -1,4 +1,4 @@
-"""What a person types while a run is shown: a line, ended by Enter, goes to the planner."""
+"""Keyboard input while a run is shown. A line that is ended by Enter goes to the planner."""
 
 from __future__ import annotations
 
@@ -12,9 +12,13 @@ from typing import Any, Self
 
 
 class KeyboardInput:
-    """`with KeyboardInput(say, show)`: reads keys without echo; `show` gets the line so far, `say` each finished one.
+    """Reads keys without echo, inside `with KeyboardInput(on_line, on_change):`.
 
-    Does nothing where stdin is no terminal. Ctrl-C stays what it is.
+    Does nothing where stdin is no terminal. Ctrl-C keeps its meaning.
+
+    Args:
+        on_line: Called with each finished line.
+        on_change: Called with the line so far.
     """
 
     def __init__(self, on_line: Callable[[str], None], on_change: Callable[[str], None]) -> None:
@@ -34,7 +38,7 @@ class KeyboardInput:
         self.pause()
 
     def resume(self) -> None:
-        """Listen, if there is a terminal to listen to."""
+        """Start to read keys, if there is a terminal."""
         try:
             import termios
             import tty
@@ -49,7 +53,7 @@ class KeyboardInput:
             return
 
     def pause(self) -> None:
-        """Leave the keys to somebody else."""
+        """Leave the keys to another reader."""
         if self._saved is None:
             return
         import termios

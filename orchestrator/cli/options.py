@@ -1,4 +1,4 @@
-"""Options that several commands share, and what the commands make of them: tools, limits and an agent."""
+"""Options that several commands share, and the tools, limits and agents that are made of them."""
 
 from __future__ import annotations
 
@@ -23,6 +23,11 @@ T = TypeVar("T")
 
 
 def non_empty(value: str) -> str:
+    """`value`, where there is something in it.
+
+    Raises:
+        typer.BadParameter: It is empty.
+    """
     if not value.strip():
         raise typer.BadParameter("it is empty")
     return value
@@ -131,7 +136,7 @@ def read_price(text: str) -> tuple[str, Price]:
     """`MODEL=PROMPT/GENERATED` or `MODEL=PROMPT/CACHED/GENERATED`, in money for a million tokens.
 
     Raises:
-        typer.BadParameter: it is not written like that.
+        typer.BadParameter: It is not written like that.
     """
     model, _, amounts = text.rpartition("=")
     try:
@@ -145,8 +150,11 @@ def read_price(text: str) -> tuple[str, Price]:
 
 
 def run_async(work: Coroutine[Any, Any, T]) -> T:
-    """Run `work` to its end. Ctrl-C cancels it, waits for what it started, and ends the command with exit code 130; a second
-    one does not wait."""
+    """Run `work` to its end.
+
+    Ctrl-C cancels it, waits for what it started, and ends the command with exit code 130. A second Ctrl-C
+    does not wait.
+    """
     try:
         return run_interruptible(work)
     except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""Where the commands print: answers and documents on stdout, progress and errors on stderr."""
+"""The output of the commands: answers and documents on stdout, progress and errors on stderr."""
 
 from __future__ import annotations
 
@@ -43,7 +43,10 @@ def print_json(document: dict[str, Any]) -> None:
 
 
 def one_line(text: str, limit: int = 200) -> str:
-    """`text` without line breaks and control characters (a result must not steer the terminal), cut at `limit` characters."""
+    """`text` without line breaks and control characters, cut at `limit` characters.
+
+    A result must not control the terminal.
+    """
     clean = " ".join(text.translate(_CONTROL).split())
     return clean if len(clean) <= limit else clean[: limit - 1] + "…"
 
@@ -52,7 +55,7 @@ def write_page(file: Path, page: str) -> None:
     """Write a run's page to `file`.
 
     Raises:
-        OutputFileError: it cannot be written.
+        OutputFileError: It cannot be written.
     """
     try:
         file.write_text(page, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What is installed, from package metadata alone: nothing is imported to find out."""
+"""Versions and dependencies of what is installed, from package metadata. Nothing is imported for it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ DISTRIBUTION = "braid-agents"
 
 
 def braid_version() -> str:
+    """The version of Braid, or a remark that it is not installed."""
     return version_of(DISTRIBUTION) or "(not installed)"
 
 
 def version_of(distribution: str) -> str | None:
+    """The version of a distribution. None where it is not installed."""
     try:
         return version(distribution)
     except PackageNotFoundError:
@@ -19,7 +21,7 @@ def version_of(distribution: str) -> str | None:
 
 
 def dependencies() -> dict[str, list[str]]:
-    """Distribution names by extra; the key "" holds what is always needed."""
+    """Distribution names by extra. The key "" has those that are always needed."""
     found: dict[str, list[str]] = {"": []}
     try:
         lines = requires(DISTRIBUTION) or []

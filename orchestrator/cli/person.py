@@ -1,4 +1,4 @@
-"""The person at the terminal, and the questions that a run may put to them."""
+"""The person at the terminal, whom a run may ask."""
 
 from __future__ import annotations
 
@@ -14,15 +14,19 @@ from braid.orchestrator.cli.output import one_line
 
 
 class Person:
-    """Who sits at the terminal: decides on mutating tools and answers a plan's `ask(...)`, one question at a time.
+    """The person at the terminal: approves mutating tools and answers a plan's `ask(...)`, one at a time.
 
-    `approve` and `ask` are None where nobody can be asked, because stdin or stderr is no terminal; `yes` approves everything.
-    `display` is told to leave the screen to a question, `keyboard` the keys.
+    `approve` and `ask` are None where nobody can be asked, because stdin or stderr is no terminal.
+
+    Args:
+        yes: Approve everything without asking.
     """
 
     def __init__(self, *, yes: bool = False) -> None:
         self.display: Display | None = None
+        """Leaves the screen to a question."""
         self.keyboard: KeyboardInput | None = None
+        """Leaves the keys to a question."""
         self._turn = asyncio.Lock()
         present = sys.stdin.isatty() and sys.stderr.isatty()
         self.approve: Approve | None = _approve_all if yes else self._approve if present else None
@@ -49,7 +53,7 @@ class Person:
                 session: PromptSession[str] = PromptSession(output=create_output(stdout=sys.stderr))
                 return await session.prompt_async(prompt, handle_sigint=False)
             except KeyboardInterrupt:
-                # Typed at the question, it means the run: whoever handles Ctrl-C for the run shall do so.
+                # Ctrl-C at the question means the run, so it goes to the handler of the run.
                 signal.raise_signal(signal.SIGINT)
                 raise NobodyToAskError("interrupted at the question") from None
             except EOFError:

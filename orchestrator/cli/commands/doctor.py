@@ -22,25 +22,30 @@ from braid.orchestrator.cli.output import console, print_json
 from braid.orchestrator.errors import ConfigurationError
 from braid.orchestrator.settings import config_file, load_settings
 
+HELP = """\
+Check this installation: versions, extras, processors, memory, GPU, the embedded model, plugins.
+
+Exit code 1 when something that is needed is missing.
+"""
+
 _OLDEST_PYTHON = (3, 11)
 _EMBEDDED_MODEL = "engine/local/models/braid-mini"
 
 
 class Finding(BaseModel):
-    """One line of the report. `missing` is needed and not there, `absent` is optional, `broken` does not load."""
+    """One line of the report."""
 
     area: str
     name: str
     status: Literal["ok", "absent", "broken", "missing"]
+    """`missing`: needed and not there. `absent`: optional and not there. `broken`: does not load."""
     detail: str
     hint: str = ""
+    """What to do about it."""
 
 
 def doctor(as_json: JsonOption = False) -> None:
-    """Check this installation: versions, extras, processors, memory, GPU, the embedded model, plugins.
-
-    Exit code 1 when something that is needed is missing.
-    """
+    """Print the state of this installation."""
     findings = list(examine())
     healthy = all(finding.status != "missing" for finding in findings)
     if as_json:

@@ -1,4 +1,4 @@
-"""`braid plan`: the plan as the model writes it; nothing is run."""
+"""`braid plan`: the plan as the model writes it. Nothing is run."""
 
 from __future__ import annotations
 
@@ -28,6 +28,14 @@ from braid.orchestrator.cli.output import console, print_json
 from braid.orchestrator.loop import plan_task
 from braid.planner import LLMPlanner, PlannerFinished, PlannerRejected, PlannerText
 
+HELP = """\
+Show the plan for a question as it is written, and run nothing.
+
+[bold]Example[/bold]
+
+  braid plan "Is the Eiffel Tower taller than the Statue of Liberty?"
+"""
+
 
 def plan(
     question: Question,
@@ -38,12 +46,7 @@ def plan(
     seed: SeedOption = None,
     threads: ThreadsOption = None,
 ) -> None:
-    """Show the plan for a question as it is written, and run nothing.
-
-    [bold]Example[/bold]
-
-      braid plan "Is the Eiffel Tower taller than the Statue of Liberty?"
-    """
+    """Write a plan, and show it."""
     agent = make_agent(run_spec(engine=engine, mcp=mcp, seed=seed, threads=threads), selected_tools(tools))
     if not run_async(_plan(agent, question, as_json=as_json)):
         raise typer.Exit(EXIT_FAILURE)
@@ -72,10 +75,13 @@ async def _plan(agent: Agent, question: str, *, as_json: bool) -> bool:
 
 
 async def show_plan(agent: Agent, question: str, *, history: Sequence[Message] = ()) -> bool:
-    """Print the plan while it is written; says whether it is valid.
+    """Print the plan while it is written.
 
-    On a terminal the raw text streams, and if statements were sent back the plan as it was accepted follows. A pipe gets the
-    accepted plan alone.
+    On a terminal the raw text is streamed. The accepted plan follows if statements were sent back. A pipe
+    gets the accepted plan alone.
+
+    Returns:
+        Whether the plan is valid.
     """
     live = sys.stdout.isatty()
     notes = console(stderr=True)
@@ -111,7 +117,7 @@ async def write_plan(
     history: Sequence[Message] = (),
     emit: Callable[[Event], None] | None = None,
 ) -> tuple[list[Event], TaskGraph]:
-    """Let the model write a plan and check it; nothing is run."""
+    """Let the model write a plan, and check it. Nothing is run."""
     job = await agent.job(question, history=history)
     graph = TaskGraph()
     events: list[Event] = []
@@ -122,7 +128,7 @@ async def write_plan(
             emit(event)
 
     planner = LLMPlanner(job.engine, max_repairs=job.spec.max_repairs)
-    # That the planner gave up is told by the last event, `PlannerFinished(valid=False)`.
+    # The last event says whether the planner gave up: `PlannerFinished(valid=False)`.
     async for patch in planner.start(plan_task(job, graph), emit=take):
         graph.apply(patch)
     return events, graph

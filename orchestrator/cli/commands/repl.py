@@ -1,6 +1,7 @@
 """`braid repl`: one question after another, in one conversation.
 
-Ctrl-C stops the running task and keeps the session, Ctrl-D leaves. Without a terminal, lines are read from stdin.
+Ctrl-C stops the running task and keeps the session. Ctrl-D leaves. Without a terminal, lines are read from
+stdin.
 """
 
 from __future__ import annotations
@@ -41,7 +42,15 @@ from braid.orchestrator.settings import RunSpec, state_folder
 if TYPE_CHECKING:
     from prompt_toolkit import PromptSession
 
-_HELP = """\
+HELP = """\
+Ask one question after another; later ones may refer to earlier ones.
+
+Inside: /plan <question>, /tools, /engine \\[address], /help, /quit.
+A line typed while a task runs is told to the planner.
+Ctrl-C stops the running task and keeps the session; Ctrl-D leaves.
+"""
+
+_SESSION_HELP = """\
 Type a question. Later ones may refer to earlier ones.
 
   /plan <question>    show the plan, run nothing
@@ -78,12 +87,7 @@ def repl(
         ),
     ] = None,
 ) -> None:
-    """Ask one question after another; later ones may refer to earlier ones.
-
-    Inside: /plan <question>, /tools, /engine \\[address], /help, /quit.
-    A line typed while a task runs is told to the planner.
-    Ctrl-C stops the running task and keeps the session; Ctrl-D leaves.
-    """
+    """Hold a session at the terminal."""
     spec = run_spec(engine=engine, mcp=mcp, max_rounds=max_rounds, seed=seed, threads=threads)
     session = Repl(spec, selected_tools(tools), journal=journal)
     run_async(_talk(session, history or state_folder() / "history"))
@@ -125,7 +129,7 @@ class TerminalLines:
         )
 
     async def read(self) -> str | None:
-        """The next line, "" when Ctrl-C dropped it, None for Ctrl-D."""
+        """The next line. It is "" when Ctrl-C dropped it, and None for Ctrl-D."""
         try:
             return await self._session.prompt_async("braid> ")
         except KeyboardInterrupt:
@@ -166,7 +170,7 @@ class Repl:
     async def _do(self, command: str, rest: str, line: str) -> None:
         match command:
             case "/help":
-                self._out.print(_HELP)
+                self._out.print(_SESSION_HELP)
             case "/tools":
                 show_tools(self._agent.tools.specs(), self._out)
             case "/new":
@@ -203,7 +207,7 @@ class Repl:
         return make_agent(spec, self._tools, person=self._person, journal=self._journal)
 
     async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do `work` so that neither Ctrl-C nor an error in it ends the session."""
+        """Run `work`. Neither Ctrl-C nor an error in it ends the session."""
         task = asyncio.create_task(work)
         with interrupting(task):
             await asyncio.wait([task])

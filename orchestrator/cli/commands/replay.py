@@ -18,6 +18,14 @@ from braid.orchestrator.cli.options import JsonOption, RunArgument, run_async
 from braid.orchestrator.cli.output import console, print_json
 from braid.orchestrator.events import RunFinished
 
+HELP = """\
+Show a run again as it came, and end as it did. No tool is called and no model asked.
+
+[bold]Example[/bold]
+
+  braid replay last --speed 10
+"""
+
 _LONGEST_WAIT: Final = 5.0
 
 
@@ -35,12 +43,7 @@ def replay(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show a run again as it came, and end as it did. No tool is called and no model asked.
-
-    [bold]Example[/bold]
-
-      braid replay last --speed 10
-    """
+    """Show a recorded run again."""
     row, events = read_run(run)
     if as_json:
         document = run_document(row)

@@ -26,6 +26,20 @@ from braid.orchestrator.default_tools import registry_of
 from braid.orchestrator.resume import stored_spec
 from braid.orchestrator.settings import BudgetLimits
 
+HELP = """\
+Go on with a run whose process ended before it, that was stopped, or that failed.
+
+What is done is not done again. Where a call that changes something was
+under way, its tool is asked whether it happened, else you are; it is never
+repeated blindly.
+
+[bold]Examples[/bold]
+
+  braid resume last
+
+  braid resume 3f2a --budget-tokens 50000
+"""
+
 
 def resume(
     run: RunArgument,
@@ -71,18 +85,7 @@ def resume(
     ] = False,
     yes: YesOption = False,
 ) -> None:
-    """Go on with a run whose process ended before it, that was stopped, or that failed.
-
-    What is done is not done again. Where a call that changes something was
-    under way, its tool is asked whether it happened, else you are; it is never
-    repeated blindly.
-
-    [bold]Examples[/bold]
-
-      braid resume last
-
-      braid resume 3f2a --budget-tokens 50000
-    """
+    """Resume a recorded run, and show it."""
     row = find_run(run)
     if row.status == "answered" and not as_json:  # no model need be loaded for that
         show_recorded(*read_run(row.id))

@@ -36,6 +36,23 @@ from braid.orchestrator.cli.person import Person
 from braid.orchestrator.result import RunResult
 from braid.orchestrator.settings import RunSpec
 
+HELP = """\
+Plan a question, run the plan, and print the answer.
+
+The terminal shows every node with its state and time while it runs; a pipe gets plain lines.
+Exit code: 0 answered, 1 no (full) answer, 2 wrong usage, 130 interrupted.
+
+[bold]Examples[/bold]
+
+  braid run "Which is longer, the Nile or the Amazon, and by how much?"
+
+  braid run "..." --json | jq .answer
+
+  braid run "..." --compare --budget-seconds 30
+
+  braid run "..." --engine openai:http://127.0.0.1:8000/v1#my-model
+"""
+
 
 def run(
     question: Question,
@@ -105,7 +122,8 @@ def run(
             min=0,
             max=1,
             metavar="SHARE",
-            help="From this share of a limit on, do with less: fewer samples, and an answer with what is known.",
+            help="From this share of a limit on, do with less: "
+            "fewer samples, and an answer with what is known.",
             show_default=False,
         ),
     ] = None,
@@ -114,7 +132,8 @@ def run(
         typer.Option(
             "--price",
             metavar="MODEL=IN/OUT",
-            help="Money for a million tokens read and generated, such as 'gpt-*=2.50/10'. May be given again.",
+            help="Money for a million tokens read and generated, such as 'gpt-*=2.50/10'. "
+            "May be given again.",
             show_default=False,
         ),
     ] = None,
@@ -133,21 +152,7 @@ def run(
     ] = None,
     yes: YesOption = False,
 ) -> None:
-    """Plan a question, run the plan, and print the answer.
-
-    The terminal shows every node with its state and time while it runs; a pipe gets plain lines.
-    Exit code: 0 answered, 1 no (full) answer, 2 wrong usage, 130 interrupted.
-
-    [bold]Examples[/bold]
-
-      braid run "Which is longer, the Nile or the Amazon, and by how much?"
-
-      braid run "..." --json | jq .answer
-
-      braid run "..." --compare --budget-seconds 30
-
-      braid run "..." --engine openai:http://127.0.0.1:8000/v1#my-model
-    """
+    """Run one question, and show it while it runs."""
     if sequential and compare:
         raise typer.BadParameter("--compare measures a run side by side; leave out --sequential")
     spec = run_spec(

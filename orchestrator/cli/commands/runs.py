@@ -17,6 +17,18 @@ from braid.orchestrator.cli.options import JsonOption, RunArgument
 from braid.orchestrator.cli.output import console, one_line, print_json
 from braid.orchestrator.settings import journal_file
 
+HELP = """\
+List the runs in the journal, the latest first; `show` one, or `prune` old ones.
+
+[bold]Examples[/bold]
+
+  braid runs
+
+  braid runs show last
+
+  braid runs prune --older-than 30d --max-size 1GB
+"""
+
 _AGES: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _SIZES: Final = {"": 1, "K": 1000, "M": 1000**2, "G": 1000**3, "T": 1000**4}
 
@@ -29,22 +41,13 @@ app = typer.Typer(
 )
 
 
-@app.callback()
+@app.callback(help=HELP)
 def runs(
     context: typer.Context,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, metavar="N", help="The latest N.")] = 20,
     as_json: JsonOption = False,
 ) -> None:
-    """List the runs in the journal, the latest first; `show` one, or `prune` old ones.
-
-    [bold]Examples[/bold]
-
-      braid runs
-
-      braid runs show last
-
-      braid runs prune --older-than 30d --max-size 1GB
-    """
+    """List the runs, unless a subcommand is called."""
     if context.invoked_subcommand is not None:
         return
     with Journal(journal_file()) as journal:
@@ -160,7 +163,11 @@ def read_run(run: str) -> tuple[RunRow, list[Envelope]]:
 
 
 def read_age(text: str) -> float:
-    """`30d` in seconds; raises `typer.BadParameter`."""
+    """`30d` in seconds.
+
+    Raises:
+        typer.BadParameter: It is not written like that.
+    """
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhdw])\s*", text.lower())
     if found is None:
         raise typer.BadParameter(f"an age is a number and one of s, m, h, d, w, such as 30d; got {text!r}")
@@ -168,7 +175,11 @@ def read_age(text: str) -> float:
 
 
 def read_size(text: str) -> int:
-    """`1GB` in bytes; raises `typer.BadParameter`."""
+    """`1GB` in bytes.
+
+    Raises:
+        typer.BadParameter: It is not written like that.
+    """
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)I?B?\s*", text.upper())
     if found is None:
         raise typer.BadParameter(f"a size is a number and one of KB, MB, GB, such as 1GB; got {text!r}")
@@ -176,7 +187,7 @@ def read_size(text: str) -> int:
 
 
 def run_document(row: RunRow) -> dict[str, Any]:
-    """What `--json` says of any run."""
+    """The JSON fields that every document about a run has."""
     return {
         "run_id": row.id,
         "created": row.created,

@@ -14,6 +14,18 @@ from braid.engine.server import ServerLimits, ServerOptions, bind, read_api_key
 from braid.orchestrator.cli.options import EngineOption, ThreadsOption, run_async
 from braid.orchestrator.settings import load_settings
 
+HELP = """\
+Put an engine behind the OpenAI API, for any OpenAI client.
+
+Prints its address on stdout once it listens. SIGTERM or Ctrl-C: finishes what is under way, then exits 0.
+
+[bold]Examples[/bold]
+
+  braid serve
+
+  BRAID_API_KEY=... braid serve --host 0.0.0.0 --port 9000 --engine local:./my-model
+"""
+
 
 def serve(
     engine: EngineOption = None,
@@ -37,7 +49,8 @@ def serve(
         typer.Option(
             "--api-key-env",
             metavar="NAME",
-            help="The environment variable with the key that clients must send. Default: BRAID_API_KEY, if it is set.",
+            help="The environment variable with the key that clients must send. "
+            "Default: BRAID_API_KEY, if it is set.",
             show_default=False,
         ),
     ] = None,
@@ -60,16 +73,7 @@ def serve(
         ),
     ] = None,
 ) -> None:
-    """Put an engine behind the OpenAI API, for any OpenAI client.
-
-    Prints its address on stdout once it listens. SIGTERM or Ctrl-C: finishes what is under way, then exits 0.
-
-    [bold]Examples[/bold]
-
-      braid serve
-
-      BRAID_API_KEY=... braid serve --host 0.0.0.0 --port 9000 --engine local:./my-model
-    """
+    """Serve until SIGTERM or Ctrl-C. What is wrong with the options is raised before a model is loaded."""
     options = ServerOptions(
         host=host,
         port=port,
@@ -93,7 +97,7 @@ async def _serve(
         local = {name: value for name, value in given.items() if value is not None}
     elif dtype is not None:
         raise InvalidParamsError(f"--dtype is for local engines, not for {address}")
-    # The address comes first: that it is taken should be told before a model is loaded.
+    # The address comes first. An address that is taken is an error before a model is loaded.
     with closing(bind(options.host, options.port)) as listener:
         async with await connect(address, **local) as opened:
             await server.serve(
@@ -105,7 +109,7 @@ async def _serve(
 def _announce(url: str, engine: Engine, options: ServerOptions) -> None:
     model = options.served_model_name or engine.info.model
     key = "with an API key" if options.api_key else "without an API key"
-    # On stdout: what starts this command waits for this line.
+    # On stdout, since programs that start this command wait for this line.
     typer.echo(f"braid: serving {model!r} ({engine.info.uri}) at {url} {key}")
     if options.api_key is None and not _is_loopback(options.host):
         typer.echo("braid: warning: anyone who reaches this machine can use it; set BRAID_API_KEY", err=True)

@@ -1,4 +1,4 @@
-"""`braid tools`: what a plan may call."""
+"""`braid tools`: the tools that a plan may call."""
 
 from __future__ import annotations
 
@@ -16,11 +16,15 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-def tools(as_json: JsonOption = False, mcp: McpOption = None) -> None:
-    """List the tools that a plan may call: built in, from installed plugins, and of MCP servers.
+HELP = """\
+List the tools that a plan may call: built in, from installed plugins, and of MCP servers.
 
-    A package offers tools through the entry-point group braid.tools.
-    """
+A package offers tools through the entry-point group braid.tools.
+"""
+
+
+def tools(as_json: JsonOption = False, mcp: McpOption = None) -> None:
+    """Print the tools of plans."""
     specs = registry_of(None).specs()
     if mcp is not None:
         specs += run_async(_served(mcp))
@@ -38,7 +42,7 @@ async def _served(mcp: Path) -> list[ToolSpec]:
 
 
 def show_tools(specs: list[ToolSpec], target: Console) -> None:
-    """One block for each tool: its signature as planners see it, its effect, what it is for."""
+    """Print one block for each tool: its signature as planners see it, its effect and its description."""
     from rich.text import Text
 
     for spec in specs:

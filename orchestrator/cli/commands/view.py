@@ -13,6 +13,17 @@ from braid.orchestrator.cli.options import JsonOption, RunArgument
 from braid.orchestrator.cli.output import console, print_json, write_page
 from braid.planner import PlannerFinished
 
+HELP = """\
+Report on a run: work, critical path, speed-up, where the time went; with `--html` as a page with graph
+and timeline.
+
+[bold]Examples[/bold]
+
+  braid view last
+
+  braid view 3f2a --html run.html
+"""
+
 
 def view(
     run: RunArgument,
@@ -24,14 +35,7 @@ def view(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Report on a run: work, critical path, speed-up, where the time went; with `--html` as a page with graph and timeline.
-
-    [bold]Examples[/bold]
-
-      braid view last
-
-      braid view 3f2a --html run.html
-    """
+    """Print the report on a recorded run, or write it as a page."""
     row, events = read_run(run)
     spans = spans_of_events(events)
     planning = sum(

@@ -1,4 +1,4 @@
-"""The display of a run on a terminal: every node with its state, its own time and its result, redrawn in place."""
+"""The display of a run on a terminal: every node with state, time and result, redrawn in place."""
 
 from __future__ import annotations
 
@@ -30,7 +30,10 @@ _MARKS: dict[NodeState, tuple[str, str, str]] = {
 
 
 class LiveDisplay:
-    """`with LiveDisplay(console) as show: show(envelope)`; what it drew last stays on the screen."""
+    """A display that is redrawn in place: `with LiveDisplay(console) as show: show(envelope)`.
+
+    What it drew last stays on the screen.
+    """
 
     def __init__(self, console: Console) -> None:
         self.state = DisplayState()
@@ -59,7 +62,7 @@ class LiveDisplay:
         self.state.update(envelope.event)
 
     def pause(self) -> None:
-        """Leave the screen to a question; `resume` draws on below it."""
+        """Leave the screen to a question. `resume` draws on below it."""
         self._live.stop()
 
     def resume(self) -> None:

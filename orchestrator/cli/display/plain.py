@@ -1,4 +1,4 @@
-"""The display of a run where there is no terminal: one line for what has happened, without escape codes."""
+"""The display of a run where there is no terminal: one line for each step, without escape codes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ _THEN_EVERY = 100
 
 
 class PlainDisplay:
-    """`with PlainDisplay(sys.stderr) as show: show(envelope)`. After 60 lines, only failures and every hundredth node."""
+    """A display as lines of text: `with PlainDisplay(sys.stderr) as show: show(envelope)`.
+
+    After 60 nodes only failures and every hundredth node have a line.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         self.state = DisplayState()

@@ -1,4 +1,4 @@
-"""What a run looks like right now: built from its events, drawn by `live.py` on a terminal or `plain.py` in a pipe."""
+"""The state of a run, built from its events. `live.py` draws it on a terminal, `plain.py` in a pipe."""
 
 from __future__ import annotations
 
@@ -28,17 +28,21 @@ from braid.planner import PlannerFinished, PlannerRejected, PlannerStatement
 
 @dataclass
 class Row:
-    """One node. `seconds` is its own time once it ended; until then the clock runs from `began` (monotonic)."""
+    """One node."""
 
     id: str
     label: str
     state: NodeState = "pending"
     began: float | None = None
+    """When it started, on the monotonic clock."""
     seconds: float | None = None
+    """Its own time, once it ended."""
     note: str = ""
     changed: int = 0
+    """Place of its last change among the changes of all rows."""
 
     def own_time(self, now: float) -> float | None:
+        """Seconds that it ran, up to `now`. None where it did not start."""
         if self.seconds is not None:
             return self.seconds
         return None if self.began is None else now - self.began
@@ -90,7 +94,7 @@ class DisplayState:
                 self._update_node(event)
 
     def planning_for(self) -> float:
-        """Seconds spent on plans so far, the one being written included."""
+        """Seconds spent on plans, the one being written included."""
         return self.planned_in + (time.monotonic() - self._began if self.planning else 0.0)
 
     def counts(self) -> Counter[NodeState]:
@@ -134,7 +138,10 @@ class DisplayState:
         row.seconds = seconds
 
     def visible_rows(self, limit: int) -> list[Row]:
-        """At most `limit` rows in plan order: what runs first, then what failed, what changed last, what is to come."""
+        """At most `limit` rows, in plan order.
+
+        Nodes that run are preferred, then failed ones, then those that changed last, then pending ones.
+        """
         rows = list(self.rows.values())
         if len(rows) <= limit:
             return rows
@@ -147,5 +154,5 @@ class DisplayState:
 
 
 def _label(source: str) -> str:
-    """A statement on one line, the indentation of its branch kept."""
+    """A statement on one line, with the indentation of its branch."""
     return " " * min(8, len(source) - len(source.lstrip())) + one_line(source)

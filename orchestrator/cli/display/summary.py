@@ -1,4 +1,4 @@
-"""The lines that follow an answer: what it took, in numbers."""
+"""The lines that follow an answer: time, tokens and cost of the run."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from braid.orchestrator.result import RunResult
 
 
 def report_lines(result: RunResult[object]) -> Iterator[str]:
-    """Work, critical path, parallelism, speed-up, tokens; lines of less than 80 columns.
+    """Work, critical path, parallelism, speed-up and tokens, in lines of less than 80 columns.
 
-    This speed-up is reckoned from the run's own times; `--compare` measures it.
+    This speed-up is computed from the run's own times. `--compare` measures it.
     """
     report, usage = result.report(), result.usage
     states = ", ".join(f"{count} {state}" for state, count in sorted(report.states.items()))
@@ -38,7 +38,10 @@ def report_lines(result: RunResult[object]) -> Iterator[str]:
         yield f"cost {cost.spent:.4g}" + (f" of {cost.limit:.4g}" if cost.limit is not None else "")
     for limit, spending in result.budget.items():
         if spending.overshoot:
-            yield f"over budget: {spending.overshoot:g} {limit} more than allowed, for a server used more than it said"
+            yield (
+                f"over budget: {spending.overshoot:g} {limit} more than allowed, "
+                "for a server used more than it said"
+            )
 
 
 def comparison_lines(comparison: Comparison) -> Iterator[str]:
@@ -47,4 +50,7 @@ def comparison_lines(comparison: Comparison) -> Iterator[str]:
         f"the same plan, one node at a time: {comparison.sequential:.2f} s "
         f"({comparison.planning:.2f} planning, {comparison.one_by_one:.2f} nodes)"
     )
-    yield f"side by side, while planning: {comparison.side_by_side:.2f} s: {comparison.speedup:.2f} times as fast"
+    yield (
+        f"side by side, while planning: {comparison.side_by_side:.2f} s: "
+        f"{comparison.speedup:.2f} times as fast"
+    )
