@@ -1,14 +1,13 @@
 """Resuming runs: what is done is not done again, what was cut off goes on, and what cannot go on says why.
 
-A run is interrupted by cancelling it or by ending its agent at a chosen moment; `tests/crash` kills real processes.
+A run is interrupted by cancelling it or by ending its agent at a chosen moment. `tests/crash` kills real
+processes.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
-import sqlite3
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -16,89 +15,14 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from braid.engine import Budget, EngineURIError, Price
+from braid.engine import Budget
 from braid.engine.scripted import Response, ScriptedEngine
 from braid.executors import NodeStarted, ToolContext, tool
 from braid.executors.journal.run_log import recorded_events
 from braid.executors.journal.store import Journal, RunBusyError, UnknownRunError
 from braid.executors.tools.effects import Done, NotDone
 from braid.orchestrator import Agent, JournalFailed, ResumeRefusedError, RunFinished, RunResumed, RunStarted
-from braid.planner import PlannerFinished
-from tests.support.scripted_server import serving
-
-PLAN = """\
-xs = [double(i) for i in [1, 2, 3]]
-s = total(xs)
-if s > 5:
-    m = note(s)
-else:
-    m = note(0)
-answer(m, xs)
-"""
-
-
-class Toolbox:
-    """Tools that write down their calls, and one of which hangs until it is let go."""
-
-    def __init__(self, *, hang: str = "") -> None:
-        self.calls: list[tuple[str, Any]] = []
-        self.hang = hang
-        self.hanging = asyncio.Event()
-        self.let_go = asyncio.Event()
-        box = self
-
-        async def called(name: str, given: Any) -> None:
-            box.calls.append((name, given))
-            if name == box.hang:
-                box.hanging.set()
-                await box.let_go.wait()
-
-        @tool
-        async def double(x: int) -> int:
-            await called("double", x)
-            return 2 * x
-
-        @tool
-        async def total(xs: list[int]) -> int:
-            await called("total", tuple(xs))
-            return sum(xs)
-
-        @tool(effect="mutating")
-        async def note(context: ToolContext, x: int) -> str:
-            await called("note", x)
-            return f"noted {x}"
-
-        @tool
-        async def broken(x: int) -> int:
-            await called("broken", x)
-            raise ValueError("never works")
-
-        self.tools = [double, total, note, broken]
-
-
-async def yes(_: object) -> bool:
-    return True
-
-
-def agent_of(file: Path, box: Toolbox, plan: Response | Sequence[Response] = PLAN, **options: Any) -> Agent:
-    engine = plan if isinstance(plan, ScriptedEngine) else ScriptedEngine(plan, chunk="whole")
-    return Agent(
-        engine, tools=box.tools, builtins=False, journal=file, **{"approve": yes, "max_rounds": 1, **options}
-    )
-
-
-async def interrupted(agent: Agent, hanging: asyncio.Event, *, plans: int = 1, **options: Any) -> str:
-    """Start a run, cancel it once so many plans are written and a tool hangs, and give its id."""
-    async with agent.stream("go", **options) as events:
-        async for envelope in events:
-            plans -= isinstance(envelope.event, PlannerFinished)
-            if plans == 0:
-                await hanging.wait()
-                break
-    assert agent.journal is not None
-    id = agent.journal.find("last").id
-    await agent.close()
-    return id
+from tests.support.interrupted_runs import PLAN, Toolbox, agent_of, interrupted, yes
 
 
 @pytest.fixture
@@ -246,102 +170,6 @@ async def test_what_was_spent_counts(file: Path) -> None:
         more = await agent.resume("last", budget=Budget(calls=20))
         assert more.answer == "noted 12, 2, 4, 6" and second.calls[1:] == [("note", 12)]
         assert agent.journal.find("last").spent["calls"] == 7
-
-
-async def test_options_of_the_run_come_back(file: Path) -> None:
-    first = Toolbox(hang="total")
-    history: Any = [{"role": "user", "content": "before"}, {"role": "assistant", "content": "yes"}]
-    agent = agent_of(file, first, seed=7, instructions="be brief", max_repairs=5)
-    await interrupted(agent, first.hanging, history=history, sequential=True)
-    second = Toolbox()
-    async with agent_of(file, second, []) as agent:
-        result = await agent.resume("last")
-    assert result.question == "go" and list(result.history)[:2] == history
-    assert "be brief" in result.root[0]["content"]
-
-
-async def test_options_in_the_journal_of_another_version(file: Path) -> None:
-    """Keys that this version does not know are ignored, keys that the other one did not know have their defaults."""
-    first = Toolbox(hang="total")
-    budget = Budget(calls=5, prices={"*": Price(call=1.0)})
-    id = await interrupted(agent_of(file, first, seed=7), first.hanging, budget=budget, sequential=True)
-    with sqlite3.connect(file) as db:
-        spec = json.loads(db.execute("SELECT spec FROM runs").fetchone()[0])
-        assert (spec["seed"], spec["sequential"], spec["budget"]["calls"]) == (7, True, 5)
-        assert set(spec) >= {
-            "engine",
-            "threads",
-            "mcp",
-            "history",
-            "instructions",
-            "max_rounds",
-            "max_repairs",
-        }
-        assert set(spec["limits"]) == {"max_concurrency", "node_timeout", "max_nodes", "max_map_items"}
-        for known in (spec, spec["limits"], spec["budget"], spec["budget"]["prices"]["*"]):
-            known["newer"] = [{"what": 1}]
-        del spec["instructions"], spec["limits"]["max_map_items"], spec["budget"]["soft"]
-        db.execute("UPDATE runs SET spec = ?", (json.dumps(spec),))
-    db.close()
-    second = Toolbox()
-    async with agent_of(file, second, []) as agent:
-        result = await agent.resume(id)
-        assert result.stopped == "budget" and result.budget["calls"].limit == 5
-        assert agent.journal is not None
-        with agent.journal._db as db:  # pyright: ignore[reportPrivateUsage]
-            db.execute("UPDATE runs SET spec = ?", (json.dumps({**spec, "max_rounds": "many"}),))
-        with pytest.raises(ResumeRefusedError, match="max_rounds"):
-            await agent.resume(id)
-
-
-async def test_only_the_engine_of_the_resumed_run_is_opened(
-    file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("BRAID_ENGINE", "nowhere:x")
-    options: Any = {"builtins": False, "journal": file}
-    with serving("t = total([1])\nanswer(t)\n") as recorded:
-        first = Toolbox(hang="total")
-        await interrupted(Agent(recorded.uri, tools=first.tools, **options), first.hanging)
-        async with Agent(tools=Toolbox().tools, **options) as agent:
-            assert (await agent.resume("last")).answer == "1"
-            with pytest.raises(EngineURIError, match="nowhere"):
-                await agent.run("later")
-
-
-@pytest.mark.parametrize("busy", [False, True])
-async def test_the_engine_of_a_resumed_run_is_not_that_of_later_runs(
-    file: Path, monkeypatch: pytest.MonkeyPatch, busy: bool
-) -> None:
-    """An agent without an engine of its own takes the recorded one for the resumed run, and disturbs no other run by it."""
-    failing = "t = total([1])\nb = broken(t)\nanswer(b)\n"
-    theirs = iter([failing])
-    thinking = 'd = double(4)\nt = think("?", given=[d])\nanswer(t.answer)\n'
-
-    def ours(messages: list[dict[str, str]]) -> str:
-        return thinking if "plan" in messages[-1]["content"] else "\\boxed{ours}"
-
-    with serving(ours) as own, serving(lambda _: next(theirs, "answer('theirs')\n")) as recorded:
-        monkeypatch.setenv("BRAID_ENGINE", own.uri)
-        options: Any = {"builtins": False, "journal": file, "max_rounds": 2, "replan": None}
-        first = Toolbox(hang="total")
-        await interrupted(Agent(recorded.uri, tools=first.tools, **options), first.hanging)
-        box = Toolbox(hang="double" if busy else "")
-        agent = Agent(tools=box.tools, **options)
-        other = asyncio.create_task(agent.run("other")) if busy else None
-        if other is not None:
-            await box.hanging.wait()
-        assert agent.journal is not None
-        id = agent.journal.runs()[-1].id
-        async with asyncio.timeout(5):
-            assert (await agent.resume(id)).answer == "theirs"
-        assert len(recorded.requests) == 2
-        if other is not None:
-            box.let_go.set()
-            assert (await other).answer == "ours"
-        for _ in range(2):
-            assert (await agent.run("later")).answer == "ours"
-            await agent.close()
-        assert len(recorded.requests) == 2
 
 
 async def test_deps_and_output_types_are_given_again(file: Path) -> None:

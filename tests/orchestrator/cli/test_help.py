@@ -1,4 +1,4 @@
-"""The help of every command, held against a committed file: options and words change only when somebody means it."""
+"""The help of every command, compared with a committed file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ctrl-C: once stops the task, twice the program; real processes, a real terminal, real signals."""
+"""Ctrl-C: once stops the task, twice the program. Real processes, a real terminal, real signals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands and tools of other packages: found by their entry points, loaded when used, shown as broken when they are."""
+"""Commands and tools of other packages are found by their entry points, and loaded when they are used."""
 
 from __future__ import annotations
 
@@ -64,7 +64,8 @@ tools = [send_letter]
 FILES = {
     "plugin-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: plugin\nVersion: 1.0\n",
     "plugin-1.0.dist-info/entry_points.txt": ENTRY_POINTS,
-    "greetings/__init__.py": "import os\n\nif os.environ.get('NO_IMPORT'):\n    raise RuntimeError('imported too early')\n",
+    "greetings/__init__.py": "import os\n\nif os.environ.get('NO_IMPORT'):\n"
+    "    raise RuntimeError('imported too early')\n",
     "greetings/command.py": COMMAND,
     "greetings/app.py": APP,
     "greetings/crooked.py": '"""Does not load."""\n\nraise ValueError("bent")\n',

@@ -155,7 +155,7 @@ async def test_words_that_come_before_the_plan_are_kept_for_it():
 
 
 class Scripted:
-    """A replanner whose patches are made beforehand; notes what it was told."""
+    """A replanner with given patches. It records the requests that it gets."""
 
     def __init__(
         self, graph: TaskGraph, revisions: list[list[Node]], during: SteeringQueue | None = None
@@ -163,13 +163,13 @@ class Scripted:
         self.graph = graph
         self.revisions = revisions
         self.during = during
-        self.told: list[tuple[str, str]] = []
+        self.received: list[tuple[str, str]] = []
 
     def surprise(self, node: Node, value: object) -> str | None:
         return None
 
     async def revise(self, triggers: Sequence[RevisionRequest]) -> AsyncIterator[GraphPatch]:
-        self.told += [(one.kind, one.text) for one in triggers]
+        self.received += [(one.kind, one.text) for one in triggers]
         if self.during is not None:
             self.during.say("and now?")
             self.during = None
@@ -205,8 +205,8 @@ async def test_a_patch_that_conflicts_is_rejected_with_the_reason_and_the_rest_o
             graph, None, tools=ToolRegistry(gate.tools()), replanner=replanner, budget=Budget()
         )
     assert outcome.answer == ("slow one", "quick fits", "quick opens")
-    assert [kind for kind, _ in replanner.told] == ["failed", "rejected"]
-    assert "'a'" in replanner.told[1][1]
+    assert [kind for kind, _ in replanner.received] == ["failed", "rejected"]
+    assert "'a'" in replanner.received[1][1]
     assert "again" not in gate.called
 
 
@@ -223,4 +223,4 @@ async def test_words_said_during_a_revision_are_handed_over_right_after_it():
             graph, None, tools=ToolRegistry(gate.tools()), replanner=replanner, inbox=inbox, budget=Budget()
         )
     assert outcome.answer == ("slow one",)
-    assert replanner.told == [("person", "hello"), ("person", "and now?")]
+    assert replanner.received == [("person", "hello"), ("person", "and now?")]
