@@ -1,6 +1,6 @@
 """What runs between us and a sandboxed program: it cuts rights and sets limits, then becomes the program.
 
-Started by `braid.executors.sandbox.run` as a fresh `python -I -S sandbox_launcher.py CONFIG COMMAND...`, because namespaces and
+Started by `braid.executors.sandbox.run` as a fresh `python -I -S launcher.py CONFIG COMMAND...`, because namespaces and
 limits must be set up in a process of one thread, after the fork and before the program. Uses the standard library
 only, and imports nothing of Braid. Each protection is tried by itself. What worked is reported as JSON lines on the
 status descriptor. Where isolation is required and one of `PROTECTIONS` was refused, the program is not started. The processes:
