@@ -294,4 +294,4 @@ def _seconds(seconds: float) -> str:
 
 
 def _style() -> str:
-    return files("braid.executors").joinpath("view.css").read_text(encoding="utf-8")
+    return files("braid.executors.report").joinpath("page.css").read_text(encoding="utf-8")

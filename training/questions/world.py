@@ -174,7 +174,7 @@ def held_out(title: str) -> bool:
 @functools.cache
 def load_atlas(part: Literal["train", "heldout", "all"] = "all") -> Atlas:
     """The atlas that the built-in `search` reads, or the training or held-out part of its titles."""
-    text = (files("braid.executors") / "builtin" / "atlas.jsonl").read_text(encoding="utf-8")
+    text = (files("braid.executors.builtin.atlas") / "atlas.jsonl").read_text(encoding="utf-8")
     things: list[Thing] = []
     titles: set[str] = set()
     ambiguous: set[str] = set()

@@ -402,5 +402,5 @@ def _surroundings(entity: Entity) -> frozenset[str]:
 @cache
 def load_atlas() -> Atlas:
     """The built-in atlas, read and indexed on the first call. Raises pydantic's ValidationError if the file is damaged."""
-    text = files("braid.executors.builtin").joinpath("atlas.jsonl").read_text(encoding="utf-8")
+    text = files("braid.executors.builtin.atlas").joinpath("atlas.jsonl").read_text(encoding="utf-8")
     return Atlas(Entity.model_validate_json(line) for line in text.split("\n") if line.strip())

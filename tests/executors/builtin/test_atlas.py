@@ -114,7 +114,7 @@ def test_what_a_fact_names_can_be_looked_up_itself(atlas: Atlas) -> None:
 
 
 def test_the_file_is_one_plain_object_a_line() -> None:
-    text = files("braid.executors.builtin").joinpath("atlas.jsonl").read_text(encoding="utf-8")
+    text = files("braid.executors.builtin.atlas").joinpath("atlas.jsonl").read_text(encoding="utf-8")
     rows = [json.loads(line) for line in text.splitlines()]
     assert all(list(row) == ["title", "kind", "aliases", "facts"] for row in rows)
 
