@@ -29,7 +29,7 @@ from tokenizers import Tokenizer
 from braid.engine import Message
 from braid.engine.scripted import ScriptedEngine
 from braid.executors import TaskGraph, ToolRegistry, run_graph
-from braid.executors.tools.registry import builtin_tools
+from braid.executors.builtin import builtin_tools
 from braid.planner import LLMPlanner, PlanTask, run_root
 
 _NODE_SYSTEM: list[Message] = [

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from braid.executors import Tool, ToolRegistry
-from braid.executors.tools import builtin_tools, load_installed
+from braid.executors.builtin import builtin_tools
+from braid.executors.tools import load_installed
 
 ALWAYS_USEFUL = ("calculate", "rank")
 """Built-in tools that an agent with tools of its own gets too. Plans cannot do arithmetic by themselves."""

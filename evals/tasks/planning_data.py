@@ -20,9 +20,8 @@ from pydantic import BaseModel, ConfigDict
 
 from braid.evals.task import EvalError
 from braid.executors import Tool
+from braid.executors.builtin import builtin_tools, search_tool
 from braid.executors.builtin.atlas import Atlas, Entity
-from braid.executors.builtin.search import search_tool
-from braid.executors.tools import builtin_tools
 
 SPLITS = (
     "train",

@@ -1,4 +1,4 @@
-"""Results of pure tools across runs and processes, kept beside the journal: an `braid.executors.tools.effects.ResultCache` on disk."""
+"""Results of pure tools across runs and processes, kept beside the journal: an `braid.executors.tools.memo.ResultCache` on disk."""
 
 from __future__ import annotations
 

@@ -1,17 +1,6 @@
 """Tools: typed functions with an effect class, and what follows from it (retries, hedging, memo)."""
 
-from braid.executors.tools.effects import (
-    Cached,
-    CallLog,
-    Done,
-    Effect,
-    MemoryCalls,
-    MemoryResults,
-    NotDone,
-    Recorded,
-    ResultCache,
-    RunJournal,
-)
+from braid.executors.tools.effects import CallLog, Done, Effect, MemoryCalls, NotDone, Recorded, RunJournal
 from braid.executors.tools.errors import (
     ToolArgumentError,
     ToolDefinitionError,
@@ -22,9 +11,9 @@ from braid.executors.tools.errors import (
     UnknownToolError,
 )
 from braid.executors.tools.json_schema import SchemaSignature
-from braid.executors.tools.memo import CallMemo
+from braid.executors.tools.memo import Cached, CallMemo, MemoryResults, ResultCache
 from braid.executors.tools.options import RESERVED
-from braid.executors.tools.registry import ToolRegistry, builtin_tools, load_installed
+from braid.executors.tools.registry import ToolRegistry, load_installed
 from braid.executors.tools.spec import ToolContext, ToolSpec, UsageResult
 from braid.executors.tools.tool import Tool, tool
 
@@ -54,7 +43,6 @@ __all__ = [
     "UncertainError",
     "UnknownToolError",
     "UsageResult",
-    "builtin_tools",
     "load_installed",
     "tool",
 ]

@@ -11,7 +11,6 @@ Protocols and what holds them in memory; the journal holds them on disk.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
@@ -33,13 +32,6 @@ class Recorded:
     state: Literal["started", "done", "failed", "not_done"]
     value: Any = None
     error: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Cached:
-    """A remembered result; a box, since None is a result too."""
-
-    value: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,14 +109,6 @@ class RunJournal(CallLog, Protocol):
         ...
 
 
-class ResultCache(Protocol):
-    """Results of pure tools across runs. The key says tool, version and arguments (`braid.executors.tools.memo.result_key`)."""
-
-    def get(self, key: str) -> Cached | None: ...
-
-    def put(self, key: str, value: Any) -> None: ...
-
-
 class MemoryCalls:
     """A `CallLog` that lives as long as the process: all that a run without a journal needs."""
 
@@ -145,26 +129,3 @@ class MemoryCalls:
 
     def not_done(self, key: str) -> None:
         self._calls[key] = Recorded("not_done")
-
-
-class MemoryResults:
-    """A `ResultCache` in memory: the `size` results that were used last."""
-
-    def __init__(self, size: int = 1024) -> None:
-        self.size = size
-        self._known: OrderedDict[str, Cached] = OrderedDict()
-
-    def get(self, key: str) -> Cached | None:
-        found = self._known.get(key)
-        if found is not None:
-            self._known.move_to_end(key)
-        return found
-
-    def put(self, key: str, value: Any) -> None:
-        self._known[key] = Cached(value)
-        self._known.move_to_end(key)
-        while len(self._known) > self.size:
-            self._known.popitem(last=False)
-
-    def __len__(self) -> int:
-        return len(self._known)

@@ -7,12 +7,13 @@ import hashlib
 import inspect
 import json
 import math
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable, Mapping
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias, cast
 
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
-from braid.executors.tools.effects import Cached, ResultCache
 from braid.executors.tools.errors import ToolError
 from braid.executors.tools.spec import UsageResult
 from braid.executors.values import tag_of
@@ -27,6 +28,44 @@ _SIMPLE: Final = frozenset({int, str, bool, type(None)})
 
 OnReused: TypeAlias = Callable[[Literal["run", "earlier run"]], None]
 """Told when no call was made because its result was known, and from where."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cached:
+    """A remembered result; a box, since None is a result too."""
+
+    value: Any
+
+
+class ResultCache(Protocol):
+    """Results of pure tools across runs. The key says tool, version and arguments (`braid.executors.tools.memo.result_key`)."""
+
+    def get(self, key: str) -> Cached | None: ...
+
+    def put(self, key: str, value: Any) -> None: ...
+
+
+class MemoryResults:
+    """A `ResultCache` in memory: the `size` results that were used last."""
+
+    def __init__(self, size: int = 1024) -> None:
+        self.size = size
+        self._known: OrderedDict[str, Cached] = OrderedDict()
+
+    def get(self, key: str) -> Cached | None:
+        found = self._known.get(key)
+        if found is not None:
+            self._known.move_to_end(key)
+        return found
+
+    def put(self, key: str, value: Any) -> None:
+        self._known[key] = Cached(value)
+        self._known.move_to_end(key)
+        while len(self._known) > self.size:
+            self._known.popitem(last=False)
+
+    def __len__(self) -> int:
+        return len(self._known)
 
 
 class CallMemo:

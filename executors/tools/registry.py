@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Final, cast
 
@@ -15,9 +14,6 @@ from braid.executors.tools.tool import Tool
 
 ENTRY_POINTS: Final = "braid.tools"
 """Distributions list their tools under this entry-point group."""
-
-BUILTIN: Final = ("search", "calculate", "rank", "python", "now")
-"""Names of the tools that come with Braid; each is in the module of its name in `braid.executors.builtin`."""
 
 
 class ToolRegistry:
@@ -97,23 +93,6 @@ def load_installed() -> list[Tool]:
             else:
                 found[one.name] = one
     return list(found.values())
-
-
-def builtin_tools(*names: str) -> list[Tool]:
-    """The tools that come with Braid: those named, in that order, or all of them.
-
-    Raises:
-        UnknownToolError: no built-in tool has that name.
-    """
-    # Imported when asked for: `braid --help` needs none of them.
-    chosen: list[Tool] = []
-    for name in names or BUILTIN:
-        if name not in BUILTIN:
-            raise UnknownToolError(
-                f"no built-in tool named {name!r}; there are: {', '.join(BUILTIN)}", tool=name
-            )
-        chosen.append(getattr(import_module(f"braid.executors.builtin.{name}"), name))
-    return chosen
 
 
 def _as_tool(one: Tool | Callable[..., Any]) -> Tool:

@@ -19,7 +19,8 @@ _TYPES: Final[tuple[tuple[str, str, str], ...]] = (
     ("braid.executors.builtin.atlas.lookup", "executors.builtin.atlas", "Entity Fact"),
     ("braid.executors.builtin.now", "executors.builtin.now", "Moment"),
     ("braid.executors.builtin.python.tool", "executors.builtin.python", "PythonResult"),
-    ("braid.executors.tools.effects", "executors.effects", "Cached Done NotDone Recorded"),
+    ("braid.executors.tools.effects", "executors.effects", "Done NotDone Recorded"),
+    ("braid.executors.tools.memo", "executors.effects", "Cached"),
     (
         "braid.executors.events",
         "executors.events",

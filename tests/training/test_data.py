@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerFast
 
 from braid.executors import GraphPatch, TaskGraph, ToolRegistry, run_graph, tool
-from braid.executors.tools.registry import builtin_tools
+from braid.executors.builtin import builtin_tools
 from braid.executors.tools.spec import ToolSpec
 from braid.executors.values.values import short_form
 from braid.planner import compile_plan

@@ -57,7 +57,7 @@ from braid.executors.nodes.nodes import (
     ToolCall,
 )
 from braid.executors.scheduler.replay import Patched, Settled
-from braid.executors.tools.effects import Cached, Recorded
+from braid.executors.tools import Cached, Recorded
 from braid.executors.values.values import ItemError
 from braid.orchestrator import RunFinished, RunStarted
 from braid.planner import PlannerText

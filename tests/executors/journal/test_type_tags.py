@@ -22,6 +22,7 @@ from typer.testing import CliRunner
 
 from braid.engine.scripted import ScriptedEngine
 from braid.executors import ToolReused, tool
+from braid.executors.builtin import builtin_tools
 from braid.executors.builtin.atlas.lookup import Fact
 from braid.executors.journal.result_cache import StoredResults
 from braid.executors.journal.run_log import RunLog, resume_run
@@ -29,7 +30,6 @@ from braid.executors.journal.store import Journal
 from braid.executors.journal.value_codec import LostValueError, dump_value, load_value
 from braid.executors.scheduler.replay import RecordedRun
 from braid.executors.tools.memo import result_key
-from braid.executors.tools.registry import builtin_tools
 from braid.executors.tools.spec import UsageResult
 from braid.executors.values.type_tags import EARLIER, HOMES, is_own, tag_of
 from braid.orchestrator import Agent, RunFinished, RunStarted

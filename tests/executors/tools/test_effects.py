@@ -17,7 +17,7 @@ from braid.engine import Budget
 from braid.executors import Limits, ToolContext, tool
 from braid.executors.nodes.nodes import Ask, Const, Node, Ref
 from braid.executors.scheduler.think import ToolCallRequest
-from braid.executors.tools.effects import Done, MemoryCalls, MemoryResults, NotDone
+from braid.executors.tools.effects import Done, MemoryCalls, NotDone
 from braid.executors.tools.errors import (
     ToolCrashError,
     ToolDefinitionError,
@@ -25,7 +25,7 @@ from braid.executors.tools.errors import (
     ToolUnavailableError,
     UncertainError,
 )
-from braid.executors.tools.memo import CallMemo, result_key
+from braid.executors.tools.memo import CallMemo, MemoryResults, result_key
 from braid.executors.tools.retry import may_retry, retry_after, wait_before
 from tests.support.written_plans import Recorded, answer, call, mapped
 

@@ -7,7 +7,7 @@ import pytest
 
 from braid.executors import Tool, ToolRegistry, tool
 from braid.executors.tools.errors import ToolDefinitionError, UnknownToolError
-from braid.executors.tools.registry import builtin_tools, load_installed
+from braid.executors.tools.registry import load_installed
 
 
 @tool
@@ -43,17 +43,6 @@ def test_unknown_names_show_near_ones() -> None:
         registry.get("zzz")
     with pytest.raises(UnknownToolError, match="there are: none"):
         ToolRegistry().get("x")
-
-
-def test_builtin_tools() -> None:
-    assert [one.name for one in builtin_tools()] == ["search", "calculate", "rank", "python", "now"]
-    assert [one.name for one in builtin_tools("now", "rank")] == ["now", "rank"]
-    with pytest.raises(UnknownToolError, match="no built-in tool named 'browse'"):
-        builtin_tools("browse")
-    for one in builtin_tools():
-        assert one.spec.description
-        assert one.spec.returns is not None
-        assert all("description" in described for described in one.spec.parameters["properties"].values())
 
 
 PLUGIN = """

@@ -13,7 +13,7 @@ import pytest
 
 from braid.evals.tasks.planning import matches
 from braid.executors import GraphPatch, TaskGraph, ToolRegistry, run_graph
-from braid.executors.tools.registry import builtin_tools
+from braid.executors.builtin import builtin_tools
 from braid.executors.values.values import short_form
 from braid.planner import compile_plan
 from braid.training.questions import Split, generate

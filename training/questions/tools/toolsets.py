@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from braid.executors.tools import ToolSpec, builtin_tools
+from braid.executors.builtin import builtin_tools
+from braid.executors.tools import ToolSpec
 from braid.training.questions import invented_names as names
 from braid.training.questions.program import LookupTool, RankTool, Style, Toolset
 from braid.training.questions.template import words
