@@ -19,7 +19,7 @@ from braid.executors.events import (
 )
 from braid.executors.graph import GraphPatch, TaskGraph
 from braid.executors.scheduler import Limits, RunOutcome, run_graph
-from braid.executors.tools import Tool, ToolContext, ToolRegistry, tool
+from braid.executors.tools import Tool, ToolContext, ToolOptions, ToolRegistry, tool
 
 __all__ = [
     "BudgetExceeded",
@@ -42,6 +42,7 @@ __all__ = [
     "ToolAbandoned",
     "ToolContext",
     "ToolHedged",
+    "ToolOptions",
     "ToolRegistry",
     "ToolReused",
     "run_graph",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from braid.engine.scope import ambient_budget
-from braid.executors import Tool, ToolContext
+from braid.executors import Tool, ToolContext, ToolOptions
 from braid.executors.tools import Effect, ToolError, UsageResult
 
 if TYPE_CHECKING:
@@ -84,4 +84,7 @@ def agent_tool(
         value = result.output if result.output is not None else result.answer
         return UsageResult(value=value, usage=result.usage)
 
-    return Tool(ask, name=name, description=description, effect=effect, max_concurrency=max_concurrency)
+    return Tool(
+        ask,
+        ToolOptions(name=name, description=description, effect=effect, max_concurrency=max_concurrency),
+    )

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from braid.executors.mcp.config import McpError, McpServer
 from braid.executors.mcp.connection import Connection
-from braid.executors.tools import RESERVED, Effect, SchemaSignature, Tool, ToolDefinitionError, ToolError
+from braid.executors.tools import (
+    RESERVED,
+    Effect,
+    Tool,
+    ToolDefinitionError,
+    ToolError,
+    ToolOptions,
+    ToolSpec,
+)
 
 if TYPE_CHECKING:
     from mcp import Client
@@ -71,9 +79,15 @@ def _tool(connection: Connection, name: str, listed: Listed) -> Tool:
         return _value(server, listed.name, result)
 
     description = " ".join((listed.description or listed.title or listed.name).split())
-    signature = SchemaSignature.of(name, description, listed.input_schema, _returns(listed.output_schema))
+    spec = ToolSpec(
+        name=name,
+        description=description,
+        parameters=listed.input_schema,
+        returns=_returns(listed.output_schema),
+        effect=effect,
+    )
     # The connection has its own limits; a tool's retries are not for what the server itself said.
-    return Tool(call, name=name, effect=effect, signature=signature)
+    return Tool(call, spec=spec)
 
 
 def _resource_tools(connection: Connection) -> list[Tool]:
@@ -102,15 +116,19 @@ def _resource_tools(connection: Connection) -> list[Tool]:
     return [
         Tool(
             list_resources,
-            name=f"{prefix}_list_resources",
-            description=f"list what the {server.name} server has to read",
-            effect="idempotent",
+            ToolOptions(
+                name=f"{prefix}_list_resources",
+                description=f"list what the {server.name} server has to read",
+                effect="idempotent",
+            ),
         ),
         Tool(
             read_resource,
-            name=f"{prefix}_read_resource",
-            description=f"read one resource of the {server.name} server by its uri",
-            effect="idempotent",
+            ToolOptions(
+                name=f"{prefix}_read_resource",
+                description=f"read one resource of the {server.name} server by its uri",
+                effect="idempotent",
+            ),
         ),
     ]
 

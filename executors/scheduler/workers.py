@@ -217,7 +217,7 @@ class Workers:
 
     def _cap_of(self, tool: str) -> int | None:
         known = self.tool(tool)
-        return known.max_concurrency if known is not None else None
+        return known.options.max_concurrency if known is not None else None
 
     def _book(self) -> None:
         """Book the calls that were made without a reservation, for nothing limits them."""

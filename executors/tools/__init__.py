@@ -10,9 +10,8 @@ from braid.executors.tools.errors import (
     UncertainError,
     UnknownToolError,
 )
-from braid.executors.tools.json_schema import SchemaSignature
 from braid.executors.tools.memo import Cached, CallMemo, MemoryResults, ResultCache
-from braid.executors.tools.options import RESERVED
+from braid.executors.tools.options import RESERVED, ToolOptions
 from braid.executors.tools.registry import ToolRegistry, load_installed
 from braid.executors.tools.spec import ToolContext, ToolSpec, UsageResult
 from braid.executors.tools.tool import Tool, tool
@@ -30,12 +29,12 @@ __all__ = [
     "Recorded",
     "ResultCache",
     "RunJournal",
-    "SchemaSignature",
     "Tool",
     "ToolArgumentError",
     "ToolContext",
     "ToolDefinitionError",
     "ToolError",
+    "ToolOptions",
     "ToolRegistry",
     "ToolSpec",
     "ToolTimeoutError",

@@ -20,7 +20,7 @@ LOST: Final = "another call was quicker"
 ENOUGH: Final = 10
 """So many latencies must be known before a quantile of them means anything."""
 
-HedgeAfter: TypeAlias = "float | str"
+HedgeAfter: TypeAlias = float | str
 """When a second call is made: after so many seconds, or after a quantile of the tool's own latencies ("p95")."""
 
 OnHedged: TypeAlias = Callable[[bool, float], None]

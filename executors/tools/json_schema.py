@@ -14,6 +14,7 @@ from referencing import Registry
 
 from braid.executors.tools.errors import ToolArgumentError, ToolDefinitionError
 from braid.executors.tools.signature import Signature
+from braid.executors.tools.spec import ToolSpec
 
 _ANY = TypeAdapter(dict[str, Any])
 _Validator: Any = jsonschema.Draft202012Validator
@@ -23,31 +24,6 @@ _NOWHERE: Any = cast("Any", Registry)()
 
 class SchemaSignature(Signature):
     """Checks arguments against a JSON schema, with the same coercions of rich values as for typed functions."""
-
-    @classmethod
-    def of(
-        cls, tool: str, description: str, parameters: Mapping[str, Any], returns: Mapping[str, Any] | None
-    ) -> SchemaSignature:
-        """Raises `ToolDefinitionError` for a schema that is no schema of an object."""
-        schema: dict[str, Any] = {"type": "object", "properties": {}, **parameters}
-        try:
-            _Validator.check_schema(schema)
-        except jsonschema.SchemaError as error:
-            raise ToolDefinitionError(
-                f"tool {tool!r}: its input schema is not valid: {error.message}", tool=tool
-            ) from None
-        if schema["type"] != "object":
-            raise ToolDefinitionError(
-                f"tool {tool!r}: its input schema describes a {schema['type']}, not an object", tool=tool
-            )
-        return cls(
-            tool=tool,
-            description=description,
-            parameters=schema,
-            returns=dict(returns) if returns else None,
-            context_parameter=None,
-            adapter=_ANY,
-        )
 
     def check(self, args: Mapping[str, Any]) -> dict[str, Any]:
         """JSON-able arguments that fit the schema.
@@ -81,6 +57,34 @@ class SchemaSignature(Signature):
                 f"{self.tool}: {f'{where}: ' if where else ''}{error.message}", tool=self.tool
             )
         return given
+
+
+def schema_signature(spec: ToolSpec) -> SchemaSignature:
+    """The signature of a tool whose arguments are described by the JSON schema of `spec`.
+
+    Raises:
+        ToolDefinitionError: The schema is invalid, or describes something else than an object.
+    """
+    tool = spec.name
+    schema: dict[str, Any] = {"type": "object", "properties": {}, **spec.parameters}
+    try:
+        _Validator.check_schema(schema)
+    except jsonschema.SchemaError as error:
+        raise ToolDefinitionError(
+            f"tool {tool!r}: its input schema is not valid: {error.message}", tool=tool
+        ) from None
+    if schema["type"] != "object":
+        raise ToolDefinitionError(
+            f"tool {tool!r}: its input schema describes a {schema['type']}, not an object", tool=tool
+        )
+    return SchemaSignature(
+        tool=tool,
+        description=spec.description,
+        parameters=schema,
+        returns=dict(spec.returns) if spec.returns else None,
+        context_parameter=None,
+        adapter=_ANY,
+    )
 
 
 def _plain(value: Any, schema: Any) -> Any:

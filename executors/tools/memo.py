@@ -83,7 +83,7 @@ class CallMemo:
 
     def remembers(self, tool: Tool) -> bool:
         """Whether equal calls of `tool` are made once. Inline tools are not: a call of theirs costs less than looking it up."""
-        return tool.spec.effect == "pure" and tool.cache != "never" and not tool.inline
+        return tool.spec.effect == "pure" and tool.options.cache != "never" and not tool.options.inline
 
     async def call(
         self,
@@ -139,7 +139,7 @@ class CallMemo:
         return (self.results, key) if self.results is not None and key is not None else None
 
     def _is_kept(self, tool: Tool) -> bool:
-        return tool.cache == "always" or (self.for_all and tool.signature.context_parameter is None)
+        return tool.options.cache == "always" or (self.for_all and tool.signature.context_parameter is None)
 
 
 def _reused(known: Cached, source: Literal["run", "earlier run"], on_reused: OnReused | None) -> Any:

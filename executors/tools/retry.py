@@ -24,7 +24,7 @@ MAX_BACKOFF: Final = 10.0
 MAX_RETRY_AFTER: Final = 60.0
 """Longest wait that the other side may ask for, in seconds; who asks for more is not tried again."""
 
-RetryOn: TypeAlias = "type[BaseException] | tuple[type[BaseException], ...] | Callable[[BaseException], bool]"
+RetryOn: TypeAlias = type[BaseException] | tuple[type[BaseException], ...] | Callable[[BaseException], bool]
 """Which failures another attempt may mend: types of errors, or a function that is given the error that the tool raised."""
 
 

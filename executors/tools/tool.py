@@ -14,45 +14,34 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import cached_property, partial, update_wrapper
-from typing import Any, Final, Generic, overload
+from typing import Any, Final, Generic, Unpack, cast, overload
 
 from typing_extensions import ParamSpec, TypeVar
 
 from braid.engine import BraidError, BudgetExceededError
-from braid.executors.tools.effects import Done, Effect, NotDone
+from braid.executors.tools.effects import Done, NotDone
 from braid.executors.tools.errors import (
-    ToolArgumentError,
     ToolCrashError,
     ToolDefinitionError,
-    ToolError,
     ToolTimeoutError,
     UncertainError,
-    UnknownToolError,
 )
-from braid.executors.tools.hedge import LOST, HedgeAfter, Latencies, OnHedged, hedged
+from braid.executors.tools.hedge import LOST, Latencies, OnHedged, hedged
 from braid.executors.tools.memo import version_of
-from braid.executors.tools.options import CacheUse, check_options, takes_context
-from braid.executors.tools.retry import RetryOn, cause_of, may_retry, wait_before
-from braid.executors.tools.signature import Signature, signature_of
-from braid.executors.tools.spec import OnAbandoned, OnRetry, ToolContext, ToolSpec, UsageResult
+from braid.executors.tools.options import (
+    ToolOptions,
+    ToolOptionsDict,
+    check_function,
+    function_name,
+    takes_context,
+)
+from braid.executors.tools.retry import cause_of, may_retry, wait_before
+from braid.executors.tools.signature import signature_of
+from braid.executors.tools.spec import OnAbandoned, OnRetry, ToolContext, ToolSpec
 from braid.executors.tools.threads import CallResult, call_in_thread
 from braid.executors.values import own_copies, own_copy
 
-__all__ = [
-    "Effect",
-    "OnAbandoned",
-    "OnRetry",
-    "Tool",
-    "ToolArgumentError",
-    "ToolContext",
-    "ToolDefinitionError",
-    "ToolError",
-    "ToolSpec",
-    "ToolTimeoutError",
-    "UnknownToolError",
-    "UsageResult",
-    "tool",
-]
+__all__ = ["Tool", "tool"]
 
 GRACE: Final = 0.25
 """Seconds that a blocking function gets to notice `ToolContext.stopping` before its thread is given up."""
@@ -61,82 +50,67 @@ P = ParamSpec("P", default=...)
 R = TypeVar("R", default=Any)
 
 
-class Tool(Generic[P, R]):
-    """A function as a tool. It can still be called as the plain function; runs use `call`.
+_DEFAULTS: Final = ToolOptions()
 
-    `spec` is what planners see. `timeout` is in seconds for one attempt, waiting for a free slot not included (None: no limit).
-    `retries` counts further attempts, after failures that `retry_on` says (`braid.executors.tools.retry`).
-    `max_concurrency` caps the calls that run at once on one event loop. `inline` runs a synchronous function on the event
-    loop itself instead of in a thread: only for functions that are done in microseconds. `hedge` says when a call that takes
-    long is made once more (`braid.executors.tools.hedge`), `cache` whether results are used again, and `version` when they are not
-    those of the same tool any more. `reconcile` can say whether a mutating call happened. `signature` takes the place of what the
-    function's own annotations say.
+
+class Tool(Generic[P, R]):
+    """A function as a tool. It can still be called as the plain function. Runs use `call`.
+
+    Args:
+        function: A typed function, synchronous or asynchronous.
+        options: How it may be called.
+        spec: What planners see, in place of what the function's annotations say. Arguments are then checked against
+            its JSON schema, and its name, description, effect and examples take the place of those in `options`.
+        namespace: Names that annotations written as strings may use besides the function's globals.
+
+    Raises:
+        ToolDefinitionError: The function cannot be a tool. The message says what to change.
     """
 
     def __init__(
         self,
         function: Callable[P, Any],
+        options: ToolOptions = _DEFAULTS,
         *,
-        name: str | None = None,
-        description: str | None = None,
-        effect: Effect = "pure",
-        timeout: float | None = None,
-        retries: int = 0,
-        backoff: float = 0.25,
-        retry_on: RetryOn | None = None,
-        max_concurrency: int | None = None,
-        inline: bool = False,
-        hedge: HedgeAfter | None = None,
-        cache: CacheUse = "run",
-        version: str | None = None,
-        reconcile: Callable[..., Any] | None = None,
-        examples: tuple[str, ...] = (),
+        spec: ToolSpec | None = None,
         namespace: Mapping[str, Any] | None = None,
-        signature: Signature | None = None,
     ) -> None:
-        given = name if name is not None else getattr(function, "__name__", type(function).__name__)
         if isinstance(function, Tool):
-            raise ToolDefinitionError(f"tool {given!r}: it is a tool already", tool=given)
-        check_options(
-            given,
-            function,
-            effect=effect,
-            timeout=timeout,
-            retries=retries,
-            backoff=backoff,
-            retry_on=retry_on,
-            max_concurrency=max_concurrency,
-            hedge=hedge,
-            cache=cache,
-            reconcile=reconcile,
-        )
-        if signature is None:
-            signature = signature_of(function, tool=given, context_type=ToolContext, namespace=namespace)
+            name = options.name or cast("Tool", function).name
+            raise ToolDefinitionError(f"tool {name!r}: it is a tool already", tool=name)
+        if spec is not None:
+            name = spec.name
+            options = replace(
+                options, name=name, description=spec.description, effect=spec.effect, examples=spec.examples
+            )
+        else:
+            name = options.name if options.name is not None else function_name(function)
+            options = replace(options, name=name)
+        check_function(name, function)
+        update_wrapper(self, function)
         self.function: Callable[..., Any] = function
-        self.signature = signature
+        self.options = options
+        if spec is None:
+            self.signature = signature_of(function, tool=name, context_type=ToolContext, namespace=namespace)
+        else:
+            from braid.executors.tools.json_schema import schema_signature  # needs the extra `mcp`
+
+            self.signature = schema_signature(spec)
         self.spec = ToolSpec(
-            name=given,
-            description=description if description is not None else signature.description,
-            parameters=signature.parameters,
-            returns=signature.returns,
-            effect=effect,
-            examples=examples,
+            name=name,
+            description=self.signature.description if options.description is None else options.description,
+            parameters=self.signature.parameters,
+            returns=self.signature.returns,
+            effect=options.effect,
+            examples=options.examples,
         )
-        self.timeout = timeout
-        self.retries = retries
-        self.backoff = backoff
-        self.retry_on = retry_on
-        self.max_concurrency = max_concurrency
-        self.inline = inline
-        self.cache: CacheUse = cache
-        self.reconcile = reconcile
-        self._version = version
-        self._latencies = Latencies(hedge) if hedge is not None else None
+        self._latencies = Latencies(options.hedge) if options.hedge is not None else None
         self._is_async = _is_async(function)
         self._slots: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = (
             weakref.WeakKeyDictionary()
         )
-        update_wrapper(self, function)
+        self.is_plain: Final = self._needs_only_its_function()
+        """Whether a call needs its function and nothing else, so that the scheduler may use `call_plain`."""
 
     @property
     def name(self) -> str:
@@ -149,24 +123,21 @@ class Tool(Generic[P, R]):
     @cached_property
     def version(self) -> str:
         """What it was given, else a hash of the function's source: results of another version are not used again."""
-        return self._version if self._version is not None else version_of(self.function)
+        return self.options.version if self.options.version is not None else version_of(self.function)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         return self.function(*args, **kwargs)
 
-    @property
-    def is_plain(self) -> bool:
-        """Whether a call needs its function and nothing else, so that the scheduler may use `call_plain`.
-
-        Every option that makes a call more than that must be asked about here.
-        """
+    def _needs_only_its_function(self) -> bool:
+        """Every option that makes a call more than its function must be asked about here."""
+        options = self.options
         return (
-            (self._is_async or self.inline)
-            and self.spec.effect != "mutating"
-            and self.timeout is None
-            and self.retries == 0
-            and self.max_concurrency is None
-            and self._latencies is None
+            (self._is_async or options.inline)
+            and options.effect != "mutating"
+            and options.timeout is None
+            and options.retries == 0
+            and options.max_concurrency is None
+            and options.hedge is None
             and self.signature.context_parameter is None
         )
 
@@ -222,7 +193,11 @@ class Tool(Generic[P, R]):
             BraidError: a tool that uses an engine or a budget may raise theirs; they pass unchanged.
         """
         checked = self.signature.check(args)
-        slot = nullcontext() if self.max_concurrency is None else self._slot(self.max_concurrency)
+        slot = (
+            nullcontext()
+            if self.options.max_concurrency is None
+            else self._slot(self.options.max_concurrency)
+        )
         if self.signature.context_parameter is not None and context is None:
             context = ToolContext(deps=deps)
         attempt = 1
@@ -241,8 +216,8 @@ class Tool(Generic[P, R]):
                 if isinstance(fate, Done):
                     return fate.value
             delay = None
-            if attempt <= self.retries and may_retry(failure, self.retry_on):
-                delay = wait_before(failure, attempt=attempt, backoff=self.backoff)
+            if attempt <= self.options.retries and may_retry(failure, self.options.retry_on):
+                delay = wait_before(failure, attempt=attempt, backoff=self.options.backoff)
             if delay is None:
                 raise failure
             if charge is not None:
@@ -259,12 +234,12 @@ class Tool(Generic[P, R]):
         Raises:
             UncertainError: there is no `reconcile`, or it cannot say.
         """
-        ask = self.reconcile
+        ask = self.options.reconcile
         if ask is None:
             raise UncertainError(f"{self.name}: whether the call happened is not known", tool=self.name)
         args = (context, context.idempotency_key) if takes_context(ask) else (context.idempotency_key,)
         try:
-            async with asyncio.timeout(self.timeout):
+            async with asyncio.timeout(self.options.timeout):
                 if _is_async(ask):
                     fate = await ask(*args)
                 else:
@@ -286,9 +261,9 @@ class Tool(Generic[P, R]):
         return fate
 
     async def _fate_after(self, failure: BraidError, context: ToolContext[Any] | None) -> Done | NotDone:
-        if self.reconcile is None and not _is_lost(failure):
+        if self.options.reconcile is None and not _is_lost(failure):
             return NotDone()  # the tool raised, and so says itself that it did not do its job
-        if self.reconcile is None or context is None:
+        if self.options.reconcile is None or context is None:
             raise UncertainError(f"{failure}; whether it happened is not known", tool=self.name) from failure
         return await self.find_out(context)
 
@@ -320,14 +295,14 @@ class Tool(Generic[P, R]):
         if parameter is not None and context is not None:
             stop = threading.Event()
             checked = {parameter: replace(context, attempt=attempt, stop=stop), **checked}
-        if not self._is_async and not self.inline:
+        if not self._is_async and not self.options.inline:
             return await self._run_in_thread(checked, stop, on_abandoned)
         try:
             if not self._is_async:
                 return self.function(**checked)
-            if self.timeout is None:
+            if self.options.timeout is None:
                 return await self.function(**checked)
-            return await self._within_limit(checked, self.timeout)
+            return await self._within_limit(checked, self.options.timeout)
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
             if task is None or task.cancelling():
@@ -354,7 +329,7 @@ class Tool(Generic[P, R]):
         started = asyncio.get_running_loop().time()
         future = call_in_thread(partial(self.function, **checked))
         try:
-            done, _ = await asyncio.wait((future,), timeout=self.timeout)
+            done, _ = await asyncio.wait((future,), timeout=self.options.timeout)
         except asyncio.CancelledError as error:
             # A call that lost to another one is not waited for: its result is there already.
             grace = 0.0 if error.args == (LOST,) else GRACE
@@ -394,7 +369,7 @@ class Tool(Generic[P, R]):
         return slot
 
     def _too_slow(self) -> ToolTimeoutError:
-        seconds = self.timeout or 0.0
+        seconds = self.options.timeout or 0.0
         return ToolTimeoutError(
             f"{self.name}: no result after {seconds:g} s", seconds=seconds, tool=self.name
         )
@@ -431,26 +406,10 @@ def tool(function: Callable[P, R], /) -> Tool[P, R]: ...
 
 
 @overload
-def tool(
-    *,
-    name: str | None = None,
-    description: str | None = None,
-    effect: Effect = "pure",
-    timeout: float | None = None,
-    retries: int = 0,
-    backoff: float = 0.25,
-    retry_on: RetryOn | None = None,
-    max_concurrency: int | None = None,
-    inline: bool = False,
-    hedge: HedgeAfter | None = None,
-    cache: CacheUse = "run",
-    version: str | None = None,
-    reconcile: Callable[..., Any] | None = None,
-    examples: tuple[str, ...] = (),
-) -> Callable[[Callable[P, R]], Tool[P, R]]: ...
+def tool(**options: Unpack[ToolOptionsDict]) -> Callable[[Callable[P, R]], Tool[P, R]]: ...
 
 
-def tool(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+def tool(function: Callable[..., Any] | None = None, /, **options: Unpack[ToolOptionsDict]) -> Any:
     """Make a tool of a typed function, synchronous or asynchronous: `@tool`, or `@tool(effect="mutating", timeout=30.0)`.
 
     The argument schema comes from the type hints, the description from the first paragraph of the docstring, and what the
@@ -458,17 +417,7 @@ def tool(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     annotated `ToolContext` is injected. Synchronous functions run in a thread.
 
     Args:
-        name: what plans call it; the function's own name unless given.
-        effect: what a call does to the world; decides whether it may be retried, cached and run ahead of time. The
-            default is `pure`; say `idempotent` or `mutating` when it is not so.
-        timeout, retries, max_concurrency, inline: see `Tool`.
-        backoff: seconds that the wait before the first retry is at most; doubles each time.
-        retry_on: types of errors after which it is tried again, or a function that says so.
-        hedge: make a slow call once more, after so many seconds or a quantile ("p95") of this tool's own latencies.
-        cache: "never" where equal calls may come out differently; "always" to use results in later runs too.
-        version: change it when results change; a hash of the source unless given.
-        reconcile: `reconcile(key)` or `reconcile(context, key)` says `Done(value)` or `NotDone()` of a mutating call.
-        examples: calls as they would stand in a plan, shown to planners.
+        options: The fields of `ToolOptions`.
 
     Raises:
         ToolDefinitionError: the function cannot be a tool; the message says what to change.
@@ -478,7 +427,10 @@ def tool(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     namespace = frame.f_back.f_locals if frame is not None and frame.f_back is not None else None
 
     def make(target: Callable[..., Any]) -> Tool[..., Any]:
-        return Tool(target, namespace=namespace, **options)
+        # The name first, so that an option that is refused says which tool has it.
+        name = options.get("name")
+        named: ToolOptionsDict = {**options, "name": function_name(target) if name is None else name}
+        return Tool(target, ToolOptions(**named), namespace=namespace)
 
     return make if function is None else make(function)
 

@@ -98,7 +98,7 @@ async def test_a_tool_that_hangs(how: str) -> None:
         return x
 
     own = 0.1 if how == "timeout of the tool" else None
-    recorded = await with_siblings(Tool(bad, timeout=own), limits=Limits(node_timeout=0.3))
+    recorded = await with_siblings(tool(timeout=own)(bad), limits=Limits(node_timeout=0.3))
     assert recorded.graph.state("bad") == "failed"
     assert recorded.graph.state("reader") == "blocked"
 

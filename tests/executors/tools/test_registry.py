@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from braid.executors import Tool, ToolRegistry, tool
+from braid.executors import ToolRegistry, tool
 from braid.executors.tools.errors import ToolDefinitionError, UnknownToolError
 from braid.executors.tools.registry import load_installed
 
@@ -22,7 +22,7 @@ def area(country: str) -> float:
 
 def test_keeps_the_order_and_takes_plain_functions() -> None:
     registry = ToolRegistry([population, area])
-    added = registry.add(Tool(area, name="surface"))
+    added = registry.add(tool(name="surface")(area))
     assert [one.name for one in registry] == ["population", "area", "surface"]
     assert [spec.name for spec in registry.specs()] == ["population", "area", "surface"]
     assert registry.get("surface") is added
@@ -56,7 +56,7 @@ def whisper(text: str) -> str:
     return text.lower()
 several = [whisper]
 def factory() -> "list[Tool]":
-    return [Tool(shout, name="made")]
+    return [tool(name="made")(shout)]
 def untyped(a):
     return a
 number = 3

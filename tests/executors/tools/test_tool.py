@@ -1,230 +1,17 @@
+"""Calls of a tool: its context, its errors, its attempts, and its threads."""
+
 import asyncio
 import contextvars
 import functools
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import date
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import pytest
-from pydantic import BaseModel, Field
 
 from braid.engine import BraidError, CapabilityError
-from braid.executors import Tool, ToolContext, tool
-from braid.executors.tools.errors import ToolArgumentError, ToolDefinitionError, ToolError, ToolTimeoutError
-
-
-class Place(BaseModel):
-    name: str
-    height: float = 0
-
-
-@dataclass
-class Point:
-    x: int
-    y: int = 0
-
-
-class Fact(BaseModel):
-    value: float | str
-    unit: str = ""
-
-    def short_form(self) -> str:
-        return f"{self.value} {self.unit}".strip()
-
-
-# Schemas
-
-
-def test_schema_and_descriptions() -> None:
-    @tool(effect="idempotent", examples=("find('K2')",))
-    def find(
-        query: str,
-        kind: Literal["peak", "lake"] = "peak",
-        *,
-        near: Place | None = None,
-        limit: Annotated[int, Field(ge=1, description="how many")] = 3,
-    ) -> list[Place]:
-        """Find places
-        by name.
-
-        Longer text.
-
-        Args:
-            query: what to look for:
-                a name
-            kind (str): what it is
-
-        Returns:
-            limit: not a parameter
-        """
-        return []
-
-    spec = find.spec
-    assert (spec.name, spec.description, spec.effect) == ("find", "Find places by name.", "idempotent")
-    assert spec.examples == ("find('K2')",)
-    properties = spec.parameters["properties"]
-    assert list(properties) == ["query", "kind", "near", "limit"]
-    assert properties["query"] == {"type": "string", "description": "what to look for: a name"}
-    assert properties["kind"]["enum"] == ["peak", "lake"]
-    assert properties["kind"]["description"] == "what it is"
-    assert properties["limit"] == {"type": "integer", "minimum": 1, "description": "how many", "default": 3}
-    assert properties["near"]["default"] is None
-    assert spec.parameters["required"] == ["query"]
-    assert spec.parameters["additionalProperties"] is False
-    assert spec.returns is not None and spec.returns["type"] == "array"
-    assert find("x") == []
-    assert "find(query" in repr(find)
-
-
-def test_hints_as_strings_may_name_local_classes() -> None:
-    class Local(BaseModel):
-        a: int
-
-    @tool
-    def use(value: "Local") -> "Local":
-        return value
-
-    assert use.spec.returns is not None and use.spec.returns["title"] == "Local"
-
-
-def unannotated(a):  # type: ignore[no-untyped-def]
-    return a
-
-
-def variadic(*names: str) -> None: ...
-def keywords(**names: str) -> None: ...
-def positional(a: str, /) -> None: ...
-def callback(a: Callable[[], int]) -> None: ...
-def arbitrary(a: threading.Thread) -> None: ...
-def unresolved(a: "Nowhere") -> None: ...  # noqa: F821
-def late_context(a: int, context: ToolContext[Any]) -> None: ...
-def field_default(a: int = Field(default=1)) -> None: ...
-def yields(a: int) -> Any:
-    yield a
-
-
-@pytest.mark.parametrize(
-    ("function", "says"),
-    [
-        (unannotated, "'a' has no type annotation"),
-        (variadic, r"\*names"),
-        (keywords, r"\*\*names"),
-        (positional, "positional-only"),
-        (callback, "'a' has a type that JSON cannot carry"),
-        (arbitrary, "'a' has a type that JSON cannot carry"),
-        (unresolved, "Nowhere"),
-        (late_context, "must come first"),
-        (field_default, "Annotated"),
-        (yields, "return a list"),
-        (lambda: 1, "Python identifier"),
-    ],
-)
-def test_what_cannot_be_a_tool(function: Callable[..., Any], says: str) -> None:
-    with pytest.raises(ToolDefinitionError, match=says):
-        tool(function)
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"name": "two words"},
-        {"name": "answer"},
-        {"name": "class"},
-        {"effect": "harmless"},
-        {"timeout": 0},
-        {"retries": -1},
-        {"retries": 1, "effect": "mutating"},
-        {"max_concurrency": 0},
-    ],
-)
-def test_what_options_are_refused(options: dict[str, Any]) -> None:
-    with pytest.raises(ToolDefinitionError):
-        tool(**options)(lambda: None)
-
-
-# Arguments
-
-
-@tool
-async def take(
-    whole: int = 0,
-    number: float = 0.0,
-    text: str = "",
-    flag: bool = False,
-    either: float | str = "",
-    many: list[float] | None = None,
-    table: dict[str, int] | None = None,
-    pair: tuple[str, int] | None = None,
-    place: Place | None = None,
-    point: Point | None = None,
-    day: date | None = None,
-    anything: Any = None,
-) -> dict[str, Any]:
-    return {name: value for name, value in locals().items() if value not in (0, "", None, False)}
-
-
-@pytest.mark.parametrize(
-    ("given", "taken"),
-    [
-        ({"whole": 3.0}, {"whole": 3}),
-        ({"number": 3}, {"number": 3.0}),
-        ({"number": Fact(value=2.5)}, {"number": 2.5}),
-        ({"whole": Fact(value=2.0)}, {"whole": 2}),
-        ({"many": [Fact(value=1.5), 2]}, {"many": [1.5, 2.0]}),
-        ({"text": Fact(value="Paris")}, {"text": "Paris"}),
-        ({"text": Fact(value=8611, unit="m")}, {"text": "8611.0 m"}),
-        ({"either": "3"}, {"either": "3"}),
-        ({"either": 3}, {"either": 3.0}),
-        ({"table": {"a": 1}}, {"table": {"a": 1}}),
-        ({"pair": ["a", 1]}, {"pair": ("a", 1)}),
-        ({"place": {"name": "K2", "height": 8611}}, {"place": Place(name="K2", height=8611)}),
-        ({"place": Place(name="K2")}, {"place": Place(name="K2")}),
-        ({"point": {"x": 1}}, {"point": Point(1)}),
-        ({"day": "2024-02-29"}, {"day": date(2024, 2, 29)}),
-        ({"text": "$1 {x} \n'\"é"}, {"text": "$1 {x} \n'\"é"}),
-        ({"anything": {"nested": [1, {"a": ()}]}}, {"anything": {"nested": [1, {"a": ()}]}}),
-        ({}, {}),
-    ],
-)
-async def test_coercion(given: dict[str, Any], taken: dict[str, Any]) -> None:
-    result = await take.call(given)
-    assert result == taken
-    assert [type(value) for value in result.values()] == [type(value) for value in taken.values()]
-
-
-@pytest.mark.parametrize(
-    ("given", "says"),
-    [
-        ({"whole": "3"}, "whole: .*got '3' .text is not read as a number"),
-        ({"whole": 3.5}, "whole"),
-        ({"whole": True}, "whole"),
-        ({"number": "3"}, "number"),
-        ({"number": True}, "number"),
-        ({"number": None}, "number"),
-        ({"number": Fact(value="Paris")}, "number"),
-        ({"text": 3}, 'text: .*f"{...}"'),
-        ({"flag": 1}, "flag"),
-        ({"flag": "yes"}, "flag"),
-        ({"many": [1, "x"]}, r"many\.1"),
-        ({"many": "12"}, "many"),
-        ({"table": {"a": 1.5}}, r"table\.a"),
-        ({"place": {}}, "argument 'place.name' is missing"),
-        ({"wole": 3}, "unknown argument 'wole'; did you mean 'whole'"),
-        ({"zzz": 3}, "it takes whole, number"),
-        ({"text": "x" * 10_000, "whole": "y" * 10_000}, r"\.\.\."),
-    ],
-)
-async def test_refusals(given: dict[str, Any], says: str) -> None:
-    with pytest.raises(ToolArgumentError, match=says) as caught:
-        await take.call(given)
-    assert caught.value.tool == "take"
-    assert len(str(caught.value)) < 1000
-
-
-# Calls
+from braid.executors import Tool, ToolContext, ToolOptions, tool
+from braid.executors.tools.errors import ToolArgumentError, ToolError, ToolTimeoutError
 
 
 async def test_kinds_of_functions() -> None:
@@ -238,9 +25,9 @@ async def test_kinds_of_functions() -> None:
     async def shifted(a: int, b: int) -> int:
         return a - b
 
-    assert await Tool(Adder(), name="add").call({"a": 1, "b": 2}) == 3
+    assert await tool(name="add")(Adder()).call({"a": 1, "b": 2}) == 3
     assert await tool(Adder().method).call({"a": 1}) == 1
-    assert await Tool(functools.partial(shifted, b=1), name="shift").call({"a": 5}) == 4
+    assert await tool(name="shift")(functools.partial(shifted, b=1)).call({"a": 5}) == 4
 
 
 async def test_the_context_is_injected_and_hidden() -> None:
@@ -296,7 +83,7 @@ async def test_whatever_a_tool_raises_is_a_tool_error(kind: str, error: BaseExce
     def at_once() -> None:
         raise error
 
-    made = Tool(later if kind == "async" else at_once, name="bad", inline=kind == "inline", timeout=5)
+    made = tool(name="bad", inline=kind == "inline", timeout=5)(later if kind == "async" else at_once)
     with pytest.raises(ToolError, match="bad") as caught:
         await made.call({})
     assert not isinstance(caught.value, ToolTimeoutError)
@@ -351,7 +138,7 @@ async def test_retries() -> None:
 
 async def test_a_bad_argument_is_not_retried() -> None:
     with pytest.raises(ToolArgumentError):
-        await Tool(named, retries=5, backoff=60).call({"name": 1})
+        await tool(retries=5, backoff=60)(named).call({"name": 1})
 
 
 def named(name: str) -> str:
@@ -405,7 +192,7 @@ async def test_a_thread_that_never_returns_is_abandoned_and_reported() -> None:
         abandoned.append(name)
 
     try:
-        timed = Tool(stuck.function, name="timed", timeout=0.02, max_concurrency=1)
+        timed = tool(name="timed", timeout=0.02, max_concurrency=1)(stuck.function)
         with pytest.raises(ToolTimeoutError):
             await timed.call({}, on_abandoned=note)
         call = asyncio.create_task(stuck.call({}, on_abandoned=note))
@@ -446,7 +233,7 @@ async def test_a_hundred_calls_under_a_cap() -> None:
 
     for function in (work, work_async):
         most = 0
-        capped = Tool(function, max_concurrency=7)
+        capped = Tool(function, ToolOptions(max_concurrency=7))
         async with asyncio.TaskGroup() as group:
             calls = [group.create_task(capped.call({"item": item})) for item in range(100)]
         assert [call.result() for call in calls] == list(range(100))
