@@ -437,7 +437,7 @@ class Agent:
         log, earlier = reopen_run(journal, row, self.tools)
         try:
             if not force and row.status != "answered":
-                check_tools(log.pasts, spec, self.tools)
+                check_tools(log.recorded, spec, self.tools)
             budget = inputs.budget or (spec.budget and spec.budget.budget())
             job = await self._job(row.question, spec, replace(inputs, budget=budget), engine=engine)
             for scope in (budget, job.budget):
@@ -450,7 +450,7 @@ class Agent:
             log.close()
             raise
         recorder.write_to(log, earlier=earlier, quiet=row.status == "answered")
-        recorder(RunResumed(done=len(log.pasts[0].known) if log.pasts else 0))
+        recorder(RunResumed(done=len(log.recorded[0].known) if log.recorded else 0))
         return await run_job(job, recorder)
 
     async def job(self, question: str, **options: Any) -> Job:

@@ -1,17 +1,11 @@
 """The journal: every event of a run is in SQLite before its effect is visible. Resume is replay."""
 
+from braid.executors.journal.errors import JournalError, JournalVersionError, RunBusyError, UnknownRunError
+from braid.executors.journal.reader import recorded_events
 from braid.executors.journal.redaction import secret_arguments
 from braid.executors.journal.result_cache import StoredResults
-from braid.executors.journal.run_log import RunLog, recorded_events, resume_run, start_run
-from braid.executors.journal.store import (
-    Journal,
-    JournalError,
-    JournalVersionError,
-    Pruned,
-    RunBusyError,
-    RunRow,
-    UnknownRunError,
-)
+from braid.executors.journal.run_log import RunLog, resume_run, start_run
+from braid.executors.journal.store import Journal, Pruned, RunRow
 
 __all__ = [
     "Journal",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, cast
 
 from braid.executors.graph import GraphPatch
-from braid.executors.nodes import Const, Expr, Node, ToolCall, nodes
+from braid.executors.nodes import nodes
 from braid.executors.values import json_text
 
 _CLASSES: Final[dict[str, type[Any]]] = {
@@ -24,7 +24,6 @@ _FIELDS: Final = {
 }
 _KIND: Final = ""
 _SETS: Final = frozenset({"tags"})
-REDACTED: Final = "[secret]"
 
 
 def dump_patch(patch: GraphPatch, *, running: Sequence[str] = ()) -> str:
@@ -49,26 +48,6 @@ def load_patch(text: str) -> tuple[GraphPatch, tuple[str, ...]]:
         reason=data.get("reason", ""),
     )
     return patch, tuple(data.get("running", ()))
-
-
-def without_secrets(node: Node, secret: Mapping[str, frozenset[str]]) -> tuple[Node, list[str]]:
-    """`node` without the literal values of secret arguments (`secret`: their names by tool), and these values."""
-    op = node.op.body if isinstance(node.op, nodes.Map) else node.op
-    if not isinstance(op, ToolCall) or op.tool not in secret:
-        return node, []
-    names = secret[op.tool]
-    found: list[str] = []
-    args: list[tuple[str, Expr]] = []
-    for name, expr in op.args:
-        if name in names and isinstance(expr, Const):
-            found.append(str(expr.value))
-            expr = Const(REDACTED)
-        args.append((name, expr))
-    if not found:
-        return node, []
-    body = dataclasses.replace(op, args=tuple(args))
-    whole = dataclasses.replace(node.op, body=body) if isinstance(node.op, nodes.Map) else body
-    return dataclasses.replace(node, op=whole), found
 
 
 def _encode(value: Any) -> Any:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, cast
 
-from braid.executors.journal.plan_codec import REDACTED
+from braid.executors.nodes import Const, Expr, Map, Node, ToolCall
 from braid.executors.tools import ToolSpec
+
+REDACTED: Final = "[secret]"
+"""What stands in the place of a secret."""
 
 _NAMES: Final = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASS|CREDENTIALS?|AUTH)(_|$)")
 _IN_ADDRESS: Final = re.compile(r"://[^\s/:@]*:([^\s/@]+)@")
@@ -60,6 +64,26 @@ def secret_arguments(specs: Iterable[ToolSpec]) -> dict[str, frozenset[str]]:
         if names:
             found[spec.name] = names
     return found
+
+
+def without_secrets(node: Node, secret: Mapping[str, frozenset[str]]) -> tuple[Node, list[str]]:
+    """`node` without the literal values of secret arguments (`secret`: their names by tool), and these values."""
+    op = node.op.body if isinstance(node.op, Map) else node.op
+    if not isinstance(op, ToolCall) or op.tool not in secret:
+        return node, []
+    names = secret[op.tool]
+    found: list[str] = []
+    args: list[tuple[str, Expr]] = []
+    for name, expr in op.args:
+        if name in names and isinstance(expr, Const):
+            found.append(str(expr.value))
+            expr = Const(REDACTED)
+        args.append((name, expr))
+    if not found:
+        return node, []
+    body = dataclasses.replace(op, args=tuple(args))
+    whole = dataclasses.replace(node.op, body=body) if isinstance(node.op, Map) else body
+    return dataclasses.replace(node, op=whole), found
 
 
 def _is_secret(schema: Any) -> bool:

@@ -17,17 +17,19 @@ import hashlib
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, Literal
 
-from braid.engine import Envelope, Event, UnknownEventError, Usage
-from braid.executors.graph import GraphPatch, names_read
+from braid.engine import Envelope, Usage
+from braid.executors.graph import GraphPatch
+from braid.executors.journal.errors import JournalError
 from braid.executors.journal.locks import RunLock
-from braid.executors.journal.plan_codec import REDACTED, dump_patch, load_patch, without_secrets
-from braid.executors.journal.redaction import Secrets
-from braid.executors.journal.store import Journal, JournalError, RunRow, Status, log_key
-from braid.executors.journal.value_codec import LostValueError, dump_value, load_value, text_of
-from braid.executors.scheduler import Begun, Patched, Planned, Record, RecordedRun, Settled, event_json
+from braid.executors.journal.plan_codec import dump_patch
+from braid.executors.journal.reader import read_run
+from braid.executors.journal.redaction import REDACTED, Secrets, without_secrets
+from braid.executors.journal.store import Journal, RunRow, Status, log_key
+from braid.executors.journal.value_codec import LostValueError, dump_value
+from braid.executors.scheduler import RecordedRun, event_json
 from braid.executors.tools import Effect, Recorded
 from braid.executors.values import json_text
 
@@ -36,7 +38,6 @@ LARGE: Final = 4096
 
 _SECRET_VALUE: Final = json.dumps({"$": "lost", "why": "there was a secret in it", "text": REDACTED})
 
-_USAGE: Final = frozenset(field.name for field in dataclasses.fields(Usage))
 _Row = tuple[int, float, str, str, str | None]
 
 
@@ -72,7 +73,7 @@ class RunLog:
         self._rows: list[_Row] = []
         self._fresh: set[str] = set()
         self._calls: dict[str, Recorded | LostValueError] = {}
-        self._pasts: list[RecordedRun] = []
+        self._recorded: Sequence[RecordedRun] = ()
         self._begun = 0
         self._closed = False
         self._read_only = False
@@ -82,31 +83,26 @@ class RunLog:
 
         `read_only` is for a run that is over: nothing is written, and what could not be stored comes as text.
         """
-        reader = _Reader(self.run, as_text=read_only)
-        for row in self.journal.log(self._no):
-            reader.take(row.at, row.kind, row.data, row.value)
-            self._place += 1
-        begun: dict[str, Begun] = {}
-        for key, node, tool, state, value, error, args in self.journal.calls(self._no):
-            self._calls[key] = _recorded(state, value, error)
-            begun[node] = Begun(tool, _arguments(args), unclear=state == "started")
-        self._pasts = reader.pasts(begun, answered=read_only)
+        stored = read_run(self.journal, self.run, self._no, read_only=read_only)
+        self._place = stored.num_rows
+        self._calls = dict(stored.calls)
+        self._recorded = stored.recorded
         self._read_only = read_only
         if not read_only:
             self.flush(also=("UPDATE runs SET status = 'running' WHERE no = ?", (self._no,)))
-        return reader.envelopes
+        return stored.envelopes
 
     @property
-    def pasts(self) -> Sequence[RecordedRun]:
+    def recorded(self) -> Sequence[RecordedRun]:
         """What earlier processes wrote down, one for each call of `run_graph`."""
-        return self._pasts
+        return self._recorded
 
     # RunJournal.
 
     def begin(self) -> RecordedRun | None:
         place, self._begun = self._begun, self._begun + 1
-        if place < len(self._pasts):
-            return self._pasts[place]
+        if place < len(self._recorded):
+            return self._recorded[place]
         self._write("begin", "")
         return None
 
@@ -362,123 +358,6 @@ def resume_run(
     )
 
 
-def recorded_events(journal: Journal, row: RunRow) -> list[Envelope]:
-    """The events of a run as they came. Those of kinds that nobody here knows are left out."""
-    reader = _Reader(row.id)
-    for line in journal.log(row.no, values=False):
-        if line.kind == "event":
-            reader.take(line.at, line.kind, line.data, None)
-    return reader.envelopes
-
-
-class _Reader:
-    """From the rows of a log to events and pasts."""
-
-    def __init__(self, run: str, *, as_text: bool = False) -> None:
-        self.run = run
-        self._as_text = as_text
-        self.envelopes: list[Envelope] = []
-        self._rounds: list[list[Record]] = []
-        self._known: dict[str, Settled] = {}
-
-    def take(self, at: float, kind: str, data: str, value: str | None) -> None:
-        match kind:
-            case "event":
-                for event in _event(data):
-                    self.envelopes.append(Envelope(run=self.run, seq=len(self.envelopes), at=at, event=event))
-            case "begin":
-                self._rounds.append([])
-            case "patch":
-                patch, running = load_patch(data)
-                self._rounds[-1].append(Patched(patch, at, running))
-            case "planned":
-                self._rounds[-1].append(Planned(at))
-            case "settled":
-                settled = _settled(at, data, value, as_text=self._as_text)
-                self._rounds[-1].append(settled)
-                self._known[settled.node] = settled
-            case _:
-                raise JournalError(
-                    f"run {self.run} holds a line of kind {kind!r}, which this Braid does not know"
-                )
-
-    def pasts(self, begun: Mapping[str, Begun], *, answered: bool) -> list[RecordedRun]:
-        last = len(self._rounds) - 1
-        until = max((_time(record) for records in self._rounds for record in records), default=0.0)
-        added = [
-            node
-            for records in self._rounds
-            for record in records
-            for node in (record.patch.add if isinstance(record, Patched) else ())
-        ]
-        wanted = {name for node in added if node.id not in self._known for name in names_read(node)}
-        return [
-            RecordedRun(
-                records,
-                self._known,
-                over=i < last,
-                answered=answered,
-                until=until,
-                wanted=wanted,
-                begun=begun,
-            )
-            for i, records in enumerate(self._rounds)
-        ]
-
-
 def _storable(text: str) -> str:
     """`text` as SQLite takes it: half a surrogate pair cannot be encoded."""
     return text.encode("utf-8", "backslashreplace").decode()
-
-
-def _time(record: Record) -> float:
-    return record.finished if isinstance(record, Settled) else record.at
-
-
-def _event(data: str) -> Iterator[Event]:
-    found = json.loads(data)
-    known = Event.registry.get(str(found.get("kind")))
-    if known is not None:
-        try:
-            yield known.model_validate(found)
-        except (ValueError, UnknownEventError):
-            return
-
-
-def _settled(at: float, data: str, value: str | None, *, as_text: bool) -> Settled:
-    node, state, started, error, usage = json.loads(data)
-    restored, lost = None, None
-    if value is not None:
-        try:
-            restored = load_value(value)
-        except LostValueError as raised:
-            lost = str(raised)
-            if as_text:
-                restored, lost = text_of(value), None
-    return Settled(
-        node=node,
-        state=state,
-        value=restored,
-        error=error,
-        started=started,
-        finished=at,
-        usage=None if usage is None else Usage(**{k: v for k, v in usage.items() if k in _USAGE}),
-        lost=lost,
-    )
-
-
-def _recorded(state: str, value: str | None, error: str | None) -> Recorded | LostValueError:
-    if state == "done" and value is not None:
-        try:
-            return Recorded("done", value=load_value(value))
-        except LostValueError as raised:
-            return LostValueError(f"the call was made, but its result is not in the journal: {raised}")
-    return Recorded(state if state in ("started", "done", "not_done") else "failed", error=error)
-
-
-def _arguments(text: str) -> Mapping[str, Any]:
-    """Arguments of a call, for people: none where they could not be stored, or a secret was taken out of their text."""
-    try:
-        return load_value(text)
-    except (LostValueError, ValueError):
-        return {}

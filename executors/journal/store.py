@@ -16,54 +16,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
-from braid.engine import BraidError
+from braid.executors.journal.errors import JournalError, RunBusyError, UnknownRunError
 from braid.executors.journal.locks import RunLock, is_locked
+from braid.executors.journal.schema import BUSY_SECONDS, prepare, transaction
 
-SCHEMA_VERSION: Final = 1
-APPLICATION_ID: Final = 0x42524149  # "BRAI"
-BUSY_SECONDS: Final = 10.0
 _SHIFT: Final = 32
-
-_SCHEMA: Final = """
-CREATE TABLE runs (
-    no INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, created REAL NOT NULL, updated REAL NOT NULL,
-    status TEXT NOT NULL, question TEXT NOT NULL, answer TEXT, spec TEXT NOT NULL, spent TEXT NOT NULL DEFAULT '{}'
-);
-CREATE TABLE log (id INTEGER PRIMARY KEY, at REAL NOT NULL, kind TEXT NOT NULL, data TEXT NOT NULL, value TEXT, blob BLOB);
-CREATE TABLE calls (
-    key TEXT PRIMARY KEY, run INTEGER NOT NULL, node TEXT NOT NULL, tool TEXT NOT NULL, effect TEXT NOT NULL, at REAL NOT NULL,
-    state TEXT NOT NULL, args TEXT NOT NULL, value TEXT, blob BLOB, error TEXT
-);
-CREATE INDEX calls_of_run ON calls (run);
-CREATE TABLE blobs (hash BLOB PRIMARY KEY, data TEXT NOT NULL);
-CREATE TABLE run_blobs (run INTEGER NOT NULL, hash BLOB NOT NULL, PRIMARY KEY (run, hash)) WITHOUT ROWID;
-CREATE INDEX runs_of_blob ON run_blobs (hash);
-CREATE TABLE results (key TEXT PRIMARY KEY, at REAL NOT NULL, value TEXT NOT NULL);
-"""
-
-_MIGRATIONS: Final[dict[int, str]] = {}
-"""For each older version, the statements that make the next one of it. A version without an entry cannot be opened."""
 
 Status = Literal["running", "interrupted", "answered", "stopped", "failed", "cancelled"]
 """`running` and `interrupted` look alike on disk: the first has a live process. `stopped` ended without a full answer."""
-
-
-class JournalError(BraidError):
-    """The journal cannot be read or written: what is wrong with the file, and what to do."""
-
-
-class JournalVersionError(JournalError):
-    """The journal was written by a version of Braid whose journals this one cannot open."""
-
-
-class UnknownRunError(JournalError, LookupError):
-    """No run has this id, or more than one begins like this."""
-
-
-class RunBusyError(JournalError):
-    """Another process works on this run right now."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +61,21 @@ class LogRow:
     value: str | None
 
 
+class CallRow(NamedTuple):
+    """A mutating call as the journal knows it."""
+
+    key: str
+    """Its idempotency key."""
+    node: str
+    tool: str
+    state: str
+    value: str | None
+    """The text of its result, if it has one."""
+    error: str | None
+    args: str
+    """The text of its arguments."""
+
+
 class Journal:
     """The journal at `path`, which is made if it is not there. Safe to use from several threads.
 
@@ -122,7 +99,7 @@ class Journal:
         except (OSError, sqlite3.Error) as error:
             raise self.error(error, "opened") from error
         try:
-            self._prepare()
+            prepare(self._db, self.path)
         except sqlite3.Error as error:
             self._db.close()
             raise self.error(error, "opened") from error
@@ -236,15 +213,15 @@ class Journal:
             for at, kind, data, value, blob in rows:
                 yield LogRow(at, kind, data, self.blob(blob) if blob is not None and values else value)
 
-    def calls(self, no: int) -> list[tuple[str, str, str, str, str | None, str | None, str]]:
-        """Key, node, tool, state, text of the value, error and text of the arguments of each call of run number `no`."""
+    def calls(self, no: int) -> list[CallRow]:
+        """The mutating calls of run number `no`, in the order in which they began."""
         with self._guarded("read"), self._mutex:
             rows = self._db.execute(
                 "SELECT key, node, tool, state, value, blob, error, args FROM calls WHERE run = ? ORDER BY at",
                 (no,),
             ).fetchall()
         return [
-            (key, node, tool, state, self.blob(blob) if blob is not None else value, error, args)
+            CallRow(key, node, tool, state, value if blob is None else self.blob(blob), error, args)
             for key, node, tool, state, value, blob, error, args in rows
         ]
 
@@ -299,22 +276,8 @@ class Journal:
     @contextmanager
     def transaction(self, *, durable: bool = False) -> Iterator[sqlite3.Connection]:
         """All or nothing. `durable`: it survives a power cut; otherwise only the end of this process, and is much cheaper."""
-        with self._mutex:
-            db = self._db
-            if durable:
-                db.execute("PRAGMA synchronous = FULL")
-            try:
-                db.execute("BEGIN IMMEDIATE")
-                try:
-                    yield db
-                    db.execute("COMMIT")
-                except BaseException:
-                    if db.in_transaction:
-                        db.execute("ROLLBACK")
-                    raise
-            finally:
-                if durable:
-                    db.execute("PRAGMA synchronous = NORMAL")
+        with self._mutex, transaction(self._db, durable=durable) as db:
+            yield db
 
     def _take(self, no: int) -> RunLock | None:
         try:
@@ -328,50 +291,6 @@ class Journal:
             yield
         except sqlite3.Error as error:
             raise self.error(error, what) from error
-
-    def _prepare(self) -> None:
-        db = self._db
-        db.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
-        (application,) = db.execute("PRAGMA application_id").fetchone()
-        (version,) = db.execute("PRAGMA user_version").fetchone()
-        (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if tables and application != APPLICATION_ID:
-            raise JournalError(
-                f"{self.path} is some other program's database and no journal; name another file"
-            )
-        if version > SCHEMA_VERSION:
-            raise JournalVersionError(
-                f"the journal {self.path} has version {version}, written by a newer Braid; this one knows versions up to "
-                f"{SCHEMA_VERSION}: update Braid, or name another file"
-            )
-        if not tables:
-            db.execute("PRAGMA auto_vacuum = INCREMENTAL")
-        db.execute("PRAGMA journal_mode = WAL").fetchone()
-        db.execute("PRAGMA synchronous = NORMAL")
-        db.execute("PRAGMA secure_delete = ON")
-        db.execute("PRAGMA wal_autocheckpoint = 4000")
-        if version < SCHEMA_VERSION or not tables:
-            self._upgrade()
-
-    def _upgrade(self) -> None:
-        with self.transaction(durable=True) as db:
-            # Another process may have done it since.
-            (version,) = db.execute("PRAGMA user_version").fetchone()
-            (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
-            if not tables:
-                _execute(db, _SCHEMA)
-                version = SCHEMA_VERSION
-            while version < SCHEMA_VERSION:
-                script = _MIGRATIONS.get(version)
-                if script is None:
-                    raise JournalVersionError(
-                        f"the journal {self.path} has version {version}, which this Braid cannot bring up to version "
-                        f"{SCHEMA_VERSION}; read it with the Braid that wrote it, or move it away, and a new one is made"
-                    )
-                _execute(db, script)
-                version += 1
-            db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
     def _remove(self, no: int) -> None:
         with self._guarded("written"):
@@ -422,9 +341,3 @@ class Journal:
 def log_key(no: int, place: int) -> int:
     """The key of a log row."""
     return (no << _SHIFT) + place
-
-
-def _execute(db: sqlite3.Connection, script: str) -> None:
-    for statement in script.split(";\n"):
-        if statement.strip():
-            db.execute(statement)

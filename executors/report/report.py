@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 from typing import Any
 
@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from braid.engine import Usage
 from braid.executors.graph import NodeRecord, TaskGraph
+from braid.executors.report.critical_path import Inputs, critical_path, inputs_of
 from braid.executors.report.spans import Span, spans_of
 
 
@@ -91,8 +92,8 @@ def report_on(
     """The report on nodes of which only their spans are known."""
     ran = [span for span in spans if span.ran and span.op != "map"]
     work = sum(span.seconds for span in ran)
-    inputs = _inputs(spans)
-    length, chain = _longest(spans, inputs, {span.id: span.seconds for span in spans})
+    inputs = inputs_of(spans)
+    length, chain = critical_path(spans, inputs, {span.id: span.seconds for span in spans})
     begin = min((span.started or 0.0 for span in ran), default=0.0)
     end = max((span.finished or 0.0 for span in ran), default=0.0)
     busy = _covered([(span.started or 0.0, span.finished or 0.0) for span in ran])
@@ -133,51 +134,12 @@ def usage_of(graph: TaskGraph, entries: Iterable[NodeRecord]) -> Usage:
         return total
     spans = spans_of(graph)
     tokens = {id: float(usage.critical_path_tokens) for id, usage in spent.items()}
-    longest, _ = _longest(spans, _inputs(spans), tokens)
+    longest, _ = critical_path(spans, inputs_of(spans), tokens)
     values: Mapping[str, Any] = vars(total) | {"critical_path_tokens": int(longest)}
     return Usage(**values)
 
 
-def _inputs(spans: Sequence[Span]) -> Callable[[Span], list[Span]]:
-    """What a node waited for. A map's children do its work, so whoever reads the map reads them."""
-    known = {span.id: span for span in spans}
-    children: dict[str, list[Span]] = {}
-    for span in spans:
-        if span.parent is not None:
-            children.setdefault(span.parent, []).append(span)
-
-    def inputs(span: Span) -> list[Span]:
-        return [*(known[id] for id in span.depends_on if id in known), *children.get(span.id, ())]
-
-    return inputs
-
-
-def _longest(
-    spans: Sequence[Span], inputs: Callable[[Span], list[Span]], weights: Mapping[str, float]
-) -> tuple[float, list[Span]]:
-    """The heaviest chain of nodes along what each one read, in the order in which they ended."""
-    ended = [span for span in spans if span.ran]
-    ended.sort(key=lambda span: (span.finished or 0.0, span.op == "map"))  # a map ends with its last child
-    best: dict[str, float] = {}
-    before: dict[str, Span | None] = {}
-    for span in ended:
-        # What did not end earlier was not read: a name may have been bound anew since.
-        read = [one for one in inputs(span) if one.id in best]
-        heaviest = max(read, key=lambda one: best[one.id], default=None)
-        before[span.id] = heaviest
-        best[span.id] = weights.get(span.id, 0.0) + (best[heaviest.id] if heaviest is not None else 0.0)
-    last = max(ended, key=lambda span: best[span.id], default=None)
-    length = best[last.id] if last is not None else 0.0
-    chain: list[Span] = []
-    while last is not None:
-        chain.append(last)
-        last = before[last.id]
-    return length, chain[::-1]
-
-
-def _explained(
-    spans: Sequence[Span], inputs: Callable[[Span], list[Span]]
-) -> tuple[float, float, float, float]:
+def _explained(spans: Sequence[Span], inputs: Inputs) -> tuple[float, float, float, float]:
     """What all the time went into, going back from the last end: running, planning, queueing; and straggling."""
     kinds: dict[tuple[str, str | None], list[float]] = {}
     for span in spans:

@@ -18,8 +18,7 @@ from pydantic import BaseModel
 from braid.engine import Budget
 from braid.engine.scripted import Response, ScriptedEngine
 from braid.executors import NodeStarted, ToolContext, tool
-from braid.executors.journal.run_log import recorded_events
-from braid.executors.journal.store import Journal, RunBusyError, UnknownRunError
+from braid.executors.journal import Journal, RunBusyError, UnknownRunError, recorded_events
 from braid.executors.tools.effects import Done, NotDone
 from braid.orchestrator import Agent, JournalFailed, ResumeRefusedError, RunFinished, RunResumed, RunStarted
 from tests.support.interrupted_runs import PLAN, Toolbox, agent_of, interrupted, yes

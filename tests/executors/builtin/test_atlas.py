@@ -13,20 +13,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from braid.executors.builtin.atlas import Atlas, Entity, Fact, load_atlas
 from braid.executors.builtin.atlas.lookup import (
     MAX_QUERY,
-    Atlas,
     AtlasError,
-    Entity,
     EntityNotFound,
-    Fact,
     FactNotFound,
     QueryError,
-    load_atlas,
 )
 from braid.executors.builtin.atlas.vocabulary import KIND_WORDS, PHRASES, fold
 from braid.executors.builtin.search import Latency, search
-from braid.executors.tools.errors import ToolError
+from braid.executors.tools import ToolError
 
 UNITS: dict[str, set[str]] = {
     "height": {"m"}, "elevation": {"m"}, "depth": {"m"}, "average depth": {"m"}, "longest span": {"m"}, "wingspan": {"m"},

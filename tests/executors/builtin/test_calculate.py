@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from braid.executors.builtin.calculate import MAX_LENGTH, CalculationError, calculate
-from braid.executors.tools.errors import ToolArgumentError
+from braid.executors.tools import ToolArgumentError
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from braid.executors.builtin.now import now
-from braid.executors.tools.errors import ToolArgumentError
+from braid.executors.tools import ToolArgumentError
 
 
 async def test_names_a_moment_in_a_zone() -> None:

@@ -2,7 +2,7 @@ import pytest
 from pydantic import BaseModel
 
 from braid.executors.builtin.rank import rank
-from braid.executors.tools.errors import ToolArgumentError
+from braid.executors.tools import ToolArgumentError
 
 
 class Height(BaseModel):

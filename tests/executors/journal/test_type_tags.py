@@ -20,20 +20,18 @@ import pytest
 from pydantic import BaseModel
 from typer.testing import CliRunner
 
-from braid.engine.scripted import ScriptedEngine
+from braid.engine import ScriptedEngine
 from braid.executors import ToolReused, tool
 from braid.executors.builtin import builtin_tools
-from braid.executors.builtin.atlas.lookup import Fact
-from braid.executors.journal.result_cache import StoredResults
-from braid.executors.journal.run_log import RunLog, resume_run
-from braid.executors.journal.store import Journal
+from braid.executors.builtin.atlas import Fact
+from braid.executors.journal import Journal, RunLog, StoredResults, resume_run
 from braid.executors.journal.value_codec import LostValueError, dump_value, load_value
-from braid.executors.scheduler.replay import RecordedRun
+from braid.executors.scheduler import RecordedRun
+from braid.executors.tools import UsageResult
 from braid.executors.tools.memo import result_key
-from braid.executors.tools.spec import UsageResult
-from braid.executors.values.type_tags import EARLIER, HOMES, is_own, tag_of
+from braid.executors.values import EARLIER, HOMES, is_own, tag_of
 from braid.orchestrator import Agent, RunFinished, RunStarted
-from braid.orchestrator.cli.app import app
+from braid.orchestrator.cli import app
 from tests.support.stored_values import (
     FINISHED_ANSWER,
     FINISHED_QUESTION,
@@ -68,6 +66,7 @@ NO_VALUES = {
         "RunResult",
         "Task",
         "ToolContext",
+        "ToolOptions",
     ),  # hold live objects
     *(
         "Event",
@@ -135,7 +134,7 @@ def test_the_finished_run_is_replayed_and_viewed(file: Path, finished: RunLog, t
 
 def test_every_value_is_restored(finished: RunLog) -> None:
     finished.load(read_only=True)
-    (past,) = finished.pasts
+    (past,) = finished.recorded
     assert past.known["ns"].value == list(VALUES)
     for place, (name, value) in enumerate(VALUES.items()):
         restored = past.known[f"vs[{place}]"].value

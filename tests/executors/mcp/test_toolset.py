@@ -13,10 +13,10 @@ import pytest
 
 from braid.engine import Budget
 from braid.executors import GraphPatch, TaskGraph, ToolRegistry, run_graph
-from braid.executors.mcp.config import McpError, McpServer, read_mcp_config
-from braid.executors.mcp.toolset import McpTools
-from braid.executors.nodes.nodes import Answer, Const, Node, Ref, ToolCall
-from braid.executors.tools.errors import ToolArgumentError, ToolError, UncertainError
+from braid.executors.mcp import McpServer, McpTools, read_mcp_config
+from braid.executors.mcp.config import McpError
+from braid.executors.nodes import Answer, Const, Node, Ref, ToolCall
+from braid.executors.tools import ToolArgumentError, ToolError, UncertainError
 
 MISBEHAVING = Path(__file__).parents[2] / "support/misbehaving_mcp_server.py"
 PATIENT = {"start_timeout": 300.0, "timeout": 300.0}

@@ -8,10 +8,8 @@ import pytest
 
 from braid.engine import Envelope
 from braid.executors import Limits, tool
-from braid.executors.nodes.nodes import Ref
-from braid.executors.report.html import run_page
-from braid.executors.report.report import report_of, report_on
-from braid.executors.report.spans import spans_of, spans_of_events
+from braid.executors.nodes import Ref
+from braid.executors.report import report_of, report_on, run_page, spans_of, spans_of_events
 from tests.support.written_plans import Recorded, all_refs, answer, call, mapped
 
 

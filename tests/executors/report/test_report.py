@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from braid.engine import Usage
 from braid.executors import GraphPatch, TaskGraph, ToolRegistry, run_graph, tool
-from braid.executors.nodes.nodes import Ref
-from braid.executors.report.report import RunReport, report_of
+from braid.executors.nodes import Ref
+from braid.executors.report import RunReport, report_of
 from tests.support.written_plans import Recorded, all_refs, answer, call, mapped
 
 

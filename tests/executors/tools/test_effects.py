@@ -11,12 +11,9 @@ import pytest
 
 from braid.engine import Budget
 from braid.executors import Limits, ToolContext, tool
-from braid.executors.nodes.nodes import Ask, Const, Node, Ref
-from braid.executors.scheduler.think import ToolCallRequest
-from braid.executors.tools.effects import Done, MemoryCalls, NotDone
-from braid.executors.tools.errors import (
-    ToolError,
-)
+from braid.executors.nodes import Ask, Const, Node, Ref
+from braid.executors.scheduler import ToolCallRequest
+from braid.executors.tools import Done, MemoryCalls, NotDone, ToolError
 from tests.support.written_plans import Recorded, answer, call, mapped
 
 

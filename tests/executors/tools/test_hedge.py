@@ -11,9 +11,7 @@ import pytest
 
 from braid.engine import Budget
 from braid.executors import ToolContext, tool
-from braid.executors.tools.errors import (
-    ToolError,
-)
+from braid.executors.tools import ToolError
 from tests.support.written_plans import Recorded, call
 
 

@@ -9,8 +9,9 @@ from typing import Any
 
 from braid.engine import Budget
 from braid.executors import tool
-from braid.executors.nodes.nodes import Ref
-from braid.executors.tools.memo import CallMemo, MemoryResults, result_key
+from braid.executors.nodes import Ref
+from braid.executors.tools import CallMemo, MemoryResults
+from braid.executors.tools.memo import result_key
 from tests.support.written_plans import Recorded, call
 
 

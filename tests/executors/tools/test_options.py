@@ -5,8 +5,7 @@ from typing import Any, get_type_hints
 import pytest
 
 from braid.executors import Tool, ToolOptions, tool
-from braid.executors.tools import Done, ToolSpec
-from braid.executors.tools.errors import ToolArgumentError, ToolDefinitionError
+from braid.executors.tools import Done, ToolArgumentError, ToolDefinitionError, ToolSpec
 from braid.executors.tools.options import ToolOptionsDict
 
 

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from braid.executors import ToolRegistry, tool
-from braid.executors.tools.errors import ToolDefinitionError, UnknownToolError
-from braid.executors.tools.registry import load_installed
+from braid.executors.tools import ToolDefinitionError, UnknownToolError, load_installed
 
 
 @tool

@@ -8,13 +8,9 @@ import httpx
 
 from braid.engine import Budget
 from braid.executors import tool
-from braid.executors.nodes.nodes import Ref
-from braid.executors.tools.errors import (
-    ToolCrashError,
-    ToolError,
-    ToolUnavailableError,
-    UncertainError,
-)
+from braid.executors.nodes import Ref
+from braid.executors.tools import ToolError, ToolUnavailableError, UncertainError
+from braid.executors.tools.errors import ToolCrashError
 from braid.executors.tools.retry import may_retry, retry_after, wait_before
 from tests.support.written_plans import Recorded, answer, call
 

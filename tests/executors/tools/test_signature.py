@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel, Field
 
 from braid.executors import ToolContext, tool
-from braid.executors.tools.errors import ToolArgumentError, ToolDefinitionError
+from braid.executors.tools import ToolArgumentError, ToolDefinitionError
 
 
 class Place(BaseModel):

@@ -11,7 +11,7 @@ import pytest
 
 from braid.engine import BraidError, CapabilityError
 from braid.executors import Tool, ToolContext, ToolOptions, tool
-from braid.executors.tools.errors import ToolArgumentError, ToolError, ToolTimeoutError
+from braid.executors.tools import ToolArgumentError, ToolError, ToolTimeoutError
 
 
 async def test_kinds_of_functions() -> None:
