@@ -28,7 +28,7 @@ class RunLock:
         self._held = True
 
     @classmethod
-    def take(cls, journal: Path, run: int) -> RunLock | None:
+    def acquire(cls, journal: Path, run: int) -> RunLock | None:
         """The lock, or None when somebody works on the run. Raises `OSError` when the lock file cannot be opened."""
         journal = journal.absolute()
         with _mutex:
@@ -48,7 +48,7 @@ class RunLock:
 
 def is_locked(journal: Path, run: int) -> bool:
     """Whether a live process works on the run."""
-    lock = RunLock.take(journal, run)
+    lock = RunLock.acquire(journal, run)
     if lock is None:
         return True
     lock.release()

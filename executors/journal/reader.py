@@ -13,7 +13,7 @@ from braid.executors.graph import names_read
 from braid.executors.journal.errors import JournalError
 from braid.executors.journal.plan_codec import load_patch
 from braid.executors.journal.store import Journal, RunRow
-from braid.executors.journal.value_codec import LostValueError, load_value, text_of
+from braid.executors.journal.value_codec import LostValueError, load_value, readable_text
 from braid.executors.scheduler import Begun, Patched, Planned, Record, RecordedRun, Settled
 from braid.executors.tools import Recorded
 
@@ -148,7 +148,7 @@ def _settled(at: float, data: str, value: str | None, *, as_text: bool) -> Settl
         except LostValueError as raised:
             lost = str(raised)
             if as_text:
-                restored, lost = text_of(value), None
+                restored, lost = readable_text(value), None
     return Settled(
         node=node,
         state=state,

@@ -27,12 +27,12 @@ class Secrets:
     def __init__(self, values: Iterable[str] | None = None) -> None:
         self._known: list[str] = []
         for value in secrets_of(os.environ) if values is None else values:
-            self.learn(value)
+            self.add(value)
 
     def __bool__(self) -> bool:
         return bool(self._known)
 
-    def learn(self, value: str) -> list[str]:
+    def add(self, value: str) -> list[str]:
         """Take `value` out of all text from now on; returns the forms in which it may stand in text that was written before."""
         if not value:
             return []
@@ -40,7 +40,7 @@ class Secrets:
         self._known = sorted({*self._known, *forms}, key=len, reverse=True)
         return sorted(forms, key=len, reverse=True)
 
-    def cleaned(self, text: str) -> str:
+    def redact(self, text: str) -> str:
         """`text` without the secrets; the same object where there are none."""
         for value in self._known:
             if value in text:

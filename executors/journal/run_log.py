@@ -149,7 +149,7 @@ class RunLog:
             )
         secret = self._secret_arguments.get(tool, frozenset())
         kept = {name: value for name, value in args.items() if name not in secret}
-        text = self._secrets.cleaned(dump_value(kept).text)
+        text = self._secrets.redact(dump_value(kept).text)
         self.flush(
             durable=effect == "mutating",
             also=(
@@ -164,7 +164,7 @@ class RunLog:
 
     def finished(self, key: str, value: Any) -> None:
         self._calls[key] = Recorded("done", value=value)
-        text, blob = self._split(self._cleaned_value(dump_value(value).text))
+        text, blob = self._split(self._redacted_value(dump_value(value).text))
         self.flush(
             also=(
                 "UPDATE calls SET state = 'done', value = ?, blob = ? WHERE key = ?",
@@ -175,7 +175,7 @@ class RunLog:
 
     def failed(self, key: str, error: str) -> None:
         self._calls[key] = Recorded("failed", error=error)
-        said = _storable(self._secrets.cleaned(error))
+        said = _storable(self._secrets.redact(error))
         self.flush(also=("UPDATE calls SET state = 'failed', error = ? WHERE key = ?", (said, key)))
 
     def not_done(self, key: str) -> None:
@@ -197,7 +197,7 @@ class RunLog:
 
     def finish(self, status: Status, answer: str | None) -> None:
         """The run is over; gives it back to whoever wants to resume it."""
-        said = None if answer is None else _storable(self._secrets.cleaned(answer))
+        said = None if answer is None else _storable(self._secrets.redact(answer))
         self.flush(also=("UPDATE runs SET status = ?, answer = ? WHERE no = ?", (status, said, self._no)))
         self.close()
 
@@ -231,10 +231,10 @@ class RunLog:
         for key, at, kind, data, value in rows:
             blob = None
             if value is not None:
-                value, blob = self._split(self._cleaned_value(value))
+                value, blob = self._split(self._redacted_value(value))
                 if blob is not None:
                     large.append(blob)
-            lines.append((key, at, kind, self._secrets.cleaned(data), value, blob and blob[0]))
+            lines.append((key, at, kind, self._secrets.redact(data), value, blob and blob[0]))
         spent = json.dumps(dict(self.spending())) if self.spending is not None else None
         try:
             with self.journal.transaction(durable=durable) as db:
@@ -274,8 +274,8 @@ class RunLog:
             return text, None
         return None, (hashlib.blake2b(text.encode(), digest_size=20).digest(), text)
 
-    def _cleaned_value(self, text: str) -> str:
-        return text if self._secrets.cleaned(text) is text else _SECRET_VALUE
+    def _redacted_value(self, text: str) -> str:
+        return text if self._secrets.redact(text) is text else _SECRET_VALUE
 
     def _without_secrets(self, patch: GraphPatch) -> GraphPatch:
         nodes = list(patch.add)
@@ -291,7 +291,7 @@ class RunLog:
         """A secret stands in the plan, and so in what was written before: take it out of there too."""
         statements: list[tuple[str, tuple[Any, ...]]] = []
         first, last = log_key(self._no, 0), log_key(self._no + 1, 0) - 1
-        for form in self._secrets.learn(secret):
+        for form in self._secrets.add(secret):
             for column, table, where in (
                 ("data", "log", "id BETWEEN ? AND ?"),
                 ("question", "runs", "no = ?"),
@@ -330,7 +330,7 @@ def start_run(
     """Enter a new run into the journal; raises `JournalError` when that cannot be done."""
     found = Secrets() if secrets is None else secrets
     no, lock = journal.add_run(
-        run, question=_storable(found.cleaned(question)), spec=found.cleaned(json.dumps(dict(spec or {})))
+        run, question=_storable(found.redact(question)), spec=found.redact(json.dumps(dict(spec or {})))
     )
     return RunLog(journal, run=run, no=no, lock=lock, secrets=found, secret_arguments=secret_arguments or {})
 

@@ -146,7 +146,7 @@ class Journal:
                 )
                 no = cursor.lastrowid
                 assert no is not None
-                lock = self._take(no)
+                lock = self._acquire(no)
         except BaseException:
             if lock is not None:
                 lock.release()
@@ -197,7 +197,7 @@ class Journal:
 
     def lock(self, run: RunRow) -> RunLock:
         """The right to work on `run`; raises `RunBusyError` while another has it."""
-        lock = self._take(run.no)
+        lock = self._acquire(run.no)
         if lock is None:
             raise RunBusyError(f"run {run.id} is being worked on by a live process; wait until it has ended")
         return lock
@@ -249,7 +249,7 @@ class Journal:
             large = max_size is not None and self.size() > max_size
             if not old and not large:
                 continue
-            lock = self._take(row.no)
+            lock = self._acquire(row.no)
             if lock is None:
                 continue
             try:
@@ -279,9 +279,9 @@ class Journal:
         with self._mutex, transaction(self._db, durable=durable) as db:
             yield db
 
-    def _take(self, no: int) -> RunLock | None:
+    def _acquire(self, no: int) -> RunLock | None:
         try:
-            return RunLock.take(self.path, no)
+            return RunLock.acquire(self.path, no)
         except OSError as error:
             raise self.error(error, "locked") from error
 

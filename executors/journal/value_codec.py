@@ -83,7 +83,7 @@ def load_value(text: str) -> Any:
     return _decode(json.loads(text))
 
 
-def text_of(text: str) -> str:
+def readable_text(text: str) -> str:
     """What there is of a stored value that `load_value` refuses, for people."""
     data = json.loads(text)
     if isinstance(data, dict) and cast("dict[str, Any]", data).get(_TAG) == "lost":

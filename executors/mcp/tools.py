@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _MOST_PAGES: Final = 100
 
 
-async def offered_tools(connection: Connection) -> list[Tool]:
+async def load_tools(connection: Connection) -> list[Tool]:
     """What the server offers; tools that cannot be used are left out with a warning.
 
     Raises:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from braid.executors.mcp.config import McpError, McpServer, read_mcp_config
 from braid.executors.mcp.connection import Connection
-from braid.executors.mcp.tools import offered_tools
+from braid.executors.mcp.tools import load_tools
 from braid.executors.tools import Tool
 
 if TYPE_CHECKING:
@@ -49,9 +49,7 @@ class McpTools(Sequence[Tool]):
                 async with asyncio.TaskGroup() as group:
                     for connection in self._connections:
                         stack.push_async_callback(connection.close)
-                    listings = [
-                        group.create_task(offered_tools(connection)) for connection in self._connections
-                    ]
+                    listings = [group.create_task(load_tools(connection)) for connection in self._connections]
             except BaseExceptionGroup as failed:
                 raise failed.exceptions[0] from None
             self._tools = [tool for listing in listings for tool in listing.result()]

@@ -83,10 +83,10 @@ def report_of(graph: TaskGraph, *, planner_seconds: float = 0.0, usage: Usage | 
     """The report on everything that ran in `graph`; `usage` is the whole task's where the caller knows it."""
     if usage is None:
         usage = usage_of(graph, graph.entries.values())
-    return report_on(spans_of(graph), planner_seconds=planner_seconds, usage=usage)
+    return report_of_spans(spans_of(graph), planner_seconds=planner_seconds, usage=usage)
 
 
-def report_on(
+def report_of_spans(
     spans: Sequence[Span], *, planner_seconds: float = 0.0, usage: Usage | None = None
 ) -> RunReport:
     """The report on nodes of which only their spans are known."""

@@ -135,7 +135,7 @@ async def find_fate(around: RunContext, entry: NodeRecord, tool: Tool, tell: Tel
     """
     context = context_of(around, entry)
     try:
-        fate = await tool.find_out(context)
+        fate = await tool.reconcile(context)
     except UncertainError as unknown:
         fate = await _told_by_person(around, entry, tool, tell, unknown)
     if isinstance(fate, Done):

@@ -8,16 +8,22 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from enum import Enum
 from typing import Any, Final, TypeAlias, TypeVar
 
 from braid.executors.tools.threads import CallResult
 
 T = TypeVar("T")
 
-LOST: Final = "another call was quicker"
-"""The message with which the slower call is cancelled: nobody needs to wait for it."""
 
-ENOUGH: Final = 10
+class CancelReason(Enum):
+    """Why a call is cancelled: the message of its `CancelledError`."""
+
+    SLOWER = "another call was quicker"
+    """Its result is not needed, so nobody has to wait for its end."""
+
+
+MIN_SAMPLES: Final = 10
 """So many latencies must be known before a quantile of them means anything."""
 
 HedgeAfter: TypeAlias = float | str
@@ -38,11 +44,11 @@ class Latencies:
         self._seconds.append(seconds)
 
     @property
-    def patience(self) -> float | None:
+    def delay(self) -> float | None:
         """Seconds to wait for a call before a second one is made; None: not known yet."""
         if not isinstance(self.after, str):
             return self.after
-        if len(self._seconds) < ENOUGH:
+        if len(self._seconds) < MIN_SAMPLES:
             return None
         ordered = sorted(self._seconds)
         share = read_quantile(self.after) or 0.0
@@ -61,18 +67,18 @@ def read_quantile(text: str) -> float | None:
 async def hedged(
     attempt: Callable[[], Awaitable[T]],
     *,
-    patience: float,
+    delay: float,
     allowed: Callable[[], bool],
     on_hedged: OnHedged | None,
 ) -> T:
-    """The first result of `attempt()` and, if it takes longer than `patience` seconds and is `allowed`, of another one.
+    """The first result of `attempt()` and, if it takes longer than `delay` seconds and is `allowed`, of another one.
 
     One that fails leaves it to the other; when both fail, the first failure is raised.
     """
     loop = asyncio.get_running_loop()
     async with asyncio.TaskGroup() as group:
         runs = {group.create_task(_outcome(attempt)): loop.time()}
-        done, pending = await asyncio.wait(runs, timeout=patience)
+        done, pending = await asyncio.wait(runs, timeout=delay)
         if not done and allowed():
             runs[group.create_task(_outcome(attempt))] = loop.time()
             pending = set(runs)
@@ -88,7 +94,7 @@ async def hedged(
                     winner = task
             done = set[asyncio.Task[CallResult]]()
         for task in pending:
-            task.cancel(LOST)
+            task.cancel(CancelReason.SLOWER)
         if winner is not None and len(runs) > 1 and on_hedged is not None:
             (loser,) = runs.keys() - {winner}
             on_hedged(winner is list(runs)[1], loop.time() - runs[loser])

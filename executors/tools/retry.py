@@ -44,7 +44,7 @@ def may_retry(error: BraidError, retry_on: RetryOn | None) -> bool:
     return bool(retry_on(raised))
 
 
-def wait_before(error: BraidError, *, attempt: int, backoff: float) -> float | None:
+def retry_delay(error: BraidError, *, attempt: int, backoff: float) -> float | None:
     """Seconds until the attempt after `attempt` (from 1), or None when the other side asks for longer than we wait."""
     jitter = random.uniform(0.0, min(MAX_BACKOFF, backoff * 2 ** (attempt - 1)))
     asked = retry_after(cause_of(error))

@@ -26,7 +26,7 @@ from braid.executors.tools.errors import (
     ToolTimeoutError,
     UncertainError,
 )
-from braid.executors.tools.hedge import LOST, Latencies, OnHedged, hedged
+from braid.executors.tools.hedge import CancelReason, Latencies, OnHedged, hedged
 from braid.executors.tools.memo import version_of
 from braid.executors.tools.options import (
     ToolOptions,
@@ -35,7 +35,7 @@ from braid.executors.tools.options import (
     function_name,
     takes_context,
 )
-from braid.executors.tools.retry import cause_of, may_retry, wait_before
+from braid.executors.tools.retry import cause_of, may_retry, retry_delay
 from braid.executors.tools.signature import signature_of
 from braid.executors.tools.spec import OnAbandoned, OnRetry, ToolContext, ToolSpec
 from braid.executors.tools.threads import CallResult, call_in_thread
@@ -217,7 +217,7 @@ class Tool(Generic[P, R]):
                     return fate.value
             delay = None
             if attempt <= self.options.retries and may_retry(failure, self.options.retry_on):
-                delay = wait_before(failure, attempt=attempt, backoff=self.options.backoff)
+                delay = retry_delay(failure, attempt=attempt, backoff=self.options.backoff)
             if delay is None:
                 raise failure
             if charge is not None:
@@ -228,7 +228,7 @@ class Tool(Generic[P, R]):
             await asyncio.sleep(delay)
             attempt += 1
 
-    async def find_out(self, context: ToolContext[Any]) -> Done | NotDone:
+    async def reconcile(self, context: ToolContext[Any]) -> Done | NotDone:
         """Ask `reconcile` whether the call of this context's idempotency key happened.
 
         Raises:
@@ -265,7 +265,7 @@ class Tool(Generic[P, R]):
             return NotDone()  # the tool raised, and so says itself that it did not do its job
         if self.options.reconcile is None or context is None:
             raise UncertainError(f"{failure}; whether it happened is not known", tool=self.name) from failure
-        return await self.find_out(context)
+        return await self.reconcile(context)
 
     async def _hedged(
         self, once: Callable[[], Awaitable[R]], charge: Callable[[], None] | None, on_hedged: OnHedged | None
@@ -273,12 +273,12 @@ class Tool(Generic[P, R]):
         latencies = self._latencies
         assert latencies is not None
         began = asyncio.get_running_loop().time()
-        patience = latencies.patience
-        if patience is None:
+        hedge_delay = latencies.delay
+        if hedge_delay is None:
             value = await once()
         else:
             value = await hedged(
-                once, patience=patience, allowed=partial(_affords, charge), on_hedged=on_hedged
+                once, delay=hedge_delay, allowed=partial(_affords, charge), on_hedged=on_hedged
             )
         latencies.add(asyncio.get_running_loop().time() - began)
         return value
@@ -332,7 +332,7 @@ class Tool(Generic[P, R]):
             done, _ = await asyncio.wait((future,), timeout=self.options.timeout)
         except asyncio.CancelledError as error:
             # A call that lost to another one is not waited for: its result is there already.
-            grace = 0.0 if error.args == (LOST,) else GRACE
+            grace = 0.0 if error.args == (CancelReason.SLOWER,) else GRACE
             await self._stop_thread(future, stop, started, on_abandoned, grace)
             raise
         if not done:

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from braid.engine.scripted import ScriptedEngine
-from braid.executors.mcp.config import McpError, McpServer
+from braid.engine import ScriptedEngine
+from braid.executors.mcp import McpError, McpServer
 from braid.orchestrator import Agent
 
 PLAN = """t = time_convert_time("Europe/Paris", "12:00", "Asia/Tokyo")

@@ -13,8 +13,7 @@ import pytest
 
 from braid.engine import Budget
 from braid.executors import GraphPatch, TaskGraph, ToolRegistry, run_graph
-from braid.executors.mcp import McpServer, McpTools, read_mcp_config
-from braid.executors.mcp.config import McpError
+from braid.executors.mcp import McpError, McpServer, McpTools, read_mcp_config
 from braid.executors.nodes import Answer, Const, Node, Ref, ToolCall
 from braid.executors.tools import ToolArgumentError, ToolError, UncertainError
 

@@ -9,7 +9,7 @@ import pytest
 from braid.engine import Envelope
 from braid.executors import Limits, tool
 from braid.executors.nodes import Ref
-from braid.executors.report import report_of, report_on, run_page, spans_of, spans_of_events
+from braid.executors.report import report_of, report_of_spans, run_page, spans_of, spans_of_events
 from tests.support.written_plans import Recorded, all_refs, answer, call, mapped
 
 
@@ -115,6 +115,6 @@ async def test_events_give_the_same_spans_as_the_graph() -> None:
         if span.op != "map":
             assert told[id].started == span.started
         assert told[id].finished == pytest.approx(span.finished, abs=0.01)
-    report = report_on(list(told.values()))
+    report = report_of_spans(list(told.values()))
     assert report.work == pytest.approx(report_of(recorded.graph).work, abs=0.01)
     assert report.states == report_of(recorded.graph).states

@@ -11,7 +11,7 @@ from braid.executors import tool
 from braid.executors.nodes import Ref
 from braid.executors.tools import ToolError, ToolUnavailableError, UncertainError
 from braid.executors.tools.errors import ToolCrashError
-from braid.executors.tools.retry import may_retry, retry_after, wait_before
+from braid.executors.tools.retry import may_retry, retry_after, retry_delay
 from tests.support.written_plans import Recorded, answer, call
 
 
@@ -32,13 +32,13 @@ def test_what_is_tried_again() -> None:
 
 
 def test_waits_grow_with_full_jitter_and_follow_what_is_asked() -> None:
-    first = [wait_before(crash(OSError()), attempt=1, backoff=1.0) or 0.0 for _ in range(300)]
-    fourth = [wait_before(crash(OSError()), attempt=4, backoff=1.0) or 0.0 for _ in range(300)]
+    first = [retry_delay(crash(OSError()), attempt=1, backoff=1.0) or 0.0 for _ in range(300)]
+    fourth = [retry_delay(crash(OSError()), attempt=4, backoff=1.0) or 0.0 for _ in range(300)]
     assert 0 <= min(first) < 0.1 and 0.9 < max(first) <= 1.0
     assert min(fourth) < 0.8 and 7 < max(fourth) <= 8.0
-    asked = wait_before(ToolUnavailableError("busy", retry_after=3), attempt=1, backoff=1.0)
+    asked = retry_delay(ToolUnavailableError("busy", retry_after=3), attempt=1, backoff=1.0)
     assert asked is not None and 3 <= asked <= 4
-    assert wait_before(ToolUnavailableError("busy", retry_after=3600), attempt=1, backoff=1.0) is None
+    assert retry_delay(ToolUnavailableError("busy", retry_after=3600), attempt=1, backoff=1.0) is None
 
 
 def test_the_header_of_a_response_is_honoured() -> None:
