@@ -1,12 +1,12 @@
-"""What the effect of a tool allows, and the records that make it hold: which calls happened, which results are known.
+"""Effects of tools, and the record of mutating calls. This table decides what an effect allows.
 
 | | pure | idempotent | mutating |
 |---|---|---|---|
-| another attempt after a failure | yes | yes | only when `reconcile` says that it did not happen |
+| another attempt after a failure | yes | yes | if `reconcile` says `NotDone` |
 | one call for equal arguments, hedging | yes | hedging only | no |
-| repeated by a resumed run that finds it unfinished | yes | yes | only when `reconcile` says that it did not happen |
+| repeated by a resumed run that finds it unfinished | yes | yes | if `reconcile` says `NotDone` |
 
-Protocols and what holds them in memory; the journal holds them on disk.
+The record in memory is here. The record on disk is in `braid.executors.journal`.
 """
 
 from __future__ import annotations
@@ -21,36 +21,37 @@ if TYPE_CHECKING:
     from braid.executors.scheduler import RecordedRun
 
 Effect: TypeAlias = Literal["pure", "idempotent", "mutating"]
-"""What calling a tool does to the world: nothing, the same thing however often, or something new each time."""
+"""What a call does to the world: nothing, the same thing however often, or something new each time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What is known of a call: it was `started` and nobody knows how it ended, it is `done`, it `failed`, or it was begun and
-    turned out `not_done`."""
+    """What is known of a call."""
 
     state: Literal["started", "done", "failed", "not_done"]
+    """`started`: nobody knows how it ended. `not_done`: it was begun, and it did not happen."""
     value: Any = None
     error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What `reconcile` returns for a call that did happen: with the result that it had."""
+    """What `reconcile` returns for a call that happened."""
 
     value: Any = None
+    """The call's result."""
 
 
 @dataclass(frozen=True, slots=True)
 class NotDone:
-    """What `reconcile` returns for a call that did not happen: it may be made now."""
+    """What `reconcile` returns for a call that did not happen. It may be made now."""
 
 
 class CallLog(Protocol):
     """What happened to the calls of mutating tools, by idempotency key."""
 
     def recall(self, key: str) -> Recorded | None:
-        """What is known of the call, or None: it was never started."""
+        """What is known of the call. None: it was never started."""
         ...
 
     def started(self, key: str, *, node: str, tool: str, args: Mapping[str, Any], effect: Effect) -> None:
@@ -62,19 +63,20 @@ class CallLog(Protocol):
         ...
 
     def failed(self, key: str, error: str) -> None:
-        """The call raised: the tool says that it did not do its job."""
+        """The call raised. The tool says that it did not do its job."""
         ...
 
     def not_done(self, key: str) -> None:
-        """The call was begun, and it turned out that it did not happen."""
+        """The call was begun, and it did not happen."""
         ...
 
 
 class RunJournal(CallLog, Protocol):
     """What a run writes down before anybody sees it, so that another process can go on from there.
 
-    Called on the event loop, before readers of a node are released and before events are told. What the graph derives by itself
-    (guards, skips, maps, blocked readers) is not written: `braid.executors.scheduler.replay` derives it again.
+    Called on the event loop, before readers of a node are released and before events are told. What the graph
+    derives by itself (guards, skips, maps, blocked readers) is not written:
+    `braid.executors.scheduler.replay` derives it again.
     """
 
     def begin(self) -> RecordedRun | None:
@@ -110,7 +112,7 @@ class RunJournal(CallLog, Protocol):
 
 
 class MemoryCalls:
-    """A `CallLog` that lives as long as the process: all that a run without a journal needs."""
+    """A `CallLog` in memory, for a run without a journal."""
 
     def __init__(self) -> None:
         self._calls: dict[str, Recorded] = {}

@@ -1,4 +1,4 @@
-"""What can go wrong between a plan and a tool. All derive from `ToolError`; tools raise `ToolError` themselves to say no."""
+"""Errors of tools. All derive from `ToolError`."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from braid.engine import BraidError
 class ToolError(BraidError):
     """A tool could not do its job.
 
-    A tool raises it on purpose when another try would end the same way (no such title, division by zero): it is
-    never retried, and its text is written for whoever wrote the plan. Any other exception of a tool is wrapped in
-    one of these, with the original as `__cause__`.
+    A tool raises it when another attempt would end the same way: no such title, division by zero. It is never
+    retried. Its message is for the author of the plan. Any other exception of a tool becomes the `__cause__`
+    of a `ToolError`.
     """
 
     def __init__(self, message: str, *, tool: str | None = None) -> None:
@@ -19,14 +19,14 @@ class ToolError(BraidError):
 
 
 class UnknownToolError(ToolError, KeyError):
-    """No tool of that name is registered; the message names the nearest ones."""
+    """No tool of that name is registered. The message names the nearest ones."""
 
     def __str__(self) -> str:
         return str(self.args[0])
 
 
 class ToolArgumentError(ToolError, ValueError):
-    """The arguments do not fit the tool's parameters; the message says which, why, and what is accepted."""
+    """The arguments do not fit the tool's parameters. The message says which, why, and what is accepted."""
 
 
 class ToolTimeoutError(ToolError, TimeoutError):
@@ -38,12 +38,17 @@ class ToolTimeoutError(ToolError, TimeoutError):
 
 
 class ToolCrashError(ToolError):
-    """A tool raised something that is not a `BraidError` (the `__cause__`): a failure that another attempt may mend."""
+    """A tool raised something that is not a `BraidError`: the `__cause__`. Another attempt may succeed."""
 
 
 class ToolUnavailableError(ToolError):
-    """For tools to raise: it cannot be done now, but perhaps in `retry_after` seconds (None: unknown). Tried again if the tool
-    has `retries` left."""
+    """For tools to raise: the call cannot be made now. It is tried again if the tool has `retries` left.
+
+    Args:
+        message: What is unavailable, and why.
+        retry_after: Seconds after which it may be tried again. None: unknown.
+        tool: The tool's name.
+    """
 
     def __init__(self, message: str, *, retry_after: float | None = None, tool: str | None = None) -> None:
         super().__init__(message, tool=tool)
@@ -51,8 +56,8 @@ class ToolUnavailableError(ToolError):
 
 
 class UncertainError(ToolError):
-    """A call of a mutating tool was begun, and nobody knows whether it happened: it is not made again."""
+    """A call of a mutating tool was begun, and nobody knows whether it happened. It is not made again."""
 
 
 class ToolDefinitionError(ToolError, TypeError):
-    """A function cannot be made into a tool; the message says what to change in its signature."""
+    """A function or its options make no tool. The message says what to change."""

@@ -1,6 +1,6 @@
-"""Hedging: a call that takes unusually long is made once more, the first result counts, and the other call is cancelled.
+"""Hedging: a call that takes unusually long is made once more, and the first result counts.
 
-J. Dean, L. A. Barroso, "The Tail at Scale", CACM 56(2), 2013.
+Source: J. Dean, L. A. Barroso, "The Tail at Scale", CACM 56(2), 2013.
 """
 
 from __future__ import annotations
@@ -15,6 +15,18 @@ from braid.executors.tools.threads import CallResult
 
 T = TypeVar("T")
 
+MIN_SAMPLES: Final = 10
+"""Minimum number of latencies before a quantile of them is used."""
+
+WINDOW: Final = 128
+"""Number of latencies that a tool remembers."""
+
+HedgeAfter: TypeAlias = float | str
+"""When a second call is made: after so many seconds, or a quantile ("p95") of the tool's latencies."""
+
+OnHedged: TypeAlias = Callable[[bool, float], None]
+"""Called with (second_call_won, wasted_seconds) when a hedged call has its result."""
+
 
 class CancelReason(Enum):
     """Why a call is cancelled: the message of its `CancelledError`."""
@@ -23,45 +35,36 @@ class CancelReason(Enum):
     """Its result is not needed, so nobody has to wait for its end."""
 
 
-MIN_SAMPLES: Final = 10
-"""So many latencies must be known before a quantile of them means anything."""
-
-HedgeAfter: TypeAlias = float | str
-"""When a second call is made: after so many seconds, or after a quantile of the tool's own latencies ("p95")."""
-
-OnHedged: TypeAlias = Callable[[bool, float], None]
-"""Told when a hedged call has its result: whether the second call was the quicker one, and how long the other one ran in vain."""
-
-
 class Latencies:
-    """How long the last calls took, in seconds; and from that, when the next one is a straggler."""
+    """Latencies of a tool's last calls. They decide when the next call is hedged."""
 
     def __init__(self, after: HedgeAfter) -> None:
         self.after = after
-        self._seconds: deque[float] = deque(maxlen=128)
+        self._seconds: deque[float] = deque(maxlen=WINDOW)
 
     def add(self, seconds: float) -> None:
+        """Remember how long a call took."""
         self._seconds.append(seconds)
 
     @property
     def delay(self) -> float | None:
-        """Seconds to wait for a call before a second one is made; None: not known yet."""
+        """Seconds to wait for a call before a second one is made. None while too few latencies are known."""
         if not isinstance(self.after, str):
             return self.after
         if len(self._seconds) < MIN_SAMPLES:
             return None
         ordered = sorted(self._seconds)
-        share = read_quantile(self.after) or 0.0
-        return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+        quantile = read_quantile(self.after) or 0.0
+        return ordered[min(len(ordered) - 1, int(quantile * len(ordered)))]
 
 
 def read_quantile(text: str) -> float | None:
-    """ "p95" is 0.95; None for what is no quantile."""
+    """The quantile that `text` names: 0.95 for "p95". None for other text."""
     digits = text.removeprefix("p")
     if not text.startswith("p") or not digits.isdecimal():
         return None
-    share = int(digits) / 10 ** len(digits)
-    return share if share > 0 else None
+    quantile = int(digits) / 10 ** len(digits)
+    return quantile if quantile > 0 else None
 
 
 async def hedged(
@@ -71,41 +74,47 @@ async def hedged(
     allowed: Callable[[], bool],
     on_hedged: OnHedged | None,
 ) -> T:
-    """The first result of `attempt()` and, if it takes longer than `delay` seconds and is `allowed`, of another one.
+    """The first result of `attempt()` and, after `delay` seconds, of a second one.
 
-    One that fails leaves it to the other; when both fail, the first failure is raised.
+    A call that fails leaves it to the other. When both fail, the first failure is raised.
+
+    Args:
+        attempt: Makes the call.
+        delay: Seconds to wait for the first call.
+        allowed: Asked once, before the second call is made.
+        on_hedged: Called when there were two calls and one of them succeeded.
     """
     loop = asyncio.get_running_loop()
     async with asyncio.TaskGroup() as group:
-        runs = {group.create_task(_outcome(attempt)): loop.time()}
-        done, pending = await asyncio.wait(runs, timeout=delay)
+        started = {group.create_task(_result_of(attempt)): loop.time()}
+        done, pending = await asyncio.wait(started, timeout=delay)
         if not done and allowed():
-            runs[group.create_task(_outcome(attempt))] = loop.time()
-            pending = set(runs)
+            started[group.create_task(_result_of(attempt))] = loop.time()
+            pending = set(started)
         first: CallResult | None = None
         winner: asyncio.Task[CallResult] | None = None
         while winner is None and (pending or done):
             if not done:
                 done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
-                outcome = task.result()
-                first = first or outcome
-                if outcome.error is None:
+                result = task.result()
+                first = first or result
+                if result.error is None:
                     winner = task
             done = set[asyncio.Task[CallResult]]()
         for task in pending:
             task.cancel(CancelReason.SLOWER)
-        if winner is not None and len(runs) > 1 and on_hedged is not None:
-            (loser,) = runs.keys() - {winner}
-            on_hedged(winner is list(runs)[1], loop.time() - runs[loser])
-    outcome = winner.result() if winner is not None else first
-    assert outcome is not None
-    if outcome.error is not None:
-        raise outcome.error
-    return outcome.value
+        if winner is not None and len(started) > 1 and on_hedged is not None:
+            (loser,) = started.keys() - {winner}
+            on_hedged(winner is list(started)[1], loop.time() - started[loser])
+    result = winner.result() if winner is not None else first
+    assert result is not None
+    if result.error is not None:
+        raise result.error
+    return result.value
 
 
-async def _outcome(attempt: Callable[[], Awaitable[Any]]) -> CallResult:
+async def _result_of(attempt: Callable[[], Awaitable[Any]]) -> CallResult:
     try:
         return CallResult(value=await attempt())
     except asyncio.CancelledError:

@@ -1,4 +1,4 @@
-"""Arguments of tools that come with a JSON schema instead of a Python signature: MCP servers' tools."""
+"""Arguments of tools that have a JSON schema and no Python signature, such as those of MCP servers."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from braid.executors.tools.spec import ToolSpec
 _ANY = TypeAdapter(dict[str, Any])
 _Validator: Any = jsonschema.Draft202012Validator
 _best_match: Any = importlib.import_module("jsonschema.exceptions").best_match
-_NOWHERE: Any = cast("Any", Registry)()
+_NO_REFERENCES: Any = cast("Any", Registry)()
 
 
 class SchemaSignature(Signature):
-    """Checks arguments against a JSON schema, with the same coercions of rich values as for typed functions."""
+    """Checks arguments against a JSON schema. Rich values are coerced as for typed functions."""
 
     def check(self, args: Mapping[str, Any]) -> dict[str, Any]:
-        """JSON-able arguments that fit the schema.
+        """The arguments as JSON values that fit the schema.
 
         Raises:
-            ToolArgumentError: names the argument that does not fit.
+            ToolArgumentError: An argument does not fit. The message names it.
         """
         accepted: Mapping[str, Any] = self.parameters["properties"]
         try:
@@ -43,8 +43,8 @@ class SchemaSignature(Signature):
                 near = difflib.get_close_matches(name, accepted, n=1)
                 hint = f"did you mean {near[0]!r}?" if near else f"it takes {', '.join(accepted)}"
                 raise ToolArgumentError(f"{self.tool}: unknown argument {name!r}; {hint}", tool=self.tool)
-        # An empty registry: a reference to somewhere else is not fetched.
-        validator = _Validator(self.parameters, registry=_NOWHERE)
+        # The registry is empty, so a reference to another document is not fetched.
+        validator = _Validator(self.parameters, registry=_NO_REFERENCES)
         try:
             error: Any = _best_match(validator.iter_errors(given))
         except Exception as broken:  # a schema may refer to what is not there, or be endless
@@ -88,13 +88,13 @@ def schema_signature(spec: ToolSpec) -> SchemaSignature:
 
 
 def _plain(value: Any, schema: Any) -> Any:
-    """Rich values as what the schema asks for: an object with a numeric `.value` as that number, with `short_form()` as text."""
+    """A rich value as the schema asks for it: its `.value` as a number, or its `short_form()` as text."""
     if isinstance(value, (str, int, float, bool)) or value is None or not isinstance(schema, Mapping):
         return value
-    asked = cast("Mapping[str, Any]", schema)
+    wanted = cast("Mapping[str, Any]", schema)
     if isinstance(value, (list, tuple)):
-        return [_plain(one, asked.get("items")) for one in cast("Sequence[Any]", value)]
-    kind = asked.get("type")
+        return [_plain(item, wanted.get("items")) for item in cast("Sequence[Any]", value)]
+    kind = wanted.get("type")
     number = getattr(value, "value", None)
     if kind in ("number", "integer") and isinstance(number, (int, float)):
         return number

@@ -1,4 +1,4 @@
-"""One call for equal calls: within a run by `CallMemo`, in flight too, and across runs by a `ResultCache`."""
+"""One call for equal calls: within a run by `CallMemo`, and across runs by a `ResultCache`."""
 
 from __future__ import annotations
 
@@ -22,23 +22,26 @@ if TYPE_CHECKING:
     from braid.executors.tools.tool import Tool
 
 LARGEST_KEY: Final = 100_000
-"""Letters and values that the arguments of a call may have; comparing larger ones would hold up everything else."""
+"""Most characters and values in the arguments of a call.
+
+Comparing larger ones would hold up the event loop.
+"""
 
 _SIMPLE: Final = frozenset({int, str, bool, type(None)})
 
 OnReused: TypeAlias = Callable[[Literal["run", "earlier run"]], None]
-"""Told when no call was made because its result was known, and from where."""
+"""Called when no call was made because its result was known. The argument says from where."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cached:
-    """A remembered result; a box, since None is a result too."""
+    """A remembered result. It is wrapped, because None is a result too."""
 
     value: Any
 
 
 class ResultCache(Protocol):
-    """Results of pure tools across runs. The key says tool, version and arguments (`braid.executors.tools.memo.result_key`)."""
+    """Results of pure tools across runs, by `result_key`: tool, version and arguments."""
 
     def get(self, key: str) -> Cached | None: ...
 
@@ -46,7 +49,7 @@ class ResultCache(Protocol):
 
 
 class MemoryResults:
-    """A `ResultCache` in memory: the `size` results that were used last."""
+    """A `ResultCache` in memory. It keeps the `size` results that were used last."""
 
     def __init__(self, size: int = 1024) -> None:
         self.size = size
@@ -69,11 +72,14 @@ class MemoryResults:
 
 
 class CallMemo:
-    """What the pure tools of one run were called with, and what came out.
+    """Calls of the pure tools of one run, with their results.
 
-    `results` keeps results across runs: those of tools with `cache="always"`, and with `for_all` those of every pure tool that
-    takes no `ToolContext` (what a call may depend on besides its arguments is not in the key). Equal calls share one result,
-    which nobody changes: what a run hands out are copies (`braid.executors.values.copies`).
+    Equal calls share one result. Nobody changes it: a run hands out copies (`braid.executors.values.copies`).
+
+    Args:
+        results: Keeps results across runs: those of tools with `cache="always"`.
+        for_all: Keep those of every pure tool that takes no `ToolContext` too. What a call depends on besides
+            its arguments is not in the key.
     """
 
     def __init__(self, results: ResultCache | None = None, *, for_all: bool = False) -> None:
@@ -82,7 +88,10 @@ class CallMemo:
         self._known: dict[Hashable, Cached | asyncio.Future[Cached | ToolError | None]] = {}
 
     def remembers(self, tool: Tool) -> bool:
-        """Whether equal calls of `tool` are made once. Inline tools are not: a call of theirs costs less than looking it up."""
+        """Whether equal calls of `tool` are made once.
+
+        Calls of inline tools cost less than looking them up.
+        """
         return tool.spec.effect == "pure" and tool.options.cache != "never" and not tool.options.inline
 
     async def call(
@@ -93,10 +102,16 @@ class CallMemo:
         *,
         on_reused: OnReused | None = None,
     ) -> Any:
-        """The result of `tool` for `args`: known, awaited from a call that is under way, or made now.
+        """The result of `tool` for `args`: a known one, that of a call under way, or that of a call made now.
 
-        A call that fails is not remembered, but those who waited for it fail with it; when it was cancelled, one of those
-        makes it again.
+        A failure is not remembered, but those who waited for the call fail with it. When the call was
+        cancelled, one of them makes it again.
+
+        Args:
+            tool: Whose call it is.
+            args: Its arguments, unchecked.
+            make: Makes the call.
+            on_reused: Called when no call was made.
         """
         key = _key_in_run(tool, args) if self.remembers(tool) else None
         if key is None:
@@ -110,12 +125,12 @@ class CallMemo:
                 raise outcome
             if outcome is not None:
                 return _reused(outcome, "run", on_reused)
-        promise: asyncio.Future[Cached | ToolError | None]
-        promise = self._known[key] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Cached | ToolError | None]
+        future = self._known[key] = asyncio.get_running_loop().create_future()
         outcome = None
         try:
-            kept = self._kept(tool, args)
-            if kept is not None and (earlier := kept[0].get(kept[1])) is not None:
+            stored = self._stored(tool, args)
+            if stored is not None and (earlier := stored[0].get(stored[1])) is not None:
                 outcome = earlier
                 return _reused(earlier, "earlier run", on_reused)
             value = await make()
@@ -128,17 +143,17 @@ class CallMemo:
                 self._known[key] = outcome
             else:
                 del self._known[key]
-            promise.set_result(outcome)
-        if kept is not None:
-            kept[0].put(kept[1], value)
+            future.set_result(outcome)
+        if stored is not None:
+            stored[0].put(stored[1], value)
         return value
 
-    def _kept(self, tool: Tool, args: Mapping[str, Any]) -> tuple[ResultCache, str] | None:
-        """Where the result is kept for later runs, and the key; None if it is not."""
-        key = result_key(tool, args) if self.results is not None and self._is_kept(tool) else None
+    def _stored(self, tool: Tool, args: Mapping[str, Any]) -> tuple[ResultCache, str] | None:
+        """The cache that keeps the result for later runs, and the key. None if it is not kept."""
+        key = result_key(tool, args) if self.results is not None and self._is_stored(tool) else None
         return (self.results, key) if self.results is not None and key is not None else None
 
-    def _is_kept(self, tool: Tool) -> bool:
+    def _is_stored(self, tool: Tool) -> bool:
         return tool.options.cache == "always" or (self.for_all and tool.signature.context_parameter is None)
 
 
@@ -146,13 +161,12 @@ def _reused(known: Cached, source: Literal["run", "earlier run"], on_reused: OnR
     if on_reused is not None:
         on_reused(source)
     value = known.value
-    return (
-        value.value if isinstance(value, UsageResult) else value
-    )  # its tokens were counted where it was made
+    # Its tokens were counted where it was made.
+    return value.value if isinstance(value, UsageResult) else value
 
 
 def _key_in_run(tool: Tool, args: Mapping[str, Any]) -> Hashable:
-    """A key for as long as the tool is the same; quick for what most calls have: numbers and short texts."""
+    """A key within one run. It is quick for what most calls have: numbers and short texts."""
     for value in args.values():
         if type(value) not in _SIMPLE:
             return result_key(tool, args)
@@ -160,40 +174,46 @@ def _key_in_run(tool: Tool, args: Mapping[str, Any]) -> Hashable:
 
 
 def result_key(tool: Tool, args: Mapping[str, Any]) -> str | None:
-    """Name, version and arguments of a call as one text; None for arguments that cannot be written down, or are too large."""
+    """Name, version and arguments of a call as one text.
+
+    None for arguments that are too large or have no JSON form.
+    """
     try:
-        written = _dump(_Canonical(LARGEST_KEY).of(dict(args)))
+        written = _dump(_CanonicalEncoder(LARGEST_KEY).encode(dict(args)))
     except (PydanticSerializationError, TypeError, ValueError, RecursionError):
         return None
     digest = hashlib.blake2b(f"{tool.version}\0{written}".encode("utf-8", "surrogatepass"), digest_size=16)
     return f"{tool.name}:{digest.hexdigest()}"
 
 
-class _Canonical:
-    """Values for JSON, so that what a tool can tell apart is written differently: 1, 1.0, "1", True, a tuple and a model."""
+class _CanonicalEncoder:
+    """Encodes values as JSON. What a tool can tell apart differs: 1, 1.0, "1", True, a tuple and a model."""
 
-    def __init__(self, room: int) -> None:
-        self.room = room
+    def __init__(self, limit: int) -> None:
+        self._left = limit
 
-    def of(self, value: Any) -> Any:
-        """Raises `ValueError` for what is larger than there is room for."""
+    def encode(self, value: Any) -> Any:
+        """The JSON form of `value`. Raises `ValueError` when the limit is exceeded."""
         kind = type(cast("object", value))
-        self.room -= len(value) if kind in (str, bytes) else 1
-        if self.room < 0:
+        self._left -= len(value) if kind in (str, bytes) else 1
+        if self._left < 0:
             raise ValueError("too large to be a key")
         if value is None or kind in (bool, int, str):
             return value
         if kind is float:
             return value if math.isfinite(value) else ["float", repr(value)]
         if kind in (list, tuple):
-            return [kind.__name__, [self.of(item) for item in value]]
+            return [kind.__name__, [self.encode(item) for item in value]]
         if kind in (set, frozenset):
-            return [kind.__name__, sorted(_dump(self.of(item)) for item in value)]
+            return [kind.__name__, sorted(_dump(self.encode(item)) for item in value)]
         if kind is dict:
             known = cast("dict[Any, Any]", value)
             if all(type(key) is str for key in known):
-                return {key: self.of(item) for key, item in known.items()}
-            return ["dict", sorted(_dump([self.of(key), self.of(item)]) for key, item in known.items())]
+                return {key: self.encode(item) for key, item in known.items()}
+            return [
+                "dict",
+                sorted(_dump([self.encode(key), self.encode(item)]) for key, item in known.items()),
+            ]
         name = tag_of(kind) or f"{kind.__module__}.{kind.__qualname__}"
         return [name, to_jsonable_python(value)]
 
@@ -203,16 +223,16 @@ def _dump(value: Any) -> str:
 
 
 def version_of(function: Callable[..., Any]) -> str:
-    """A version that changes with the source of `function`, but not with what that calls; its name where there is no source."""
+    """A hash of the source of `function`, or of its name where there is no source.
+
+    What it calls is not included.
+    """
     target = inspect.unwrap(function)
     target = getattr(target, "func", target)  # functools.partial
     try:
         text = inspect.getsource(target)
     except (OSError, TypeError):
         code = getattr(target, "__code__", None)
-        text = (
-            repr((code.co_code, code.co_names))
-            if code is not None
-            else repr(getattr(target, "__qualname__", target))
-        )
+        name = getattr(target, "__qualname__", target)
+        text = repr((code.co_code, code.co_names) if code is not None else name)
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()

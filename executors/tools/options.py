@@ -20,7 +20,10 @@ CachePolicy: TypeAlias = Literal["never", "run", "always"]
 """Whether a pure tool's results are used again: never, within the run, or in later runs too."""
 
 Reconcile: TypeAlias = Callable[..., Any]
-"""`reconcile(key)` or `reconcile(context, key)`. It returns `Done(value)` or `NotDone()` and may be asynchronous."""
+"""`reconcile(key)` or `reconcile(context, key)`.
+
+It returns `Done(value)` or `NotDone()` and may be asynchronous.
+"""
 
 
 class ToolOptionsDict(TypedDict, total=False):
@@ -47,7 +50,8 @@ class ToolOptions:
     """How a tool may be called, and how planners see it.
 
     Raises:
-        ToolDefinitionError: An option is out of range or contradicts the effect. The message says what to change.
+        ToolDefinitionError: An option is out of range or contradicts the effect. The message says what to
+            change.
     """
 
     name: str | None = None
@@ -55,7 +59,10 @@ class ToolOptions:
     description: str | None = None
     """What planners read. The first paragraph of the function's docstring unless given."""
     effect: Effect = "pure"
-    """What a call does to the world. It decides whether calls may be retried, hedged, cached and run ahead of time."""
+    """What a call does to the world.
+
+    It decides whether calls may be retried, hedged, cached and run ahead of time.
+    """
     timeout: float | None = None
     """Seconds for one attempt. Waiting for a free slot is not included. None is no limit."""
     retries: int = 0
@@ -63,15 +70,24 @@ class ToolOptions:
     backoff: float = 0.25
     """Longest wait before the first retry, in seconds. It doubles with each further one."""
     retry_on: RetryOn | None = None
-    """Types of errors after which the call is tried again, or a function that decides. None is `may_retry`'s default."""
+    """Types of errors after which the call is tried again, or a function that decides.
+
+    None is `may_retry`'s default.
+    """
     max_concurrency: int | None = None
     """Most calls that run at once on one event loop. None is no limit."""
     inline: bool = False
-    """Run a synchronous function on the event loop and not in a thread. Only for functions that take microseconds."""
+    """Run a synchronous function on the event loop and not in a thread.
+
+    Only for functions that take microseconds.
+    """
     hedge: HedgeAfter | None = None
-    """When a slow call is made once more: after so many seconds, or a quantile ("p95") of the tool's own latencies."""
+    """When a slow call is made once more: after so many seconds, or a quantile ("p95") of its latencies."""
     cache: CachePolicy = "run"
-    """Use "never" where equal calls may come out differently, and "always" to use results in later runs too."""
+    """Whether results of a pure tool are used again.
+
+    Use "never" where equal calls may come out differently, and "always" to use results in later runs too.
+    """
     version: str | None = None
     """Change it when results change. A hash of the function's source unless given."""
     reconcile: Reconcile | None = None
@@ -112,7 +128,8 @@ class ToolOptions:
             )
         if self.retries and self.effect == "mutating" and self.reconcile is None:
             self._refuse(
-                "a mutating tool is never retried; drop retries, make it idempotent (see ToolContext.idempotency_key), "
+                "a mutating tool is never retried; drop retries, "
+                "make it idempotent (see ToolContext.idempotency_key), "
                 "or give it a `reconcile` that can say whether a call happened"
             )
         retry_on = self.retry_on

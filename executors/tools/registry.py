@@ -1,4 +1,4 @@
-"""Which tools there are: a registry of named tools, filled by hand, from the built-in ones, and from installed plugins."""
+"""The registry of a run's tools, and the tools of installed plugins."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from braid.executors.tools.spec import ToolSpec
 from braid.executors.tools.tool import Tool
 
 ENTRY_POINTS: Final = "braid.tools"
-"""Distributions list their tools under this entry-point group."""
+"""Entry-point group under which distributions list their tools."""
 
 
 class ToolRegistry:
@@ -22,16 +22,16 @@ class ToolRegistry:
     def __init__(self, tools: Iterable[Tool | Callable[..., Any]] = ()) -> None:
         self._tools: dict[str, Tool] = {}
         self.has_mutating = False
-        for one in tools:
-            self.add(one)
+        for tool in tools:
+            self.add(tool)
 
-    def add(self, one: Tool | Callable[..., Any]) -> Tool:
+    def add(self, tool: Tool | Callable[..., Any]) -> Tool:
         """Add a tool, or a function as a tool.
 
         Raises:
-            ToolDefinitionError: the name is taken, or the function cannot be a tool.
+            ToolDefinitionError: The name is taken, or the function cannot be a tool.
         """
-        made = _as_tool(one)
+        made = _as_tool(tool)
         if made.name in self._tools:
             raise ToolDefinitionError(
                 f"a tool named {made.name!r} is there already; give one of them another with @tool(name=...)",
@@ -45,21 +45,19 @@ class ToolRegistry:
         """The tool of that name.
 
         Raises:
-            UnknownToolError: there is none; the message names the nearest ones.
+            UnknownToolError: There is none. The message names the nearest ones.
         """
         found = self._tools.get(name)
         if found is not None:
             return found
         near = difflib.get_close_matches(name, self._tools, n=3)
-        if near:
-            hint = f"did you mean {' or '.join(repr(one) for one in near)}?"
-        else:
-            hint = f"there are: {', '.join(self._tools) or 'none'}"
+        known = ", ".join(self._tools) or "none"
+        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"there are: {known}"
         raise UnknownToolError(f"no tool named {name!r}; {hint}", tool=name)
 
     def specs(self) -> list[ToolSpec]:
         """What planners see, in the order of addition."""
-        return [one.spec for one in self._tools.values()]
+        return [tool.spec for tool in self._tools.values()]
 
     def __iter__(self) -> Iterator[Tool]:
         return iter(self._tools.values())
@@ -74,36 +72,36 @@ class ToolRegistry:
 def load_installed() -> list[Tool]:
     """The tools of installed plugins: entry points of the group `braid.tools`, sorted by name.
 
-    An entry names a tool, a typed function, an iterable of these, or a function without parameters that makes them and says
-    so (`def tools() -> list[Tool]`). A plugin that cannot be loaded is reported as a `RuntimeWarning`
-    that names it, and the others go on.
+    An entry names a tool, a typed function, an iterable of these, or a factory. A factory has no parameters,
+    and its annotation says that it returns tools: `def tools() -> list[Tool]`. A plugin that cannot be loaded
+    is reported as a `RuntimeWarning` that names it, and the others go on.
     """
     found: dict[str, Tool] = {}
     for entry in sorted(entry_points(group=ENTRY_POINTS), key=lambda entry: (entry.name, entry.value)):
         try:
             loaded = _tools_of(entry.load())
-        except Exception as error:  # somebody else's code: whatever it raises must not stop ours
+        except Exception as error:  # a plugin's fault must not stop the program
             _warn(entry, f"{type(error).__name__}: {error}")
             continue
-        for one in loaded:
-            if one.name in found:
+        for tool in loaded:
+            if tool.name in found:
                 _warn(
-                    entry, f"its tool {one.name!r} is left out, because another plugin has one of that name"
+                    entry, f"its tool {tool.name!r} is left out, because another plugin has one of that name"
                 )
             else:
-                found[one.name] = one
+                found[tool.name] = tool
     return list(found.values())
 
 
-def _as_tool(one: Tool | Callable[..., Any]) -> Tool:
-    return cast("Tool", one) if isinstance(one, Tool) else Tool(one)
+def _as_tool(tool: Tool | Callable[..., Any]) -> Tool:
+    return cast("Tool", tool) if isinstance(tool, Tool) else Tool(tool)
 
 
 def _tools_of(target: object) -> list[Tool]:
     if isinstance(target, Tool):
         return [target]
     if isinstance(target, Iterable):
-        return [_as_tool(one) for one in cast("Iterable[Tool | Callable[..., Any]]", target)]
+        return [_as_tool(item) for item in cast("Iterable[Tool | Callable[..., Any]]", target)]
     if not callable(target):
         raise ToolDefinitionError(f"a tool, a function, or an iterable of these was expected, got {target!r}")
     returned = getattr(target, "__annotations__", {}).get("return")
@@ -113,7 +111,7 @@ def _tools_of(target: object) -> list[Tool]:
 
 
 def _returns_tools(annotation: object) -> bool:
-    """Whether a function annotated to return this is a factory of tools (`-> list[Tool]`), and not itself a tool."""
+    """Whether a function with this return annotation is a factory of tools, and not itself a tool."""
     shown = (
         annotation if isinstance(annotation, str) else getattr(annotation, "__name__", "") + repr(annotation)
     )

@@ -1,6 +1,8 @@
-"""Whether a failed call is made again, and when: exponential backoff with full jitter, and what the other side asks for.
+"""Retries: which failures are tried again, and after what delay.
 
-Full jitter: M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
+Exponential backoff with full jitter, unless the other side asks for a delay.
+
+Source: M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
 """
 
 from __future__ import annotations
@@ -19,20 +21,24 @@ from braid.executors.tools.errors import (
 )
 
 MAX_BACKOFF: Final = 10.0
-"""Longest wait between two attempts that we choose ourselves, in seconds."""
+"""Longest delay between two attempts that we choose ourselves, in seconds."""
 
 MAX_RETRY_AFTER: Final = 60.0
-"""Longest wait that the other side may ask for, in seconds; who asks for more is not tried again."""
+"""Longest delay that the other side may ask for, in seconds.
+
+After a longer one the call is not tried again.
+"""
 
 RetryOn: TypeAlias = type[BaseException] | tuple[type[BaseException], ...] | Callable[[BaseException], bool]
-"""Which failures another attempt may mend: types of errors, or a function that is given the error that the tool raised."""
+"""Which failures are tried again: types of errors, or a function of the error that the tool raised."""
 
 
 def may_retry(error: BraidError, retry_on: RetryOn | None) -> bool:
     """Whether the policy of a tool allows another attempt after `error`.
 
-    Without `retry_on`: after a timeout, `ToolUnavailableError`, and errors that are not Braid's own. Arguments that do not fit,
-    an exhausted budget and a call of unknown fate are never tried again.
+    Without `retry_on` these are tried again: timeouts, `ToolUnavailableError`, and errors that are not
+    Braid's own. Arguments that do not fit, an exhausted budget and a call of unknown outcome are never tried
+    again.
     """
     if isinstance(error, (ToolArgumentError, BudgetExceededError, UncertainError)):
         return False
@@ -45,13 +51,16 @@ def may_retry(error: BraidError, retry_on: RetryOn | None) -> bool:
 
 
 def retry_delay(error: BraidError, *, attempt: int, backoff: float) -> float | None:
-    """Seconds until the attempt after `attempt` (from 1), or None when the other side asks for longer than we wait."""
+    """Seconds from attempt number `attempt` (from 1) to the next.
+
+    None when the other side asks for more than we wait.
+    """
     jitter = random.uniform(0.0, min(MAX_BACKOFF, backoff * 2 ** (attempt - 1)))
-    asked = retry_after(cause_of(error))
-    if asked is None:
+    requested = retry_after(cause_of(error))
+    if requested is None:
         return jitter
-    # Never earlier than asked; the jitter on top keeps those who were all told the same apart.
-    return None if asked > MAX_RETRY_AFTER else asked + min(jitter, 1.0)
+    # Never earlier than requested. The jitter on top keeps clients with the same request apart.
+    return None if requested > MAX_RETRY_AFTER else requested + min(jitter, 1.0)
 
 
 def cause_of(error: BraidError) -> BaseException:
@@ -60,13 +69,13 @@ def cause_of(error: BraidError) -> BaseException:
 
 
 def retry_after(error: BaseException) -> float | None:
-    """Seconds that the other side asks to wait: the error's `retry_after`, or its response's header; None if unsaid."""
-    said: object = getattr(error, "retry_after", None)
-    if isinstance(said, (int, float)) and not isinstance(said, bool) and said >= 0:
-        return float(said)
+    """Seconds that the other side asks to wait: the error's `retry_after`, its response's header, or None."""
+    requested: object = getattr(error, "retry_after", None)
+    if isinstance(requested, (int, float)) and not isinstance(requested, bool) and requested >= 0:
+        return float(requested)
     headers = getattr(getattr(error, "response", None), "headers", None)
     if headers is None:
         return None
-    from braid.engine.remote import retry_after as told
+    from braid.engine.remote import retry_after as delay_of_headers
 
-    return told(headers)
+    return delay_of_headers(headers)

@@ -1,10 +1,12 @@
-"""From a typed Python function to the JSON schema of its arguments, and from given arguments to checked Python values.
+"""Signatures: the JSON schema of a typed function's arguments, and the check of given arguments against it.
 
-The coercion rule, in one place: values keep their type. Text is not parsed into numbers, numbers are not written out as text,
-and booleans are not numbers. What is allowed: an int where a float is asked, a whole float (`3.0`) where an int is asked,
-what JSON writes differently (lists for tuples and sets, objects for models, ISO text for dates), and *rich values*: an
-object with a numeric `.value` (such as a fact that was looked up) stands for that number where a number is asked, and an object
-with a `short_form()` method stands for that text where text is asked.
+The coercion rule: values keep their type. Text is not parsed into numbers, numbers are not written out as
+text, and booleans are not numbers. These are allowed:
+
+- an int where a float is asked, and a whole float (`3.0`) where an int is asked,
+- what JSON writes differently: lists for tuples and sets, objects for models, ISO text for dates,
+- rich values: an object with a numeric `.value`, such as a fact, where a number is asked, and an object with
+  a `short_form()` method where text is asked.
 """
 
 from __future__ import annotations
@@ -48,24 +50,34 @@ _UNBUILDABLE = (
 
 @dataclass(frozen=True)
 class Signature:
-    """What a function takes and gives, ready for use: built once for each tool."""
+    """What a function takes and gives. Built once for each tool."""
 
     tool: str
+    """Name of the tool, for messages."""
     description: str
     parameters: dict[str, Any]
+    """JSON schema of the argument object."""
     returns: dict[str, Any] | None
+    """JSON schema of the result. None where it is not known."""
     context_parameter: str | None
+    """Name of the parameter that takes the `ToolContext`, if there is one."""
     adapter: TypeAdapter[dict[str, Any]]
+    """Checks and coerces arguments."""
     scalars: Mapping[str, type] | None = None
+    """Types of the parameters where all are plain numbers, texts or booleans.
+
+    Such arguments are checked without pydantic where nothing is to be coerced.
+    """
     required: frozenset[str] = frozenset()
-    """`scalars` has the types of the parameters where all are plain numbers, texts or booleans, and `required` those that must be
-    given: such arguments are checked without pydantic where nothing is to be coerced."""
+    """Names of the parameters without a default."""
 
     def check(self, args: Mapping[str, Any]) -> dict[str, Any]:
-        """Arguments for the function: checked, coerced by the rule above, defaults left to the function.
+        """Arguments for the function: checked, and coerced by the rule of this module.
+
+        Defaults are left to the function.
 
         Raises:
-            ToolArgumentError: names every argument that is missing, unknown or of the wrong type.
+            ToolArgumentError: Names every argument that is missing, unknown or of the wrong type.
         """
         scalars = self.scalars
         if scalars is not None and self.required <= args.keys():
@@ -105,12 +117,13 @@ def signature_of(
     """Read the signature, type hints and docstring of `function`.
 
     Args:
-        tool: the tool's name, for messages.
-        context_type: a first parameter of this type is left out of the schema; it is injected at the call.
-        namespace: names visible where the function was defined, for hints that are strings.
+        function: The function.
+        tool: The tool's name, for messages.
+        context_type: A first parameter of this type is left out of the schema. It is injected at the call.
+        namespace: Names visible where the function was defined, for hints that are strings.
 
     Raises:
-        ToolDefinitionError: a parameter has no annotation, cannot be given by name, or has a type without a JSON schema.
+        ToolDefinitionError: A parameter has no annotation, no name, or a type without a JSON schema.
     """
     hints = _hints(function, tool, namespace)
     summary, documented = parse_docstring(inspect.getdoc(_documented(function)) or "")
@@ -122,7 +135,8 @@ def signature_of(
         _refuse_unnameable(tool, parameter)
         if name not in hints:
             raise ToolDefinitionError(
-                f"tool {tool!r}: parameter {name!r} has no type annotation; write `{name}: str`, or the type it takes",
+                f"tool {tool!r}: parameter {name!r} has no type annotation; "
+                f"write `{name}: str`, or the type it takes",
                 tool=tool,
             )
         hint = hints[name]
@@ -164,12 +178,12 @@ def signature_of(
 
 
 def strict(hint: Any) -> Any:
-    """`hint` with its int, float, bool and str replaced, however deep, by ones that follow the coercion rule."""
+    """`hint` with every int, float, bool and str in it replaced by one that follows the coercion rule."""
     if isinstance(hint, type) and hint in _SCALARS:
         return Annotated[hint, Strict(), _SCALARS[hint]]
     origin, args = get_origin(hint), get_args(hint)
     if origin is Annotated and isinstance(args[0], type) and args[0] in _SCALARS:
-        # The rich value is unwrapped outside of the given constraints, so that they see the number or the text.
+        # The rich value is unwrapped first, so that the given constraints see the number or the text.
         inner = (args[0], Strict(), *args[1:], _SCALARS[args[0]])
         return Annotated[inner]  # pyright: ignore[reportInvalidTypeForm]
     if origin is Annotated:
@@ -186,7 +200,10 @@ def strict(hint: Any) -> Any:
 
 
 def parse_docstring(text: str) -> tuple[str, dict[str, str]]:
-    """The first paragraph as one line, and the parameter descriptions of an `Args:` section (or of `:param name:` lines)."""
+    """The first paragraph as one line, and the parameters' descriptions.
+
+    Descriptions come from an `Args:` section or from `:param name:` lines.
+    """
     lines = text.splitlines()
     summary: list[str] = []
     for line in lines:
@@ -263,7 +280,7 @@ _CONTAINERS = frozenset(
 
 
 def _documented(function: Callable[..., Any]) -> Any:
-    """What carries the docstring: for an object with `__call__` that method, else the function itself."""
+    """What carries the docstring: the function, or the `__call__` method of an object that has one."""
     if inspect.isroutine(function) or isinstance(function, type):
         return function
     target = getattr(function, "func", None)  # functools.partial
@@ -277,8 +294,8 @@ def _hints(function: Callable[..., Any], tool: str, namespace: Mapping[str, Any]
         )
     except NameError as error:
         raise ToolDefinitionError(
-            f"tool {tool!r}: the annotation names {error.name!r}, which is not visible where the function is defined;"
-            " import it at run time (not under TYPE_CHECKING) or define it before the function",
+            f"tool {tool!r}: the annotation names {error.name!r}, which is not visible where the function is"
+            " defined; import it at run time (not under TYPE_CHECKING) or define it before the function",
             tool=tool,
         ) from error
     except TypeError as error:
@@ -297,8 +314,8 @@ def _refuse_unnameable(tool: str, parameter: inspect.Parameter) -> None:
             )
         case inspect.Parameter.POSITIONAL_ONLY:
             raise ToolDefinitionError(
-                f"tool {tool!r}: parameter {parameter.name!r} is positional-only, but tools are called by name;"
-                " remove the `/`",
+                f"tool {tool!r}: parameter {parameter.name!r} is positional-only, but tools are called by"
+                " name; remove the `/`",
                 tool=tool,
             )
         case _:
@@ -318,11 +335,11 @@ def _adapter(tool: str, fields: dict[str, Any]) -> TypeAdapter[dict[str, Any]]:
         except _UNBUILDABLE as error:
             reason = str(error).splitlines()[0]
             raise ToolDefinitionError(
-                f"tool {tool!r}: parameter {name!r} has a type that JSON cannot carry ({reason}); use numbers, text, booleans,"
-                " lists, dicts, Literals, dataclasses or pydantic models",
+                f"tool {tool!r}: parameter {name!r} has a type that JSON cannot carry ({reason}); use"
+                " numbers, text, booleans, lists, dicts, Literals, dataclasses or pydantic models",
                 tool=tool,
             ) from error
-    make: Any = TypedDict  # made at run time, so no static type describes it
+    make: Any = TypedDict  # built at run time, so no static type describes it
     arguments = make(f"{tool}_arguments", fields)
     arguments.__pydantic_config__ = ConfigDict(extra="forbid")
     return TypeAdapter(arguments)
@@ -347,11 +364,11 @@ def _returns_schema(hint: Any) -> dict[str, Any] | None:
     try:
         return TypeAdapter(hint).json_schema(mode="serialization")
     except _UNBUILDABLE:
-        return None  # a result may be any Python value; it only has no schema to show
+        return None  # a result may be any Python value, with or without a schema
 
 
 def _path(location: tuple[int | str, ...]) -> str:
-    """Where an error is, in the caller's terms: without pydantic's names for union members and validators."""
+    """The place of an error without pydantic's names for union members and validators."""
     inner = (
         part
         for part in location[1:]

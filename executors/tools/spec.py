@@ -1,4 +1,4 @@
-"""What planners and tools see of a tool: its specification, and the context of a call."""
+"""The specification of a tool, which planners see, and the context of a call, which the tool sees."""
 
 from __future__ import annotations
 
@@ -14,52 +14,69 @@ from braid.engine.scope import ambient_budget
 from braid.executors.tools.effects import Effect
 
 OnRetry = Callable[[int, BraidError, float], None]
-"""Told before each wait: the number of the attempt that failed (from 1), its error, and the wait in seconds."""
+"""Called before each retry with (attempt, error, delay): the failed attempt from 1, and seconds."""
 
 OnAbandoned = Callable[[str, float], None]
-"""Told when a thread would not stop: the tool's name and how long the call has run, in seconds. The thread goes on by itself."""
+"""Called with (tool, seconds) when a thread did not stop: how long the call has run.
+
+The thread goes on by itself.
+"""
 
 D = TypeVar("D", default=Any)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ToolSpec:
-    """What a planner sees of a tool: JSON schemas of the argument object and of the result."""
+    """What a planner sees of a tool."""
 
     name: str
     description: str
     parameters: dict[str, Any]
+    """JSON schema of the argument object."""
     returns: dict[str, Any] | None = None
+    """JSON schema of the result. None where it is not known."""
     effect: Effect = "pure"
     examples: tuple[str, ...] = field(default=())
+    """Calls as they would stand in a plan."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ToolContext(Generic[D]):
-    """What a call knows of its run. A tool whose first parameter is annotated with this gets it; planners never see it.
+    """The context of a call.
 
-    `deps` is what the caller of the run handed in. `idempotency_key` is the same for every attempt at one node of one run, and
-    differs from all others, in a resumed run too: a mutating tool passes it on to the service it calls. `attempt` counts
-    from 1. `budget` is the node's own scope: what the tool spends on engines is charged to it.
+    A tool whose first parameter has this annotation gets it. Planners never see it.
     """
 
     deps: D
+    """What the caller of the run handed in."""
     run_id: str = ""
     node_id: str = ""
     idempotency_key: str = ""
+    """The same for every attempt at one node of one run, in a resumed run too, and different from all others.
+
+    A mutating tool passes it on to the service that it calls.
+    """
     attempt: int = 1
+    """Number of the attempt, from 1."""
     budget: Budget = field(default_factory=ambient_budget, repr=False, compare=False)
+    """The node's own scope. It is charged for what the tool spends on engines."""
     stop: threading.Event = field(default_factory=threading.Event, repr=False, compare=False)
+    """Set once the call was cancelled or timed out."""
 
     @property
     def stopping(self) -> bool:
-        """True once the call was cancelled or timed out: a blocking function that loops looks at this and returns."""
+        """True once the call was cancelled or timed out.
+
+        A blocking function with a loop checks this and returns.
+        """
         return self.stop.is_set()
 
 
 @dataclass(frozen=True, kw_only=True)
 class UsageResult:
-    """What a tool returns that has spent tokens itself, such as an agent: its value, and what it spent."""
+    """Result of a tool that spends tokens itself, such as an agent."""
 
     value: Any
+    """What readers of the node get."""
     usage: Usage
+    """What the call spent."""

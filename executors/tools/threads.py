@@ -1,8 +1,8 @@
-"""Threads for tools that block: reused daemon threads, handed to one call at a time.
+"""Threads for tools that block: daemon threads that are reused, one call at a time.
 
-`concurrent.futures` and `asyncio.to_thread` join their threads when the interpreter exits, so one tool that never returns would
-keep the whole program from ending; and their fixed pool would fill up with such tools. Here a stuck thread is
-simply never handed out again.
+`concurrent.futures` and `asyncio.to_thread` join their threads when the interpreter exits, so a tool that
+never returns would keep the program from ending. Their pools also have a fixed size, which such tools would
+use up. Here a stuck thread is never handed out again.
 """
 
 from __future__ import annotations
@@ -17,19 +17,20 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 IDLE_SECONDS: Final = 10.0
-"""How long a thread waits for its next call before it ends."""
+"""Seconds that a thread waits for its next call before it ends."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallResult:
-    """What a call in a thread came to: a value, or what it raised.
+    """Result of a call: a value, or an error.
 
-    Futures refuse some exceptions (`StopIteration`), and an event loop stops at others (`SystemExit`), so what a tool
-    raised travels as a value.
+    The error travels as a value, because futures refuse some exceptions (`StopIteration`) and event loops
+    stop at others (`SystemExit`).
     """
 
     value: Any = None
     error: BaseException | None = None
+    """What the call raised."""
 
 
 class _Worker:
@@ -45,7 +46,7 @@ class _Worker:
             except queue.Empty:
                 with _lock:
                     if self not in _idle:
-                        continue  # taken at the last moment: its job is about to arrive
+                        continue  # just handed out: its job is about to arrive
                     _idle.remove(self)
                 return
             job()
@@ -60,28 +61,27 @@ _idle: list[_Worker] = []
 
 
 def call_in_thread(function: Callable[[], Any]) -> asyncio.Future[CallResult]:
-    """Start `function()` in a thread, with a copy of the present context variables; returns at once.
+    """Start `function()` in a thread, with a copy of the present context variables. Returns at once.
 
-    The future never fails. Dropping or cancelling it leaves the thread running to its end: Python offers no way to stop one.
+    The future never fails. Cancelling it leaves the thread running to its end: Python offers no way to stop
+    one.
     """
     loop = asyncio.get_running_loop()
     future: asyncio.Future[CallResult] = loop.create_future()
     context = contextvars.copy_context()
 
-    def deliver(outcome: CallResult) -> None:
+    def deliver(result: CallResult) -> None:
         if not future.done():
-            future.set_result(outcome)
+            future.set_result(result)
 
     def job() -> None:
         try:
-            outcome = CallResult(value=context.run(function))
-        except (
-            BaseException
-        ) as error:  # whatever it is, it belongs to the caller and must not end this thread
-            outcome = CallResult(error=error)
-        # RuntimeError: the loop was closed while the call ran, so nobody waits for it any more.
+            result = CallResult(value=context.run(function))
+        except BaseException as error:  # it belongs to the caller and must not end this thread
+            result = CallResult(error=error)
+        # RuntimeError: the loop was closed while the call ran, so nobody waits for it.
         with suppress(RuntimeError):
-            loop.call_soon_threadsafe(deliver, outcome)
+            loop.call_soon_threadsafe(deliver, result)
 
     with _lock:
         worker = _idle.pop() if _idle else None

@@ -1,7 +1,8 @@
 """Tools: typed functions that a plan may call.
 
-`@tool` reads a function's signature once (`braid.executors.tools.signature`) and gives a `Tool`: a schema for planners, and `call` for
-the scheduler, with checked arguments, a time limit, retries, and a cap on how many calls run at once.
+`tool` makes a `Tool` of a function. Its signature is read once (`braid.executors.tools.signature`) and gives
+the schema for planners. The scheduler uses `Tool.call`, which checks arguments and applies the options: time
+limit, retries, hedging and a cap on concurrent calls.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ from braid.executors.values import own_copies, own_copy
 __all__ = ["Tool", "tool"]
 
 GRACE: Final = 0.25
-"""Seconds that a blocking function gets to notice `ToolContext.stopping` before its thread is given up."""
+"""Seconds that a blocking function gets to notice `ToolContext.stopping` before its thread is abandoned."""
 
 P = ParamSpec("P", default=...)
 R = TypeVar("R", default=Any)
@@ -59,8 +60,9 @@ class Tool(Generic[P, R]):
     Args:
         function: A typed function, synchronous or asynchronous.
         options: How it may be called.
-        spec: What planners see, in place of what the function's annotations say. Arguments are then checked against
-            its JSON schema, and its name, description, effect and examples take the place of those in `options`.
+        spec: What planners see, in place of what the function's annotations say. Arguments are then checked
+            against its JSON schema, and its name, description, effect and examples take the place of those in
+            `options`.
         namespace: Names that annotations written as strings may use besides the function's globals.
 
     Raises:
@@ -122,7 +124,10 @@ class Tool(Generic[P, R]):
 
     @cached_property
     def version(self) -> str:
-        """What it was given, else a hash of the function's source: results of another version are not used again."""
+        """The version in the options, else a hash of the function's source.
+
+        Kept results belong to one version.
+        """
         return self.options.version if self.options.version is not None else version_of(self.function)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -142,21 +147,19 @@ class Tool(Generic[P, R]):
         )
 
     async def call_plain(self, args: Mapping[str, Any]) -> R:
-        """`call` of a tool that `is_plain`, without what such a tool has no use for."""
+        """`call` for a tool that `is_plain`, without the steps that it does not need."""
         checked = self.signature.check(args)
         if self.signature.scalars is None:
             checked = own_copies(checked)
         try:
             return own_copy(await self.function(**checked) if self._is_async else self.function(**checked))
-        except (BraidError, KeyboardInterrupt):
-            raise
-        except GeneratorExit:
+        except (BraidError, KeyboardInterrupt, GeneratorExit):
             raise
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
-            raise self._crash(error) from error  # nobody cancelled this call: the tool raised it by itself
+            raise self._crash(error) from error  # nobody cancelled this call: the tool raised it
         except BaseException as error:
             raise self._crash(error) from error
 
@@ -174,23 +177,28 @@ class Tool(Generic[P, R]):
         on_hedged: OnHedged | None = None,
         charge: Callable[[], None] | None = None,
     ) -> R:
-        """Check `args`, run the function on copies of them, and return a copy of its value (`braid.executors.values.copies`).
+        """Check `args`, run the function on copies of them, and return a copy of its value.
 
-        Cancelling the caller cancels an asynchronous function; a blocking one is asked to stop, and after `GRACE` seconds its
-        thread is abandoned and `on_abandoned` told. An abandoned call gives its `max_concurrency` slot back: the cap must
-        not turn one stuck thread into a stuck tool.
+        Cancelling the caller cancels an asynchronous function. A blocking one is asked to stop, and after
+        `GRACE` seconds its thread is abandoned. An abandoned call gives its `max_concurrency` slot back: the
+        cap must not turn one stuck thread into a stuck tool.
 
         Args:
-            args: values by parameter name, coerced by the rule of `braid.executors.tools.signature`.
-            deps: shorthand for a `context` that has only this.
-            charge: called before each further attempt; what it raises ends the call, but a hedge is then only left out.
+            args: Values by parameter name, coerced by the rule of `braid.executors.tools.signature`.
+            deps: Shorthand for a `context` that has only this.
+            context: What the function is given if its first parameter is a `ToolContext`.
+            on_retry: Called before each retry.
+            on_abandoned: Called when a thread is abandoned.
+            on_hedged: Called when a hedged call has its result.
+            charge: Called before each further attempt. What it raises ends the call. A hedge that cannot be
+                paid for is only left out.
 
         Raises:
-            ToolArgumentError: the arguments do not fit; never retried.
-            ToolTimeoutError: the last attempt took longer than `timeout`.
-            UncertainError: nobody knows whether a mutating call happened.
-            ToolError: the tool said so, or raised something else, which is then the `__cause__`.
-            BraidError: a tool that uses an engine or a budget may raise theirs; they pass unchanged.
+            ToolArgumentError: The arguments do not fit. Never retried.
+            ToolTimeoutError: The last attempt took longer than `timeout`.
+            UncertainError: Nobody knows whether a mutating call happened.
+            ToolError: The tool raised it, or something else, which is then the `__cause__`.
+            BraidError: Errors of an engine or a budget that the tool uses pass unchanged.
         """
         checked = self.signature.check(args)
         slot = (
@@ -212,9 +220,9 @@ class Tool(Generic[P, R]):
             except BraidError as error:
                 failure = error
             if self.spec.effect == "mutating" and _may_have_happened(failure):
-                fate = await self._fate_after(failure, context)
-                if isinstance(fate, Done):
-                    return fate.value
+                outcome = await self._outcome_after(failure, context)
+                if isinstance(outcome, Done):
+                    return outcome.value
             delay = None
             if attempt <= self.options.retries and may_retry(failure, self.options.retry_on):
                 delay = retry_delay(failure, attempt=attempt, backoff=self.options.backoff)
@@ -224,15 +232,15 @@ class Tool(Generic[P, R]):
                 charge()
             if on_retry is not None:
                 on_retry(attempt, failure, delay)
-            # Outside the slot: a tool that waits for its next attempt blocks nobody.
+            # Outside the slot: a tool that waits for its next attempt blocks no other call.
             await asyncio.sleep(delay)
             attempt += 1
 
     async def reconcile(self, context: ToolContext[Any]) -> Done | NotDone:
-        """Ask `reconcile` whether the call of this context's idempotency key happened.
+        """Ask the option `reconcile` whether the call of this context's idempotency key happened.
 
         Raises:
-            UncertainError: there is no `reconcile`, or it cannot say.
+            UncertainError: The tool has no such option, or the function cannot say.
         """
         ask = self.options.reconcile
         if ask is None:
@@ -241,28 +249,28 @@ class Tool(Generic[P, R]):
         try:
             async with asyncio.timeout(self.options.timeout):
                 if _is_async(ask):
-                    fate = await ask(*args)
+                    outcome = await ask(*args)
                 else:
-                    outcome = await call_in_thread(partial(ask, *args))
-                    if outcome.error is not None:
-                        raise outcome.error
-                    fate = outcome.value
+                    result = await call_in_thread(partial(ask, *args))
+                    if result.error is not None:
+                        raise result.error
+                    outcome = result.value
         except Exception as error:
             raise UncertainError(
                 f"{self.name}: whether the call happened is not known, for reconcile failed: "
                 f"{type(error).__name__}: {error}",
                 tool=self.name,
             ) from error
-        if not isinstance(fate, (Done, NotDone)):
+        if not isinstance(outcome, (Done, NotDone)):
             raise UncertainError(
-                f"{self.name}: reconcile must return Done(value) or NotDone(), got {fate!r:.80}",
+                f"{self.name}: reconcile must return Done(value) or NotDone(), got {outcome!r:.80}",
                 tool=self.name,
             )
-        return fate
+        return outcome
 
-    async def _fate_after(self, failure: BraidError, context: ToolContext[Any] | None) -> Done | NotDone:
+    async def _outcome_after(self, failure: BraidError, context: ToolContext[Any] | None) -> Done | NotDone:
         if self.options.reconcile is None and not _is_lost(failure):
-            return NotDone()  # the tool raised, and so says itself that it did not do its job
+            return NotDone()  # the tool raised, which says that it did not do its job
         if self.options.reconcile is None or context is None:
             raise UncertainError(f"{failure}; whether it happened is not known", tool=self.name) from failure
         return await self.reconcile(context)
@@ -307,9 +315,9 @@ class Tool(Generic[P, R]):
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
-            raise self._crash(error) from error  # nobody cancelled this call: the tool raised it by itself
+            raise self._crash(error) from error  # nobody cancelled this call: the tool raised it
         except (BraidError, KeyboardInterrupt):
-            raise  # KeyboardInterrupt: on the loop's thread it may well be a person
+            raise  # a KeyboardInterrupt on the loop's thread may come from a person
         except BaseException as error:
             raise self._crash(error) from error
 
@@ -331,7 +339,7 @@ class Tool(Generic[P, R]):
         try:
             done, _ = await asyncio.wait((future,), timeout=self.options.timeout)
         except asyncio.CancelledError as error:
-            # A call that lost to another one is not waited for: its result is there already.
+            # The result is known already, so nobody waits for this call.
             grace = 0.0 if error.args == (CancelReason.SLOWER,) else GRACE
             await self._stop_thread(future, stop, started, on_abandoned, grace)
             raise
@@ -375,20 +383,22 @@ class Tool(Generic[P, R]):
         )
 
     def _crash(self, error: BaseException) -> ToolCrashError:
-        said = str(error)
-        kind = type(error).__name__
+        message, kind = str(error), type(error).__name__
         return ToolCrashError(
-            f"{self.name}: {kind}: {said}" if said else f"{self.name}: {kind}", tool=self.name
+            f"{self.name}: {kind}: {message}" if message else f"{self.name}: {kind}", tool=self.name
         )
 
 
 def _may_have_happened(failure: BraidError) -> bool:
-    """Whether a mutating tool failed in a way that leaves open what it did; a `ToolError` of its own says that it did nothing."""
+    """Whether the failure of a mutating tool leaves open what it did.
+
+    Its own `ToolError` says that it did nothing.
+    """
     return isinstance(failure, (ToolTimeoutError, ToolCrashError))
 
 
 def _is_lost(failure: BraidError) -> bool:
-    """Whether the call ended because nothing came back: out of time, or a connection broke."""
+    """Whether no reply came: the time was up, or a connection broke."""
     return isinstance(failure, ToolTimeoutError) or isinstance(cause_of(failure), (OSError, EOFError))
 
 
@@ -410,24 +420,26 @@ def tool(**options: Unpack[ToolOptionsDict]) -> Callable[[Callable[P, R]], Tool[
 
 
 def tool(function: Callable[..., Any] | None = None, /, **options: Unpack[ToolOptionsDict]) -> Any:
-    """Make a tool of a typed function, synchronous or asynchronous: `@tool`, or `@tool(effect="mutating", timeout=30.0)`.
+    """Make a tool of a typed function: `@tool`, or `@tool(effect="mutating", timeout=30.0)`.
 
-    The argument schema comes from the type hints, the description from the first paragraph of the docstring, and what the
-    parameters mean from its `Args:` section or from `Annotated[..., Field(description=...)]`. A first parameter
-    annotated `ToolContext` is injected. Synchronous functions run in a thread.
+    The argument schema comes from the type hints, and the description from the first paragraph of the
+    docstring. The descriptions of parameters come from its `Args:` section or from `Annotated[...,
+    Field(description=...)]`. A first parameter with the annotation `ToolContext` is injected. Synchronous
+    functions run in a thread.
 
     Args:
+        function: The function.
         options: The fields of `ToolOptions`.
 
     Raises:
-        ToolDefinitionError: the function cannot be a tool; the message says what to change.
+        ToolDefinitionError: The function or an option makes no tool. The message says what to change.
     """
-    # Hints that are strings may name classes local to the function in which the tool is defined.
+    # Hints that are strings may name local classes of the function in which the tool is defined.
     frame = inspect.currentframe()
     namespace = frame.f_back.f_locals if frame is not None and frame.f_back is not None else None
 
     def make(target: Callable[..., Any]) -> Tool[..., Any]:
-        # The name first, so that an option that is refused says which tool has it.
+        # With a name, the refusal of an option says which tool has it.
         name = options.get("name")
         named: ToolOptionsDict = {**options, "name": function_name(target) if name is None else name}
         return Tool(target, ToolOptions(**named), namespace=namespace)
@@ -436,5 +448,5 @@ def tool(function: Callable[..., Any] | None = None, /, **options: Unpack[ToolOp
 
 
 def _is_async(function: Callable[..., Any]) -> bool:
-    # An object with an asynchronous `__call__` counts too.
+    # An object with an asynchronous `__call__` is asynchronous too.
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
