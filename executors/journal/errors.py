@@ -6,16 +6,16 @@ from braid.engine import BraidError
 
 
 class JournalError(BraidError):
-    """The journal cannot be read or written: what is wrong with the file, and what to do."""
+    """The journal cannot be read or written. The message says what is wrong with the file, and what to do."""
 
 
 class JournalVersionError(JournalError):
-    """The journal was written by a version of Braid whose journals this one cannot open."""
+    """The journal was written by a version of Braid whose journals this version cannot open."""
 
 
 class UnknownRunError(JournalError, LookupError):
-    """No run has this id, or more than one begins like this."""
+    """No run has this id, or several ids begin with it."""
 
 
 class RunBusyError(JournalError):
-    """Another process works on this run right now."""
+    """A live process works on this run."""

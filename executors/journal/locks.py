@@ -1,6 +1,6 @@
-"""Who is working on a run: a lock that the operating system gives back when its process ends, however it ends.
+"""Locks on runs. The operating system releases them when their process ends, however it ends.
 
-One file beside the journal, one byte of it for each run.
+There is one file beside the journal, and one byte of it for each run.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 
 try:
     import fcntl
-except ImportError:  # no POSIX: runs of one process are still told apart
+except ImportError:  # no POSIX: only runs of one process exclude each other
     fcntl = None
 
 _mutex = threading.Lock()
@@ -21,7 +21,7 @@ _ours: set[tuple[Path, int]] = set()
 
 
 class RunLock:
-    """The right to go on with run number `run` of the journal at `journal`; `release` gives it back."""
+    """The right to work on run number `run` of the journal at `journal`."""
 
     def __init__(self, journal: Path, run: int) -> None:
         self._key = (journal, run)
@@ -29,7 +29,11 @@ class RunLock:
 
     @classmethod
     def acquire(cls, journal: Path, run: int) -> RunLock | None:
-        """The lock, or None when somebody works on the run. Raises `OSError` when the lock file cannot be opened."""
+        """The lock, or None when somebody works on the run.
+
+        Raises:
+            OSError: The lock file cannot be opened.
+        """
         journal = journal.absolute()
         with _mutex:
             if (journal, run) in _ours or not _lock(journal, run):
@@ -38,6 +42,7 @@ class RunLock:
         return cls(journal, run)
 
     def release(self) -> None:
+        """Give the lock back. Releasing twice does nothing."""
         with _mutex:
             if not self._held:
                 return
@@ -62,7 +67,7 @@ def _lock(journal: Path, run: int) -> bool:
         fcntl.lockf(_descriptor(journal), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, run)
     except BlockingIOError:
         return False
-    except PermissionError:  # what some systems say instead
+    except PermissionError:  # some systems raise this instead
         return False
     return True
 
@@ -74,7 +79,7 @@ def _unlock(journal: Path, run: int) -> None:
 
 
 def _descriptor(journal: Path) -> int:
-    # Never closed: closing any descriptor of a file gives back all locks that the process holds on it.
+    # Never closed: closing any descriptor of a file releases all locks that the process holds on it.
     found = _files.get(journal)
     if found is None:
         name = journal.with_name(journal.name + ".lock")
@@ -83,7 +88,7 @@ def _descriptor(journal: Path) -> int:
 
 
 def _forget() -> None:
-    """After a fork: the child holds none of the parent's locks."""
+    """Called after a fork. The child holds none of the parent's locks."""
     global _mutex
     _mutex = threading.Lock()
     _ours.clear()

@@ -1,4 +1,4 @@
-"""Graph patches as text and back, for the journal: every node with its expressions, exactly."""
+"""Graph patches as text and back: every node with its expressions, exactly."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _CLASSES: Final[dict[str, type[Any]]] = {
     for name, found in vars(nodes).items()
     if isinstance(found, type) and dataclasses.is_dataclass(found)
 }
-"""Under their own names: a journal names no modules, so that files may be moved."""
+"""The parts of plans by their own names. A journal names no modules, so that files may be moved."""
 
 _FIELDS: Final = {
     found: tuple((field.name, field.default) for field in dataclasses.fields(found))
@@ -27,7 +27,12 @@ _SETS: Final = frozenset({"tags"})
 
 
 def dump_patch(patch: GraphPatch, *, running: Sequence[str] = ()) -> str:
-    """A patch as text. `running` are the nodes that ran when it came, where it matters which (see `braid.executors.scheduler.replay`)."""
+    """A patch as text.
+
+    Args:
+        patch: The patch.
+        running: The nodes that ran when it came, where replay depends on it.
+    """
     data: dict[str, Any] = {"base": patch.base_version, "add": [_encode(node) for node in patch.add]}
     if patch.cancel:
         data["cancel"] = patch.cancel
@@ -39,7 +44,7 @@ def dump_patch(patch: GraphPatch, *, running: Sequence[str] = ()) -> str:
 
 
 def load_patch(text: str) -> tuple[GraphPatch, tuple[str, ...]]:
-    """The patch that `dump_patch` wrote, and what ran when it came."""
+    """The patch that `dump_patch` wrote, and the nodes that ran when it came."""
     data = json.loads(text)
     patch = GraphPatch(
         base_version=data["base"],

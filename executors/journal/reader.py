@@ -1,4 +1,4 @@
-"""What the journal holds of a run, read back: its events, its recorded runs of a graph, and its mutating calls."""
+"""The reader of a run: its events, its recorded runs of a graph, and its mutating calls."""
 
 from __future__ import annotations
 
@@ -35,9 +35,12 @@ class StoredRun:
 
 
 def read_run(journal: Journal, run: str, no: int, *, read_only: bool) -> StoredRun:
-    """Read everything that the journal holds of run number `no`, whose id is `run`.
+    """Read everything that the journal holds of a run.
 
     Args:
+        journal: The journal.
+        run: The run's id.
+        no: Its number.
         read_only: The run is over and nothing of it will be run. Values that cannot be restored come as text.
 
     Raises:
@@ -62,7 +65,7 @@ def read_run(journal: Journal, run: str, no: int, *, read_only: bool) -> StoredR
 
 
 def recorded_events(journal: Journal, row: RunRow) -> list[Envelope]:
-    """The events of a run as they came. Those of kinds that nobody here knows are left out."""
+    """The events of a run as they came. Those of unknown kinds are left out."""
     reader = _Reader(row.id)
     for line in journal.log(row.no, values=False):
         if line.kind == "event":
@@ -171,7 +174,10 @@ def _recorded(state: str, value: str | None, error: str | None) -> Recorded | Lo
 
 
 def _arguments(text: str) -> Mapping[str, Any]:
-    """Arguments of a call, for people: none where they could not be stored, or a secret was taken out of their text."""
+    """Arguments of a call, to be shown.
+
+    None where they cannot be read, or a secret was taken out of their text.
+    """
     try:
         return load_value(text)
     except (LostValueError, ValueError):

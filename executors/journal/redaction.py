@@ -1,4 +1,4 @@
-"""What must never reach the journal: keys and passwords of the environment, and values of arguments that are secret."""
+"""Redaction: secrets of the environment and values of secret arguments never reach the journal."""
 
 from __future__ import annotations
 
@@ -17,12 +17,16 @@ REDACTED: Final = "[secret]"
 
 _NAMES: Final = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASS|CREDENTIALS?|AUTH)(_|$)")
 _IN_ADDRESS: Final = re.compile(r"://[^\s/:@]*:([^\s/@]+)@")
-_LEAST: Final = 8
-"""A shorter value of a variable is no secret: replacing it would spoil ordinary text."""
+_MIN_LENGTH: Final = 8
+"""Least length of a secret. Replacing shorter values would spoil ordinary text."""
 
 
 class Secrets:
-    """Takes secrets out of text. Knows those of the environment; `learn` adds others."""
+    """Secrets that are taken out of text.
+
+    Args:
+        values: The secrets. Those of the environment unless given.
+    """
 
     def __init__(self, values: Iterable[str] | None = None) -> None:
         self._known: list[str] = []
@@ -33,7 +37,11 @@ class Secrets:
         return bool(self._known)
 
     def add(self, value: str) -> list[str]:
-        """Take `value` out of all text from now on; returns the forms in which it may stand in text that was written before."""
+        """Take `value` out of all text from now on.
+
+        Returns:
+            The forms in which it may stand in text that was written before, longest first.
+        """
         if not value:
             return []
         forms = {value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]}
@@ -41,7 +49,7 @@ class Secrets:
         return sorted(forms, key=len, reverse=True)
 
     def redact(self, text: str) -> str:
-        """`text` without the secrets; the same object where there are none."""
+        """`text` without the secrets. The same object where there are none."""
         for value in self._known:
             if value in text:
                 text = text.replace(value, REDACTED)
@@ -49,14 +57,14 @@ class Secrets:
 
 
 def secrets_of(environment: Mapping[str, str]) -> list[str]:
-    """The values of variables whose names say that they are secret, such as `OPENAI_API_KEY`, and passwords in addresses."""
+    """Values of variables with a secret name, such as `OPENAI_API_KEY`, and passwords in addresses."""
     named = [value.strip() for name, value in environment.items() if _NAMES.search(name.upper())]
     in_addresses = [found for value in environment.values() for found in _IN_ADDRESS.findall(value)]
-    return [value for value in (*named, *in_addresses) if len(value) >= _LEAST]
+    return [value for value in (*named, *in_addresses) if len(value) >= _MIN_LENGTH]
 
 
 def secret_arguments(specs: Iterable[ToolSpec]) -> dict[str, frozenset[str]]:
-    """The arguments of each tool that are annotated as secret (`pydantic.SecretStr`, `SecretBytes`), by the tool's name."""
+    """Names of each tool's arguments that are annotated as secret: `pydantic.SecretStr`, `SecretBytes`."""
     found: dict[str, frozenset[str]] = {}
     for spec in specs:
         properties: Mapping[str, Any] = spec.parameters.get("properties", {})
@@ -67,7 +75,12 @@ def secret_arguments(specs: Iterable[ToolSpec]) -> dict[str, frozenset[str]]:
 
 
 def without_secrets(node: Node, secret: Mapping[str, frozenset[str]]) -> tuple[Node, list[str]]:
-    """`node` without the literal values of secret arguments (`secret`: their names by tool), and these values."""
+    """`node` without the literal values of secret arguments, and these values.
+
+    Args:
+        node: A node of a plan.
+        secret: The names of secret arguments, by tool.
+    """
     op = node.op.body if isinstance(node.op, Map) else node.op
     if not isinstance(op, ToolCall) or op.tool not in secret:
         return node, []

@@ -1,4 +1,4 @@
-"""Results of pure tools across runs and processes, kept beside the journal: an `braid.executors.tools.memo.ResultCache` on disk."""
+"""Results of pure tools across runs and processes: a `ResultCache` in the journal's file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from braid.executors.tools import Cached
 
 
 class StoredResults:
-    """The results in `journal`. What cannot be stored or read is no error: the tool is called then."""
+    """The results in `journal`. Where a result cannot be stored or read, the tool is called again."""
 
     def __init__(self, journal: Journal) -> None:
         self.journal = journal

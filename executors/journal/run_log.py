@@ -1,11 +1,11 @@
-"""What one run writes into the journal, and what a later process reads of it to go on.
+"""The writer of one run's journal.
 
-Writing is grouped: everything of one turn of the event loop is one transaction, committed before that turn ends, so before
-anything outside the process can see it. It then survives the end of the process, however that comes. Before a call of a
-mutating tool everything is committed so that it survives a power cut too.
+Writing is grouped: everything of one turn of the event loop is one transaction. It is committed before that
+turn ends, so before anything outside the process can see it, and it survives the end of the process. Before a
+call of a mutating tool everything is committed so that it survives a power cut too.
 
-A journal that fails (a full disk) costs the run nothing that it has: the run goes on without it and says so. Only mutating
-calls are refused from then on, since nobody could tell later whether they happened.
+A journal that fails, as on a full disk, costs the run nothing that it has. The run goes on without it and
+says so. Only mutating calls are refused from then on, since nobody could tell later whether they happened.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from braid.executors.tools import Effect, Recorded
 from braid.executors.values import json_text
 
 LARGE: Final = 4096
-"""A longer text of a value is stored once for all runs, by its content."""
+"""Most characters of a value's text in a row. A longer text is stored once for all runs, by its content."""
 
 _SECRET_VALUE: Final = json.dumps({"$": "lost", "why": "there was a secret in it", "text": REDACTED})
 
@@ -42,11 +42,7 @@ _Row = tuple[int, float, str, str, str | None]
 
 
 class RunLog:
-    """The journal of one run: `braid.executors.tools.effects.RunJournal` on disk. Made by `start_run` and `resume_run`.
-
-    `spending` says what the run has spent; it is stored with every commit. `unwritten` gives events, as times and JSON, that were
-    told since the last commit and not by `event`. `on_failure` is told, once, when the journal fails.
-    """
+    """The journal of one run: the scheduler's `RunJournal` on disk. Made by `start_run` and `resume_run`."""
 
     def __init__(
         self,
@@ -62,13 +58,16 @@ class RunLog:
         self.journal = journal
         self.error: JournalError | None = None
         self.spending: Callable[[], Mapping[str, float]] | None = None
+        """Gives what the run has spent. It is stored with every commit."""
         self.on_failure: Callable[[JournalError], None] | None = None
+        """Called once, when the journal fails."""
+        self.unwritten: Callable[[], Iterable[tuple[float, str]]] | None = None
+        """Gives events since the last commit that did not come through `event`, as times and JSON."""
         self._no = no
         self._lock = lock
         self._secrets = secrets
         self._secret_arguments = secret_arguments
         self._place = 0
-        self.unwritten: Callable[[], Iterable[tuple[float, str]]] | None = None
         self._scheduled = False
         self._rows: list[_Row] = []
         self._fresh: set[str] = set()
@@ -79,9 +78,13 @@ class RunLog:
         self._read_only = False
 
     def load(self, *, read_only: bool = False) -> list[Envelope]:
-        """Read what earlier processes wrote; returns the run's events. Call it once, before the run goes on.
+        """Read what earlier processes wrote. Call it once, before the run goes on.
 
-        `read_only` is for a run that is over: nothing is written, and what could not be stored comes as text.
+        Args:
+            read_only: The run is over. Nothing is written, and what could not be stored comes as text.
+
+        Returns:
+            The run's events.
         """
         stored = read_run(self.journal, self.run, self._no, read_only=read_only)
         self._place = stored.num_rows
@@ -94,10 +97,8 @@ class RunLog:
 
     @property
     def recorded(self) -> Sequence[RecordedRun]:
-        """What earlier processes wrote down, one for each call of `run_graph`."""
+        """What earlier processes recorded: one for each call of `run_graph`."""
         return self._recorded
-
-    # RunJournal.
 
     def begin(self) -> RecordedRun | None:
         place, self._begun = self._begun, self._begun + 1
@@ -144,8 +145,8 @@ class RunLog:
     def started(self, key: str, *, node: str, tool: str, args: Mapping[str, Any], effect: Effect) -> None:
         if self.error is not None:
             raise JournalError(
-                f"{tool} is not called: it changes things, and the journal, which would tell later whether it did, "
-                f"has failed: {self.error}"
+                f"{tool} is not called: it changes things, and the journal, "
+                f"which would tell later whether it did, has failed: {self.error}"
             )
         secret = self._secret_arguments.get(tool, frozenset())
         kept = {name: value for name, value in args.items() if name not in secret}
@@ -153,8 +154,9 @@ class RunLog:
         self.flush(
             durable=effect == "mutating",
             also=(
-                "INSERT INTO calls (key, run, node, tool, effect, at, state, args) VALUES (?, ?, ?, ?, ?, ?, 'started', ?) "
-                "ON CONFLICT (key) DO UPDATE SET state = 'started', at = excluded.at, args = excluded.args, error = NULL",
+                "INSERT INTO calls (key, run, node, tool, effect, at, state, args) "
+                "VALUES (?, ?, ?, ?, ?, ?, 'started', ?) ON CONFLICT (key) DO UPDATE "
+                "SET state = 'started', at = excluded.at, args = excluded.args, error = NULL",
                 (key, self._no, node, tool, effect, time.time(), text),
             ),
         )
@@ -175,34 +177,32 @@ class RunLog:
 
     def failed(self, key: str, error: str) -> None:
         self._calls[key] = Recorded("failed", error=error)
-        said = _storable(self._secrets.redact(error))
-        self.flush(also=("UPDATE calls SET state = 'failed', error = ? WHERE key = ?", (said, key)))
+        text = _storable(self._secrets.redact(error))
+        self.flush(also=("UPDATE calls SET state = 'failed', error = ? WHERE key = ?", (text, key)))
 
     def not_done(self, key: str) -> None:
         self._calls[key] = Recorded("not_done")
         self.flush(also=("UPDATE calls SET state = 'not_done' WHERE key = ?", (key,)))
 
-    # The orchestrator's.
-
     def event(self, envelope: Envelope) -> None:
-        """An event is about to be told."""
+        """Write an event that is about to be emitted."""
         self._write("event", event_json(envelope.event), at=envelope.at)
 
     def wake(self) -> None:
-        """There is something in `unwritten`."""
+        """Commit what is in `unwritten` before this turn of the event loop ends."""
         if not self._scheduled:
             with contextlib.suppress(RuntimeError):  # no event loop: `close` writes it
                 asyncio.get_running_loop().call_soon(self.flush)
                 self._scheduled = True
 
     def finish(self, status: Status, answer: str | None) -> None:
-        """The run is over; gives it back to whoever wants to resume it."""
-        said = None if answer is None else _storable(self._secrets.redact(answer))
-        self.flush(also=("UPDATE runs SET status = ?, answer = ? WHERE no = ?", (status, said, self._no)))
+        """The run is over. Others may work on it now."""
+        text = None if answer is None else _storable(self._secrets.redact(answer))
+        self.flush(also=("UPDATE runs SET status = ?, answer = ? WHERE no = ?", (status, text, self._no)))
         self.close()
 
     def close(self) -> None:
-        """Write what is left and give the run back, as it is. Closing twice does nothing."""
+        """Write what is left and release the run as it is. Closing twice does nothing."""
         if not self._closed:
             self.flush()
             self._closed = True
@@ -215,7 +215,13 @@ class RunLog:
         also: tuple[str, tuple[Any, ...]] | None = None,
         blobs: Sequence[tuple[bytes, str]] = (),
     ) -> None:
-        """Commit what was written, and the statement `also`, all or nothing."""
+        """Commit everything that was written since the last commit, together or not at all.
+
+        Args:
+            durable: The commit survives a power cut.
+            also: A further statement, with its parameters.
+            blobs: Further large values: content hashes and texts.
+        """
         self._scheduled = False
         if self._closed or self._read_only or self.error is not None:
             return
@@ -284,11 +290,11 @@ class RunLog:
             nodes[place], values = without_secrets(node, self._secret_arguments)
             found += values
         for value in found:
-            self._forget(value)
+            self._erase(value)
         return dataclasses.replace(patch, add=tuple(nodes)) if found else patch
 
-    def _forget(self, secret: str) -> None:
-        """A secret stands in the plan, and so in what was written before: take it out of there too."""
+    def _erase(self, secret: str) -> None:
+        """Take a secret of the plan out of what was written before."""
         statements: list[tuple[str, tuple[Any, ...]]] = []
         first, last = log_key(self._no, 0), log_key(self._no + 1, 0) - 1
         for form in self._secrets.add(secret):
@@ -300,22 +306,23 @@ class RunLog:
                 key = (first, last) if table == "log" else (self._no,)
                 statements.append(
                     (
-                        f"UPDATE {table} SET {column} = replace({column}, ?, ?) WHERE {where} AND instr({column}, ?)",
+                        f"UPDATE {table} SET {column} = replace({column}, ?, ?) "
+                        f"WHERE {where} AND instr({column}, ?)",
                         (form, REDACTED, *key, form),
                     )
                 )
-        # The plan's text came in pieces, which may hold the secret in parts.
+        # The plan's text came in pieces, so one piece may hold a part of the secret.
         statements.append(
             (
-                "UPDATE log SET data = json_set(data, '$.text', '') WHERE id BETWEEN ? AND ? AND kind = 'event' "
-                "AND json_extract(data, '$.kind') = 'planner.text'",
+                "UPDATE log SET data = json_set(data, '$.text', '') "
+                "WHERE id BETWEEN ? AND ? AND kind = 'event' AND json_extract(data, '$.kind') = 'planner.text'",
                 (first, last),
             )
         )
         self.flush()
         for statement in statements:
             self.flush(also=statement)
-        self.journal.checkpoint()  # the write-ahead log still has what was there before
+        self.journal.checkpoint()  # the write-ahead log still holds the earlier text
 
 
 def start_run(
@@ -327,7 +334,19 @@ def start_run(
     secrets: Secrets | None = None,
     secret_arguments: Mapping[str, frozenset[str]] | None = None,
 ) -> RunLog:
-    """Enter a new run into the journal; raises `JournalError` when that cannot be done."""
+    """Enter a new run into the journal.
+
+    Args:
+        journal: The journal.
+        run: The run's id.
+        question: Its question.
+        spec: Its options, which must be JSON.
+        secrets: What is taken out of all text. The secrets of the environment unless given.
+        secret_arguments: Names of secret arguments, by tool.
+
+    Raises:
+        JournalError: The journal cannot be written.
+    """
     found = Secrets() if secrets is None else secrets
     no, lock = journal.add_run(
         run, question=_storable(found.redact(question)), spec=found.redact(json.dumps(dict(spec or {})))
@@ -342,11 +361,17 @@ def resume_run(
     secrets: Secrets | None = None,
     secret_arguments: Mapping[str, frozenset[str]] | None = None,
 ) -> RunLog:
-    """Take up a run; then call `load`.
+    """Continue a run. Call `RunLog.load` next.
+
+    Args:
+        journal: The journal.
+        row: The run.
+        secrets: What is taken out of all text. The secrets of the environment unless given.
+        secret_arguments: Names of secret arguments, by tool.
 
     Raises:
-        RunBusyError: a live process works on it.
-        JournalError: the journal cannot be read.
+        RunBusyError: A live process works on it.
+        JournalError: The journal cannot be read.
     """
     return RunLog(
         journal,
@@ -359,5 +384,5 @@ def resume_run(
 
 
 def _storable(text: str) -> str:
-    """`text` as SQLite takes it: half a surrogate pair cannot be encoded."""
+    """`text` without halves of surrogate pairs, which SQLite cannot encode."""
     return text.encode("utf-8", "backslashreplace").decode()

@@ -16,13 +16,17 @@ BUSY_SECONDS: Final = 10.0
 
 _SCHEMA: Final = """
 CREATE TABLE runs (
-    no INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, created REAL NOT NULL, updated REAL NOT NULL,
-    status TEXT NOT NULL, question TEXT NOT NULL, answer TEXT, spec TEXT NOT NULL, spent TEXT NOT NULL DEFAULT '{}'
+    no INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,
+    created REAL NOT NULL, updated REAL NOT NULL, status TEXT NOT NULL,
+    question TEXT NOT NULL, answer TEXT, spec TEXT NOT NULL, spent TEXT NOT NULL DEFAULT '{}'
 );
-CREATE TABLE log (id INTEGER PRIMARY KEY, at REAL NOT NULL, kind TEXT NOT NULL, data TEXT NOT NULL, value TEXT, blob BLOB);
+CREATE TABLE log (
+    id INTEGER PRIMARY KEY, at REAL NOT NULL, kind TEXT NOT NULL, data TEXT NOT NULL, value TEXT, blob BLOB
+);
 CREATE TABLE calls (
-    key TEXT PRIMARY KEY, run INTEGER NOT NULL, node TEXT NOT NULL, tool TEXT NOT NULL, effect TEXT NOT NULL, at REAL NOT NULL,
-    state TEXT NOT NULL, args TEXT NOT NULL, value TEXT, blob BLOB, error TEXT
+    key TEXT PRIMARY KEY, run INTEGER NOT NULL, node TEXT NOT NULL, tool TEXT NOT NULL,
+    effect TEXT NOT NULL, at REAL NOT NULL, state TEXT NOT NULL, args TEXT NOT NULL,
+    value TEXT, blob BLOB, error TEXT
 );
 CREATE INDEX calls_of_run ON calls (run);
 CREATE TABLE blobs (hash BLOB PRIMARY KEY, data TEXT NOT NULL);
@@ -32,7 +36,10 @@ CREATE TABLE results (key TEXT PRIMARY KEY, at REAL NOT NULL, value TEXT NOT NUL
 """
 
 _MIGRATIONS: Final[dict[int, str]] = {}
-"""For each older version, the statements that make the next one of it. A version without an entry cannot be opened."""
+"""For each older version, the statements that make the next one of it.
+
+A version without an entry cannot be opened.
+"""
 
 
 def prepare(db: sqlite3.Connection, path: Path) -> None:
@@ -51,8 +58,8 @@ def prepare(db: sqlite3.Connection, path: Path) -> None:
         raise JournalError(f"{path} is some other program's database and no journal; name another file")
     if version > SCHEMA_VERSION:
         raise JournalVersionError(
-            f"the journal {path} has version {version}, written by a newer Braid; this one knows versions up to "
-            f"{SCHEMA_VERSION}: update Braid, or name another file"
+            f"the journal {path} has version {version}, written by a newer Braid; this one knows versions"
+            f" up to {SCHEMA_VERSION}: update Braid, or name another file"
         )
     if not tables:
         db.execute("PRAGMA auto_vacuum = INCREMENTAL")
@@ -66,7 +73,7 @@ def prepare(db: sqlite3.Connection, path: Path) -> None:
 
 def _upgrade(db: sqlite3.Connection, path: Path) -> None:
     with transaction(db, durable=True):
-        # Another process may have done it since.
+        # Another process may have upgraded it since.
         (version,) = db.execute("PRAGMA user_version").fetchone()
         (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
         if not tables:
@@ -77,7 +84,8 @@ def _upgrade(db: sqlite3.Connection, path: Path) -> None:
             if script is None:
                 raise JournalVersionError(
                     f"the journal {path} has version {version}, which this Braid cannot bring up to version "
-                    f"{SCHEMA_VERSION}; read it with the Braid that wrote it, or move it away, and a new one is made"
+                    f"{SCHEMA_VERSION}; read it with the Braid that wrote it, or move it away, "
+                    "and a new one is made"
                 )
             _execute(db, script)
             version += 1
@@ -87,7 +95,7 @@ def _upgrade(db: sqlite3.Connection, path: Path) -> None:
 
 @contextmanager
 def transaction(db: sqlite3.Connection, *, durable: bool = False) -> Iterator[sqlite3.Connection]:
-    """All or nothing. A `durable` one survives a power cut, another one only the end of this process. It is much cheaper."""
+    """Statements that are committed together or not at all. A `durable` commit survives a power cut."""
     if durable:
         db.execute("PRAGMA synchronous = FULL")
     try:

@@ -1,8 +1,12 @@
-"""The journal's file: one SQLite database (WAL) for all runs of a user, written by any number of processes.
+"""The journal's file: one SQLite database (WAL) for all runs of a user. Any number of processes write to it.
 
-Tables: `runs`, one row each; `log`, everything that happened in a run, in order (the key is the run's number and the place in
-it); `calls`, what became of each mutating call, by idempotency key; `blobs`, large values, each once, by content hash;
-`results`, results of pure tools that later runs use again (`braid.executors.journal.result_cache`).
+Tables:
+
+- `runs`: one row for each run.
+- `log`: everything that happened in a run, in order. The key is the run's number and the place in it.
+- `calls`: every mutating call, by idempotency key.
+- `blobs`: large values, each once, by content hash.
+- `results`: results of pure tools that later runs use again (`braid.executors.journal.result_cache`).
 """
 
 from __future__ import annotations
@@ -23,16 +27,21 @@ from braid.executors.journal.locks import RunLock, is_locked
 from braid.executors.journal.schema import BUSY_SECONDS, prepare, transaction
 
 _SHIFT: Final = 32
+"""Bits of a log key that hold the place in the run."""
 
 Status = Literal["running", "interrupted", "answered", "stopped", "failed", "cancelled"]
-"""`running` and `interrupted` look alike on disk: the first has a live process. `stopped` ended without a full answer."""
+"""`running` and `interrupted` are the same on disk. The first has a live process.
+
+`stopped` ended without a full answer.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunRow:
-    """A run as the journal knows it. Times are seconds since the epoch; `spec` is what the run was started with."""
+    """A run as the journal knows it. Times are seconds since the epoch."""
 
     no: int
+    """Its number, which is the key of its rows."""
     id: str
     created: float
     updated: float
@@ -40,25 +49,30 @@ class RunRow:
     question: str
     answer: str | None
     spec: dict[str, Any]
+    """The options that the run was started with."""
     spent: dict[str, Any]
+    """What it has spent, by kind."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pruned:
-    """What `Journal.prune` removed, and the file's size in bytes afterwards."""
+    """What `Journal.prune` did."""
 
     runs: int
+    """Number of runs that were removed."""
     size: int
+    """Size of the file afterwards, in bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class LogRow:
-    """One line of a run's log. `value` is the text of a stored value, fetched from `blobs` where it is large."""
+    """One row of a run's log."""
 
     at: float
     kind: str
     data: str
     value: str | None
+    """The text of a stored value, if there is one."""
 
 
 class CallRow(NamedTuple):
@@ -80,8 +94,8 @@ class Journal:
     """The journal at `path`, which is made if it is not there. Safe to use from several threads.
 
     Raises:
-        JournalVersionError: written by a version that is too new, or too old to be brought up to date.
-        JournalError: it cannot be opened, is damaged, or is some other program's database.
+        JournalVersionError: It was written by a version that is too new, or too old to be brought up to date.
+        JournalError: It cannot be opened, is damaged, or is some other program's database.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -121,7 +135,7 @@ class Journal:
         self.close()
 
     def error(self, error: Exception, what: str) -> JournalError:
-        """`error` of the database as one that says what to do."""
+        """An error of the database as one that says what to do. `what` is a participle, such as "read"."""
         said = str(error)
         hint = "run without one by --no-journal or journal=False"
         if "disk is full" in said or "No space left" in said:
@@ -132,16 +146,24 @@ class Journal:
             hint = f"the file is damaged, or no journal; move it away ({self.path}), and a new one is made"
         return JournalError(f"the journal {self.path} cannot be {what}: {said}; {hint}")
 
-    # Runs.
-
     def add_run(self, id: str, *, question: str, spec: str) -> tuple[int, RunLock]:
-        """Enter a new run (`spec` is a JSON object); returns its number and the lock that says that it is alive."""
+        """Enter a new run.
+
+        Args:
+            id: Its id.
+            question: Its question.
+            spec: Its options, as a JSON object.
+
+        Returns:
+            Its number, and the lock that says that it is alive.
+        """
         now = time.time()
         lock: RunLock | None = None
         try:
             with self._guarded("written"), self.transaction() as db:
                 cursor = db.execute(
-                    "INSERT INTO runs (id, created, updated, status, question, spec) VALUES (?, ?, ?, 'running', ?, ?)",
+                    "INSERT INTO runs (id, created, updated, status, question, spec) "
+                    "VALUES (?, ?, ?, 'running', ?, ?)",
                     (id, now, now, question, spec),
                 )
                 no = cursor.lastrowid
@@ -151,11 +173,16 @@ class Journal:
             if lock is not None:
                 lock.release()
             raise
-        assert lock is not None, "nobody else can know of a run that is not committed"
+        assert lock is not None, "nobody else knows a run that is not committed"
         return no, lock
 
     def runs(self, *, limit: int | None = None, nested: bool = False) -> list[RunRow]:
-        """The runs, the latest first; with `nested` also those of agents within runs, whose ids have a colon."""
+        """The runs, the latest first.
+
+        Args:
+            limit: Most runs to return.
+            nested: Include runs of agents within runs. Their ids have a colon.
+        """
         sql = "SELECT * FROM runs" + ("" if nested else " WHERE instr(id, ':') = 0") + " ORDER BY no DESC"
         sql += f" LIMIT {int(limit)}" if limit is not None else ""
         with self._guarded("read"), self._mutex:
@@ -169,10 +196,10 @@ class Journal:
         return None if row is None else self._row(row)
 
     def find(self, prefix: str) -> RunRow:
-        """The run whose id is, or alone begins with, `prefix`; "last" is the latest.
+        """The run whose id is `prefix`, or the only one whose id begins with it. "last" is the latest.
 
         Raises:
-            UnknownRunError: there is none, or more than one.
+            UnknownRunError: There is none, or more than one.
         """
         with self._guarded("read"), self._mutex:
             if prefix == "last":
@@ -196,14 +223,18 @@ class Journal:
         return found
 
     def lock(self, run: RunRow) -> RunLock:
-        """The right to work on `run`; raises `RunBusyError` while another has it."""
+        """Lock `run`.
+
+        Raises:
+            RunBusyError: A live process works on it.
+        """
         lock = self._acquire(run.no)
         if lock is None:
             raise RunBusyError(f"run {run.id} is being worked on by a live process; wait until it has ended")
         return lock
 
     def log(self, no: int, *, values: bool = True) -> Iterator[LogRow]:
-        """The log of run number `no` in order; without `values`, large ones stay where they are."""
+        """The log of run number `no` in order. Without `values`, large values are not read."""
         with self._guarded("read"):
             with self._mutex:
                 rows = self._db.execute(
@@ -217,7 +248,8 @@ class Journal:
         """The mutating calls of run number `no`, in the order in which they began."""
         with self._guarded("read"), self._mutex:
             rows = self._db.execute(
-                "SELECT key, node, tool, state, value, blob, error, args FROM calls WHERE run = ? ORDER BY at",
+                "SELECT key, node, tool, state, value, blob, error, args FROM calls "
+                "WHERE run = ? ORDER BY at",
                 (no,),
             ).fetchall()
         return [
@@ -226,6 +258,7 @@ class Journal:
         ]
 
     def blob(self, hash: bytes) -> str:
+        """The large value with this content hash."""
         with self._guarded("read"), self._mutex:
             found = self._db.execute("SELECT data FROM blobs WHERE hash = ?", (hash,)).fetchone()
         if found is None:
@@ -233,14 +266,19 @@ class Journal:
         return found[0]
 
     def size(self) -> int:
-        """Bytes of the database, what only waits to be given back to the file system included."""
+        """Bytes of the database, including free pages."""
         with self._guarded("read"), self._mutex:
             (pages,) = self._db.execute("PRAGMA page_count").fetchone()
             (size,) = self._db.execute("PRAGMA page_size").fetchone()
         return pages * size
 
     def prune(self, *, older_than: float | None = None, max_size: int | None = None) -> Pruned:
-        """Remove runs that nobody works on: untouched for `older_than` seconds, then the oldest until `max_size` bytes hold."""
+        """Remove runs that nobody works on, and kept results.
+
+        Args:
+            older_than: Remove runs that were not written to for so many seconds.
+            max_size: Then remove the oldest runs until the file has at most so many bytes.
+        """
         removed = 0
         now = time.time()
         self._drop_results(older_than=older_than, max_size=max_size)
@@ -261,21 +299,24 @@ class Journal:
         return Pruned(runs=removed, size=self.size())
 
     def checkpoint(self) -> None:
-        """Bring everything into the main file, and empty the write-ahead log."""
+        """Move everything into the main file, and empty the write-ahead log."""
         with self._guarded("written"), self._mutex:
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
-    # For the writer.
-
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """The database for a query. Raises what SQLite raises."""
+        """The database, for a query. SQLite's errors pass."""
         with self._mutex:
             yield self._db
 
     @contextmanager
     def transaction(self, *, durable: bool = False) -> Iterator[sqlite3.Connection]:
-        """All or nothing. `durable`: it survives a power cut; otherwise only the end of this process, and is much cheaper."""
+        """The database, for statements that are committed together or not at all.
+
+        Args:
+            durable: The commit survives a power cut. Others are much cheaper and survive the end of the
+                process.
+        """
         with self._mutex, transaction(self._db, durable=durable) as db:
             yield db
 
@@ -300,8 +341,9 @@ class Journal:
                 )
                 db.execute("DELETE FROM calls WHERE run = ?", (no,))
                 db.execute(
-                    "DELETE FROM blobs WHERE hash IN (SELECT mine.hash FROM run_blobs AS mine WHERE mine.run = ? "
-                    "AND NOT EXISTS (SELECT 1 FROM run_blobs AS other WHERE other.hash = mine.hash AND other.run != ?))",
+                    "DELETE FROM blobs WHERE hash IN ("
+                    "SELECT mine.hash FROM run_blobs AS mine WHERE mine.run = ? AND NOT EXISTS ("
+                    "SELECT 1 FROM run_blobs AS other WHERE other.hash = mine.hash AND other.run != ?))",
                     (no, no),
                 )
                 db.execute("DELETE FROM run_blobs WHERE run = ?", (no,))
@@ -310,7 +352,7 @@ class Journal:
                 self._db.executescript("PRAGMA incremental_vacuum")  # `execute` would free one page
 
     def _drop_results(self, *, older_than: float | None, max_size: int | None) -> None:
-        """Results can be had again: they go before any run does."""
+        """Remove kept results. They can be computed again, so they go before any run."""
         with self._guarded("written"):
             if older_than is not None:
                 with self.transaction() as db:

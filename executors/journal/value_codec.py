@@ -1,9 +1,11 @@
-"""Typed values as text and back, for the journal: what a tool returned is restored as what it was.
+"""Typed values as text and back: what a tool returned is restored as what it was.
 
-Plain JSON stands for itself; everything else is an object with the key `$`, which names its kind. Models, dataclasses, enums and
-named tuples are stored field by field under the name of their type, and restored without running their constructors. Braid's own
-types have a tag (`braid.executors.values.type_tags`), others `module:qualified.name`. What cannot be stored (an open file,
-an array, a secret) is stored as text that says so; whoever needs the value itself gets `LostValueError`.
+Plain JSON stands for itself. Everything else is an object with the key `$`, which names its kind. Models,
+dataclasses, enums and named tuples are stored field by field under the name of their type. They are restored
+without running their constructors. The name of Braid's own types is a tag
+(`braid.executors.values.type_tags`), and that of others is `module:qualified.name`. What cannot be stored,
+such as an open file, an array or a secret, is stored as text that says so. `load_value` raises
+`LostValueError` for it.
 """
 
 from __future__ import annotations
@@ -31,24 +33,25 @@ from braid.engine import BraidError
 from braid.executors.values import EARLIER, HOMES, is_own, json_text, preview, tag_of
 
 MAX_CHARS: Final = 256 * 1024 * 1024
-"""A longer text of a value is not stored."""
+"""Most characters of a value's text. A longer one is not stored."""
 
 _BIG: Final = 12_000
-"""Whole numbers of more bits are stored in hexadecimal: Python refuses to print them in decimal."""
+"""Whole numbers of more bits are stored in hexadecimal. Python refuses to print them in decimal."""
 
 _TAG: Final = "$"
 
 
 class LostValueError(BraidError):
-    """A value could not be stored when it came, or its type is not here any more. Says which and why."""
+    """A value could not be stored, or its type cannot be found. The message says which and why."""
 
 
 @dataclasses.dataclass(frozen=True)
 class StoredValue:
-    """The text of a value; `lost` says why it is not the whole value, if it is not."""
+    """The text of a value."""
 
     text: str
     lost: str | None = None
+    """Why the text is not the whole value, if it is not."""
 
 
 class _CannotStore(Exception):
@@ -69,7 +72,7 @@ def dump_value(value: Any) -> StoredValue:
         why = str(error)
     except RecursionError:
         why = "it is nested too deeply, or contains itself"
-    except Exception as error:  # properties and iterators of others' types may raise anything
+    except Exception as error:  # a user's properties and iterators may raise anything
         why = f"{type(error).__name__}: {error}"
     return StoredValue(json_text({_TAG: "lost", "why": why[:500], "text": preview(value)}), why)
 
@@ -78,13 +81,13 @@ def load_value(text: str) -> Any:
     """The value that `dump_value` stored.
 
     Raises:
-        LostValueError: it was not stored whole, or a type of it cannot be imported or has changed.
+        LostValueError: It was not stored whole, or a type of it cannot be imported or has changed.
     """
     return _decode(json.loads(text))
 
 
 def readable_text(text: str) -> str:
-    """What there is of a stored value that `load_value` refuses, for people."""
+    """Human-readable form of a stored value that cannot be restored."""
     data = json.loads(text)
     if isinstance(data, dict) and cast("dict[str, Any]", data).get(_TAG) == "lost":
         return str(cast("dict[str, Any]", data)["text"])
@@ -264,7 +267,7 @@ def _data(kind: Any, stored: Mapping[str, Any]) -> Any:
 
 @cache
 def _name_of(kind: type[Any]) -> str:
-    """What a type is stored under: its tag, or `module:qualified.name` where it is no type of Braid's own."""
+    """The name of a type: its tag, or `module:qualified.name` where it is no type of Braid's own."""
     name = f"{kind.__module__}:{kind.__qualname__}"
     tag = tag_of(kind)
     if tag is None and is_own(kind):
