@@ -315,7 +315,8 @@ class RunLog:
         statements.append(
             (
                 "UPDATE log SET data = json_set(data, '$.text', '') "
-                "WHERE id BETWEEN ? AND ? AND kind = 'event' AND json_extract(data, '$.kind') = 'planner.text'",
+                "WHERE id BETWEEN ? AND ? AND kind = 'event' "
+                "AND json_extract(data, '$.kind') = 'planner.text'",
                 (first, last),
             )
         )

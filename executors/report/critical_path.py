@@ -1,4 +1,4 @@
-"""The critical path of a run: the heaviest chain of nodes along what each one read."""
+"""The critical path of a run: the heaviest chain of dependent nodes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ Inputs: TypeAlias = Callable[[Span], list[Span]]
 
 
 def inputs_of(spans: Sequence[Span]) -> Inputs:
-    """What a node waited for. A map's children do its work, so whoever reads the map reads them."""
+    """A function that gives what a node waited for.
+
+    The items of a map do its work, so a map waited for its items.
+    """
     known = {span.id: span for span in spans}
     children: dict[str, list[Span]] = {}
     for span in spans:
@@ -28,15 +31,24 @@ def inputs_of(spans: Sequence[Span]) -> Inputs:
 def critical_path(
     spans: Sequence[Span], inputs: Inputs, weights: Mapping[str, float]
 ) -> tuple[float, list[Span]]:
-    """The heaviest chain of nodes along what each one read, in the order in which they ended."""
+    """The heaviest chain of nodes along what each one read.
+
+    Args:
+        spans: The nodes.
+        inputs: What each of them waited for.
+        weights: Weight of each node by id. 0 where it is missing.
+
+    Returns:
+        The weight of the chain, and its nodes in the order in which they ended.
+    """
     ended = [span for span in spans if span.ran]
     ended.sort(key=lambda span: (span.finished or 0.0, span.op == "map"))  # a map ends with its last child
     best: dict[str, float] = {}
     before: dict[str, Span | None] = {}
     for span in ended:
-        # What did not end earlier was not read: a name may have been bound anew since.
-        read = [one for one in inputs(span) if one.id in best]
-        heaviest = max(read, key=lambda one: best[one.id], default=None)
+        # A node that did not end earlier was not read: its name was bound again since.
+        read = [source for source in inputs(span) if source.id in best]
+        heaviest = max(read, key=lambda source: best[source.id], default=None)
         before[span.id] = heaviest
         best[span.id] = weights.get(span.id, 0.0) + (best[heaviest.id] if heaviest is not None else 0.0)
     last = max(ended, key=lambda span: best[span.id], default=None)

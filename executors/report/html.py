@@ -1,4 +1,7 @@
-"""A run as one HTML page: its report, its graph, a timeline and its nodes. No scripts, no network, nothing but the file."""
+"""A run as one HTML page: its report, its graph, a timeline and its nodes.
+
+The page needs no scripts, no network and no other file.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,10 @@ from braid.executors.report.report import RunReport
 from braid.executors.report.spans import Span
 
 MAX_DRAWN: Final = 150
-"""Nodes in the drawing of the graph; the list and the timeline go on longer."""
+"""Most nodes in the drawing of the graph."""
 
 MAX_ROWS: Final = 1_000
-"""Bars of the timeline and rows of the list."""
+"""Most bars of the timeline and most rows of the list."""
 
 _BOX_W, _BOX_H, _GAP_X, _GAP_Y = 168, 40, 56, 14
 _LABEL_W, _CHART_W, _ROW_H = 200, 780, 18
@@ -23,19 +26,23 @@ _LABEL_W, _CHART_W, _ROW_H = 200, 780, 18
 def run_page(
     spans: Sequence[Span], report: RunReport, *, title: str, answer: str = "", notes: Sequence[str] = ()
 ) -> str:
-    """The page: everything that comes from a plan or a tool is written as text, never as markup.
+    """The page of a run. Everything that comes from a plan or a tool is written as text, never as markup.
 
     Args:
-        title: the question.
-        notes: lines under the answer, such as the id of the run or why it stopped.
+        spans: The nodes.
+        report: The report on them.
+        title: The question.
+        answer: The answer.
+        notes: Lines under the answer, such as the id of the run or why it stopped.
     """
     critical = frozenset(report.critical_nodes)
     parts = [
         "<!doctype html>",
         '<html lang="en"><head><meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        # A value that slipped through as markup could still load and run nothing.
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">",
+        # Even a value that slipped through as markup can load and run nothing.
+        '<meta http-equiv="Content-Security-Policy" '
+        "content=\"default-src 'none'; style-src 'unsafe-inline'\">",
         f"<title>{_text(title, 120)}</title><style>{_style()}</style></head><body><main>",
         f"<h1>{_text(title, 2_000)}</h1>",
         f'<p class="answer">{_text(answer, 20_000)}</p>' if answer else "",
@@ -88,25 +95,28 @@ def _figures(report: RunReport) -> Iterator[str]:
         for kind, name, value in shares:
             share = min(1.0, value / report.seconds)
             if share > 0:
-                yield f'<span class="{kind}" style="width:{share:.2%}" title="{name}: {_seconds(value)}"></span>'
+                hint = f"{name}: {_seconds(value)}"
+                yield f'<span class="{kind}" style="width:{share:.2%}" title="{hint}"></span>'
         yield '</div><p class="note">'
         yield ", ".join(
             f'<i class="{kind}"></i> {name} {_seconds(value)} ({value / report.seconds:.0%})'
             for kind, name, value in shares
         )
-        yield f". Stragglers cost {_seconds(report.straggling)}; the plan took {_seconds(report.planner_seconds)} to write.</p>"
+        yield (
+            f". Stragglers cost {_seconds(report.straggling)}; "
+            f"the plan took {_seconds(report.planner_seconds)} to write.</p>"
+        )
     usage = report.usage
     if usage.calls:
         yield (
             f'<p class="note">{usage.prompt_tokens:,} prompt tokens ({usage.cached_tokens:,} cached), '
-            f"{usage.generated_tokens:,} generated, {usage.critical_path_tokens:,} of them on the critical path</p>"
+            f"{usage.generated_tokens:,} generated, {usage.critical_path_tokens:,} of them "
+            "on the critical path</p>"
         )
 
 
-# The graph: layers by depth, in plan order, items of maps folded into their map.
-
-
 def _drawing(spans: Sequence[Span], critical: frozenset[str]) -> Iterator[str]:
+    """The graph: layers by depth, in plan order. Items of maps are folded into their map."""
     nodes = [span for span in spans if span.parent is None]
     shown = nodes[:MAX_DRAWN]
     if not shown:
@@ -122,8 +132,8 @@ def _drawing(spans: Sequence[Span], critical: frozenset[str]) -> Iterator[str]:
         span.id: list(
             dict.fromkeys(
                 source
-                for one in (span, *items.get(span.id, ()))
-                for source in (owner.get(id, "") for id in one.depends_on)
+                for reader in (span, *items.get(span.id, ()))
+                for source in (owner.get(id, "") for id in reader.depends_on)
                 if source in known and source != span.id
             )
         )
@@ -140,16 +150,17 @@ def _drawing(spans: Sequence[Span], critical: frozenset[str]) -> Iterator[str]:
     width = 20 + (max(columns) + 1) * (_BOX_W + _GAP_X) - _GAP_X
     height = 20 + max(columns.values()) * (_BOX_H + _GAP_Y) - _GAP_Y
     on_path = {owner[id] for id in critical if id in owner}
-    yield f'<div class="scroll"><svg width="{width}" height="{height}" role="img" aria-label="the graph of the plan">'
+    yield _svg(width, height, "the graph of the plan")
     for id, sources in reads.items():
         x, y = places[id]
         for source in sources:
             left, top = places[source][0] + _BOX_W, places[source][1] + _BOX_H / 2
+            middle = y + _BOX_H / 2
             bend = max(24.0, (x - left) / 2)
             kind = "edge critical" if id in on_path and source in on_path else "edge"
             yield (
-                f'<path class="{kind}" d="M{left},{top:g} C{left + bend:g},{top:g} {x - bend:g},{y + _BOX_H / 2:g} '
-                f'{x},{y + _BOX_H / 2:g}"/>'
+                f'<path class="{kind}" d="M{left},{top:g} C{left + bend:g},{top:g} '
+                f'{x - bend:g},{middle:g} {x},{middle:g}"/>'
             )
     for span in shown:
         x, y = places[span.id]
@@ -175,7 +186,7 @@ def _drawing(spans: Sequence[Span], critical: frozenset[str]) -> Iterator[str]:
 
 
 def _depths(ids: Sequence[str], reads: dict[str, list[str]]) -> dict[str, int]:
-    """The longest way to each node, in steps. What would be a cycle, since a name was bound anew, is cut."""
+    """Length of the longest path to each node. A cycle, which a name that is bound again can make, is cut."""
     depth: dict[str, int] = {}
     for root in ids:
         stack = [root]
@@ -196,10 +207,8 @@ def _depths(ids: Sequence[str], reads: dict[str, list[str]]) -> dict[str, int]:
     return depth
 
 
-# The timeline: a bar for each node that ran, before it the time in which it was ready and waited.
-
-
 def _timeline(spans: Sequence[Span], critical: frozenset[str]) -> Iterator[str]:
+    """A bar for each node that ran. A thin bar before it is the time in which it was ready and waited."""
     ran = sorted(
         (s for s in spans if s.ran and s.op != "map"), key=lambda s: (s.started or 0.0, s.finished or 0.0)
     )
@@ -212,7 +221,7 @@ def _timeline(spans: Sequence[Span], critical: frozenset[str]) -> Iterator[str]:
     ended = {span.id: span.finished for span in spans}
     height = 30 + len(shown) * _ROW_H
     width = _LABEL_W + _CHART_W + 90
-    yield f'<div class="scroll"><svg width="{width}" height="{height}" role="img" aria-label="when each node ran">'
+    yield _svg(width, height, "when each node ran")
     for tick in _ticks(end):
         x = _LABEL_W + tick * scale
         yield f'<line class="tick" x1="{x:.1f}" y1="18" x2="{x:.1f}" y2="{height}"/>'
@@ -222,7 +231,8 @@ def _timeline(spans: Sequence[Span], critical: frozenset[str]) -> Iterator[str]:
         started, finished = span.started or 0.0, span.finished or 0.0
         inputs = [at for id in span.depends_on if (at := ended.get(id)) is not None and at <= started]
         ready = min(started, max([span.added, *inputs]))
-        yield f'<g class="bar {span.op} {span.state}{" critical" if span.id in critical else ""}"><title>{_hint(span)}</title>'
+        mark = " critical" if span.id in critical else ""
+        yield f'<g class="bar {span.op} {span.state}{mark}"><title>{_hint(span)}</title>'
         yield f'<text class="small end" x="{_LABEL_W - 8}" y="{y + 12}">{_text(span.id, 28)}</text>'
         x, waited = _LABEL_W + started * scale, (started - ready) * scale
         if waited > 0.5:
@@ -232,11 +242,14 @@ def _timeline(spans: Sequence[Span], critical: frozenset[str]) -> Iterator[str]:
         yield f'<text class="small" x="{x + long + 5:.1f}" y="{y + 12}">{_seconds(span.seconds)}</text></g>'
     yield "</svg></div>"
     more = f"; the first {len(shown)} of {len(ran)}" if len(ran) > len(shown) else ""
-    yield f'<p class="note">outlined: the critical path; thin: ready, and waiting for a slot or a person{more}</p>'
+    yield (
+        '<p class="note">outlined: the critical path; '
+        f"thin: ready, and waiting for a slot or a person{more}</p>"
+    )
 
 
 def _ticks(end: float) -> Iterator[float]:
-    """Round numbers from 0 to `end`, five to ten of them."""
+    """Five to ten round numbers from 0 to `end`."""
     step = 1e-9
     while end / step > 10:
         step *= 2 if str(f"{step:e}")[0] in "15" else 2.5
@@ -247,8 +260,8 @@ def _ticks(end: float) -> Iterator[float]:
 
 
 def _list(spans: Sequence[Span], critical: frozenset[str]) -> Iterator[str]:
-    yield '<div class="scroll"><table><thead><tr><th>node</th><th>state</th><th>start</th><th>took</th><th>statement</th>'
-    yield "<th>result</th></tr></thead><tbody>"
+    yield '<div class="scroll"><table><thead><tr><th>node</th><th>state</th><th>start</th><th>took</th>'
+    yield "<th>statement</th><th>result</th></tr></thead><tbody>"
     for span in spans[:MAX_ROWS]:
         mark = ' class="critical"' if span.id in critical else ""
         start = _seconds(span.started) if span.started is not None else ""
@@ -257,15 +270,21 @@ def _list(spans: Sequence[Span], critical: frozenset[str]) -> Iterator[str]:
             if span.started is not None and span.finished is not None
             else ""
         )
-        said = span.error if span.state != "done" else span.text
+        shown = span.error if span.state != "done" else span.text
         source = "" if span.parent is not None else span.source
         yield (
-            f'<tr{mark}><td>{_text(span.id, 60)}</td><td class="{span.state}">{span.state}</td><td>{start}</td><td>{took}</td>'
-            f"<td><code>{_text(source.strip(), 500)}</code></td><td>{_text(said, 500)}</td></tr>"
+            f'<tr{mark}><td>{_text(span.id, 60)}</td><td class="{span.state}">{span.state}</td>'
+            f"<td>{start}</td><td>{took}</td>"
+            f"<td><code>{_text(source.strip(), 500)}</code></td><td>{_text(shown, 500)}</td></tr>"
         )
     yield "</tbody></table></div>"
     if len(spans) > MAX_ROWS:
         yield f'<p class="note">the first {MAX_ROWS:,} of {len(spans):,} nodes</p>'
+
+
+def _svg(width: int, height: int, label: str) -> str:
+    size = f'width="{width}" height="{height}"'
+    return f'<div class="scroll"><svg {size} role="img" aria-label="{label}">'
 
 
 def _hint(span: Span) -> str:
@@ -279,7 +298,7 @@ def _hint(span: Span) -> str:
 
 
 def _text(text: str, limit: int) -> str:
-    """`text` for the page: cut, escaped, and without what no page may contain."""
+    """`text` for the page: cut, escaped, and without control characters."""
     cut = text if len(text) <= limit else text[: limit - 1] + "…"
     clean = "".join(c if c in "\n\t" or (c >= " " and not "\x7f" <= c <= "\x9f") else "�" for c in cut)
     return escape(clean.encode("utf-8", "replace").decode("utf-8"))

@@ -1,4 +1,4 @@
-"""What a run was worth: work, critical path, the speed-up over one node at a time, and where the time went."""
+"""The report of a run: work, critical path, speed-up, and where the time went."""
 
 from __future__ import annotations
 
@@ -15,48 +15,57 @@ from braid.executors.report.spans import Span, spans_of
 
 
 class RunReport(BaseModel):
-    """Times in seconds, measured on the nodes of a graph over all its runs.
+    """Where the time of a run went. All times are in seconds, over all runs of a graph.
 
-    `work` (W) is the sum of the nodes' own times; `critical_path` (L) the longest chain of them along real dependencies: no
-    schedule is faster. `parallelism` is W / L, the most that parallel running can gain. `busy` is how long at least one node
-    ran, and `speedup` is W / busy: what was gained over running one node at a time. `efficiency` is `speedup` over
-    `parallelism`. `wall` runs from the first start to the last end of a node, `seconds` from the beginning of the first run to
-    that end. `critical_nodes` are the ids along L. `planner_seconds` is what writing the plan took, beside or before all this.
-
-    Going back from the node that ended last, over what each node waited for last, explains all of `seconds`: `running` is
-    the time of the nodes on that way, `planning` the time in which their inputs were there and their statements were not,
-    `queueing` the time in which they waited for a slot, or a person. `straggling` is the part of `running` by which its nodes
-    took longer than the median of their kind. `wasted` is work of which nothing was used: of nodes that failed or were
-    cancelled, and of hedged calls.
+    `running`, `planning` and `queueing` add up to `seconds`. They are found by going back from the node that
+    ended last over what each node waited for last.
     """
 
     model_config = ConfigDict(frozen=True)
 
     work: float
+    """W: sum of the nodes' durations."""
     critical_path: float
+    """L: longest chain of dependent nodes. No schedule is faster."""
     parallelism: float
+    """W / L: upper bound of the speed-up."""
     wall: float
+    """From the first start of a node to the last end."""
     busy: float = 0.0
+    """Time in which at least one node ran."""
     speedup: float
+    """W / busy: speed-up achieved over running one node at a time."""
     efficiency: float = 1.0
+    """`speedup` / `parallelism`."""
     seconds: float = 0.0
+    """From the beginning of the first run to the last end of a node."""
     running: float = 0.0
+    """Durations of the nodes on the way back."""
     planning: float = 0.0
+    """Time in which their inputs were there and their statements were not."""
     queueing: float = 0.0
+    """Time in which they waited for a slot or a person."""
     straggling: float = 0.0
+    """Part of `running` by which these nodes took longer than the median of their kind."""
     wasted: float = 0.0
+    """Work of which nothing was used: of nodes that failed or were cancelled, and of hedged calls."""
     planner_seconds: float = 0.0
+    """Time that writing the plan took, before or during the run."""
     nodes: int
+    """Number of nodes."""
     states: dict[str, int]
+    """Number of nodes in each state."""
     critical_nodes: tuple[str, ...] = ()
+    """Ids of the nodes along the critical path."""
     usage: Usage = Usage()
 
     def text(self) -> str:
-        """Some lines for a terminal."""
+        """The report as lines for a terminal."""
         states = ", ".join(f"{count} {state}" for state, count in self.states.items())
         chain = _shortened(self.critical_nodes)
         lines = [
-            f"{self.nodes} nodes ({states}); work {self.work:.3g} s, critical path {self.critical_path:.3g} s ({chain})",
+            f"{self.nodes} nodes ({states}); work {self.work:.3g} s, "
+            f"critical path {self.critical_path:.3g} s ({chain})",
             f"{self.speedup:.2f}x over one node at a time, of {self.parallelism:.2f}x that this graph allows "
             f"({self.efficiency:.0%})",
         ]
@@ -80,7 +89,13 @@ class RunReport(BaseModel):
 
 
 def report_of(graph: TaskGraph, *, planner_seconds: float = 0.0, usage: Usage | None = None) -> RunReport:
-    """The report on everything that ran in `graph`; `usage` is the whole task's where the caller knows it."""
+    """The report on everything that ran in `graph`.
+
+    Args:
+        graph: The graph.
+        planner_seconds: Time that writing the plan took.
+        usage: What the whole task spent. What the nodes spent unless given.
+    """
     if usage is None:
         usage = usage_of(graph, graph.entries.values())
     return report_of_spans(spans_of(graph), planner_seconds=planner_seconds, usage=usage)
@@ -89,20 +104,20 @@ def report_of(graph: TaskGraph, *, planner_seconds: float = 0.0, usage: Usage | 
 def report_of_spans(
     spans: Sequence[Span], *, planner_seconds: float = 0.0, usage: Usage | None = None
 ) -> RunReport:
-    """The report on nodes of which only their spans are known."""
+    """The report on nodes of which only the spans are known."""
     ran = [span for span in spans if span.ran and span.op != "map"]
     work = sum(span.seconds for span in ran)
     inputs = inputs_of(spans)
     length, chain = critical_path(spans, inputs, {span.id: span.seconds for span in spans})
     begin = min((span.started or 0.0 for span in ran), default=0.0)
     end = max((span.finished or 0.0 for span in ran), default=0.0)
-    busy = _covered([(span.started or 0.0, span.finished or 0.0) for span in ran])
+    busy = _union_length([(span.started or 0.0, span.finished or 0.0) for span in ran])
     parallelism = work / length if length > 0 else 1.0
     speedup = work / busy if busy > 0 else 1.0
     states: dict[str, int] = {}
     for span in spans:
         states[span.state] = states.get(span.state, 0) + 1
-    running, planning, queueing, straggling = _explained(spans, inputs)
+    running, planning, queueing, straggling = _breakdown(spans, inputs)
     unused = ("failed", "cancelled", "uncertain")
     return RunReport(
         work=work,
@@ -127,7 +142,10 @@ def report_of_spans(
 
 
 def usage_of(graph: TaskGraph, entries: Iterable[NodeRecord]) -> Usage:
-    """What `entries` spent: sums, but for critical-path tokens, which are the most along one chain of dependencies."""
+    """What `entries` spent.
+
+    Critical-path tokens are the most along one chain of dependencies, the rest are sums.
+    """
     spent = {entry.node.id: entry.usage for entry in entries if entry.usage is not None}
     total = Usage.parallel(spent.values())
     if not spent:
@@ -139,8 +157,8 @@ def usage_of(graph: TaskGraph, entries: Iterable[NodeRecord]) -> Usage:
     return Usage(**values)
 
 
-def _explained(spans: Sequence[Span], inputs: Inputs) -> tuple[float, float, float, float]:
-    """What all the time went into, going back from the last end: running, planning, queueing; and straggling."""
+def _breakdown(spans: Sequence[Span], inputs: Inputs) -> tuple[float, float, float, float]:
+    """Running, planning, queueing and straggling time, going back from the last end."""
     kinds: dict[tuple[str, str | None], list[float]] = {}
     for span in spans:
         if span.ran and span.op != "map":
@@ -153,9 +171,8 @@ def _explained(spans: Sequence[Span], inputs: Inputs) -> tuple[float, float, flo
         started = span.started or 0.0
         # A map's own time is that of its children, which are among its inputs.
         limit = (span.finished or 0.0) if span.op == "map" else started
-        read = [one for one in inputs(span) if one.finished is not None and one.started is not None]
-        read = [one for one in read if one.finished is not None and one.finished <= limit]
-        latest = max(read, key=lambda one: one.finished or 0.0, default=None)
+        read = [source for source in inputs(span) if source.ran and (source.finished or 0.0) <= limit]
+        latest = max(read, key=lambda source: source.finished or 0.0, default=None)
         before = (latest.finished or 0.0) if latest is not None else 0.0
         if span.op != "map":
             ready = min(started, max(span.added, before))
@@ -166,12 +183,12 @@ def _explained(spans: Sequence[Span], inputs: Inputs) -> tuple[float, float, flo
             if len(alike) > 2:
                 straggling += max(0.0, span.seconds - median(alike))
         else:
-            running += limit - before  # what expanding it and closing it took
+            running += limit - before  # expanding and closing the map
         span = latest
     return running, planning, queueing, straggling
 
 
-def _covered(intervals: list[tuple[float, float]]) -> float:
+def _union_length(intervals: list[tuple[float, float]]) -> float:
     """The length of the union of `intervals`."""
     total, until = 0.0, float("-inf")
     for begin, end in sorted(intervals):

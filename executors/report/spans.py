@@ -1,4 +1,4 @@
-"""What happened to each node, as plain data: what reports and pages are made of, from a graph or from recorded events."""
+"""Spans: what happened to each node, as plain data, from a graph or from recorded events."""
 
 from __future__ import annotations
 
@@ -15,37 +15,40 @@ from braid.executors.values import preview
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
-    """One node. Times are in seconds since the graph's first run began.
-
-    `added` is when its statement came, for items of a map that of the map; `started` and `finished` are None for what did
-    not run; `wasted` are seconds that it spent on attempts of which nothing was used. `text` is its result in short.
-    """
+    """One node. Times are in seconds since the graph's first run began."""
 
     id: str
     op: OpKind
     name: str | None = None
     tool: str | None = None
     source: str = ""
+    """The statement of the plan."""
     parent: str | None = None
+    """The map that the node is an item of."""
     depends_on: tuple[str, ...] = ()
     state: NodeState = "pending"
     added: float = 0.0
+    """When its statement came. For items of a map, when that of the map came."""
     started: float | None = None
+    """None for a node that did not run."""
     finished: float | None = None
+    """None for a node that did not run."""
     wasted: float = 0.0
+    """Seconds of attempts of which nothing was used."""
     text: str = ""
+    """Its result in short."""
     error: str = ""
 
     @property
     def seconds(self) -> float:
-        """How long it ran; 0 if it did not, and for a map, whose items do its work."""
+        """Its duration. 0 for a node that did not run, and for a map, whose items do its work."""
         if self.op == "map" or self.started is None or self.finished is None:
             return 0.0
         return self.finished - self.started
 
     @property
     def ran(self) -> bool:
-        """Whether it has a beginning and an end."""
+        """Whether it has a start and an end."""
         return self.started is not None and self.finished is not None
 
 
@@ -83,16 +86,16 @@ _REASONS: Final[Mapping[str, NodeState]] = {
 
 
 def spans_of_events(envelopes: Iterable[Envelope]) -> list[Span]:
-    """The nodes that the events of a run tell of, in the order in which they were added."""
+    """The nodes in the events of a run, in the order in which they were added."""
     known: dict[str, Span] = {}
-    arrived: dict[str, float] = {}
-    clock = 0.0  # what the wall clock showed when the graph's first run began
+    added_at: dict[str, float] = {}
+    clock = 0.0  # wall clock when the graph's first run began
     for envelope in envelopes:
         event = envelope.event
         if isinstance(event, events.NodeAdded):
             fields = event.model_dump(exclude={"kind", "node", "round", "line"})
             known[event.node] = Span(id=event.node, **fields)
-            arrived[event.node] = envelope.at
+            added_at[event.node] = envelope.at
             continue
         span = known.get(getattr(event, "node", ""))
         if span is None:
@@ -116,4 +119,4 @@ def spans_of_events(envelopes: Iterable[Envelope]) -> list[Span]:
             case _:
                 continue
         known[span.id] = span
-    return [replace(span, added=max(0.0, arrived[span.parent or id] - clock)) for id, span in known.items()]
+    return [replace(span, added=max(0.0, added_at[span.parent or id] - clock)) for id, span in known.items()]

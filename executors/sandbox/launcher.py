@@ -1,15 +1,18 @@
-"""What runs between us and a sandboxed program: it cuts rights and sets limits, then becomes the program.
+"""The launcher of a sandbox: it gives up rights and sets limits, then becomes the program.
 
-Started by `braid.executors.sandbox.run` as a fresh `python -I -S launcher.py CONFIG COMMAND...`, because namespaces and
-limits must be set up in a process of one thread, after the fork and before the program. Uses the standard library
-only, and imports nothing of Braid. Each protection is tried by itself. What worked is reported as JSON lines on the
-status descriptor. Where isolation is required and one of `PROTECTIONS` was refused, the program is not started. The processes:
+`braid.executors.sandbox.run` starts it as a fresh `python -I -S launcher.py CONFIG COMMAND...`. Namespaces
+and limits must be set up in a process of one thread, after the fork and before the program. It uses the
+standard library only, and imports nothing of Braid.
 
-    launcher (leader of the session that our side kills)
+Each protection is tried by itself. What worked is reported as JSON lines on the status descriptor. Where
+isolation is required and one of `PROTECTIONS` was refused, the program is not started. The processes:
+
+    launcher (leader of the session that `run_sandboxed` kills)
       init (process 1 of a new PID namespace: when it ends, the kernel ends everything in there)
         program
 
-Sources: namespaces(7), user_namespaces(7), pid_namespaces(7), mount_setattr(2), capabilities(7) "Ambient", prctl(2).
+Sources: namespaces(7), user_namespaces(7), pid_namespaces(7), mount_setattr(2), capabilities(7) "Ambient",
+prctl(2).
 """
 
 from __future__ import annotations
@@ -40,11 +43,14 @@ CAP_DAC_READ_SEARCH = 2
 LINUX_CAPABILITY_VERSION_3 = 0x20080522
 PROTECTIONS = {"network", "processes", "files"}
 FIRST_UID = 2_000_000_000
-"""Above what systems hand out to people and containers; the process id is added, so every run counts its own processes."""
+"""User ids above those of people and containers.
+
+The process id is added, so that every run has a user of its own, whose processes are counted.
+"""
 
 
 class Kernel:
-    """The system calls that Python 3.11 does not wrap; each raises `OSError` where it is refused."""
+    """System calls that Python 3.11 does not wrap. Each raises `OSError` where it is refused."""
 
     def __init__(self) -> None:
         self.libc = ctypes.CDLL(None, use_errno=True)
@@ -75,7 +81,7 @@ class Kernel:
         )
 
     def keep_only(self, capability: int) -> None:
-        """Give up every capability but one, which stays across exec."""
+        """Give up every capability but one. That one stays across exec."""
         bits = 1 << capability
         header = struct.pack("Ii", LINUX_CAPABILITY_VERSION_3, 0)
         self.call("capset", header, struct.pack("6I", bits, bits, bits, 0, 0, 0))
@@ -83,6 +89,7 @@ class Kernel:
 
 
 def main() -> int:
+    """Run the three processes. Returns the exit code of each."""
     config: dict[str, Any] = json.loads(sys.argv[1])
     command = sys.argv[2:]
     status = int(config["status_fd"])
@@ -92,7 +99,7 @@ def main() -> int:
         with contextlib.suppress(OSError):
             kernel = Kernel()
     if kernel is not None:
-        # If whoever started us is killed, nobody would be left to enforce the time limit.
+        # If our parent is killed, nobody is left to enforce the time limit.
         kernel.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     done: set[str] = set()
     refused: list[str] = []
@@ -100,7 +107,7 @@ def main() -> int:
     uid = FIRST_UID + os.getpid() if root else os.geteuid()
     isolate = config["isolation"] != "none"
     if isolate:
-        done, refused = separate(kernel, root)
+        done, refused = unshare_namespaces(kernel, root)
 
     if init := os.fork():
         _, code = os.waitpid(init, 0)
@@ -108,7 +115,7 @@ def main() -> int:
     if kernel is not None:
         kernel.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if kernel is not None and "mounts" in done:
-        refused += close_files(kernel, config, uid, done)
+        refused += make_files_read_only(kernel, config, uid, done)
 
     if program := os.fork():
         while True:
@@ -135,22 +142,26 @@ def main() -> int:
         return 127
 
 
-def separate(kernel: Kernel | None, root: bool) -> tuple[set[str], list[str]]:
-    """Leave the system's namespaces, as far as that is allowed."""
+def unshare_namespaces(kernel: Kernel | None, root: bool) -> tuple[set[str], list[str]]:
+    """Leave the system's namespaces, as far as that is allowed.
+
+    Returns:
+        The names of the namespaces that were left, and what was refused.
+    """
     if kernel is None:
         return set(), [f"there are no namespaces on {sys.platform}"]
     done: set[str] = set()
     refused: list[str] = []
     uid, gid = os.geteuid(), os.getegid()
-    wanted = {
+    namespaces = {
         "network": CLONE_NEWNET,
         "processes": CLONE_NEWPID,
         "mounts": CLONE_NEWNS,
         "ipc": CLONE_NEWIPC,
     }
     if not root:
-        wanted = {"user": CLONE_NEWUSER, **wanted}
-    for name, flag in wanted.items():
+        namespaces = {"user": CLONE_NEWUSER, **namespaces}
+    for name, flag in namespaces.items():
         try:
             kernel.call("unshare", flag)
             if name == "user":
@@ -163,11 +174,11 @@ def separate(kernel: Kernel | None, root: bool) -> tuple[set[str], list[str]]:
     return done, refused
 
 
-def close_files(kernel: Kernel, config: dict[str, Any], uid: int, done: set[str]) -> list[str]:
+def make_files_read_only(kernel: Kernel, config: dict[str, Any], uid: int, done: set[str]) -> list[str]:
     """Make every file system read-only but the working directory, which becomes a small one in memory.
 
-    Its files are taken over; what the program writes disappears with it. `/run` is hidden: a socket there (a container
-    service, say) would lead out, since being read-only does not stop anyone from connecting.
+    The files in it are kept. What the program writes disappears with it. `/run` is hidden: a socket there,
+    such as that of a container service, would lead out, since a read-only socket can be connected to.
     """
     workdir = str(config["workdir"])
     files = {
@@ -198,7 +209,7 @@ def close_files(kernel: Kernel, config: dict[str, Any], uid: int, done: set[str]
 
 
 def hide_processes(kernel: Kernel) -> None:
-    """The old /proc shows the processes outside. Where a new one is refused, none is better."""
+    """Mount a new /proc, since the old one shows the processes outside. Where that is refused, hide it."""
     flags = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC
     try:
         kernel.mount("proc", "/proc", "proc", flags)
@@ -207,7 +218,10 @@ def hide_processes(kernel: Kernel) -> None:
 
 
 def drop_root(kernel: Kernel, config: dict[str, Any], uid: int, done: set[str]) -> list[str]:
-    """Become a user that nobody else is; where its files allow no one to read the interpreter, keep the right to read."""
+    """Become a user that nobody else is.
+
+    Where other users may not read the interpreter, the capability to read files is kept.
+    """
     blind = not all(readable_by_all(Path(path)) for path in config["needs"])
     workdir = config["workdir"]
     with contextlib.suppress(OSError):
@@ -221,7 +235,7 @@ def drop_root(kernel: Kernel, config: dict[str, Any], uid: int, done: set[str]) 
         os.setresgid(uid, uid, uid)
         os.setresuid(uid, uid, uid)
     except OSError as error:
-        # Root of a container with few user ids stays that root, and can undo what was mounted.
+        # Root of a container with few user ids stays root, and can undo the mounts.
         done.discard("files")
         return [f"files: root cannot be given up: {error.strerror}"]
     if blind:
@@ -230,17 +244,22 @@ def drop_root(kernel: Kernel, config: dict[str, Any], uid: int, done: set[str]) 
 
 
 def readable_by_all(path: Path) -> bool:
+    """Whether every user may read the file."""
     real = path.resolve()
-    return all(one.stat().st_mode & stat.S_IXOTH for one in real.parents) and bool(
+    return all(parent.stat().st_mode & stat.S_IXOTH for parent in real.parents) and bool(
         real.stat().st_mode & stat.S_IROTH
     )
 
 
 def set_limits(limits: dict[str, int], *, fresh_count: bool) -> None:
+    """Set the resource limits.
+
+    `fresh_count`: no other process of this user counts against the limit on processes.
+    """
     processes = limits["processes"]
     if not fresh_count:
         processes += threads_of_this_user()
-    wanted = {
+    bounds = {
         "RLIMIT_AS": limits["memory"],
         "RLIMIT_CPU": limits["cpu"],
         "RLIMIT_FSIZE": limits["disk"],
@@ -248,18 +267,21 @@ def set_limits(limits: dict[str, int], *, fresh_count: bool) -> None:
         "RLIMIT_NPROC": processes,
         "RLIMIT_CORE": 0,
     }
-    for name, value in wanted.items():
+    for name, value in bounds.items():
         kind = getattr(resource, name, None)
         if kind is None:
             continue
         hard = resource.getrlimit(kind)[1]
         bound = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        with contextlib.suppress(ValueError, OSError):  # some systems know the limit and do not let it be set
+        with contextlib.suppress(ValueError, OSError):  # some systems know the limit and refuse to set it
             resource.setrlimit(kind, (bound, bound))
 
 
 def threads_of_this_user() -> int:
-    """RLIMIT_NPROC counts all threads of a user, ours and everybody's; without a namespace it must allow for those."""
+    """Number of threads of this user.
+
+    Without a namespace, RLIMIT_NPROC counts them all and must allow for them.
+    """
     count = 0
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
@@ -269,6 +291,7 @@ def threads_of_this_user() -> int:
 
 
 def report(descriptor: int, what: dict[str, Any]) -> None:
+    """Write one line of the status."""
     os.write(descriptor, json.dumps(what).encode() + b"\n")
 
 
@@ -277,5 +300,5 @@ if __name__ == "__main__":
     try:
         code = main()
     finally:
-        # Three processes share this code: none of them may fall back into another's, nor flush twice.
+        # Three processes share this code. None of them may go on in another's, nor flush twice.
         os._exit(code)

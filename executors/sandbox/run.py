@@ -1,14 +1,14 @@
-"""Run a program that is not trusted: isolated, and limited in time, memory, output, files and processes.
+"""The sandbox: a program that is not trusted runs isolated and with limits.
 
-The program gets a session of its own and a scrubbed environment. On Linux it also gets
-a network namespace with nothing in it, a PID namespace that dies as a whole, read-only file systems but for its
-working directory, and, when we run as root, a user that owns nothing. Where the kernel refuses one of these, and on other
-systems, the program is not run, unless the caller allows a weaker sandbox (`IsolationMode`). What remains then are the limits
-and the session, and a program that leaves its session can outlive its run. `SandboxResult.isolation` says what held;
-`probe` says it beforehand.
+The program gets a session of its own and a scrubbed environment. On Linux it also gets a network namespace
+with nothing in it, a PID namespace that ends as a whole, and read-only file systems except for its working
+directory. When we run as root it also gets a user that owns nothing. Where the kernel refuses one of these,
+and on other systems, the program is not run, unless the caller allows a weaker sandbox (`IsolationMode`).
+What remains then are the limits and the session, and a program that leaves its session can outlive its run.
+`SandboxResult.isolation` says what held. `probe` says it beforehand.
 
-It may still read what our user may read: this keeps accidents and careless code in, it is no wall against an attacker with a
-kernel exploit.
+The program may read what our user may read. The sandbox keeps accidents and careless code in. It is no wall
+against an attacker with a kernel exploit.
 """
 
 from __future__ import annotations
@@ -32,12 +32,18 @@ from braid.engine import BraidError
 MIB: Final = 1024 * 1024
 LAUNCHER: Final = Path(__file__).with_name("launcher.py")
 DRAIN_SECONDS: Final = 1.0
-"""How long a pipe may stay open after the program ended; longer means that something escaped and holds it."""
+"""Seconds that a pipe may stay open after the program's end.
+
+Longer means that a process escaped and holds it.
+"""
 
 IsolationMode: TypeAlias = Literal["required", "best-effort", "none"]
-"""What happens where the system refuses a protection: "required" does not run the program, "best-effort" runs it with what is
-left. "none" asks for no protection, only for the limits.
+"""What happens where the system refuses a protection.
+
+"required" does not run the program. "best-effort" runs it with what is left. "none" asks for no protection,
+only for the limits.
 """
+
 SANDBOX_VARIABLE: Final = "BRAID_SANDBOX"
 """The environment variable by which a user allows a weaker sandbox."""
 
@@ -49,34 +55,36 @@ class SandboxError(BraidError):
 class IsolationRefusedError(SandboxError):
     """The system refused a protection that the caller requires. The program was not started.
 
-    `isolation` says what would have held.
+    Attributes:
+        isolation: The protections that would have held.
     """
 
     def __init__(self, isolation: Isolation) -> None:
         super().__init__(
-            f"the program was not run, because this system refuses to isolate its {isolation.describe_lacking()}; "
-            f"`braid doctor` says more, and {SANDBOX_VARIABLE}=best-effort allows a sandbox without them"
+            "the program was not run, because this system refuses to isolate its "
+            f"{isolation.describe_lacking()}; `braid doctor` says more, and {SANDBOX_VARIABLE}=best-effort allows a sandbox without them"
         )
         self.isolation = isolation
 
 
 @dataclass(frozen=True, kw_only=True)
 class SandboxLimits:
-    """What a program may use.
-
-    `seconds` is wall time and `cpu_seconds` processor time of each process; `memory` (bytes) is address space of each process;
-    `disk` (bytes) bounds the working directory where it is in memory, and else each file; `output` (bytes) is how much of each of
-    stdout and stderr is kept, and a program that writes more than `output_total` is stopped.
-    """
+    """What a program may use."""
 
     seconds: float = 10.0
+    """Wall time."""
     cpu_seconds: int = 10
+    """Processor time of each process."""
     memory: int = 1024 * MIB
+    """Address space of each process, in bytes."""
     disk: int = 64 * MIB
+    """Size of the working directory where it is in memory, else of each file, in bytes."""
     processes: int = 64
     open_files: int = 256
     output: int = 64 * 1024
+    """Bytes of stdout and of stderr that are kept."""
     output_total: int = 4 * MIB
+    """A program that writes more bytes to one of them is stopped."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +98,7 @@ class Isolation:
     files: bool = False
     """Files outside the working directory cannot be written, and other processes cannot be seen."""
     refused: tuple[str, ...] = ()
-    """What the system said where it refused something."""
+    """Reasons that the system gave where it refused something."""
 
     @property
     def lacking(self) -> tuple[str, ...]:
@@ -99,31 +107,34 @@ class Isolation:
 
     @property
     def complete(self) -> bool:
+        """Whether every protection held."""
         return not self.lacking
 
     def describe_lacking(self) -> str:
-        """For people: what did not hold, and why."""
+        """What did not hold, and why, as text."""
         return f"{', '.join(self.lacking)} ({'; '.join(self.refused) or 'no reason given'})"
 
 
 @dataclass(frozen=True, kw_only=True)
 class SandboxResult:
-    """How a program ended.
-
-    `returncode` is negative for a signal, as in `subprocess`. `stopped` says that we ended it: for its time, or its output.
-    `report` is what it wrote to the descriptor that it was given (see `run_sandboxed`).
-    """
+    """How a program ended."""
 
     stdout: str
     stderr: str
     returncode: int
+    """Negative for a signal, as in `subprocess`."""
     stopped: Literal["timeout", "output"] | None
+    """Set where the program was stopped, because of its time or its output."""
     seconds: float
+    """Wall time."""
     isolation: Isolation
+    """The protections that held."""
     report: bytes = b""
+    """What the program wrote to its report descriptor (see `run_sandboxed`)."""
 
     @property
     def ok(self) -> bool:
+        """Whether the program ended by itself and successfully."""
         return self.returncode == 0 and self.stopped is None
 
 
@@ -137,23 +148,26 @@ async def run_sandboxed(
     isolation: IsolationMode = "required",
     report_variable: str | None = None,
 ) -> SandboxResult:
-    """Run `command` in a new temporary directory and wait for its end; the directory is removed afterwards.
+    """Run `command` in a new temporary directory, wait for its end, and remove the directory.
 
-    Cancelling the caller, like the time limit, kills the program with everything it started, and waits for that.
+    Cancelling the caller, like the time limit, kills the program with everything that it started, and waits
+    for that.
 
     Args:
-        command: program and arguments; no shell. Relative to the working directory, or found on a plain PATH.
-        files: put into the working directory first, by relative path.
-        stdin: what the program reads; then, or at once, the end of input.
-        env: added to a scrubbed environment; nothing of ours is passed on.
-        limits: see `SandboxLimits`.
-        isolation: see `IsolationMode`.
-        report_variable: names an environment variable that tells the program a descriptor on which it may write up to
-            64 KiB, apart from its output.
+        command: Program and arguments, without a shell. Relative to the working directory, or found on a
+            plain PATH.
+        files: Put into the working directory first, by relative path.
+        stdin: What the program reads, followed by the end of input.
+        env: Added to a scrubbed environment. Nothing of our own environment is passed on.
+        limits: What the program may use.
+        isolation: What happens where the system refuses a protection.
+        report_variable: Environment variable that names a descriptor to the program. It may write up to 64
+            KiB to it, apart from its output.
 
     Raises:
-        IsolationRefusedError: the system refuses a protection, and `isolation` is "required".
-        SandboxError: the program could not be started; a program that fails is no error, see `SandboxResult.ok`.
+        IsolationRefusedError: The system refuses a protection, and `isolation` is "required".
+        SandboxError: The program could not be started. A program that fails is no error: see
+            `SandboxResult.ok`.
     """
     limits = limits or SandboxLimits()
     with contextlib.ExitStack() as stack:
@@ -190,7 +204,7 @@ async def run_sandboxed(
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 *("-I", "-S", str(LAUNCHER), json.dumps(config), *command),
-                stdin=stack.enter_context(_readable(stdin)),
+                stdin=stack.enter_context(_file_with(stdin)),
                 stdout=output[0].write_end,
                 stderr=output[1].write_end,
                 cwd=workdir,
@@ -204,16 +218,18 @@ async def run_sandboxed(
             if pipe is not None:
                 pipe.close_write_end()
         stdout, stderr = _Capture(limits), _Capture(limits)
-        stopped = await _attend(process, dict(zip((stdout, stderr), output, strict=True)), limits.seconds)
+        stopped = await _wait_for_end(
+            process, dict(zip((stdout, stderr), output, strict=True)), limits.seconds
+        )
         seconds = time.monotonic() - started
-        told = _read_status(status.read_all())
-        held = _isolation(told)
-        if told.get("withheld"):
+        reported = _read_status(status.read_all())
+        held = _isolation(reported)
+        if reported.get("withheld"):
             raise IsolationRefusedError(held)
-        if "failed" in told:
-            raise SandboxError(f"cannot start {command[0]!r}: {told['failed']}")
-        returncode = int(told.get("exit", -signal.SIGKILL if stopped else process.returncode or 0))
-        if not stopped and ("done" not in told or ("exit" not in told and process.returncode == 126)):
+        if "failed" in reported:
+            raise SandboxError(f"cannot start {command[0]!r}: {reported['failed']}")
+        returncode = int(reported.get("exit", -signal.SIGKILL if stopped else process.returncode or 0))
+        if not stopped and ("done" not in reported or ("exit" not in reported and process.returncode == 126)):
             raise SandboxError(f"the sandbox could not be set up: {stderr.text().strip()[-500:]}")
         return SandboxResult(
             stdout=stdout.text(),
@@ -228,7 +244,10 @@ async def run_sandboxed(
 
 @cache
 def probe() -> Isolation:
-    """What this system lets a sandbox do; tried out once, with a real one. For `braid doctor`, outside an event loop."""
+    """The protections that hold on this system, tried once in a real sandbox.
+
+    Not to be called in an event loop.
+    """
     command = [sys.executable, "-I", "-S", "-c", "pass"]
     try:
         return asyncio.run(run_sandboxed(command, isolation="best-effort")).isolation
@@ -240,7 +259,7 @@ def allowed_isolation() -> Literal["required", "best-effort"]:
     """What the user set in the environment: "required", unless a weaker sandbox is allowed.
 
     Raises:
-        SandboxError: the variable has another value.
+        SandboxError: The variable has another value.
     """
     value = os.environ.get(SANDBOX_VARIABLE, "").strip() or "required"
     if value == "required" or value == "best-effort":
@@ -248,10 +267,10 @@ def allowed_isolation() -> Literal["required", "best-effort"]:
     raise SandboxError(f"{SANDBOX_VARIABLE} must be 'required' or 'best-effort', got {value!r}")
 
 
-async def _attend(
+async def _wait_for_end(
     process: asyncio.subprocess.Process, streams: Mapping[_Capture, _Pipe], seconds: float
 ) -> Literal["timeout", "output"] | None:
-    """Read and wait; leaves no process behind, however it ends."""
+    """Read the output and wait for the end. Leaves no process behind, however it ends."""
     stopped: Literal["timeout", "output"] | None = None
     readers = [asyncio.create_task(capture.fill(pipe.read_end)) for capture, pipe in streams.items()]
     watchers = [asyncio.create_task(capture.exceeded.wait()) for capture in streams]
@@ -263,18 +282,18 @@ async def _attend(
         elif not ended.done():
             stopped = "timeout"
         _kill_group(process)
-        # The session is dead: its pipes close now, unless something left the session and keeps them.
+        # The session is dead. Its pipes close now, unless a process left the session and holds them.
         await asyncio.wait(readers, timeout=DRAIN_SECONDS)
     finally:
         _kill_group(process)
         for task in (*readers, *watchers):
             task.cancel()
-        await _whatever_comes(ended, *readers, *watchers)
+        await _wait_for_all(ended, *readers, *watchers)
     return stopped
 
 
-async def _whatever_comes(*tasks: asyncio.Task[Any]) -> None:
-    """Wait for all, even when cancelled meanwhile: leaving early would leave a process that nobody reaps."""
+async def _wait_for_all(*tasks: asyncio.Task[Any]) -> None:
+    """Wait for all, even when cancelled: a process that nobody reaps must not stay."""
     cancelled: asyncio.CancelledError | None = None
     while not all(task.done() for task in tasks):
         try:
@@ -293,7 +312,7 @@ def _kill_group(process: asyncio.subprocess.Process) -> None:
 
 @dataclass(eq=False)
 class _Capture:
-    """The beginning and the end of a stream, and how much was left out between them."""
+    """The beginning and the end of a stream. The middle is only counted."""
 
     limits: SandboxLimits
     head: bytearray = field(default_factory=bytearray)
@@ -302,7 +321,7 @@ class _Capture:
     exceeded: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def fill(self, descriptor: int) -> None:
-        """Read until the end. What is over the limit is read too, and dropped: the program is being stopped by then."""
+        """Read until the end. What is over the limit is read too, and dropped."""
         loop = asyncio.get_running_loop()
         ready = asyncio.Event()
         loop.add_reader(descriptor, ready.set)
@@ -335,7 +354,7 @@ class _Capture:
 
 
 class _Pipe:
-    """A pipe that the program writes and that is read once, after its end."""
+    """A pipe that the program writes to. It is read once, after the program's end."""
 
     def __init__(self) -> None:
         self.read_end, self.write_end = os.pipe()
@@ -363,32 +382,32 @@ class _Pipe:
 
 
 def _read_status(content: bytes) -> dict[str, Any]:
-    told: dict[str, Any] = {}
+    reported: dict[str, Any] = {}
     for line in content.splitlines():
-        told.update(json.loads(line))
-    return told
+        reported.update(json.loads(line))
+    return reported
 
 
-def _isolation(told: Mapping[str, Any]) -> Isolation:
-    held = told.get("done", ())
+def _isolation(reported: Mapping[str, Any]) -> Isolation:
+    done = reported.get("done", ())
     return Isolation(
-        network="network" in held,
-        processes="processes" in held,
-        files="files" in held,
-        refused=tuple(told.get("refused", ())),
+        network="network" in done,
+        processes="processes" in done,
+        files="files" in done,
+        refused=tuple(reported.get("refused", ())),
     )
 
 
 @contextlib.contextmanager
 def _temporary_directory() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="braid-", ignore_cleanup_errors=True) as name:
-        # Resolved: the sandbox mounts on it, and /tmp may be a link.
+        # Resolved, because the sandbox mounts on it and /tmp may be a link.
         yield Path(name).resolve()
 
 
 @contextlib.contextmanager
-def _readable(content: bytes) -> Iterator[int]:
-    """A file and not a pipe: a program that does not read its input cannot block us."""
+def _file_with(content: bytes) -> Iterator[int]:
+    """A file with `content`. With a pipe, a program that does not read its input would block us."""
     with tempfile.TemporaryFile() as file:
         file.write(content)
         file.seek(0)
