@@ -1,4 +1,4 @@
-"""Which MCP servers there are and how to reach them: `McpServer`, and the configuration file that lists them."""
+"""MCP servers and how to reach them, and the configuration file that lists them."""
 
 from __future__ import annotations
 
@@ -15,32 +15,39 @@ from braid.executors.tools import Effect
 
 
 class McpError(BraidError):
-    """An MCP server cannot be reached, or its configuration cannot be read. Says which, why, and what it wrote last."""
+    """An MCP server cannot be reached, or its configuration cannot be read.
+
+    The message says which and why, and what the server wrote last.
+    """
 
 
 class McpServer(BaseModel):
-    """How to reach one server: `command` with `args` to launch it, or the `url` of one that runs.
-
-    `start_timeout` bounds the start and `timeout` each call, in seconds; `max_concurrency` the calls at once over all tools of
-    the server; `max_result_bytes` the text of one result. `headers` and `env` are secrets: neither is ever logged.
-    """
+    """How to reach one server: a command that launches it, or the address of one that runs."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(min_length=1)
     command: str | None = None
+    """What to launch. It inherits little of the environment."""
     args: tuple[str, ...] = ()
     env: dict[str, SecretStr] = Field(default_factory=dict)
+    """Added to the server's environment. Never logged."""
     cwd: Path | None = None
     url: str | None = None
     headers: dict[str, SecretStr] = Field(default_factory=dict)
+    """Sent with each request. Never logged."""
     start_timeout: float = Field(default=60.0, gt=0)
+    """Seconds to start and to list the tools."""
     timeout: float = Field(default=60.0, gt=0)
+    """Seconds for each call."""
     max_concurrency: int = Field(default=8, ge=1)
+    """Most calls at once, over all tools of the server."""
     max_result_bytes: int = Field(default=1_000_000, ge=1)
+    """Most bytes of text in one result. Longer ones are refused."""
     effects: dict[str, Effect] = Field(default_factory=dict)
+    """Effects by tool, as the server calls it. They overrule the server's hints."""
     only: tuple[str, ...] | None = None
-    """Names of the tools to take, as the server calls them; None takes all."""
+    """Names of the tools to take, as the server calls them. None takes all."""
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
@@ -50,12 +57,14 @@ class McpServer(BaseModel):
 
 
 def read_mcp_config(file: Path | str) -> list[McpServer]:
-    """The servers of a JSON file in the usual form: `{"mcpServers": {"time": {"command": "uvx", "args": ["mcp-server-time"]}}}`.
+    """The servers of a JSON file in the usual form.
+
+        {"mcpServers": {"time": {"command": "uvx", "args": ["mcp-server-time"]}}}
 
     `${NAME}` in values stands for an environment variable.
 
     Raises:
-        McpError: the file cannot be read, or is not of this form; the message names the place.
+        McpError: The file cannot be read, or has another form. The message names the place.
     """
     path = Path(file)
     try:
@@ -82,7 +91,7 @@ def read_mcp_config(file: Path | str) -> list[McpServer]:
 
 
 def _expanded(value: Any, path: Path) -> Any:
-    """`${NAME}` replaced by environment variables, at any depth."""
+    """`value` with every `${NAME}` in it replaced by the environment variable."""
     if isinstance(value, str):
 
         def variable(match: re.Match[str]) -> str:
@@ -93,7 +102,7 @@ def _expanded(value: Any, path: Path) -> Any:
 
         return re.sub(r"\$\{(\w+)\}", variable, value)
     if isinstance(value, dict):
-        return {key: _expanded(one, path) for key, one in cast("dict[str, Any]", value).items()}
+        return {key: _expanded(item, path) for key, item in cast("dict[str, Any]", value).items()}
     if isinstance(value, list):
-        return [_expanded(one, path) for one in cast("list[Any]", value)]
+        return [_expanded(item, path) for item in cast("list[Any]", value)]
     return value

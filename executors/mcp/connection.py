@@ -1,4 +1,4 @@
-"""The connection to one MCP server: made when it is first needed, and again when it was lost."""
+"""The connection to one MCP server. It is made when first needed, and again when it was lost."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 RECONNECTS: Final = 2
-"""How often one request may find its connection lost and make a new one, when it may be repeated."""
+"""Most new connections for one request that may be repeated."""
 
 
 class Connection:
-    """One server: connected when first needed, again when the connection was lost."""
+    """One server, connected when first needed."""
 
     def __init__(self, server: McpServer) -> None:
         self.server = server
@@ -35,12 +35,17 @@ class Connection:
         self._stderr = _LastLines()
 
     async def request(self, name: str, effect: Effect, ask: Callable[[Client], Awaitable[T]]) -> T:
-        """What `ask` gets from the server, over a new connection if the one at hand was lost and `effect` allows it.
+        """What `ask` gets from the server. It is repeated over a new connection if `effect` allows that.
+
+        Args:
+            name: What is requested, for messages.
+            effect: What the request does to the world.
+            ask: Makes the request.
 
         Raises:
-            UncertainError: a mutating request got no reply.
-            ToolError: whatever else goes wrong.
-            McpError: the server cannot be reached.
+            UncertainError: A mutating request got no reply.
+            ToolError: The request failed for another reason.
+            McpError: The server cannot be reached.
         """
         async with self._slots:
             for left in range(RECONNECTS, -1, -1):
@@ -62,12 +67,16 @@ class Connection:
         self._stderr.close()
 
     async def connected(self) -> Client:
-        """The client, of a connection made now if there is none. Raises `McpError`."""
+        """The client. A connection is made if there is none.
+
+        Raises:
+            McpError: The server cannot be reached.
+        """
         async with self._opening:
             if self._client is None or self._holder is None or self._holder.done():
                 self._leave = asyncio.Event()
                 ready: asyncio.Future[Client] = asyncio.get_running_loop().create_future()
-                # The SDK wants a connection to be left by the task that made it, so each has one.
+                # The SDK requires that a connection is closed by the task that made it, so each has a task.
                 self._holder = asyncio.create_task(
                     self._hold(ready, self._leave), name=f"braid mcp {self.server.name}"
                 )
@@ -97,7 +106,7 @@ class Connection:
                 ready.set_exception(_first(error))
             elif isinstance(error, asyncio.CancelledError):
                 raise
-            # An error while leaving: the server is gone, which is what was asked for.
+            # After `ready` the server is being left, and an error means that it is gone.
 
     async def _transport(self, stack: AsyncExitStack) -> Any:
         server = self.server
@@ -123,21 +132,21 @@ class Connection:
         return stdio_client(parameters, errlog=self._stderr.open())
 
     async def _drop(self, client: Client | None = None) -> None:
-        """Leave the connection, unless it is another one than `client` by now."""
+        """Close the connection, unless it is no longer that of `client`."""
         if client is not None and client is not self._client:
             return
         holder, ready = self._holder, self._client is not None
         self._holder = self._client = None
         if holder is None:
             return
-        self._leave.set()  # which one that never got ready does not wait for
+        self._leave.set()  # a connection that never got ready does not wait for this
         if not ready or not (await asyncio.wait((holder,), timeout=10.0))[0]:
             holder.cancel()
             with suppress(asyncio.CancelledError):
                 await holder
 
     def unreachable(self, error: BaseException) -> McpError:
-        """`error` as one that names the server, how it is reached, and what it wrote last."""
+        """`error` as one that names the server, its address, and what it wrote last."""
         shown = (
             f"no answer within {self.server.start_timeout:g} s"
             if isinstance(error, TimeoutError)
@@ -154,22 +163,23 @@ class Connection:
     def _failed(self, name: str, error: Exception, *, lost: bool, effect: Effect) -> ToolError:
         where = f"{self.server.name}: {name}"
         if lost:
-            said = f"{where}: the connection to the MCP server was lost{self._stderr.shown()}"
+            message = f"{where}: the connection to the MCP server was lost{self._stderr.shown()}"
         else:
-            said = f"{where}: {type(error).__name__}: {str(error)[:2000]}"
+            message = f"{where}: {type(error).__name__}: {str(error)[:2000]}"
         if effect == "mutating" and (lost or _is_late(error)):
-            return UncertainError(f"{said}; whether the call took effect is not known", tool=name)
-        return ToolError(said, tool=name)
+            return UncertainError(f"{message}; whether the call took effect is not known", tool=name)
+        return ToolError(message, tool=name)
 
 
 class _LastLines:
-    """The end of what a server writes to stderr, for error messages; the rest of it goes nowhere."""
+    """The end of what a server writes to stderr, for error messages. The rest is dropped."""
 
     def __init__(self, size: int = 2000) -> None:
         self._kept: deque[str] = deque(maxlen=size)
         self._write: TextIO | None = None
 
     def open(self) -> TextIO:
+        """The file that the server writes to."""
         if self._write is None:
             read, write = os.pipe()
             self._write = os.fdopen(write, "w")
@@ -177,11 +187,13 @@ class _LastLines:
         return self._write
 
     def close(self) -> None:
+        """Close the file."""
         if self._write is not None:
             self._write.close()
             self._write = None
 
     def shown(self) -> str:
+        """The last lines as the end of a message."""
         last = "".join(self._kept).strip()
         return f"; it wrote: {last}" if last else ""
 
@@ -192,7 +204,7 @@ class _LastLines:
 
 
 def _is_lost(error: BaseException) -> bool:
-    """Whether the connection is gone, in contrast to a call that failed."""
+    """Whether the connection is gone. Otherwise only the call failed."""
     import anyio
     from mcp import MCPError
     from mcp_types import CONNECTION_CLOSED
@@ -213,7 +225,7 @@ def _is_late(error: Exception) -> bool:
 
 
 def _first(error: BaseException) -> BaseException:
-    """The first error of a group: the SDK's connections run in task groups."""
+    """The first error of a group. The SDK's connections run in task groups."""
     while isinstance(error, BaseExceptionGroup):
         error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
     return error

@@ -1,4 +1,4 @@
-"""What an MCP server offers, as tools: names, schemas, effects, and results as values."""
+"""The tools and resources of an MCP server as tools: names, schemas, effects, and results as values."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from mcp_types import CallToolResult
     from mcp_types import Tool as Listed
 
-_MOST_PAGES: Final = 100
+_MAX_PAGES: Final = 100
 
 
 async def load_tools(connection: Connection) -> list[Tool]:
-    """What the server offers; tools that cannot be used are left out with a warning.
+    """The tools of the server. Those that cannot be used are left out with a warning.
 
     Raises:
-        McpError: the server cannot be reached, or has not the tools that were asked for.
+        McpError: The server cannot be reached, or lacks a tool that was asked for.
     """
     server = connection.server
     client = await connection.connected()
@@ -46,25 +46,25 @@ async def load_tools(connection: Connection) -> list[Tool]:
     except Exception as error:
         raise connection.unreachable(error) from error
     made: dict[str, Tool] = {}
-    for one in listed:
-        if server.only is not None and one.name not in server.only:
+    for tool in listed:
+        if server.only is not None and tool.name not in server.only:
             continue
-        name = _plan_name(server.name, one.name, made)
+        name = _plan_name(server.name, tool.name, made)
         try:
-            made[name] = _tool(connection, name, one)
+            made[name] = _tool(connection, name, tool)
         except (ToolDefinitionError, RecursionError) as error:
             warnings.warn(
                 f"MCP server {server.name!r}: a tool is left out: {error}", RuntimeWarning, stacklevel=2
             )
-    missing = set(server.only or ()) - {one.name for one in listed}
+    missing = set(server.only or ()) - {tool.name for tool in listed}
     if missing:
         raise McpError(
             f"MCP server {server.name!r} has no tool {', '.join(sorted(missing))}; "
-            f"it has {', '.join(one.name for one in listed)}"
+            f"it has {', '.join(tool.name for tool in listed)}"
         )
     if resources:
-        for tool in _resource_tools(connection):
-            made.setdefault(tool.name, tool)
+        for resource_tool in _resource_tools(connection):
+            made.setdefault(resource_tool.name, resource_tool)
     return list(made.values())
 
 
@@ -86,7 +86,7 @@ def _tool(connection: Connection, name: str, listed: Listed) -> Tool:
         returns=_returns(listed.output_schema),
         effect=effect,
     )
-    # The connection has its own limits; a tool's retries are not for what the server itself said.
+    # The connection has its own limits, and what the server refused is not retried.
     return Tool(call, spec=spec)
 
 
@@ -98,8 +98,8 @@ def _resource_tools(connection: Connection) -> list[Tool]:
             "list_resources", "idempotent", lambda client: client.list_resources()
         )
         return [
-            {"uri": str(one.uri), "name": one.name, "description": one.description or ""}
-            for one in listed.resources
+            {"uri": str(item.uri), "name": item.name, "description": item.description or ""}
+            for item in listed.resources
         ]
 
     async def read_resource(uri: str) -> str:
@@ -141,7 +141,7 @@ def _value(server: McpServer, name: str, result: CallToolResult) -> Any:
     if structured is None:
         return _bounded(server, name, text)
     _bounded(server, name, json.dumps(structured, ensure_ascii=False))
-    # A plain value is wrapped, for results have to be objects.
+    # Results have to be objects, so servers wrap plain values.
     if isinstance(structured, dict) and set(cast("dict[str, Any]", structured)) == {"result"}:
         return cast("dict[str, Any]", structured)["result"]
     return cast("Any", structured)
@@ -161,7 +161,7 @@ def _bounded(server: McpServer, name: str, text: str) -> str:
 async def _all_tools(client: Client) -> list[Listed]:
     found: list[Listed] = []
     cursor: str | None = None
-    for _ in range(_MOST_PAGES):
+    for _ in range(_MAX_PAGES):
         page = await client.list_tools(cursor=cursor)
         found += page.tools
         cursor = page.next_cursor
@@ -171,7 +171,10 @@ async def _all_tools(client: Client) -> list[Listed]:
 
 
 def _effect_of(listed: Listed) -> Effect:
-    """By the server's hints. Read-only tools are not pure: what they read may change. Without a word, a tool is destructive."""
+    """The effect by the server's hints.
+
+    Read-only tools are not pure: what they read may change. A tool without hints is mutating.
+    """
     hints = listed.annotations
     if hints is None:
         return "mutating"
@@ -180,7 +183,7 @@ def _effect_of(listed: Listed) -> Effect:
 
 
 def _returns(schema: dict[str, Any] | None) -> dict[str, Any] | None:
-    """The schema of the value that a call gives: what is wrapped, unwrapped."""
+    """The schema of the value that a call gives, after unwrapping."""
     properties = (schema or {}).get("properties")
     if isinstance(properties, dict) and set(cast("dict[str, Any]", properties)) == {"result"}:
         inner = cast("dict[str, Any]", properties)["result"]

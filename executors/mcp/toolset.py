@@ -3,11 +3,13 @@
     async with McpTools([McpServer(name="time", command="uvx", args=("mcp-server-time",))]) as tools:
         result = await Agent(tools=tools).run("...")
 
-A server's tool `convert_time` is called `time_convert_time` in plans. What a call does to the world is read
-from the server's own hints: read-only and idempotent tools may be repeated, all others are mutating and need
-approval; `McpServer.effects` overrules that, tool by tool. Servers may hang, die, flood and lie: each call has a
-time limit, a result a greatest size, a connection that was lost is made anew for the next call, and a tool whose
-schema is unusable is left out with a warning.
+A server's tool `convert_time` is called `time_convert_time` in plans. Its effect is read from the server's
+hints: read-only and idempotent tools may be repeated, all others are mutating and need approval.
+`McpServer.effects` overrules the hints, tool by tool.
+
+Servers may hang, die, flood and lie. So each call has a time limit, and a result has a greatest size. A
+connection that was lost is made again for the next call. A tool whose schema is unusable is left out with a
+warning.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from contextlib import AsyncExitStack
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from braid.executors.mcp.config import McpError, McpServer, read_mcp_config
+from braid.executors.mcp.config import McpError, McpServer
 from braid.executors.mcp.connection import Connection
 from braid.executors.mcp.tools import load_tools
 from braid.executors.tools import Tool
@@ -26,14 +28,13 @@ from braid.executors.tools import Tool
 if TYPE_CHECKING:
     from types import TracebackType
 
-__all__ = ["McpError", "McpServer", "McpTools", "read_mcp_config"]
-
 
 class McpTools(Sequence[Tool]):
-    """The tools of some servers, while the `async with` block lasts. A sequence of tools, to be handed to an agent.
+    """The tools of some servers, while the `async with` block lasts: a sequence, to be handed to an agent.
 
-    Raises on entering:
-        McpError: a server cannot be started or reached in time; those already started are stopped.
+    Raises:
+        McpError: On entering: a server cannot be started or reached in time. Those already started are
+            stopped.
     """
 
     def __init__(self, servers: Iterable[McpServer]) -> None:

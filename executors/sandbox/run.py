@@ -62,7 +62,8 @@ class IsolationRefusedError(SandboxError):
     def __init__(self, isolation: Isolation) -> None:
         super().__init__(
             "the program was not run, because this system refuses to isolate its "
-            f"{isolation.describe_lacking()}; `braid doctor` says more, and {SANDBOX_VARIABLE}=best-effort allows a sandbox without them"
+            f"{isolation.describe_lacking()}; `braid doctor` says more, and "
+            f"{SANDBOX_VARIABLE}=best-effort allows a sandbox without them"
         )
         self.isolation = isolation
 
