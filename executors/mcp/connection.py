@@ -53,7 +53,7 @@ class Connection:
                 try:
                     return await ask(client)
                 except Exception as error:
-                    lost = _is_lost(error)
+                    lost = _is_lost(error) or (isinstance(error, RuntimeError) and self._was_left(client))
                     if lost:
                         await self._drop(client)
                         if effect != "mutating" and left:
@@ -100,7 +100,10 @@ class Connection:
                     Client(transport, read_timeout_seconds=self.server.timeout, cache=None)
                 )
                 ready.set_result(client)
-                await leave.wait()
+                try:
+                    await leave.wait()
+                finally:
+                    leave.set()  # the connection broke by itself
         except BaseException as error:
             if not ready.done():
                 ready.set_exception(_first(error))
@@ -144,6 +147,13 @@ class Connection:
             holder.cancel()
             with suppress(asyncio.CancelledError):
                 await holder
+
+    def _was_left(self, client: Client) -> bool:
+        """Whether the connection of `client` has been left.
+
+        The SDK refuses further requests with a `RuntimeError`.
+        """
+        return client is not self._client or self._leave.is_set()
 
     def unreachable(self, error: BaseException) -> McpError:
         """`error` as one that names the server, its address, and what it wrote last."""
@@ -211,9 +221,7 @@ def _is_lost(error: BaseException) -> bool:
 
     if isinstance(error, MCPError):
         return error.code == CONNECTION_CLOSED
-    return isinstance(
-        error, (anyio.ClosedResourceError, anyio.BrokenResourceError, ConnectionError, RuntimeError)
-    ) and (not isinstance(error, RuntimeError) or "context manager" in str(error))
+    return isinstance(error, (anyio.ClosedResourceError, anyio.BrokenResourceError, ConnectionError))
 
 
 def _is_late(error: Exception) -> bool:
