@@ -1,4 +1,7 @@
-"""`calculate`: arithmetic on a text, read with `ast` and never executed; bounded in time and memory whatever it is given."""
+"""The tool `calculate`: arithmetic on a text, bounded in time and memory.
+
+The text is read with `ast` and never executed.
+"""
 
 from __future__ import annotations
 
@@ -16,22 +19,25 @@ from braid.executors.tools import ToolError, tool
 Number: TypeAlias = "int | float"
 
 MAX_LENGTH: Final = 4000
-"""Characters of an expression."""
+"""Most characters of an expression."""
+
 MAX_DEPTH: Final = 60
-"""Parentheses, calls and signs inside each other; a long chain of one kind of operator does not count."""
+"""Most parentheses, calls and signs inside each other. A chain of operators of one kind does not count."""
+
 MAX_BITS: Final = 4096
-"""Size of a whole number, about 1,200 digits."""
+"""Most bits of a whole number: about 1,200 digits."""
+
 DIGITS: Final = 12
-"""Significant digits of a fractional result: enough for people, and few enough to drop the noise of binary fractions."""
+"""Significant digits of a fractional result: few enough to drop the noise of binary fractions."""
 
 ALLOWED: Final = (
-    "allowed are numbers, + - * / // % **, parentheses, comparisons, and the functions abs, min, max, round, sum, sqrt,"
-    " log, exp, floor, ceil, mean, median"
+    "allowed are numbers, + - * / // % **, parentheses, comparisons, and the functions abs, min, max, round,"
+    " sum, sqrt, log, exp, floor, ceil, mean, median"
 )
 
 
 class CalculationError(ToolError):
-    """The expression cannot be read, asks for something that is not arithmetic, or has no finite result."""
+    """The expression cannot be read, is not arithmetic, or has no finite result."""
 
     def __init__(self, message: str) -> None:
         super().__init__(f"calculate: {message}", tool="calculate")
@@ -42,7 +48,8 @@ def calculate(expression: str) -> int | float | bool:
     """Evaluate an arithmetic expression or comparison.
 
     Args:
-        expression: numbers, + - * / // % **, comparisons, abs, min, max, round, sum, sqrt, log, exp, floor, ceil, mean, median.
+        expression: numbers, + - * / // % **, comparisons, abs, min, max, round, sum, sqrt, log, exp, floor,
+            ceil, mean, median.
     """
     if len(expression) > MAX_LENGTH:
         raise CalculationError(
@@ -54,7 +61,7 @@ def calculate(expression: str) -> int | float | bool:
     try:
         tree = ast.parse(text, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise CalculationError(_why_unreadable(expression, error)) from None
+        raise CalculationError(_reason_unreadable(expression, error)) from None
     if isinstance(tree, ast.Compare):
         return _compare(tree)
     result = _number(tree, 0)
@@ -62,7 +69,10 @@ def calculate(expression: str) -> int | float | bool:
 
 
 def join_thousands(text: str) -> str:
-    """Take the commas out of numbers such as 1,642. Inside a call or a list a comma separates, as in `max(1,642)`."""
+    """Take the commas out of numbers such as 1,642.
+
+    Inside a call or a list they separate, as in `max(1,642)`.
+    """
     separating = [False]
     pieces: list[str] = []
     position = 0
@@ -114,7 +124,6 @@ def _round(values: list[Number]) -> Number:
     return round(values[0], digits)
 
 
-# Name: least and most numbers it takes (None: any), and what it does with them.
 _FUNCTIONS: dict[str, tuple[int, int | None, Callable[[list[Number]], Number]]] = {
     "abs": (1, 1, lambda values: abs(values[0])),
     "min": (1, None, min),
@@ -129,6 +138,7 @@ _FUNCTIONS: dict[str, tuple[int, int | None, Callable[[list[Number]], Number]]] 
     "mean": (1, None, statistics.fmean),
     "median": (1, None, statistics.median),
 }
+"""By name: the least and the most numbers that a function takes (None: no limit), and the function."""
 
 
 def _number(node: ast.expr, depth: int) -> Number:
@@ -154,7 +164,7 @@ def _number(node: ast.expr, depth: int) -> Number:
 
 
 def _chain(node: ast.BinOp, depth: int) -> Number:
-    """`a + b - c ...` from the left, without recursion: sums of hundreds of terms are ordinary."""
+    """`a + b - c ...` from the left, without recursion: sums may have hundreds of terms."""
     links: list[ast.BinOp] = []
     first: ast.expr = node
     while isinstance(first, ast.BinOp):
@@ -200,10 +210,10 @@ def _call(node: ast.Call, depth: int) -> Number:
         raise CalculationError(f"{name}: give the numbers only, without names")
     least, most, apply = _FUNCTIONS[name]
     given = node.args
-    # Both sum([1, 2]) and sum(1, 2) are written.
+    # Plans write both sum([1, 2]) and sum(1, 2).
     if len(given) == 1 and isinstance(given[0], ast.List | ast.Tuple) and most is None:
         given = given[0].elts
-    values = [_number(one, depth + 1) for one in given]
+    values = [_number(argument, depth + 1) for argument in given]
     if len(values) < least or (most is not None and len(values) > most):
         wanted = f"{least} or more" if most is None else str(least) if least == most else f"{least} to {most}"
         raise CalculationError(f"{name} takes {wanted} numbers, got {len(values)}")
@@ -223,8 +233,8 @@ def _compare(node: ast.Compare) -> bool:
                 f"{_shown(node)} is not a comparison of numbers; use ==, !=, <, <=, > or >="
             )
         compares.append(_COMPARISONS[type(kind)])
-    # Rounded, because 0.1 + 0.2 == 0.3 is meant as people mean it.
-    values = [_rounded(_number(one, 1)) for one in (node.left, *node.comparators)]
+    # Rounded, so that 0.1 + 0.2 == 0.3 holds.
+    values = [_rounded(_number(operand, 1)) for operand in (node.left, *node.comparators)]
     return all(compare(*pair) for compare, pair in zip(compares, itertools.pairwise(values), strict=True))
 
 
@@ -241,7 +251,7 @@ def _rounded(value: Number) -> Number:
     return value if isinstance(value, int) else float(f"{value:.{DIGITS}g}")
 
 
-def _why_unreadable(expression: str, error: Exception) -> str:
+def _reason_unreadable(expression: str, error: Exception) -> str:
     shown = _short(expression)
     if isinstance(error, RecursionError | MemoryError) or "nested" in str(error):
         return "the expression is nested too deeply"

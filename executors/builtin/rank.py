@@ -1,4 +1,4 @@
-"""`rank`: names put in the order of their values."""
+"""The tool `rank`: names in the order of their values."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def rank(
 
     Args:
         names: what to sort.
-        values: one number for each name; looked-up facts count as their value.
+        values: one number for each name. Looked-up facts count as their value.
         order: "descending" puts the largest value first, "ascending" the smallest.
     """
     if len(names) != len(values):

@@ -1,12 +1,13 @@
-"""The `search` tool: one look-up in the offline atlas.
+"""The tool `search`: one look-up in the offline atlas.
 
-The atlas answers in a fraction of a millisecond. To show what running look-ups side by side gains when they take as long as a web
-request, set the environment variables
+The atlas answers in a fraction of a millisecond. These environment variables add a latency, so that runs show
+what concurrent look-ups gain when each takes as long as a web request:
 
-- `BRAID_SEARCH_LATENCY`: median seconds that each call waits before it answers (default 0: none);
-- `BRAID_SEARCH_JITTER`: standard deviation of the logarithm of the wait (default 0: every call waits alike). The wait is then
-  log-normal, drawn from a seed and the query, so that the same query waits as long in every run;
-- `BRAID_SEARCH_SEED`: that seed, any text (default 0).
+- `BRAID_SEARCH_LATENCY`: median seconds that each call waits before it answers. The default is 0.
+- `BRAID_SEARCH_JITTER`: standard deviation of the logarithm of the wait. The default is 0: every call waits
+  alike. The wait is log-normal and drawn from a seed and the query, so that the same query waits as long in
+  every run.
+- `BRAID_SEARCH_SEED`: that seed, any text. The default is 0.
 """
 
 from __future__ import annotations
@@ -22,20 +23,26 @@ from braid.executors.builtin.atlas import Atlas, Fact, load_atlas
 from braid.executors.tools import Tool, ToolError, tool
 
 MAX_LATENCY = 60.0
-"""Longest wait that can be asked for, in seconds; draws of the log-normal are cut off here too."""
+"""Longest latency in seconds, also for draws of the log-normal."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Latency:
-    """How long a look-up pretends to take: `median` seconds, times exp of a normal with standard deviation `sigma`."""
+    """Simulated latency of look-ups: log-normal."""
 
     median: float = 0.0
+    """Median, in seconds."""
     sigma: float = 0.0
+    """Standard deviation of the logarithm."""
     seed: str = "0"
 
     @classmethod
     def from_environment(cls) -> Latency:
-        """Read the variables above. Raises ToolError if one is not a number in range."""
+        """The latency that the environment variables of this module set.
+
+        Raises:
+            ToolError: A variable is not a number in range.
+        """
         return cls(
             median=_number("BRAID_SEARCH_LATENCY", most=MAX_LATENCY),
             sigma=_number("BRAID_SEARCH_JITTER", most=3.0),
@@ -43,7 +50,7 @@ class Latency:
         )
 
     def of(self, query: str) -> float:
-        """Seconds that this query waits; the same every time."""
+        """Seconds that this query waits, the same every time."""
         if not self.sigma:
             return self.median
         draw = random.Random(f"{self.seed}\n{query}").gauss(0.0, self.sigma)
@@ -62,14 +69,14 @@ def _number(variable: str, *, most: float) -> float:
 
 
 def search_tool(atlas: Callable[[], Atlas]) -> Tool:
-    """The tool `search` over what `atlas` gives when it is called."""
+    """The tool `search`. Each call asks `atlas` for the atlas."""
 
     @tool(effect="pure", examples=('a = search("height of K2")',))
     async def search(query: str) -> Fact:
         """Look up one fact about a place, building, animal or planet, such as the height of a mountain.
 
         Args:
-            query: the fact and the name, as in "height of K2"; the name alone gives its main fact.
+            query: the fact and the name, as in "height of K2". The name alone gives its main fact.
         """
         latency = Latency.from_environment().of(query)
         if latency:

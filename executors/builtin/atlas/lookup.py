@@ -1,14 +1,18 @@
-"""The offline atlas: facts about places, buildings, animals and heavenly bodies, found by a query in plain words.
+"""The offline atlas: facts about places, buildings, animals and heavenly bodies, found in plain words.
 
-`atlas.jsonl` holds one entity a line; `load_atlas().lookup("height of K2")` gives one typed `Fact`. Figures are rounded, widely
-cited ones. Units are the same wherever an attribute occurs: heights, depths and elevations in m, areas in km2, speeds in km/h,
-populations in people. Lengths alone are in km for rivers, tunnels, canals, walls, canyons and caves, and in m for bridges,
-vehicles and animals.
+`atlas.jsonl` holds one entity a line. `load_atlas().lookup("height of K2")` gives one typed `Fact`. Figures
+are rounded, widely cited ones. Units are the same wherever an attribute occurs: heights, depths and
+elevations in m, areas in km2, speeds in km/h, populations in people. Only lengths differ: they are in km for
+rivers, tunnels, canals, walls, canyons and caves, and in m for bridges, vehicles and animals.
 
-How a query is matched: every name that stands in it, whole or all but a word such as "River", becomes a candidate; the words
-around the name say which fact is wanted; the candidate that leaves no word unexplained wins, exact names first, then by the
-weight (as in BM25) of the part of the name that is there. Words that no candidate explains are taken for misspellings once,
-and make a miss otherwise: a wrong fact is worse than none.
+A query is matched in these steps:
+
+- Every name that stands in it, whole or all but a word such as "River", becomes a candidate.
+- The words around the name say which fact is asked for.
+- The candidate that leaves no word unexplained wins. Exact names come first, then those of which the heaviest
+  part is there, by the weight of words as in BM25.
+- Words that no candidate explains are taken for misspellings once. After that they make a miss: a wrong fact
+  is worse than none.
 """
 
 from __future__ import annotations
@@ -39,24 +43,36 @@ from braid.executors.builtin.atlas.vocabulary import (
 from braid.executors.tools import ToolError
 
 MAX_QUERY: Final = 300
-"""Longest query, in characters. What is longer is a paragraph, and asks for more than one fact."""
+"""Most characters of a query. A longer one is a paragraph, and asks for more than one fact."""
 
-SUGGESTIONS: Final = 5
-SPELLING: Final = 0.81
-"""Least similarity (0 to 1, as `difflib` measures it) between a misspelt word and the word it is taken for."""
-SAME_NAME: Final = 0.83
-"""Least similarity between a whole misspelt name and the name it is taken for."""
-LIKE: Final = 0.62
-"""Least similarity of a name that is suggested after a miss; sharing half as much of the words' weight also counts."""
-ENOUGH: Final = 0.6
+MAX_SUGGESTIONS: Final = 5
+"""Most titles that are suggested after a miss."""
+
+MIN_WORD_SIMILARITY: Final = 0.81
+"""Least similarity (0 to 1, as in `difflib`) between a misspelt word and the word that it is taken for."""
+
+MIN_NAME_SIMILARITY: Final = 0.83
+"""Least similarity between a whole misspelt name and the name that it is taken for."""
+
+MIN_SUGGESTION_SIMILARITY: Final = 0.62
+"""Least similarity of a name that is suggested after a miss.
+
+A share of half as much of the words' weight is enough too.
+"""
+
+MIN_NAME_SHARE: Final = 0.6
 """Least share of a name, by the weight of its words, that a query must hold to mean it."""
+
 _PLACE_FACTS: Final = ("location", "country", "continent", "state", "city", "planet")
 _YEAR: Final = re.compile(r"(19|20)\d\d")
 _AMERICAN: Final = frozenset({"us", "usa", "united", "state", "america", "american"})
 
 
 class Fact(BaseModel):
-    """One fact: what `search` returns. In text it stands as `short_form`, "8611 m"; `value` is what to calculate with."""
+    """One fact: what `search` returns.
+
+    In text it stands as `short_form`, "8611 m". Calculations use `value`.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -69,12 +85,12 @@ class Fact(BaseModel):
     )
 
     def short_form(self) -> str:
-        """Value and unit, without thousands separators, so that it can be read back as a number: "8611 m"."""
+        """Value and unit without thousands separators, "8611 m": it can be read back as a number."""
         return f"{self.value} {self.unit}".rstrip()
 
 
 class Entity(BaseModel):
-    """An entry of the atlas. `facts` maps an attribute to its value and unit; the first is the main fact."""
+    """An entry of the atlas."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -82,9 +98,14 @@ class Entity(BaseModel):
     kind: str
     aliases: tuple[str, ...] = ()
     facts: dict[str, tuple[int | float | str, str]] = Field(min_length=1)
+    """Value and unit of each attribute. The first is the main fact."""
 
     def fact(self, attribute: str) -> Fact:
-        """The fact `attribute`, with a text that names it only. Raises KeyError."""
+        """The fact `attribute`, with a text that names it only.
+
+        Raises:
+            KeyError: The entry has no such fact.
+        """
         value, unit = self.facts[attribute]
         fact = Fact(title=self.title, attribute=attribute, value=value, unit=unit)
         text = f"{self.title} ({self.kind}): {attribute} {fact.short_form()}"
@@ -106,7 +127,11 @@ class QueryError(AtlasError, ValueError):
 
 
 class EntityNotFound(AtlasError, LookupError):
-    """No entry of that name, or several that fit equally well. `suggestions` holds up to five near titles."""
+    """No entry of that name, or several that fit equally well.
+
+    Attributes:
+        suggestions: Up to five near titles.
+    """
 
     def __init__(self, message: str, *, suggestions: tuple[str, ...] = ()) -> None:
         super().__init__(message)
@@ -114,7 +139,13 @@ class EntityNotFound(AtlasError, LookupError):
 
 
 class FactNotFound(AtlasError, LookupError):
-    """The entry is there, but not the fact that was asked for. `known` names the facts that are."""
+    """The entry lacks the fact that was asked for.
+
+    Attributes:
+        title: Title of the entry.
+        asked: The fact that was asked for.
+        known: The facts that the entry has.
+    """
 
     def __init__(self, entity: Entity, asked: str) -> None:
         self.title = entity.title
@@ -136,7 +167,7 @@ class _Name:
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
-    """One reading of a query: this entity, this fact, these words unexplained."""
+    """One reading of a query: an entity, the facts that are asked for, and the words left unexplained."""
 
     entity: Entity
     asked: tuple[str, ...]
@@ -147,10 +178,10 @@ class _Candidate:
 
 
 class Atlas:
-    """A set of entities with an index over their names. Immutable, and safe to share between threads."""
+    """Entities with an index over their names. Immutable, and safe to share between threads."""
 
     def __init__(self, entities: Iterable[Entity]) -> None:
-        """Index `entities`. Of two with the same name, the earlier one has it."""
+        """Index `entities`. A name belongs to the first entity that has it."""
         self._entities = tuple(entities)
         self._names: list[_Name] = []
         self._exact: dict[Tokens, _Name] = {}
@@ -177,12 +208,14 @@ class Atlas:
         return found.entity if found else None
 
     def lookup(self, query: str) -> Fact:
-        """The fact that `query` asks for: "height of K2", "K2's height", "how tall is K2", or "K2" for its main fact.
+        """The fact that `query` asks for.
+
+        Examples are "height of K2", "K2's height", "how tall is K2", and "K2" for its main fact.
 
         Raises:
-            QueryError: the query is empty, too long, or asks for two facts.
-            EntityNotFound: no entry has that name, or several fit equally well; carries near titles.
-            FactNotFound: the entry lacks that fact; names those that it has.
+            QueryError: The query is empty, too long, or asks for two facts.
+            EntityNotFound: No entry has that name, or several fit equally well. It carries near titles.
+            FactNotFound: The entry lacks that fact. It names those that the entry has.
         """
         if len(query) > MAX_QUERY:
             raise QueryError(f"query of {len(query)} characters; ask for one fact in at most {MAX_QUERY}")
@@ -204,7 +237,7 @@ class Atlas:
             case several:
                 raise QueryError(f"{query!r} asks for {' and '.join(several)}; look up one fact at a time")
 
-    def suggest(self, query: str, *, limit: int = SUGGESTIONS) -> tuple[str, ...]:
+    def suggest(self, query: str, *, limit: int = MAX_SUGGESTIONS) -> tuple[str, ...]:
         """Titles whose names resemble what `query` is about, best first."""
         words = _content(fold(query))
         if not words:
@@ -216,9 +249,10 @@ class Atlas:
             union = self._weight({*words, *name.tokens})
             overlap = self._weight(({*words} & {*name.tokens}) - GENERIC) / union if union else 0.0
             likeness = max(
-                overlap and overlap + 0.2, matcher.ratio() if matcher.quick_ratio() >= LIKE else 0.0
+                overlap and overlap + 0.2,
+                matcher.ratio() if matcher.quick_ratio() >= MIN_SUGGESTION_SIMILARITY else 0.0,
             )
-            if overlap >= LIKE / 2 or likeness >= LIKE:
+            if overlap >= MIN_SUGGESTION_SIMILARITY / 2 or likeness >= MIN_SUGGESTION_SIMILARITY:
                 scores[name.entity.title] = max(likeness, scores.get(name.entity.title, 0.0))
         return tuple(sorted(scores, key=lambda title: -scores[title])[:limit])
 
@@ -233,7 +267,11 @@ class Atlas:
         return sum(0.0 if token in FILLER else self._idf.get(token, rarest) for token in tokens)
 
     def _read(self, tokens: Tokens) -> _Candidate | None:
-        """The best reading that leaves no word unexplained; None if there is none. Raises EntityNotFound when entities tie."""
+        """The best reading that leaves no word unexplained. None if there is none.
+
+        Raises:
+            EntityNotFound: Several entities fit equally well.
+        """
         readings = sorted(self._readings(tokens), key=lambda reading: (reading.rank, reading.tie))
         readings = [reading for reading in readings if not reading.unexplained]
         if not readings:
@@ -241,7 +279,7 @@ class Atlas:
         best = readings[0]
         rivals = tuple(dict.fromkeys(r.entity.title for r in readings if r.rank == best.rank))
         if best.share < 1 and len(rivals) > 1:
-            rivals = rivals[:SUGGESTIONS]
+            rivals = rivals[:MAX_SUGGESTIONS]
             raise EntityNotFound(
                 f"several entries fit equally well: {', '.join(rivals)}; say which", suggestions=rivals
             )
@@ -257,7 +295,7 @@ class Atlas:
             yield self._reading(tokens, name, _spelling(tokens, name))
 
     def _reading(self, tokens: Tokens, name: _Name, used: frozenset[int]) -> _Candidate:
-        """Read `tokens` as a question about `name`, which the positions `used` spell."""
+        """Read `tokens` as a question about `name`, whose words stand at the positions `used`."""
         entity = name.entity
         missing = {*name.tokens} - {tokens[i] for i in used} - ARTICLES
         share = 1 - self._weight(missing) / (self._weight(name.tokens) or 1.0)
@@ -266,14 +304,16 @@ class Atlas:
         unexplained = tuple(token for token in rest if token not in about and not _YEAR.fullmatch(token))
         nearly = missing <= GENERIC
         exact = not missing and max(used) - min(used) < len(used)
-        if not nearly and share < ENOUGH:
+        if not nearly and share < MIN_NAME_SHARE:
             unexplained += tuple(missing)
         asked = _asked(phrases, entity)
         has = all(attribute in entity.facts for attribute in asked)
-        # Exact, then all but a generic word; without the fact an exact name still beats half of another.
+        # Exact names first, then names without a generic word. Even without the fact an exact name beats half
+        # of another.
         tier = (0 if has else 2) if exact else (1 if has else 4) if nearly else (3 if has else 5)
         rank = (len(unexplained), tier, -round(share, 3) if not nearly else 0.0)
-        # Of exact names, the one that explains more by itself: "Congo River", not "Congo"; "moons of Earth" is about Earth.
+        # Of exact names the one that explains more by itself: "Congo River", not "Congo". "moons of Earth" is
+        # about Earth.
         return _Candidate(entity, asked, unexplained, share, rank, (-len(used), not asked, not name.is_title))
 
     @cached_property
@@ -283,26 +323,26 @@ class Atlas:
         return dict.fromkeys(words)
 
     def _respelt(self, tokens: Tokens) -> Tokens:
-        """`tokens` with each unknown word replaced by the known one that it most resembles, if any does."""
+        """`tokens` with each unknown word replaced by the known word that resembles it most, if any does."""
 
-        def mend(token: str) -> str:
+        def correct(token: str) -> str:
             if token in self._vocabulary or len(token) < 4 or token.isdigit():
                 return token
             known = [word for word in self._vocabulary if abs(len(word) - len(token)) <= 2 and len(word) > 3]
-            return next(iter(get_close_matches(token, known, n=1, cutoff=SPELLING)), token)
+            return next(iter(get_close_matches(token, known, n=1, cutoff=MIN_WORD_SIMILARITY)), token)
 
-        return tuple(mend(token) for token in tokens)
+        return tuple(correct(token) for token in tokens)
 
     def _renamed(self, tokens: Tokens) -> Tokens:
-        """`tokens` with what they name replaced by the whole name that it most resembles: "Kili manjaro", "SR71 Blackbird"."""
+        """`tokens` with a misspelt name ("Kili manjaro") replaced by the name that resembles it most."""
         words = _content(self._respelt(tokens))
         spelling = "".join(words)
         if len(spelling) < 5 or GENERIC.issuperset(words):
             return tokens
-        # Against names with and without their generic words: either may be what is misspelt.
+        # Both names with and without their generic words may be misspelt.
         names = {"".join(name.tokens): name.tokens for name in self._names}
         names |= {"".join(_content(name.tokens)): name.tokens for name in reversed(self._names)}
-        near = get_close_matches(spelling, names, n=1, cutoff=SAME_NAME)
+        near = get_close_matches(spelling, names, n=1, cutoff=MIN_NAME_SIMILARITY)
         if not near or _too_many(words, names[near[0]]):
             return tokens
         kept = tuple(token for token in self._respelt(tokens) if token not in words)
@@ -314,12 +354,15 @@ def _without_article(tokens: Tokens) -> Tokens:
 
 
 def _spelling(tokens: Tokens, name: _Name) -> frozenset[int]:
-    """Where in `tokens` the words of `name` stand, in whatever order."""
+    """Positions in `tokens` of the words of `name`, in any order."""
     return frozenset(i for i, token in enumerate(tokens) if token in name.tokens and token not in ARTICLES)
 
 
 def _phrases(tokens: Tokens, used: frozenset[int], entity: Entity) -> tuple[list[Phrase], Tokens]:
-    """The phrases around a name that ask for something, longest first at each place, and the words that are left."""
+    """The phrases around a name that ask for something, and the words that are left.
+
+    At each place the longest phrase counts.
+    """
     found: list[Phrase] = []
     rest: list[str] = []
     at = 0
@@ -347,8 +390,14 @@ def _phrases(tokens: Tokens, used: frozenset[int], entity: Entity) -> tuple[list
 def _asks(words: Tokens, phrase: Phrase, entity: Entity, beside: tuple[bool, bool]) -> bool:
     """Whether a phrase asks for a fact of `entity`.
 
-    In "the moon Titan" and "the capital Lima", unlike "the capital of New York", it only says what the entity is. `beside` tells
-    whether the name comes right after the phrase, and right before it.
+    In "the moon Titan" and "the capital Lima", unlike "the capital of New York", it only says what the entity
+    is.
+
+    Args:
+        words: The words of the phrase.
+        phrase: What it asks for.
+        entity: The entity.
+        beside: Whether the name comes right after the phrase, and right before it.
     """
     if any(attribute in entity.facts for attribute in phrase.attributes):
         return True
@@ -358,7 +407,7 @@ def _asks(words: Tokens, phrase: Phrase, entity: Entity, beside: tuple[bool, boo
 
 
 def _asked(phrases: list[Phrase], entity: Entity) -> tuple[str, ...]:
-    """The attributes that the strongest phrases ask for: none, one, or several different ones."""
+    """The attributes that the strongest phrases ask for: none, one, or several."""
     strength = max((phrase.strength for phrase in phrases), default=0)
     strongest = [phrase for phrase in phrases if phrase.strength == strength]
     resolved = [
@@ -378,20 +427,23 @@ _ASKING: Final = frozenset(word for phrase in PHRASES for word in phrase if len(
 
 
 def _too_many(words: list[str], name: Tokens) -> bool:
-    """Whether `words` spell `name` and hold another word too: that may ask for something unknown, and is no misspelling."""
+    """Whether `words` spell `name` and hold another word, which may ask for something unknown."""
     if not {*words}.issuperset(_content(name)):
         return False
     return any(all(SequenceMatcher(None, word, token).ratio() < 0.6 for token in name) for word in words)
 
 
 def _content(tokens: Tokens) -> list[str]:
-    """The words of a query or a name that identify: no fillers, nothing that asks, generic ones only for want of others."""
+    """The words of a query or a name that identify something.
+
+    These are no fillers and no words that ask. Generic words count only where there are no others.
+    """
     words = [token for token in tokens if token not in FILLER and token not in _ASKING]
     return [word for word in words if word not in GENERIC] or words
 
 
 def _surroundings(entity: Entity) -> frozenset[str]:
-    """Words for where an entity lies, which may follow its name: "Lima, Peru"."""
+    """Words for the place of an entity, which may follow its name: "Lima, Peru"."""
     places = [str(entity.facts[key][0]) for key in _PLACE_FACTS if key in entity.facts]
     words = {word for place in places for word in fold(place)}
     if entity.kind == "US state" or "United States" in places:
@@ -401,6 +453,10 @@ def _surroundings(entity: Entity) -> frozenset[str]:
 
 @cache
 def load_atlas() -> Atlas:
-    """The built-in atlas, read and indexed on the first call. Raises pydantic's ValidationError if the file is damaged."""
+    """The built-in atlas, read and indexed on the first call.
+
+    Raises:
+        pydantic.ValidationError: The file is damaged.
+    """
     text = files("braid.executors.builtin.atlas").joinpath("atlas.jsonl").read_text(encoding="utf-8")
     return Atlas(Entity.model_validate_json(line) for line in text.split("\n") if line.strip())

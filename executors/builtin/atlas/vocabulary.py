@@ -1,4 +1,4 @@
-"""The vocabulary of atlas queries: how names are folded, what people call the attributes, which words carry no meaning."""
+"""The vocabulary of atlas queries: folded names, phrases for attributes, and words without meaning."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Final, NamedTuple
 
 Tokens = tuple[str, ...]
 
-_LETTERS = str.maketrans({"ø": "o", "æ": "ae", "œ": "oe", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ı": "i"})
+_LETTERS = str.maketrans(
+    {"ø": "o", "æ": "ae", "œ": "oe", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ı": "i"},
+)
 _POSSESSIVE = re.compile(r"(?<=\w)['’ʼ]s\b")
 _APOSTROPHE = re.compile(r"['’ʻʼ‘`]")
 _INITIALS = re.compile(r"(?<!\w)(?:[^\W\d_]\.){2,}")
@@ -17,7 +19,7 @@ _ABBREVIATIONS: Final = {"st": "saint", "mt": "mount", "mts": "mountains", "cent
 
 
 def fold(text: str) -> Tokens:
-    """The words of `text`, without case, diacritics, punctuation, possessives and plural endings: "K2's" is ("k2",)."""
+    """The words of `text` without case, diacritics, punctuation, possessives and plurals: "K2's" is "k2"."""
     text = unicodedata.normalize("NFKD", text).casefold().translate(_LETTERS)
     text = "".join(c for c in text if not unicodedata.combining(c))
     text = _INITIALS.sub(lambda initials: initials[0].replace(".", ""), text)
@@ -35,14 +37,16 @@ def _singular(word: str) -> str:
 
 
 class Phrase(NamedTuple):
-    """What a phrase asks for.
-
-    `attributes` are the facts that would answer it, best first. Of the phrases in a query the strongest count: 3 for a noun
-    ("population"), 2 and 1 for what may serve a noun ("live", "long"), 0 for words that more often describe than ask ("city").
-    """
+    """What a phrase asks for."""
 
     attributes: tuple[str, ...]
+    """The facts that would answer it, best first."""
     strength: int
+    """Of the phrases in a query the strongest count.
+
+    It is 3 for a noun ("population"), 2 and 1 for what may serve a noun ("live", "long"), and 0 for words
+    that more often describe than ask ("city").
+    """
 
 
 _SIZE = ("area", "diameter", "length", "height")
@@ -77,9 +81,8 @@ _PHRASES: Final[dict[int, dict[str, tuple[str, ...]]]] = {
         "gravity | surface gravity | gravitational acceleration": ("surface gravity",),
         "orbital period | year length | orbit": ("orbital period",),
         "surface temperature | temperature": ("surface temperature",),
-        "distance from the sun | distance from sun | distance to the sun | distance to sun | from the sun | from sun": (
-            "distance from the sun",
-        ),
+        "distance from the sun | distance from sun | distance to the sun": ("distance from the sun",),
+        "distance to sun | from the sun | from sun": ("distance from the sun",),
         "distance from earth | distance from the earth | distance to earth | distance to the earth": (
             "distance from Earth",
         ),
@@ -169,7 +172,10 @@ FILLER: Final = ARTICLES | frozenset(
         "sq km2 celsius degree degrees hour second s world year years"
     )
 )
-"""Words that neither name a thing nor ask for anything. A unit asked for is ignored: facts come in the atlas' own units."""
+"""Words that neither name a thing nor ask for anything.
+
+A unit that is asked for is ignored: facts come in the units of the atlas.
+"""
 
 _KIND_WORDS: Final = {
     "mountain": "mountain mount mt peak summit volcano",

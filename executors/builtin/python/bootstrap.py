@@ -1,6 +1,8 @@
-"""What `braid.executors.builtin.python.tool` starts in the sandbox: runs a file, and reports the value of the expression it ends in.
+"""The program that the tool `python` starts in the sandbox.
 
-Uses the standard library only, and imports nothing of Braid.
+It runs a file and reports the value of the last expression.
+
+It uses the standard library only, and imports nothing of Braid.
 """
 
 from __future__ import annotations
@@ -15,12 +17,13 @@ from pathlib import Path
 from typing import Any
 
 MAX_VALUE = 8000
-"""Characters of a reported value."""
+"""Most characters of a reported value."""
 
 
 def main() -> int:
+    """Run the file. Returns the exit code."""
     source = Path(sys.argv[1]).read_text(encoding="utf-8")
-    # Tracebacks quote the lines they name.
+    # Tracebacks quote source lines from this cache.
     linecache.cache["<code>"] = (len(source), None, source.splitlines(keepends=True), "<code>")
     namespace: dict[str, Any] = {"__name__": "__main__", "__builtins__": __builtins__}
     try:
@@ -44,7 +47,7 @@ def main() -> int:
 
 
 def described(value: object) -> dict[str, Any]:
-    """The value itself where JSON carries it unchanged, else how Python shows it."""
+    """The value itself where JSON carries it unchanged, else its `repr`."""
     try:
         encoded = json.dumps(value)
         if len(encoded) <= MAX_VALUE and same(json.loads(encoded), value):
@@ -58,6 +61,7 @@ def described(value: object) -> dict[str, Any]:
 
 
 def same(decoded: object, value: object) -> bool:
+    """Whether JSON carried the value unchanged."""
     return type(decoded) is type(value) and decoded == value and repr(decoded) == repr(value)
 
 

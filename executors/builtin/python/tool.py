@@ -1,4 +1,4 @@
-"""`python`: a program run in a fresh, limited interpreter (see `braid.executors.sandbox.run`)."""
+"""The tool `python`: a program in a fresh, limited interpreter (`braid.executors.sandbox`)."""
 
 from __future__ import annotations
 
@@ -22,37 +22,39 @@ from braid.executors.values import short_form
 BOOTSTRAP: Final = Path(__file__).with_name("bootstrap.py")
 LIMITS: Final = SandboxLimits()
 ERROR_LINES: Final = 12
-"""Last lines of a traceback that an error carries."""
+"""Number of last lines of a traceback that an error carries."""
 
 
 class PythonResult(BaseModel):
     """What a program printed, and the value of its last expression.
 
-    `value` is None, a number, text, a list or a dict where the value is one, and else the text of its `repr`. `network`
-    says whether the program could have reached the network: "open" only where the user allows a weaker sandbox.
     Its short form is what it printed, or, if it printed nothing, its value.
     """
 
     model_config = ConfigDict(frozen=True)
+
     stdout: str
     stderr: str
     returncode: int
     value: Any = None
+    """None, a number, text, a list or a dict. Other values are given as their `repr`."""
     network: Literal["blocked", "open"]
+    """Whether the program could reach the network. "open" only where the user allows a weaker sandbox."""
 
     def short_form(self) -> str:
         printed = self.stdout.strip()
         return printed if printed or self.value is None else short_form(self.value)
 
 
-# Idempotent and not pure: it starts from nothing and what it writes is thrown away, so it may be run again; but a program can
-# read the clock or draw random numbers, so one result does not stand for the next.
+# Idempotent: it starts from nothing and what it writes is thrown away, so it may be run again. Not pure: a
+# program can read the clock or draw random numbers.
 @tool(effect="idempotent", max_concurrency=8)
 async def python(code: str) -> PythonResult:
     """Run a Python program and return what it prints, or the value of its last expression.
 
     Args:
-        code: the program. It has 10 seconds, no network, no input, and a directory that is deleted afterwards.
+        code: the program. It has 10 seconds, no network, no input, and a directory that is deleted
+            afterwards.
     """
     try:
         result = await run_sandboxed(
@@ -85,16 +87,16 @@ def _raise_failure(result: SandboxResult) -> None:
         raise ToolError(f"python: the program printed more than {LIMITS.output_total} bytes", tool="python")
     if result.returncode != 0:
         ending = f"signal {-result.returncode}" if result.returncode < 0 else f"exit code {result.returncode}"
-        said = "\n".join(result.stderr.strip().splitlines()[-ERROR_LINES:])
+        last = "\n".join(result.stderr.strip().splitlines()[-ERROR_LINES:])
         raise ToolError(
-            f"python: the program ended with {ending}" + (f":\n{said}" if said else ""), tool="python"
+            f"python: the program ended with {ending}" + (f":\n{last}" if last else ""), tool="python"
         )
 
 
 def _value(report: bytes) -> Any:
-    # The program has the descriptor too and may have written anything.
+    # The program has the descriptor too and may write anything to it.
     try:
-        told = json.loads(report) if report else None
+        decoded = json.loads(report) if report else None
     except ValueError:
         return None
-    return cast("dict[str, Any]", told).get("value") if isinstance(told, dict) else None
+    return cast("dict[str, Any]", decoded).get("value") if isinstance(decoded, dict) else None
