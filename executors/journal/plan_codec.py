@@ -7,20 +7,24 @@ import json
 from collections.abc import Sequence
 from typing import Any, Final, cast
 
+from braid.executors import nodes
 from braid.executors.graph import GraphPatch
-from braid.executors.nodes import nodes
 from braid.executors.values import json_text
 
-_CLASSES: Final[dict[str, type[Any]]] = {
-    name: found
-    for name, found in vars(nodes).items()
-    if isinstance(found, type) and dataclasses.is_dataclass(found)
-}
-"""The parts of plans by their own names. A journal names no modules, so that files may be moved."""
+_RENAMED: Final = {"AllOf": "All", "AnyOf": "Any_"}
+"""Tags of classes that were renamed. A tag stays for ever, since journals outlive the code."""
 
+_PARTS: Final = [
+    part
+    for part in map(vars(nodes).__getitem__, nodes.__all__)
+    if isinstance(part, type) and dataclasses.is_dataclass(part)
+]
+_TAGS: Final[dict[type[Any], str]] = {part: _RENAMED.get(part.__name__, part.__name__) for part in _PARTS}
+"""The tag of each part of plans. It names no module, so that files may be moved."""
+
+_CLASSES: Final = {part.__name__: part for part in _PARTS} | {tag: part for part, tag in _TAGS.items()}
 _FIELDS: Final = {
-    found: tuple((field.name, field.default) for field in dataclasses.fields(found))
-    for found in _CLASSES.values()
+    part: tuple((field.name, field.default) for field in dataclasses.fields(part)) for part in _PARTS
 }
 _KIND: Final = ""
 _SETS: Final = frozenset({"tags"})
@@ -59,7 +63,7 @@ def _encode(value: Any) -> Any:
     kind = cast("type[Any]", type(value))
     fields = _FIELDS.get(kind)
     if fields is not None:
-        data: dict[str, Any] = {_KIND: kind.__name__}
+        data: dict[str, Any] = {_KIND: _TAGS[kind]}
         for name, default in fields:
             part = getattr(value, name)
             if part is not default and part != () and (part or name not in _SETS):

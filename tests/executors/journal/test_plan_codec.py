@@ -7,7 +7,7 @@ from typing import Any
 
 from braid.executors import GraphPatch
 from braid.executors.journal.plan_codec import dump_patch, load_patch
-from braid.executors.nodes import nodes
+from braid.executors.nodes import AllOf, AnyOf, Ask, Const, Guard, Node, Ref, nodes
 from tests.support.recorded_runs import plan
 
 
@@ -27,3 +27,15 @@ def _parts(value: Any) -> list[Any]:
     if isinstance(value, tuple):
         return [part for item in value for part in _parts(item)]
     return []
+
+
+def test_parts_that_were_renamed_are_stored_under_their_first_names() -> None:
+    condition = AllOf((Ref("a"), AnyOf((Ref("b"),))))
+    patch = GraphPatch(
+        base_version=0, add=(Node(id="q", op=Ask(Const("?")), guards=(Guard(condition, True),)),)
+    )
+    text = dump_patch(patch)
+    assert '"":"All"' in text and '"":"Any_"' in text
+    assert load_patch(text)[0] == patch
+    later = text.replace('"":"All"', '"":"AllOf"').replace('"":"Any_"', '"":"AnyOf"')
+    assert load_patch(later)[0] == patch
