@@ -11,6 +11,7 @@ Tables:
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sqlite3
@@ -136,15 +137,17 @@ class Journal:
 
     def error(self, error: Exception, what: str) -> JournalError:
         """An error of the database as one that says what to do. `what` is a participle, such as "read"."""
-        said = str(error)
-        hint = "run without one by --no-journal or journal=False"
-        if "disk is full" in said or "No space left" in said:
+        # The lowest byte is the kind of error, the others its details.
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code == sqlite3.SQLITE_FULL or (isinstance(error, OSError) and error.errno == errno.ENOSPC):
             hint = "free some space, or remove old runs by `braid runs prune`"
-        elif "locked" in said:
+        elif code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             hint = f"another process has kept it locked for {BUSY_SECONDS:g} s; try again when that has ended"
-        elif "malformed" in said or "not a database" in said:
+        elif code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
             hint = f"the file is damaged, or no journal; move it away ({self.path}), and a new one is made"
-        return JournalError(f"the journal {self.path} cannot be {what}: {said}; {hint}")
+        else:
+            hint = "run without one by --no-journal or journal=False"
+        return JournalError(f"the journal {self.path} cannot be {what}: {error}; {hint}")
 
     def add_run(self, id: str, *, question: str, spec: str) -> tuple[int, RunLock]:
         """Enter a new run.
