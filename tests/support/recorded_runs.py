@@ -1,4 +1,4 @@
-"""Runs that are written into a journal: a value, a plan of every kind of part, and rows of nodes that ended."""
+"""Runs in a journal: a value, a plan with every kind of part, and nodes that ended."""
 
 from __future__ import annotations
 

@@ -26,10 +26,13 @@ from braid.executors.builtin.search import Latency, search
 from braid.executors.tools import ToolError
 
 UNITS: dict[str, set[str]] = {
-    "height": {"m"}, "elevation": {"m"}, "depth": {"m"}, "average depth": {"m"}, "longest span": {"m"}, "wingspan": {"m"},
-    "length": {"m", "km"}, "diameter": {"km"}, "area": {"km2"}, "population": {"people"}, "top speed": {"km/h"},
+    "height": {"m"}, "elevation": {"m"}, "depth": {"m"},
+    "average depth": {"m"}, "longest span": {"m"}, "wingspan": {"m"},
+    "length": {"m", "km"}, "diameter": {"km"}, "area": {"km2"},
+    "population": {"people"}, "top speed": {"km/h"},
     "weight": {"kg"}, "mass": {"kg"}, "lifespan": {"years"}, "floors": {"floors"}, "orbital period": {"days"},
-    "distance from the sun": {"million km"}, "distance from Earth": {"light-years"}, "surface gravity": {"m/s2"},
+    "distance from the sun": {"million km"}, "distance from Earth": {"light-years"},
+    "surface gravity": {"m/s2"},
     "melting point": {"°C"}, "boiling point": {"°C"}, "surface temperature": {"°C"}, "density": {"g/cm3"},
 }  # fmt: skip
 """Attributes with a unit; all others have none."""
@@ -37,19 +40,27 @@ UNITS: dict[str, set[str]] = {
 KILOMETRES = {"river", "tunnel", "canal", "wall", "canyon", "cave"}
 
 PLAUSIBLE: dict[tuple[str, str], tuple[float, float]] = {
-    ("mountain", "height"): (300, 8850), ("volcano", "height"): (500, 22000), ("ocean trench", "depth"): (5000, 11050),
-    ("ocean", "area"): (1e7, 2e8), ("ocean", "depth"): (5000, 11050), ("sea", "area"): (500, 5e6), ("sea", "depth"): (80, 9200),
-    ("lake", "depth"): (5, 1700), ("lake", "area"): (10, 4e5), ("river", "length"): (200, 6700), ("desert", "area"): (1e4, 1.5e7),
+    ("mountain", "height"): (300, 8850), ("volcano", "height"): (500, 22000),
+    ("ocean trench", "depth"): (5000, 11050),
+    ("ocean", "area"): (1e7, 2e8), ("ocean", "depth"): (5000, 11050),
+    ("sea", "area"): (500, 5e6), ("sea", "depth"): (80, 9200),
+    ("lake", "depth"): (5, 1700), ("lake", "area"): (10, 4e5),
+    ("river", "length"): (200, 6700), ("desert", "area"): (1e4, 1.5e7),
     ("forest", "area"): (1, 2e7), ("island", "area"): (100, 2.2e6), ("country", "population"): (500, 1.5e9),
-    ("country", "area"): (0.4, 1.8e7), ("continent", "area"): (8e6, 4.5e7), ("US state", "population"): (5e5, 4e7),
-    ("US state", "area"): (3900, 1.8e6), ("city", "population"): (200, 3.3e7), ("city", "elevation"): (-30, 4200),
+    ("country", "area"): (0.4, 1.8e7), ("continent", "area"): (8e6, 4.5e7),
+    ("US state", "population"): (5e5, 4e7),
+    ("US state", "area"): (3900, 1.8e6), ("city", "population"): (200, 3.3e7),
+    ("city", "elevation"): (-30, 4200),
     ("building", "height"): (40, 830), ("tower", "height"): (100, 650), ("statue", "height"): (1, 190),
     ("bridge", "length"): (40, 170000), ("tunnel", "length"): (0.3, 60), ("canal", "length"): (6, 1800),
     ("waterfall", "height"): (20, 1000), ("canyon", "depth"): (500, 6100), ("cave", "length"): (20, 700),
-    ("animal", "top speed"): (0.01, 400), ("animal", "weight"): (0.0001, 150000), ("animal", "lifespan"): (0.1, 300),
-    ("animal", "length"): (0.01, 30), ("planet", "diameter"): (4000, 150000), ("moon", "diameter"): (10, 5300),
+    ("animal", "top speed"): (0.01, 400), ("animal", "weight"): (0.0001, 150000),
+    ("animal", "lifespan"): (0.1, 300),
+    ("animal", "length"): (0.01, 30), ("planet", "diameter"): (4000, 150000),
+    ("moon", "diameter"): (10, 5300),
     ("planet", "distance from the sun"): (50, 5000), ("element", "atomic number"): (1, 118),
-    ("element", "melting point"): (-273, 3600), ("aircraft", "top speed"): (40, 7300), ("ship", "length"): (60, 400),
+    ("element", "melting point"): (-273, 3600), ("aircraft", "top speed"): (40, 7300),
+    ("ship", "length"): (60, 400),
     ("train", "top speed"): (100, 450),
 }  # fmt: skip
 
@@ -66,7 +77,8 @@ def test_there_is_enough_of_every_kind(atlas: Atlas) -> None:
     kinds = Counter(entity.kind for entity in atlas)
     assert len(atlas) >= 450
     at_least = {
-        "mountain": 60, "ocean trench": 12, "lake": 30, "river": 45, "desert": 15, "island": 25, "country": 100,
+        "mountain": 60, "ocean trench": 12, "lake": 30, "river": 45,
+        "desert": 15, "island": 25, "country": 100,
         "US state": 50, "city": 90, "statue": 12, "animal": 45, "planet": 8,
     }  # fmt: skip
     assert {kind: kinds[kind] for kind, count in at_least.items() if kinds[kind] < count} == {}
@@ -394,7 +406,8 @@ def test_latency_is_drawn_from_seed_and_query(monkeypatch: pytest.MonkeyPatch) -
     latency = Latency.from_environment()
     assert latency.of("K2") == latency.of("K2") != latency.of("Mont Blanc")
     waits = sorted(latency.of(str(i)) for i in range(501))
-    assert waits[0] > 0 and waits[250] == pytest.approx(0.5, rel=0.1)  # pyright: ignore[reportUnknownMemberType]
+    assert waits[0] > 0
+    assert waits[250] == pytest.approx(0.5, rel=0.1)  # pyright: ignore[reportUnknownMemberType]
 
 
 @pytest.mark.parametrize("text", ["soon", "-1", "nan", "inf", "1000"])

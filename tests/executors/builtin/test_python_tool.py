@@ -122,7 +122,8 @@ try:
 except Exception as error:
     cause = error.__cause__
     told = {"error": type(error).__name__, "cause": type(cause).__name__, "retried": may_retry(error, None)}
-    print(json.dumps(told | {"text": str(error), "lacking": getattr(getattr(cause, "isolation", None), "lacking", [])}))
+    lacking = getattr(getattr(cause, "isolation", None), "lacking", [])
+    print(json.dumps(told | {"text": str(error), "lacking": lacking}))
 """
 
 

@@ -85,7 +85,8 @@ def test_calls_are_remembered_with_their_results(journal: Journal) -> None:
     log.failed("k2", "no money")
     log.finished("k4", object())
     log.not_done("k5")
-    assert log.recall("k1") is not None and log.recall("k1").value == Fact("paid", 3.0)  # pyright: ignore[reportOptionalMemberAccess]
+    known = log.recall("k1")
+    assert known is not None and known.value == Fact("paid", 3.0)
     log.close()
     again = resume_run(journal, journal.find("run1"))
     again.load()

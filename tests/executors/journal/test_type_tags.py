@@ -1,4 +1,4 @@
-"""Values in journals outlive the modules of their types: tags, older names, and a journal from before there were tags."""
+"""Values in journals outlive the modules of their types: tags, older names, and journals without tags."""
 
 from __future__ import annotations
 
@@ -160,7 +160,8 @@ async def test_the_kept_result_is_used_again(file: Path) -> None:
         "earlier run"
     ]
     with Journal(file) as journal:
-        (key,) = journal._db.execute("SELECT key FROM results").fetchone()  # pyright: ignore[reportPrivateUsage]
+        with journal.reading() as db:
+            (key,) = db.execute("SELECT key FROM results").fetchone()
         kept = StoredResults(journal).get(key)
     assert kept is not None and kept.value == UsageResult(value=Place("K2 no. 7"), usage=USAGE)
 

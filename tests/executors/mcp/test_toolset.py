@@ -170,7 +170,10 @@ TOOLS = [
     {"name": "broken", "inputSchema": {"type": "object", "properties": {"a": {"type": "what"}}}},
     {"name": "lies about output", "inputSchema": {"type": "object"}, "annotations": {"readOnlyHint": True},
      "outputSchema": {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}},
-    {"name": "refers", "inputSchema": {"type": "object", "properties": {"a": {"$ref": "http://127.0.0.1:9/x"}}}},
+    {
+        "name": "refers",
+        "inputSchema": {"type": "object", "properties": {"a": {"$ref": "http://127.0.0.1:9/x"}}},
+    },
     {"name": "answer", "inputSchema": {"type": "object"}},
     {"name": "answer!", "inputSchema": {"type": "object"}},
 ]
@@ -181,7 +184,8 @@ for line in sys.stdin:
     print("this is not JSON")
     method, reply = message["method"], None
     if method == "initialize":
-        reply = {"protocolVersion": "2025-06-18", "capabilities": {"tools": {}}, "serverInfo": {"name": "liar", "version": "1"}}
+        info = {"name": "liar", "version": "1"}
+        reply = {"protocolVersion": "2025-06-18", "capabilities": {"tools": {}}, "serverInfo": info}
     elif method == "tools/list":
         reply = {"tools": TOOLS}
     elif method == "tools/call":

@@ -109,7 +109,8 @@ def test_an_empty_graph_has_a_report() -> None:
 
 
 async def test_the_wait_for_the_planner_is_no_loss_of_speed() -> None:
-    # Two nodes of 20 ms side by side, 100 ms after the run began: the speed-up over one at a time is 2, not 0.3.
+    # Two nodes of 20 ms side by side, 100 ms after the run began: the speed-up over one at a time is 2, not
+    # 0.3.
     @tool
     async def nap(x: object) -> object:
         await asyncio.sleep(0.02)

@@ -47,7 +47,10 @@ async def all_gone(mark: str) -> bool:
 
 
 async def test_input_files_and_environment() -> None:
-    code = "import os, sys; print(sys.stdin.read(), open('a/b.txt').read(), os.environ['X'], len(os.listdir('/tmp')) >= 0)"
+    code = (
+        "import os, sys\n"
+        "print(sys.stdin.read(), open('a/b.txt').read(), os.environ['X'], len(os.listdir('/tmp')) >= 0)"
+    )
     result = await run(code, stdin=b"given", files={"a/b.txt": "content"}, env={"X": "y"})
     assert result.stdout == "given content y True\n", result.stderr
     assert result.ok
@@ -231,7 +234,8 @@ async def test_systems_without_namespaces_refuse(
 ) -> None:
     elsewhere = tmp_path / "launcher.py"
     elsewhere.write_text(
-        f"import runpy, sys\nsys.platform = 'darwin'\nrunpy.run_path({str(LAUNCHER)!r}, run_name='__main__')\n"
+        "import runpy, sys\nsys.platform = 'darwin'\n"
+        f"runpy.run_path({str(LAUNCHER)!r}, run_name='__main__')\n"
     )
     monkeypatch.setattr("braid.executors.sandbox.run.LAUNCHER", elsewhere)
     code = f"open({str(outside / 'ran')!r}, 'w').write('x')"

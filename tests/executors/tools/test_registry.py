@@ -102,7 +102,8 @@ def test_installed_plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_importing_tools_is_light() -> None:
     code = (
         "import braid.executors.tools.registry, braid.executors.tools.tool, sys;"
-        "print([name for name in ('torch', 'transformers', 'httpx', 'prompt_toolkit') if name in sys.modules])"
+        "names = ('torch', 'transformers', 'httpx', 'prompt_toolkit')\n"
+        "print([name for name in names if name in sys.modules])"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]"

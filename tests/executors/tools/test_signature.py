@@ -1,4 +1,4 @@
-"""What a typed function takes: its schema, what cannot be a tool, and how arguments are coerced or refused."""
+"""What a typed function takes: its schema, and how arguments are coerced or refused."""
 
 import threading
 from collections.abc import Callable
