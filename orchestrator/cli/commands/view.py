@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from braid.executors.report import report_on, run_page, spans_of_events
+from braid.executors.report import report_of_spans, run_page, spans_of_events
 from braid.orchestrator.cli.commands.runs import read_run
 from braid.orchestrator.cli.options import JsonOption, RunArgument
 from braid.orchestrator.cli.output import console, print_json, write_page
@@ -41,7 +41,7 @@ def view(
     planning = sum(
         envelope.event.seconds for envelope in events if isinstance(envelope.event, PlannerFinished)
     )
-    report = report_on(spans, planner_seconds=planning)
+    report = report_of_spans(spans, planner_seconds=planning)
     if html is not None:
         notes = [f"run {row.id}, {row.status}, {row.spec.get('engine')}"]
         write_page(html, run_page(spans, report, title=row.question, answer=row.answer or "", notes=notes))

@@ -7,8 +7,8 @@ from typing import Any, Literal
 import pytest
 from pydantic import BaseModel, TypeAdapter
 
+from braid.executors.builtin import builtin_tools
 from braid.executors.tools import ToolSpec
-from braid.executors.tools.registry import builtin_tools
 from braid.planner.language import compact_signature
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from braid.executors import GraphPatch, TaskGraph, ToolRegistry, run_graph
-from braid.executors.tools.registry import builtin_tools
+from braid.executors.builtin import builtin_tools
 from braid.planner import compile_plan
 from braid.planner.prompts import (
     finished_statements,
