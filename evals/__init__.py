@@ -13,10 +13,9 @@ from braid.evals.task import (
     Score,
     Task,
     UnknownTaskError,
-    all_tasks,
-    get_task,
     register,
 )
+from braid.evals.tasks import all_tasks, get_task
 
 __all__ = [
     "DataMissingError",

@@ -1,14 +1,25 @@
 """Measure: run a benchmark task on an engine, with standard errors, costs and a log that resumes.
 
-The commands of `braid bench`. What they need is imported when they run, so that `--help` answers at once.
+The commands of `braid bench`.
 """
 
 from __future__ import annotations
 
+import asyncio
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
+
+from braid.engine import connect
+from braid.evals.log import Row, read_log
+from braid.evals.report import EvalReport, report_on
+from braid.evals.runner import run_task
+from braid.evals.task import EvalError, Options, Task
+from braid.evals.tasks import all_tasks, get_task
+from braid.orchestrator import load_settings
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -25,9 +36,18 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON documen
 @app.command("list")
 def list_(as_json: JsonOption = False) -> None:
     """List the tasks, and the arguments that each takes."""
-    from braid.evals.command import list_command
+    from rich.table import Table
 
-    list_command(as_json=as_json)
+    tasks = all_tasks()
+    if as_json:
+        Console().print_json(
+            data=[{"name": t.name, "summary": t.summary, "arguments": dict(t.arguments)} for t in tasks]
+        )
+        return
+    table = Table("task", "what it is", "-T arguments")
+    for task in tasks:
+        table.add_row(task.name, task.summary, "\n".join(f"{k}: {v}" for k, v in task.arguments.items()))
+    Console().print(table)
 
 
 @app.command()
@@ -119,26 +139,38 @@ def run(
 
       braid bench run planning --resume planning.jsonl
     """
-    from braid.evals.command import RunRequest, run_command
-
-    run_command(
-        RunRequest(
-            task=task,
-            engine=engine,
-            limit=limit,
-            sample_ids=frozenset(sample_id or ()),
-            epochs=epochs,
-            at_once=at_once,
-            seed=seed,
-            sequential=sequential,
-            arguments=tuple(argument or ()),
-            data_dir=data_dir,
-            threads=threads,
-            log=log,
-            resume=resume,
-        ),
-        as_json=as_json,
+    if log is not None and resume is not None:
+        raise EvalError("--log starts a new log and --resume goes on with one: give one of them")
+    if log is not None and log.exists():
+        raise EvalError(f"{str(log)!r} is there already: name a new file, or go on with it by --resume")
+    options = Options(
+        seed=seed,
+        limit=limit,
+        sequential=sequential,
+        data_dir=data_dir,
+        arguments=dict(_pair(text) for text in argument or ()),
     )
+    try:
+        report = asyncio.run(
+            _run(
+                get_task(task),
+                options,
+                address=engine,
+                threads=threads,
+                epochs=epochs,
+                at_once=at_once,
+                sample_ids=frozenset(sample_id or ()),
+                log=resume or log,
+                resume=resume is not None,
+            )
+        )
+    except KeyboardInterrupt:
+        kept = f"; go on with: braid bench run {task} --resume {log or resume}" if log or resume else ""
+        typer.echo(f"braid: interrupted{kept}", err=True)
+        raise typer.Exit(130) from None
+    _print(report, as_json=as_json)
+    if report.errors:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -150,6 +182,88 @@ def view(
     as_json: JsonOption = False,
 ) -> None:
     """Print the report on a log once more."""
-    from braid.evals.command import view_command
+    header, rows = read_log(log)
+    _print(report_on(header, rows, log=str(log)), as_json=as_json)
+    if wrong and not as_json:
+        for row in rows:
+            if row.error is not None or (row.score is not None and row.score.correct < 1):
+                typer.echo(f"\n{row.sample}: {row.question}\n  expected {row.target!r}, got {_got(row)}")
 
-    view_command(log, wrong=wrong, as_json=as_json)
+
+async def _run(
+    task: Task,
+    options: Options,
+    *,
+    address: str | None,
+    threads: int | None,
+    epochs: int,
+    at_once: int,
+    sample_ids: frozenset[str],
+    log: Path | None,
+    resume: bool,
+) -> EvalReport:
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    task.samples(options)  # a mistake in the arguments shows before a model is loaded
+    settings = load_settings()
+    address = address or settings.engine
+    threads = threads or settings.threads
+    engine_options = {"threads": threads} if threads and address.startswith("local:") else {}
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[right]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        disable=not sys.stderr.isatty(),
+    )
+    right = scored = 0.0
+
+    def progress(row: Row, done: int, total: int) -> None:
+        nonlocal right, scored
+        if row.score is not None:
+            scored += 1
+            right += row.score.correct
+        share = f"{100 * right / scored:.0f} % right" if scored else ""
+        bar.update(shown, completed=done, total=total, right=share)
+
+    async with await connect(address, **engine_options) as engine:
+        with bar:
+            shown = bar.add_task(task.name, total=None, right="")
+            return await run_task(
+                task,
+                engine,
+                options,
+                epochs=epochs,
+                at_once=at_once,
+                sample_ids=sample_ids,
+                log=log,
+                resume=resume,
+                progress=progress,
+            )
+
+
+def _print(report: EvalReport, *, as_json: bool) -> None:
+    typer.echo(report.model_dump_json(indent=2) if as_json else report.text())
+
+
+def _got(row: Row) -> str:
+    if row.error is not None:
+        return f"an error: {row.error}"
+    return repr(row.output.answer) if row.output is not None else "nothing"
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise EvalError(f"-T takes NAME=VALUE, got {text!r}")
+    return name, value

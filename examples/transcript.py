@@ -13,7 +13,7 @@ import asyncio
 import shlex
 import sys
 
-from braid.evals.tasks.planning import matches
+from braid.evals.tasks import matches
 from braid.orchestrator import Agent
 from braid.training.questions import Sample, generate
 

@@ -21,10 +21,10 @@ from braid.evals.countdown.demonstrators import (
     demonstrate_serial,
     demonstrate_spawn,
 )
-from braid.evals.countdown.notation import MOST_THREADS, WORDS, TraceError, answer_equations, prompt, solves
+from braid.evals.countdown.notation import MOST_THREADS, WORDS, TraceError, prompt, solves
 from braid.evals.countdown.oracle import oracle_engine
 from braid.evals.countdown.problems import Problem, Split, draw_problem, generate
-from braid.evals.countdown.search import LARGEST_NUMBER, Equation, children, ranked_children, solve
+from braid.evals.countdown.search import LARGEST_NUMBER, Equation
 from braid.evals.countdown.solve import Attempt, attempt_direct, attempt_serial, attempt_spawn
 from braid.evals.countdown.thread_format import CountdownThreads
 
@@ -41,11 +41,9 @@ __all__ = [
     "Size",
     "Split",
     "TraceError",
-    "answer_equations",
     "attempt_direct",
     "attempt_serial",
     "attempt_spawn",
-    "children",
     "demonstrate_direct",
     "demonstrate_join",
     "demonstrate_serial",
@@ -58,8 +56,6 @@ __all__ = [
     "measure_spawn",
     "oracle_engine",
     "prompt",
-    "ranked_children",
-    "solve",
     "solves",
     "table",
 ]

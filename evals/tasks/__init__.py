@@ -1,8 +1,12 @@
-"""The tasks that come with Braid. Importing this package registers them; look tasks up here."""
+"""The tasks that come with Braid. Importing this package registers them."""
 
-from braid.evals.task import all_tasks, get_task
-from braid.evals.tasks.countdown import countdown
-from braid.evals.tasks.parallelqa import parallelqa
-from braid.evals.tasks.planning import planning
+from braid.evals.task import all_tasks, get_task, register
+from braid.evals.tasks.countdown import COUNTDOWN
+from braid.evals.tasks.parallelqa import PARALLELQA
+from braid.evals.tasks.planning import PLANNING, matches
+from braid.evals.tasks.planning_data import SPLITS, Question, questions
 
-__all__ = ["all_tasks", "countdown", "get_task", "parallelqa", "planning"]
+__all__ = ["SPLITS", "Question", "all_tasks", "get_task", "matches", "questions"]
+
+for _task in (COUNTDOWN, PARALLELQA, PLANNING):
+    register(_task)

@@ -15,7 +15,7 @@ from braid.evals.countdown import (
     attempt_spawn,
     generate,
 )
-from braid.evals.task import EvalError, Options, Output, Sample, Score, Task, register
+from braid.evals.task import EvalError, Options, Output, Sample, Score, Task
 
 DEFAULT_SIZE = 200
 MODES = ("direct", "serial", "spawn")
@@ -90,19 +90,17 @@ def _number(options: Options, name: str, default: int) -> int:
     return int(given)
 
 
-countdown = register(
-    Task(
-        name="countdown",
-        summary="Four numbers, one target: for braid-countdown or a model of its kind (-e local:braid-countdown)",
-        load=load,
-        solve=solve,
-        score=score,
-        arguments={
-            "split": "validation or test (default: validation)",
-            "mode": "direct, serial or spawn (default: spawn)",
-            "samples": "answers drawn in mode direct, of which the verifier takes one (default: 16)",
-            "threads": "threads in mode spawn, 0 to 10 (default: 10)",
-            "window": "tokens that each sequence may hold (default: 256)",
-        },
-    )
+COUNTDOWN = Task(
+    name="countdown",
+    summary="Four numbers, one target: for braid-countdown or a model of its kind (-e local:braid-countdown)",
+    load=load,
+    solve=solve,
+    score=score,
+    arguments={
+        "split": "validation or test (default: validation)",
+        "mode": "direct, serial or spawn (default: spawn)",
+        "samples": "answers drawn in mode direct, of which the verifier takes one (default: 16)",
+        "threads": "threads in mode spawn, 0 to 10 (default: 10)",
+        "window": "tokens that each sequence may hold (default: 256)",
+    },
 )

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 
 from braid.evals.solvers import planning_metrics, solve_with_agent
-from braid.evals.task import DataMissingError, Options, Output, Sample, Score, Task, register
+from braid.evals.task import DataMissingError, Options, Output, Sample, Score, Task
 
 FILES = ("parallelqa_dataset.json", "llmcompiler_parallelqa_sample.json")
 
@@ -54,12 +54,10 @@ async def score(sample: Sample, output: Output) -> Score:
     return planning_metrics(output, same_answer(sample.target, output.answer))
 
 
-parallelqa = register(
-    Task(
-        name="parallelqa",
-        summary="LLMCompiler's hypothetical comparisons, over the built-in atlas (needs --data-dir)",
-        load=load,
-        solve=solve_with_agent,
-        score=score,
-    )
+PARALLELQA = Task(
+    name="parallelqa",
+    summary="LLMCompiler's hypothetical comparisons, over the built-in atlas (needs --data-dir)",
+    load=load,
+    solve=solve_with_agent,
+    score=score,
 )

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from braid.engine import Engine
 from braid.evals.solvers import planning_metrics, solve_with_agent
-from braid.evals.task import Options, Output, Sample, Score, Task, register
+from braid.evals.task import Options, Output, Sample, Score, Task
 from braid.evals.tasks.planning_data import SPLITS, frozen_tools, questions
 
 DEFAULT_SIZE = 200
@@ -63,13 +63,11 @@ async def score(sample: Sample, output: Output) -> Score:
     return planning_metrics(output, matches(sample.target, output.answer))
 
 
-planning = register(
-    Task(
-        name="planning",
-        summary="Look-up and arithmetic questions with frozen facts from the built-in atlas (needs no data)",
-        load=load,
-        solve=solve,
-        score=score,
-        arguments={"split": f"one of {', '.join(SPLITS)} (default: heldout)"},
-    )
+PLANNING = Task(
+    name="planning",
+    summary="Look-up and arithmetic questions with frozen facts from the built-in atlas (needs no data)",
+    load=load,
+    solve=solve,
+    score=score,
+    arguments={"split": f"one of {', '.join(SPLITS)} (default: heldout)"},
 )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -173,9 +175,15 @@ def test_statistics() -> None:
     assert percentile([0.0, 10.0], 0.95) == pytest.approx(9.5)
 
 
+def test_the_command_line_knows_the_tasks_by_itself() -> None:
+    """In a process of its own, where no test has imported them."""
+    command = [sys.executable, "-m", "braid", "bench", "list", "--json"]
+    listed = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    assert [task["name"] for task in listed] == ["countdown", "parallelqa", "planning"]
+
+
 def test_the_command_line_teaches_and_refuses(tmp_path: Path) -> None:
     runner = CliRunner()
-    assert "planning" in runner.invoke(app, ["list"]).output
     assert "--resume" in runner.invoke(app, ["run", "--help"]).output
     log = tmp_path / "x.jsonl"
     log.write_text("")
