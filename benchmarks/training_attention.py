@@ -18,8 +18,9 @@ import torch
 
 from braid.training.attention import BLOCKED
 from braid.training.batches import Batch
-from braid.training.countdown_model.recipe import CountdownRecipe, CountdownTrainer
-from braid.training.trainer import Recipe, Trainer
+from braid.training.countdown_model import CountdownRecipe, CountdownTrainer
+from braid.training.planner_model import PlannerRecipe, PlannerTrainer
+from braid.training.trainer import Trainer
 
 
 def speed(trainer: Trainer, batches: Sequence[Batch], attention: str) -> float:
@@ -56,7 +57,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     print(f"bfloat16 autocast, torch.compile, {options.threads} threads, medians of {options.rounds}")
     with TemporaryDirectory() as folder:
-        mini = Trainer(Recipe(tokenizer_examples=3000), Path(folder) / "mini")
+        mini = PlannerTrainer(PlannerRecipe(tokenizer_examples=3000), Path(folder) / "mini")
         compare("braid-mini", mini, pool=5, steps=options.steps, rounds=options.rounds)
         countdown = CountdownTrainer(CountdownRecipe(), Path(folder) / "countdown")
         compare("braid-countdown", countdown, pool=0, steps=options.steps, rounds=options.rounds)

@@ -1,47 +1,32 @@
-"""Batches of training examples: drawn by index, packed, sorted by length, cut to a number of tokens.
-
-Examples for the same tools are packed into one sequence: the tools once, then one question and plan behind the other. Each
-sees the tools and itself alone, at the positions that it has when it stands alone, so a packed sequence
-teaches exactly what its examples teach one by one, at half the cost.
-"""
+"""Batches of training sequences: drawn by index, sorted by length, cut to a number of tokens."""
 
 from __future__ import annotations
 
 import random
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import torch
-from transformers import PreTrainedTokenizerFast
-
-from braid.planner.prompts import QUESTION
-from braid.training.planner_model.examples import DEFAULT_MIXTURE, Example, Mixture, draw_group
-from braid.training.planner_model.tokenizer import PAD, token_id
-
-POOL = 1024
-"""Examples that are drawn at once and sorted by length, so that a batch holds sequences of about one length."""
 
 
 @dataclass(frozen=True)
-class Encoded:
-    """Token ids of prompt and plan, and how many of them are the prompt's."""
+class TokenRow:
+    """One training sequence."""
 
     ids: Sequence[int]
+
+
+@dataclass(frozen=True)
+class Encoded(TokenRow):
+    """Token ids of a prompt and of what is to be learned behind it."""
+
     prompt_length: int
+    """Number of the prompt's tokens."""
 
 
-@dataclass(frozen=True)
-class Packed:
-    """Several examples that share their first `shared` tokens.
-
-    Args:
-        ids: the shared tokens, then each example's own.
-        parts: for each example, the length of its own tokens and how many of these are the prompt's.
-    """
-
-    ids: Sequence[int]
-    shared: int
-    parts: Sequence[tuple[int, int]]
+Row = TypeVar("Row", bound=TokenRow)
 
 
 @dataclass(frozen=True)
@@ -71,12 +56,6 @@ class Batch:
         return Batch(self.ids.to(device), self.targets.to(device), self.tokens, positions, mask)
 
 
-def encode(example: Example, tokenizer: PreTrainedTokenizerFast) -> Encoded:
-    """Prompt and plan are encoded apart, as they are when the model is used."""
-    prompt = tokenizer.encode(example.prompt, add_special_tokens=False)
-    return Encoded(prompt + tokenizer.encode(example.plan, add_special_tokens=False), len(prompt))
-
-
 def collate(rows: Sequence[Encoded], pad: int) -> Batch:
     length = max(len(row.ids) for row in rows) - 1
     ids = torch.full((len(rows), length), pad)
@@ -88,94 +67,21 @@ def collate(rows: Sequence[Encoded], pad: int) -> Batch:
     return Batch(ids, targets, sum(len(row.ids) - 1 for row in rows))
 
 
-def pack(examples: Sequence[Example], tokenizer: PreTrainedTokenizerFast) -> Packed:
-    """One sequence of examples whose prompts begin with the same tools."""
-    shared, marker, _ = examples[0].prompt.partition(QUESTION)
-    ids: list[int] = tokenizer.encode(shared, add_special_tokens=False)
-    length = len(ids)
-    parts: list[tuple[int, int]] = []
-    for example in examples:
-        if not example.prompt.startswith(shared + marker):
-            raise ValueError(f"an example has other tools than the first of its group: {example.prompt!r}")
-        prompt = tokenizer.encode(example.prompt[len(shared) :], add_special_tokens=False)
-        plan = tokenizer.encode(example.plan, add_special_tokens=False)
-        ids += prompt + plan
-        parts.append((len(prompt) + len(plan), len(prompt)))
-    return Packed(ids, length, parts)
+class BatchSource(ABC, Generic[Row]):
+    """All batches of a training run, each a function of the seed and its place."""
 
-
-def collate_packed(rows: Sequence[Packed], pad: int) -> Batch:
-    """A batch of packed sequences with positions and mask."""
-    length = max(len(row.ids) for row in rows)
-    ids = torch.full((len(rows), length), pad)
-    targets = torch.full((len(rows), length), -100)
-    positions = torch.zeros((len(rows), length), dtype=torch.int64)
-    # Which example a token belongs to: 0 for the shared tokens, -1 for padding.
-    owner = torch.full((len(rows), length), -1)
-    for index, row in enumerate(rows):
-        tokens = torch.tensor(row.ids)
-        ids[index, : len(tokens)] = tokens
-        positions[index, : row.shared] = torch.arange(row.shared)
-        owner[index, : row.shared] = 0
-        start = row.shared
-        for number, (size, prompt) in enumerate(row.parts, start=1):
-            end = start + size
-            positions[index, start:end] = torch.arange(row.shared, row.shared + size)
-            owner[index, start:end] = number
-            targets[index, start + prompt - 1 : end - 1] = tokens[start + prompt : end]
-            start = end
-    seen = owner[:, None, :]
-    mask = ((seen == 0) | (seen == owner[:, :, None])).tril()
-    return Batch(ids, targets, sum(len(row.ids) for row in rows), positions, mask[:, None])
-
-
-def _collated(rows: Sequence[Encoded | Packed], pad: int) -> Batch:
-    packed = [row for row in rows if isinstance(row, Packed)]
-    return (
-        collate_packed(packed, pad) if packed else collate([r for r in rows if isinstance(r, Encoded)], pad)
-    )
-
-
-class BatchSource:
-    """All batches of a training run, each a function of the seed and its place.
-
-    The first `easy_pools` pools hold only sequences of at most `easy_length` tokens: copying is learned sooner on
-    short prompts. Sequences over `max_length` tokens are dropped.
-    """
-
-    def __init__(
-        self,
-        tokenizer: PreTrainedTokenizerFast,
-        *,
-        seed: int,
-        batch_tokens: int,
-        mixture: Mixture = DEFAULT_MIXTURE,
-        easy_pools: int = 4,
-        easy_length: int = 520,
-        max_length: int = 1280,
-    ) -> None:
-        self.tokenizer = tokenizer
+    def __init__(self, *, seed: int, batch_tokens: int) -> None:
+        """`batch_tokens` is the most that a batch holds, padding included."""
         self.seed = seed
         self.batch_tokens = batch_tokens
-        self.mixture = mixture
-        self.easy_pools = easy_pools
-        self.easy_length = easy_length
-        self.max_length = max_length
 
-    def rows(self, index: int) -> Sequence[Encoded | Packed]:
+    @abstractmethod
+    def rows(self, index: int) -> Sequence[Row]:
         """The sequences of pool `index`."""
-        easy = index < self.easy_pools
-        limit = self.easy_length if easy else self.max_length
-        rows: list[Packed] = []
-        for number in range(index * POOL, (index + 1) * POOL):
-            rng = random.Random(f"train/{self.seed}/{number}")
-            row = pack(
-                draw_group(rng, self.mixture, size=rng.randint(2, 4) if easy else rng.randint(3, 6)),
-                self.tokenizer,
-            )
-            if len(row.ids) <= limit:
-                rows.append(row)
-        return rows
+
+    @abstractmethod
+    def collate(self, rows: Sequence[Row]) -> Batch:
+        """One batch of `rows`."""
 
     def pool(self, index: int) -> list[Batch]:
         """The batches of pool `index`, in the order in which they are trained on."""
@@ -184,7 +90,7 @@ class BatchSource:
         start = 0
         for end in range(1, len(rows) + 1):
             if end == len(rows) or (end + 1 - start) * len(rows[end].ids) > self.batch_tokens:
-                batches.append(_collated(rows[start:end], token_id(self.tokenizer, PAD)))
+                batches.append(self.collate(rows[start:end]))
                 start = end
         random.Random(f"order/{self.seed}/{index}").shuffle(batches)
         return batches

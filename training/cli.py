@@ -73,7 +73,7 @@ def mini(
     plain: PlainOption = False,
 ) -> None:
     """Train braid-mini, export it to DIR/model, measure it and write its card."""
-    from braid.training.planner_model.commands import train_mini
+    from braid.training.planner_model import train_mini
 
     train_mini(out, start=start, minutes=minutes, steps=steps, seed=seed, threads=threads, compiled=not plain)
 
@@ -113,7 +113,7 @@ def measure(
     as_json: JsonOption = False,
 ) -> None:
     """Measure an exported model on held-out questions, and rewrite its card with the result."""
-    from braid.training.planner_model.commands import measure_model
+    from braid.training.planner_model import measure_model
 
     measure_model(
         model, samples=samples, runs=runs, data_dir=data_dir, seed=seed, threads=threads, as_json=as_json
@@ -140,7 +140,7 @@ def countdown(
     plain: PlainOption = False,
 ) -> None:
     """Train braid-countdown, export it to DIR/model, measure it on the test problems and write its card."""
-    from braid.training.countdown_model.commands import train_countdown
+    from braid.training.countdown_model import train_countdown
 
     train_countdown(out, minutes=minutes, steps=steps, seed=seed, threads=threads, compiled=not plain)
 
@@ -159,7 +159,7 @@ def measure_countdown_(
     as_json: JsonOption = False,
 ) -> None:
     """Measure all three modes of braid-countdown beside the symbolic demonstrator, print the tables, rewrite the card."""
-    from braid.training.countdown_model.commands import measure_countdown
+    from braid.training.countdown_model import measure_countdown
 
     measure_countdown(model, split=split, problems=problems, threads=threads, as_json=as_json)
 
@@ -184,7 +184,7 @@ def improve_countdown_(
     threads: ThreadsOption = None,
 ) -> None:
     """Reinforcement learning (GRPO) of spawn/join, with rollouts on Braid's own engine. Meant for a GPU."""
-    from braid.training.countdown_model.commands import improve_countdown
+    from braid.training.countdown_model import improve_countdown
 
     improve_countdown(
         model, out, iterations=iterations, prompts=prompts, problems=problems, seed=seed, threads=threads

@@ -8,7 +8,7 @@ import torch
 from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
 from braid.planner.prompts import STOP
-from braid.training.planner_model.tokenizer import PAD, token_id
+from braid.training.tokens import PAD, token_id
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,12 +7,12 @@ spent of those allowed, so that a run on a busy machine still anneals to its end
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,7 @@ from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast, Qwen3For
 from braid.engine import BraidError
 from braid.training.attention import BLOCKED
 from braid.training.batches import Batch, BatchSource
-from braid.training.planner_model.card import FACTS, machine
-from braid.training.planner_model.examples import Mixture
-from braid.training.planner_model.measure import atlas_examples, measure
-from braid.training.planner_model.tokenizer import load_tokenizer, train_tokenizer
+from braid.training.facts import machine, read_training
 from braid.training.qwen3 import Shape, build_model, flops_per_token, parameter_count
 
 log = logging.getLogger(__name__)
@@ -50,17 +47,13 @@ class Recipe:
     minutes: float | None = 75.0
     steps: int = 1_000_000
     batch_tokens: int = 8192
-    vocab_size: int = 2048
-    tokenizer_examples: int = 12_000
     shape: Shape = field(default_factory=Shape)
-    mixture: Mixture = field(default_factory=Mixture)
     matrix_rate: float = 0.02
     vector_rate: float = 4e-3
     weight_decay: float = 0.01
     warmup: float = 0.01
     decay: float = 0.5
     clip: float = 1.0
-    easy_pools: int = 4
     compile: bool = True
 
 
@@ -81,39 +74,11 @@ class StartError(BraidError, ValueError):
     """A run that cannot begin, or go on, as asked."""
 
 
-def going_on_from(recipe: Recipe, folder: Path) -> Recipe:
-    """`recipe` for a run that begins with the weights and tokenizer of the exported model in `folder`.
-
-    Raises:
-        StartError: `folder` holds no model with its figures, or one that saw the questions of the recipe's seed.
-    """
-    if not ((folder / "model.safetensors").is_file() and (folder / FACTS).is_file()):
-        raise StartError(
-            f"{str(folder)!r} holds no model: give the folder that has its model.safetensors and {FACTS}"
-        )
-    if recipe.seed in seeds(_training_of(folder)):
-        raise StartError(
-            f"the model in {str(folder)!r} saw the questions of seed {recipe.seed}; give another seed"
-        )
-    digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()[:16]
-    return replace(recipe, start=digest, easy_pools=0)
-
-
-def seeds(training: dict[str, Any]) -> list[int]:
-    """The seeds of a recorded run and of those before it."""
-    before = training.get("before")
-    return [training["recipe"]["seed"], *(seeds(before) if before else [])]
-
-
-def _training_of(folder: Path) -> dict[str, Any]:
-    return json.loads((folder / FACTS).read_text(encoding="utf-8"))["training"]
-
-
 Report = Callable[[Progress, float], None]
 """Called after every step with the progress and the share of the run that is done."""
 
 
-class Trainer:
+class Trainer(ABC):
     """One training run in a folder: `tokenizer.json`, `recipe.json`, `checkpoint.pt`, and the log of its losses."""
 
     def __init__(self, recipe: Recipe, folder: Path, *, start: Path | None = None) -> None:
@@ -122,9 +87,9 @@ class Trainer:
         self.folder = folder
         self.start = start
         folder.mkdir(parents=True, exist_ok=True)
-        self.tokenizer = self._tokenizer()
+        self.tokenizer = self._make_tokenizer()
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.model = self._model()
+        self.model = self._make_model()
         torch.nn.Module.to(self.model, self.device)
         matrices = [p for n, p in self.model.named_parameters() if p.ndim == 2 and "embed" not in n]
         others = [p for n, p in self.model.named_parameters() if p.ndim != 2 or "embed" in n]
@@ -136,7 +101,7 @@ class Trainer:
         ]
         self.rates = [recipe.matrix_rate, recipe.vector_rate]
         self.progress = Progress()
-        self.source = self._source()
+        self.source = self._make_source()
         self._resume()
         self._body: Any = (
             torch.compile(self.model.model, dynamic=True) if recipe.compile else self.model.model
@@ -185,11 +150,8 @@ class Trainer:
         return progress
 
     def evaluate(self) -> dict[str, float]:
-        """What the model gets right so far on a few questions of the held-out part of the planning set."""
-        self._training(False)
-        rates = measure(self.model, self.tokenizer, atlas_examples("heldout", 48, seed=101)).facts()
-        self._training(True)
-        return rates
+        """Figures of the model so far, by name. There are none unless a subclass has some."""
+        return {}
 
     def _training(self, on: bool) -> None:
         """Training mode, with its own attention on a CPU; that one knows no cache, so generating takes torch's."""
@@ -237,14 +199,16 @@ class Trainer:
             "flops": flops_per_token(self.model) * self.progress.tokens,
             "threads": torch.get_num_threads(),
             "machine": machine(),
-        } | ({"before": _training_of(self.start)} if self.start else {})
+        } | ({"before": read_training(self.start)} if self.start else {})
 
     def _resume(self) -> None:
         recorded = self.folder / "recipe.json"
-        mine = json.dumps(asdict(self.recipe), indent=1)
+        text = json.dumps(asdict(self.recipe), indent=1)
         path = self.folder / "checkpoint.pt"
         if path.exists():
-            if recorded.read_text(encoding="utf-8") != mine:
+            ours, theirs = json.loads(text), json.loads(recorded.read_text(encoding="utf-8"))
+            # Runs of earlier versions recorded settings that decided nothing, and in another order.
+            if any(name not in theirs or theirs[name] != setting for name, setting in ours.items()):
                 raise StartError(
                     f"{self.folder} holds a run with another recipe; give it the same one, or another folder"
                 )
@@ -256,7 +220,7 @@ class Trainer:
             log.info("resumed at step %d", self.progress.step)
         elif self.start is not None:
             self._begin_with(self.start)
-        recorded.write_text(mine, encoding="utf-8")
+        recorded.write_text(text, encoding="utf-8")
 
     def _begin_with(self, folder: Path) -> None:
         theirs = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).state_dict()
@@ -265,29 +229,16 @@ class Trainer:
         except RuntimeError as error:
             raise StartError(f"the model in {str(folder)!r} has another shape: {error}") from error
 
-    def _model(self) -> Qwen3ForCausalLM:
+    @abstractmethod
+    def _make_tokenizer(self) -> PreTrainedTokenizerFast:
+        """The tokenizer of the run, saved in its folder."""
+
+    @abstractmethod
+    def _make_source(self) -> BatchSource[Any]:
+        """The batches of the run."""
+
+    def _make_model(self) -> Qwen3ForCausalLM:
         return build_model(self.recipe.shape, self.tokenizer, seed=self.recipe.seed)
-
-    def _source(self) -> BatchSource:
-        return BatchSource(
-            self.tokenizer,
-            seed=self.recipe.seed,
-            batch_tokens=self.recipe.batch_tokens,
-            mixture=self.recipe.mixture,
-            easy_pools=self.recipe.easy_pools,
-        )
-
-    def _tokenizer(self) -> PreTrainedTokenizerFast:
-        if self.start is not None:
-            load_tokenizer(self.start).save_pretrained(self.folder)
-        if not (self.folder / "tokenizer.json").exists():
-            tokenizer = train_tokenizer(
-                vocab_size=self.recipe.vocab_size,
-                examples=self.recipe.tokenizer_examples,
-                seed=self.recipe.seed,
-            )
-            tokenizer.save_pretrained(self.folder)
-        return load_tokenizer(self.folder)
 
     def _note(self, progress: Progress) -> None:
         self._note_in(

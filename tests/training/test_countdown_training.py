@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -23,6 +24,7 @@ from braid.training.countdown_model.recipe import (
     number_embeddings,
 )
 from braid.training.qwen3 import Shape
+from braid.training.trainer import StartError
 from tests.support.killing import ends_as_if_not_killed
 
 TINY = CountdownRecipe(
@@ -46,6 +48,22 @@ def test_loss_falls(tmp_path: Path) -> None:
 
 def test_a_killed_run_ends_as_one_that_was_not(tmp_path: Path) -> None:
     ends_as_if_not_killed(partial(CountdownTrainer, replace(TINY, steps=6)), tmp_path)
+
+
+def test_a_run_of_an_earlier_version_is_resumed(tmp_path: Path) -> None:
+    """Its recipe was recorded in another order, with settings that had no effect."""
+    recipe = replace(TINY, steps=2)
+    CountdownTrainer(recipe, tmp_path).run(stop_after=1)
+    recorded = tmp_path / "recipe.json"
+    settings = json.loads(recorded.read_text(encoding="utf-8"))
+    earlier = {"vocab_size": 2048, "mixture": {"atlas": 0.3}, **dict(reversed(settings.items()))}
+    recorded.write_text(json.dumps(earlier), encoding="utf-8")
+    assert CountdownTrainer(recipe, tmp_path).run().step == 2
+    assert json.loads(recorded.read_text(encoding="utf-8")) == settings
+    del earlier["numbers"]
+    recorded.write_text(json.dumps(earlier), encoding="utf-8")
+    with pytest.raises(StartError, match="another recipe"):
+        CountdownTrainer(recipe, tmp_path)
 
 
 def test_sequences_are_of_every_kind_and_of_the_training_split() -> None:

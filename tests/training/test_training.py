@@ -13,19 +13,22 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from braid.planner.prompts.compact import STOP, compact_prompt
-from braid.training.batches import collate, collate_packed, encode, pack
+from braid.training.batches import collate
 from braid.training.export import ExportError, check, export
-from braid.training.planner_model.card import FACTS, card
+from braid.training.facts import FACTS
+from braid.training.planner_model.card import card
 from braid.training.planner_model.examples import draw_group
 from braid.training.planner_model.measure import Miss, invented_examples, measure
+from braid.training.planner_model.packing import collate_packed, encode, pack
+from braid.training.planner_model.recipe import PlannerRecipe, PlannerTrainer, going_on_from, seeds
 from braid.training.planner_model.spelling import measure_spelling
-from braid.training.planner_model.tokenizer import PAD, token_id
 from braid.training.questions.tools import builtin_toolbox
 from braid.training.qwen3 import Shape
-from braid.training.trainer import Recipe, StartError, Trainer, going_on_from, plan_loss, rate, seeds
+from braid.training.tokens import PAD, token_id
+from braid.training.trainer import StartError, plan_loss, rate
 from tests.support.killing import ends_as_if_not_killed
 
-TINY = Recipe(
+TINY = PlannerRecipe(
     minutes=None,
     steps=16,
     batch_tokens=1024,
@@ -44,17 +47,17 @@ TINY = Recipe(
 
 def test_loss_falls(tmp_path: Path) -> None:
     losses: list[float] = []
-    Trainer(TINY, tmp_path).run(report=lambda progress, _: losses.append(progress.loss))
+    PlannerTrainer(TINY, tmp_path).run(report=lambda progress, _: losses.append(progress.loss))
     assert len(losses) == TINY.steps
     assert sum(losses[-3:]) < 0.8 * sum(losses[:3]), losses
 
 
 def test_a_killed_run_ends_as_one_that_was_not(tmp_path: Path) -> None:
-    ends_as_if_not_killed(partial(Trainer, replace(TINY, steps=6)), tmp_path)
+    ends_as_if_not_killed(partial(PlannerTrainer, replace(TINY, steps=6)), tmp_path)
 
 
 def test_packed_examples_are_learned_as_they_are_alone(tmp_path: Path) -> None:
-    trainer = Trainer(replace(TINY, steps=1), tmp_path)
+    trainer = PlannerTrainer(replace(TINY, steps=1), tmp_path)
     tokenizer, model = trainer.tokenizer, trainer.model
     groups = [draw_group(random.Random(number), size=4) for number in (3, 4)]
     batch = collate_packed([pack(group, tokenizer) for group in groups], token_id(tokenizer, PAD))
@@ -71,20 +74,20 @@ def test_packed_examples_are_learned_as_they_are_alone(tmp_path: Path) -> None:
 
 
 def test_a_run_evaluates_on_its_way(tmp_path: Path) -> None:
-    trainer = Trainer(replace(TINY, steps=2), tmp_path)
+    trainer = PlannerTrainer(replace(TINY, steps=2), tmp_path)
     trainer.run(evaluate_every=0.0)
     lines = (tmp_path / "evaluations.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["step"] for line in lines] == [1, 2]
 
 
 def test_a_run_is_not_resumed_with_another_recipe(tmp_path: Path) -> None:
-    Trainer(replace(TINY, steps=1), tmp_path).run()
+    PlannerTrainer(replace(TINY, steps=1), tmp_path).run()
     with pytest.raises(ValueError, match="another recipe"):
-        Trainer(replace(TINY, steps=2), tmp_path)
+        PlannerTrainer(replace(TINY, steps=2), tmp_path)
 
 
 def test_a_run_goes_on_from_an_exported_model(tmp_path: Path) -> None:
-    first = Trainer(replace(TINY, steps=2), tmp_path / "first")
+    first = PlannerTrainer(replace(TINY, steps=2), tmp_path / "first")
     first.run()
     folder = tmp_path / "model"
     export(first.model, first.tokenizer, folder)
@@ -92,7 +95,7 @@ def test_a_run_goes_on_from_an_exported_model(tmp_path: Path) -> None:
     with pytest.raises(StartError, match="another seed"):
         going_on_from(TINY, folder)
     recipe = going_on_from(replace(TINY, steps=1, seed=1), folder)
-    second = Trainer(recipe, tmp_path / "second", start=folder)
+    second = PlannerTrainer(recipe, tmp_path / "second", start=folder)
     theirs = first.model.state_dict()
     for name, weight in second.model.state_dict().items():
         assert torch.equal(weight, theirs[name].bfloat16().float()), name
@@ -110,12 +113,12 @@ def test_a_run_goes_on_from_nothing_else(tmp_path: Path, wrong: str) -> None:
         with pytest.raises(StartError, match="holds no model"):
             going_on_from(TINY, folder)
         return
-    first = Trainer(replace(TINY, steps=1), tmp_path / "first")
+    first = PlannerTrainer(replace(TINY, steps=1), tmp_path / "first")
     export(first.model, first.tokenizer, folder)
     (folder / FACTS).write_text(json.dumps({"training": first.facts()}), encoding="utf-8")
     recipe = going_on_from(replace(TINY, seed=1, shape=replace(TINY.shape, layers=1)), folder)
     with pytest.raises(StartError, match="another shape"):
-        Trainer(recipe, tmp_path / "second", start=folder)
+        PlannerTrainer(recipe, tmp_path / "second", start=folder)
 
 
 def test_the_rate_ends_at_zero() -> None:
@@ -126,7 +129,7 @@ def test_the_rate_ends_at_zero() -> None:
 
 
 def test_export_loads_unmodified_and_says_the_same(tmp_path: Path) -> None:
-    trainer = Trainer(replace(TINY, steps=1), tmp_path / "run")
+    trainer = PlannerTrainer(replace(TINY, steps=1), tmp_path / "run")
     trainer.run()
     folder = tmp_path / "model"
     export(trainer.model, trainer.tokenizer, folder)
@@ -146,7 +149,7 @@ def test_export_loads_unmodified_and_says_the_same(tmp_path: Path) -> None:
 
 
 def test_a_damaged_export_is_noticed(tmp_path: Path) -> None:
-    trainer = Trainer(replace(TINY, steps=1), tmp_path / "run")
+    trainer = PlannerTrainer(replace(TINY, steps=1), tmp_path / "run")
     export(trainer.model, trainer.tokenizer, tmp_path / "model")
     with torch.no_grad():
         trainer.model.model.norm.weight.add_(1.0)
@@ -155,7 +158,7 @@ def test_a_damaged_export_is_noticed(tmp_path: Path) -> None:
 
 
 def test_measuring_an_untrained_model_finds_nothing_copied(tmp_path: Path) -> None:
-    trainer = Trainer(replace(TINY, steps=1), tmp_path)
+    trainer = PlannerTrainer(replace(TINY, steps=1), tmp_path)
     examples = invented_examples(6, seed=0, held_out=True)
     misses: list[Miss] = []
     rates = measure(trainer.model, trainer.tokenizer, examples, on_miss=misses.append)
@@ -165,7 +168,7 @@ def test_measuring_an_untrained_model_finds_nothing_copied(tmp_path: Path) -> No
 
 
 def test_spelling_counts_only_plans_that_parse(tmp_path: Path) -> None:
-    trainer = Trainer(replace(TINY, steps=1), tmp_path)
+    trainer = PlannerTrainer(replace(TINY, steps=1), tmp_path)
     examples = invented_examples(3, seed=0, held_out=False)
     spelling = measure_spelling(trainer.model.eval(), trainer.tokenizer, examples, max_tokens=8)
     assert spelling.plans == 3

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from braid.evals.countdown import Curves, gap_table, table
-from braid.training.planner_model.card import paragraph
+from braid.training.facts import paragraph
 
 
 def write_countdown_card(folder: Path, facts: Mapping[str, Any]) -> None:

@@ -34,9 +34,9 @@ from braid.training.countdown_model.recipe import (
     countdown_tokenizer,
 )
 from braid.training.export import ExportError, export
+from braid.training.facts import FACTS
 from braid.training.grpo import GRPO, GRPORecipe
-from braid.training.planner_model.card import FACTS
-from braid.training.planner_model.commands import train_with_bar
+from braid.training.progress_bar import train_with_bar
 
 
 def train_countdown(

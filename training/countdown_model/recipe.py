@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -26,10 +27,10 @@ from braid.evals.countdown import (
     draw_problem,
 )
 from braid.planner.prompts import STOP
-from braid.training.batches import BatchSource, Encoded
+from braid.training.batches import Batch, BatchSource, Encoded, collate
 from braid.training.grpo import Outcome
-from braid.training.planner_model.tokenizer import PAD
 from braid.training.qwen3 import Shape, build_model
+from braid.training.tokens import PAD
 from braid.training.trainer import Recipe, Trainer
 
 WINDOW = 256
@@ -55,7 +56,7 @@ class Shares:
 
 @dataclass(frozen=True, kw_only=True)
 class CountdownRecipe(Recipe):
-    """The recipe of braid-countdown; `mixture` and the tokenizer's settings, which are braid-mini's, have no effect."""
+    """The recipe of braid-countdown."""
 
     steps: int = 2000
     minutes: float | None = None
@@ -74,12 +75,12 @@ class CountdownTrainer(Trainer):
 
     recipe: CountdownRecipe
 
-    def _tokenizer(self) -> PreTrainedTokenizerFast:
+    def _make_tokenizer(self) -> PreTrainedTokenizerFast:
         tokenizer = countdown_tokenizer()
         tokenizer.save_pretrained(self.folder)
         return tokenizer
 
-    def _model(self) -> Qwen3ForCausalLM:
+    def _make_model(self) -> Qwen3ForCausalLM:
         model = build_model(self.recipe.shape, self.tokenizer, seed=self.recipe.seed)
         embedding = model.model.embed_tokens.weight
         rows = [self.tokenizer.get_vocab()[str(number)] for number in range(LARGEST_NUMBER + 1)]
@@ -87,15 +88,15 @@ class CountdownTrainer(Trainer):
             embedding[rows] = number_embeddings(embedding.shape[1], seed=self.recipe.seed) * embedding.std()
         return model
 
-    def _source(self) -> BatchSource:
+    def _make_source(self) -> CountdownSource:
         return CountdownSource(self.tokenizer, recipe=self.recipe)
 
 
-class CountdownSource(BatchSource):
+class CountdownSource(BatchSource[Encoded]):
     """The demonstrations of all problems of a run, each a function of the seed and its place."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast, *, recipe: CountdownRecipe) -> None:
-        super().__init__(tokenizer, seed=recipe.seed, batch_tokens=recipe.batch_tokens)
+        super().__init__(seed=recipe.seed, batch_tokens=recipe.batch_tokens)
         self.recipe = recipe
         self._ids = tokenizer.get_vocab()
 
@@ -107,6 +108,9 @@ class CountdownSource(BatchSource):
             shown = demonstrations(problem, solution, self.recipe.shares, rng)
             found += [self.encode(demonstration) for demonstration in shown]
         return found
+
+    def collate(self, rows: Sequence[Encoded]) -> Batch:
+        return collate(rows, self._ids[PAD])
 
     def encode(self, shown: Demonstration) -> Encoded:
         """Token ids; the end token stands behind a text that is whole and is not closed by the list of threads."""

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import platform
-import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from braid.training.questions import SHARE as STRANGE_SHARE
-
-FACTS = "training.json"
-"""The file beside the weights that holds recipe, cost and measurements; the card is written from it."""
+from braid.training.facts import paragraph
+from braid.training.questions import NONCE_SHARE
 
 
 def write_card(folder: Path, facts: Mapping[str, Any]) -> None:
@@ -32,20 +28,6 @@ def card(facts: Mapping[str, Any]) -> str:
         parts += [_runs(facts["runs"], facts["measured"])]
     parts += [_LIMITS]
     return "\n".join(parts)
-
-
-def machine() -> str:
-    """The class of this machine, as far as the system tells: processor name, matrix extensions, cores."""
-    name, flags = platform.machine(), ""
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        for line in info.read_text(encoding="utf-8").splitlines():
-            field, _, value = line.partition(":")
-            if field.strip() == "model name":
-                name = value.strip()
-            elif field.strip() == "flags":
-                flags = ", AMX" if "amx_bf16" in value.split() else ""
-    return f"{name}{flags}"
 
 
 _INTRODUCTION = """\
@@ -80,7 +62,7 @@ prompt ends behind `<|plan|>` and a line end, and decoding is greedy.
 _LIMITS = """\
 ## Limits
 
-- It plans in English what the planning set asks for (`evals/planning_set`): look-ups, arithmetic over what they give,
+- It plans in English what the planning set asks for (`training/questions`): look-ups, arithmetic over what they give,
   comparisons, rankings, ratios and percentages, hypothetical changes, units, conditions, lists that a tool gives; and calls of
   tools that it has never seen, by their descriptions. Another question gets a plan of that kind all the same, or is declined.
 - What no tool does but a model can (explain, advise, write) becomes a `think`. Braid-mini itself is no model to think with: name
@@ -111,8 +93,8 @@ def _making(training: Mapping[str, Any]) -> str:
             *([_before(before)] if before else []),
             paragraph(
                 "**Data.** Nothing but generated text. Questions and plans come from the families and wordings of",
-                "`evals/planning_set` (training wordings only), typed as people type: with openings and thanks, slips of the",
-                f"finger, small letters, no question mark; {_percent(STRANGE_SHARE)} have words that mean nothing in place of",
+                "`training/questions` (training wordings only), typed as people type: with openings and thanks, slips of the",
+                f"finger, small letters, no question mark; {_percent(NONCE_SHARE)} have words that mean nothing in place of",
                 "some that matter little.",
                 f"{_percent(invented)} of the groups of questions are about things with invented names, drawn afresh;",
                 f"{_percent(mixture['atlas'])} are about the training part of the built-in atlas (four fifths",
@@ -250,11 +232,6 @@ def _runs(runs: Mapping[str, Mapping[str, float]], measured: Mapping[str, Any]) 
             "",
         ]
     )
-
-
-def paragraph(*sentences: str) -> str:
-    """One paragraph of Markdown, wrapped."""
-    return textwrap.fill(" ".join(sentences), 110, break_long_words=False, break_on_hyphens=False) + "\n"
 
 
 def _percent(share: float) -> str:

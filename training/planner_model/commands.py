@@ -9,17 +9,17 @@ from pathlib import Path
 
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as Bar
 from transformers import AutoModelForCausalLM, Qwen3ForCausalLM
 
 from braid.engine import connect
 from braid.training.export import ExportError, export
-from braid.training.planner_model.card import FACTS, write_card
+from braid.training.facts import FACTS
+from braid.training.planner_model.card import write_card
 from braid.training.planner_model.measure import CopyReport, invented_examples, measure_copying, measure_runs
+from braid.training.planner_model.recipe import PlannerRecipe, PlannerTrainer, going_on_from
 from braid.training.planner_model.spelling import measure_spelling
 from braid.training.planner_model.tokenizer import load_tokenizer
-from braid.training.trainer import Progress, Recipe, Trainer, going_on_from
+from braid.training.progress_bar import train_with_bar
 
 
 def train_mini(
@@ -35,43 +35,18 @@ def train_mini(
     """Train, from the model in `start` if there is one, export to `out/model`, measure and write the card."""
     if threads:
         torch.set_num_threads(threads)
-    recipe = Recipe(seed=seed, compile=compiled, minutes=minutes)
+    recipe = PlannerRecipe(seed=seed, compile=compiled, minutes=minutes)
     if steps is not None:
         recipe = replace(recipe, minutes=None, steps=steps)
     if start is not None:
         recipe = going_on_from(recipe, start)
-    trainer = Trainer(recipe, out, start=start)
+    trainer = PlannerTrainer(recipe, out, start=start)
     train_with_bar(trainer, evaluate_every=600.0)
     folder = out / "model"
     export(trainer.model, trainer.tokenizer, folder)
     (folder / FACTS).write_text(json.dumps({"training": trainer.facts()}, indent=1) + "\n", encoding="utf-8")
     measure_model(folder, samples=200, runs=100, data_dir=None, seed=seed + 1, threads=threads, as_json=False)
     Console(stderr=True).print(f"model and card: {folder}")
-
-
-def train_with_bar(trainer: Trainer, *, evaluate_every: float | None = None) -> None:
-    """Train to the end, with loss, speed and time left on the terminal; evaluate now and then, seconds apart."""
-    with Bar(
-        TextColumn("[bold]training"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f} %  {task.fields[figures]}"),
-        TimeElapsedColumn(),
-        console=Console(stderr=True),
-    ) as bar:
-        task = bar.add_task("training", total=1.0, figures="compiling" if trainer.recipe.compile else "")
-        smooth = 0.0
-
-        def report(progress: Progress, done: float) -> None:
-            nonlocal smooth
-            smooth = 0.95 * smooth + 0.05 * progress.loss if smooth else progress.loss
-            left = progress.seconds * (1 - done) / max(done, 1e-6)
-            speed = progress.tokens / max(progress.seconds, 1e-6)
-            figures = (
-                f"step {progress.step}  loss {smooth:.3f}  {speed:,.0f} tokens/s  {left / 60:.0f} min left"
-            )
-            bar.update(task, completed=done, figures=figures)
-
-        trainer.run(report=report, evaluate_every=evaluate_every)
 
 
 def measure_model(

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 
 from braid.executors.tools import ToolSpec
 from braid.planner.prompts import MAX_TOOLS, STOP, compact_prompt
-from braid.training.questions import SHARE as STRANGE_SHARE
 from braid.training.questions import (
+    NONCE_SHARE,
     Atlas,
     Builder,
     Calculate,
@@ -195,7 +195,7 @@ def _questions(rng: random.Random, mixture: Mixture, size: int, *, held_out: boo
 
 def _estranged(rng: random.Random, d: Drawn, *, held_out: bool) -> Drawn:
     """Now and then the same with strange words, where the answer repeats nothing but names."""
-    if held_out or d.family == "greater-one" or rng.random() > STRANGE_SHARE:
+    if held_out or d.family == "greater-one" or rng.random() > NONCE_SHARE:
         return d
     return replace(d, question=estranged(rng, d.question, d.entities))
 

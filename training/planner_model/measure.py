@@ -17,14 +17,15 @@ from transformers import PreTrainedTokenizerFast, Qwen3ForCausalLM
 
 from braid.engine import Engine
 from braid.evals import EvalReport, Options, get_task, run_task
-from braid.evals.tasks.planning_data import SPLITS
+from braid.evals.tasks import SPLITS
 from braid.executors.tools import ToolSpec
 from braid.planner.prompts import STOP, compact_prompt
-from braid.training.batches import collate, encode
+from braid.training.batches import collate
 from braid.training.planner_model.examples import PLAIN_MIXTURE, Example, draw_example
-from braid.training.planner_model.tokenizer import PAD, token_id
+from braid.training.planner_model.packing import encode
 from braid.training.questions import Split, generate
 from braid.training.questions.tools import builtin_toolbox
+from braid.training.tokens import PAD, token_id
 
 
 @dataclass(frozen=True, kw_only=True)

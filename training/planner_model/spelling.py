@@ -16,7 +16,7 @@ from transformers import PreTrainedTokenizerFast, Qwen3ForCausalLM
 
 from braid.planner.prompts import PLAN, QUESTION, STOP, TOOLS
 from braid.training.planner_model.examples import Example
-from braid.training.planner_model.tokenizer import PAD, token_id
+from braid.training.tokens import PAD, token_id
 
 
 @dataclass(frozen=True, kw_only=True)

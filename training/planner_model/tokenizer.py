@@ -18,8 +18,8 @@ from transformers import PreTrainedTokenizerFast
 from braid.planner.prompts import PLAN, QUESTION, STOP, TOOLS
 from braid.training.planner_model.examples import draw_example
 from braid.training.questions import load_atlas
+from braid.training.tokens import PAD
 
-PAD = "<|pad|>"
 SPECIAL = (PAD, STOP, TOOLS, QUESTION, PLAN)
 
 # Words; single digits; a run of other characters up to a line end; and a run without one.
@@ -81,13 +81,6 @@ def wrap(tokenizer: Tokenizer) -> PreTrainedTokenizerFast:
         model_max_length=2048,
         padding_side="left",
     )
-
-
-def token_id(tokenizer: PreTrainedTokenizerFast, token: str) -> int:
-    """The id of a token that the tokenizer is known to have."""
-    found = tokenizer.convert_tokens_to_ids(token)
-    assert isinstance(found, int)
-    return found
 
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:

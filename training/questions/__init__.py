@@ -8,7 +8,7 @@ templates, held-out entities, or both at once.
 from braid.training.questions.generate import Drawn, Sample, Split, draw, generate
 from braid.training.questions.invented_world import Invented
 from braid.training.questions.later_rounds import later_round, listed_text
-from braid.training.questions.nonce_words import SHARE, estranged
+from braid.training.questions.nonce_words import NONCE_SHARE, estranged
 from braid.training.questions.open_ended import draw_thought
 from braid.training.questions.program import (
     Builder,
@@ -25,7 +25,7 @@ from braid.training.questions.typing_noise import dressed
 from braid.training.questions.world import Atlas, World, load_atlas
 
 __all__ = [
-    "SHARE",
+    "NONCE_SHARE",
     "Atlas",
     "Builder",
     "Calculate",

@@ -3,28 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
-from dataclasses import dataclass
 
-from braid.training.questions.templates import Attribute
+from braid.training.questions.templates import Attribute, Change
 from braid.training.questions.units import number_near, unit_words
 from braid.training.questions.world import Thing
-
-
-@dataclass(frozen=True)
-class Change:
-    """One change: what the plan computes and what it does to the number.
-
-    `suffix` follows the value in an arithmetic expression: " * (1 - 20 / 100)"; empty for no change.
-    """
-
-    suffix: str
-    apply: Callable[[float], float]
-    up: bool
-    by: str
-    """The amount as it follows "by", or the whole phrase where `form` is "to"."""
-    form: str
-
 
 FRACTIONS = {"third": 3, "quarter": 4, "fifth": 5, "tenth": 10, "half": 2, "sixth": 6, "eighth": 8}
 PARTS = {

@@ -9,7 +9,7 @@ from braid.training.questions.invented_names import syllable
 from braid.training.questions.template import words
 from braid.training.questions.typing_noise import free_words
 
-SHARE = 0.15
+NONCE_SHARE = 0.15
 """Share of the questions that get such words."""
 
 _LIGHT = frozenset(

@@ -9,10 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from braid.training.questions.changes import Change, draw_change
+from braid.training.questions.changes import draw_change
 from braid.training.questions.program import Amount, Builder, Part, Ref
 from braid.training.questions.template import Choice, plural
-from braid.training.questions.templates import AREA, LENGTH, POPULATION, SPEED, Attribute, changed_noun
+from braid.training.questions.templates import (
+    AREA,
+    LENGTH,
+    POPULATION,
+    SPEED,
+    Attribute,
+    Change,
+    changed_noun,
+)
 from braid.training.questions.world import Thing, World
 
 

@@ -11,7 +11,7 @@ from braid.training.questions.families import (
     measures,
     mergers,
 )
-from braid.training.questions.families.common import Draft, Family
+from braid.training.questions.families.common import Draft, Family, adjective
 
 FAMILIES: dict[str, tuple[Family, float]] = {
     "changed-best": (hypothetical.changed_best, 24),
@@ -62,4 +62,4 @@ FAMILIES: dict[str, tuple[Family, float]] = {
 """Each family and its share of the questions."""
 
 
-__all__ = ["FAMILIES", "Draft", "Family"]
+__all__ = ["FAMILIES", "Draft", "Family", "adjective"]

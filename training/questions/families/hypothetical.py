@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from braid.training.questions.changes import STILL, Change, draw_change, percent
+from braid.training.questions.changes import STILL, draw_change, percent
 from braid.training.questions.families.common import (
     Draft,
     adjective,
@@ -23,6 +23,7 @@ from braid.training.questions.templates import (
     DOWN_MOVE,
     UP_MOVE,
     Attribute,
+    Change,
     clause,
     described,
     elliptic,

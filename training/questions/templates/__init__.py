@@ -13,6 +13,7 @@ from braid.training.questions.templates.attributes import (
 from braid.training.questions.templates.changes import (
     DOWN_MOVE,
     UP_MOVE,
+    Change,
     changed_noun,
     clause,
     described,
@@ -33,6 +34,7 @@ __all__ = [
     "SPEED",
     "UP_MOVE",
     "Attribute",
+    "Change",
     "changed_noun",
     "clause",
     "described",

@@ -4,10 +4,26 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-from braid.training.questions.changes import Change
 from braid.training.questions.template import Choice, Verb, verbs
 from braid.training.questions.templates.attributes import Attribute
+
+
+@dataclass(frozen=True)
+class Change:
+    """One change: what the plan computes and what it does to the number.
+
+    `suffix` follows the value in an arithmetic expression: " * (1 - 20 / 100)"; empty for no change.
+    """
+
+    suffix: str
+    apply: Callable[[float], float]
+    up: bool
+    by: str
+    """The amount as it follows "by", or the whole phrase where `form` is "to"."""
+    form: str
+
 
 UP_TRANSITIVE = verbs(
     "increase increase raise boost expand extend enlarge magnify lift augment enhance improve amplify elevate "

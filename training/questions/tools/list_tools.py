@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from braid.executors.tools import ToolSpec
 from braid.training.questions import invented_names as names
-from braid.training.questions.families.common import adjective
+from braid.training.questions.families import adjective
 from braid.training.questions.program import Builder, Item, Toolset
 from braid.training.questions.template import Choice, plural
 from braid.training.questions.templates import NUMERIC, Attribute

@@ -1,0 +1,125 @@
+"""Training sequences of braid-mini: several examples for the same tools in one.
+
+The tools stand once, then one question and plan behind the other. Each sees the tools and itself alone, at the positions that
+it has when it stands alone. So a packed sequence teaches exactly what its examples teach one by one, at half the cost.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from transformers import PreTrainedTokenizerFast
+
+from braid.planner.prompts import QUESTION
+from braid.training.batches import Batch, BatchSource, Encoded, TokenRow
+from braid.training.planner_model.examples import DEFAULT_MIXTURE, Example, Mixture, draw_group
+from braid.training.tokens import PAD, token_id
+
+POOL = 1024
+"""Examples that are drawn at once and sorted by length, so that a batch holds sequences of about one length."""
+
+
+@dataclass(frozen=True)
+class Packed(TokenRow):
+    """Several examples that share their first `shared` tokens.
+
+    Args:
+        ids: the shared tokens, then each example's own.
+        parts: for each example, the length of its own tokens and how many of these are the prompt's.
+    """
+
+    shared: int
+    parts: Sequence[tuple[int, int]]
+
+
+def encode(example: Example, tokenizer: PreTrainedTokenizerFast) -> Encoded:
+    """Prompt and plan are encoded apart, as they are when the model is used."""
+    prompt = tokenizer.encode(example.prompt, add_special_tokens=False)
+    return Encoded(prompt + tokenizer.encode(example.plan, add_special_tokens=False), len(prompt))
+
+
+def pack(examples: Sequence[Example], tokenizer: PreTrainedTokenizerFast) -> Packed:
+    """One sequence of examples whose prompts begin with the same tools."""
+    shared, marker, _ = examples[0].prompt.partition(QUESTION)
+    ids: list[int] = tokenizer.encode(shared, add_special_tokens=False)
+    length = len(ids)
+    parts: list[tuple[int, int]] = []
+    for example in examples:
+        if not example.prompt.startswith(shared + marker):
+            raise ValueError(f"an example has other tools than the first of its group: {example.prompt!r}")
+        prompt = tokenizer.encode(example.prompt[len(shared) :], add_special_tokens=False)
+        plan = tokenizer.encode(example.plan, add_special_tokens=False)
+        ids += prompt + plan
+        parts.append((len(prompt) + len(plan), len(prompt)))
+    return Packed(ids, length, parts)
+
+
+def collate_packed(rows: Sequence[Packed], pad: int) -> Batch:
+    """A batch of packed sequences with positions and mask."""
+    length = max(len(row.ids) for row in rows)
+    ids = torch.full((len(rows), length), pad)
+    targets = torch.full((len(rows), length), -100)
+    positions = torch.zeros((len(rows), length), dtype=torch.int64)
+    # Which example a token belongs to: 0 for the shared tokens, -1 for padding.
+    owner = torch.full((len(rows), length), -1)
+    for index, row in enumerate(rows):
+        tokens = torch.tensor(row.ids)
+        ids[index, : len(tokens)] = tokens
+        positions[index, : row.shared] = torch.arange(row.shared)
+        owner[index, : row.shared] = 0
+        start = row.shared
+        for number, (size, prompt) in enumerate(row.parts, start=1):
+            end = start + size
+            positions[index, start:end] = torch.arange(row.shared, row.shared + size)
+            owner[index, start:end] = number
+            targets[index, start + prompt - 1 : end - 1] = tokens[start + prompt : end]
+            start = end
+    seen = owner[:, None, :]
+    mask = ((seen == 0) | (seen == owner[:, :, None])).tril()
+    return Batch(ids, targets, sum(len(row.ids) for row in rows), positions, mask[:, None])
+
+
+class PackedSource(BatchSource[Packed]):
+    """Packed examples of braid-mini.
+
+    The first `easy_pools` pools hold only sequences of at most `easy_length` tokens: copying is learned sooner on
+    short prompts. Sequences over `max_length` tokens are dropped.
+    """
+
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerFast,
+        *,
+        seed: int,
+        batch_tokens: int,
+        mixture: Mixture = DEFAULT_MIXTURE,
+        easy_pools: int = 4,
+        easy_length: int = 520,
+        max_length: int = 1280,
+    ) -> None:
+        super().__init__(seed=seed, batch_tokens=batch_tokens)
+        self.tokenizer = tokenizer
+        self.mixture = mixture
+        self.easy_pools = easy_pools
+        self.easy_length = easy_length
+        self.max_length = max_length
+
+    def rows(self, index: int) -> list[Packed]:
+        easy = index < self.easy_pools
+        limit = self.easy_length if easy else self.max_length
+        rows: list[Packed] = []
+        for number in range(index * POOL, (index + 1) * POOL):
+            rng = random.Random(f"train/{self.seed}/{number}")
+            row = pack(
+                draw_group(rng, self.mixture, size=rng.randint(2, 4) if easy else rng.randint(3, 6)),
+                self.tokenizer,
+            )
+            if len(row.ids) <= limit:
+                rows.append(row)
+        return rows
+
+    def collate(self, rows: Sequence[Packed]) -> Batch:
+        return collate_packed(rows, token_id(self.tokenizer, PAD))
