@@ -11,17 +11,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
-import platform
 import statistics
-import sys
-import threading
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from _timing import machine
 
 from braid.engine import Event
 from braid.executors import GraphPatch, TaskGraph, ToolRegistry, run_graph, tool
@@ -164,17 +159,6 @@ def dispatch(repeats: int, unit: float) -> list[Row]:
         bound, a, b = shape.bound(), statistics.median(ours), statistics.median(one)
         rows.append(Row(shape.name, len(shape.steps), bound, a, b, a / bound, b / a))
     return rows
-
-
-def machine() -> dict[str, str | int | float]:
-    """What the numbers were measured on."""
-    return {
-        "python": platform.python_version(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "cpus": os.cpu_count() or 0,
-        "threads": threading.active_count(),
-        "load": round(os.getloadavg()[0], 2),
-    }
 
 
 def show(rows: Sequence[Row]) -> None:

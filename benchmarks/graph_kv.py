@@ -25,7 +25,7 @@ import time
 from pathlib import Path
 from typing import cast
 
-from local_engine import VOCABULARY, build
+from _random_llama import VOCABULARY, build
 
 from braid.engine import Budget, Engine, Message, Prompt, connect
 from braid.engine.local.context import LocalContext

@@ -35,32 +35,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from reference import Reference, continuous_batching, generate, generate_levels, machine_rates
+from _random_llama import SHAPES, VOCABULARY, build, sampled
+from _reference import Reference, continuous_batching, generate, generate_levels, machine_rates
 from torch._C._profiler import _ExperimentalConfig
 from torch.profiler import ProfilerActivity, profile
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import LlamaConfig
 
-from braid.engine import Context, SamplingParams
+from braid.engine import Context
 from braid.engine.local.engine import LocalEngine
 from braid.engine.system.hardware import processors
 
-SHAPES: dict[str, dict[str, Any]] = {
-    "31M": {
-        "hidden_size": 384,
-        "num_hidden_layers": 12,
-        "num_attention_heads": 6,
-        "num_key_value_heads": 2,
-        "intermediate_size": 1024,
-    },
-    "298M": {
-        "hidden_size": 1024,
-        "num_hidden_layers": 21,
-        "num_attention_heads": 16,
-        "num_key_value_heads": 8,
-        "intermediate_size": 3072,
-    },
-}
-VOCABULARY = 16_384
 OPERATORS = {
     "linear": ("linear", "mm"),
     "attention": ("flash_attention",),
@@ -87,29 +71,6 @@ OPERATORS = {
 }
 """Classes of operators by parts of their names, the first that fits."""
 CASES = ("fanout", "chain", "forest", "join", "mix", "overhead", "operators", "bound")
-
-
-def build(size: str, folder: Path) -> Path:
-    """A random Llama of that size, with a tokenizer of one token per number."""
-    from tokenizers import Tokenizer, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
-
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=VOCABULARY,
-        head_dim=64,
-        max_position_embeddings=16_384,
-        tie_word_embeddings=False,
-        bos_token_id=None,
-        eos_token_id=None,
-        **SHAPES[size],
-    )
-    network: Any = LlamaForCausalLM(config)
-    network.to(torch.bfloat16).save_pretrained(folder)
-    raw = Tokenizer(models.WordLevel({str(i): i for i in range(VOCABULARY)}, unk_token="0"))
-    raw.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    PreTrainedTokenizerFast(tokenizer_object=raw, unk_token="0").save_pretrained(folder)
-    return folder
 
 
 class Bench:
@@ -159,10 +120,6 @@ class Bench:
                 + (f"  ratio {ratio:.2f}" if name != ours else "")
             )
         self.results[case] = found
-
-
-def sampled(tokens: int, n: int = 1) -> SamplingParams:
-    return SamplingParams(n=n, max_tokens=tokens, temperature=1.0, ignore_eos=True, seed=1)
 
 
 async def fan_out(bench: Bench, copies: int, tokens: int = 128) -> int:

@@ -31,7 +31,6 @@ import importlib.util
 import json
 import operator
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -43,7 +42,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from _timing import machine
 
 from braid.engine import Budget
 from braid.executors import GraphPatch, Limits, TaskGraph, ToolRegistry, run_graph, tool
@@ -403,17 +402,6 @@ class Peak:
         self.bytes = max(self.bytes, resident())
         self._over.set()
         self._thread.join()
-
-
-def machine() -> dict[str, str | int | float]:
-    """What the numbers were measured on."""
-    return {
-        "python": platform.python_version(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "cpus": os.cpu_count() or 0,
-        "threads": threading.active_count(),
-        "load": round(os.getloadavg()[0], 2),
-    }
 
 
 def main() -> None:

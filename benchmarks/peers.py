@@ -40,7 +40,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from local_engine import SHAPES, VOCABULARY, build, sampled
+from _random_llama import SHAPES, VOCABULARY, build, sampled
 
 from braid.engine.local.engine import LocalEngine
 from braid.engine.system.hardware import processors

@@ -2,7 +2,7 @@
 
     python benchmarks/prompt_sharing.py [--json] [--tokenizer FOLDER]
 
-Runs the 20 plans of `sharing_plans.py` with the real planner prompts, scheduler and tools, and takes down every prompt that
+Runs the 20 plans of `_sharing_plans.py` with the real planner prompts, scheduler and tools, and takes down every prompt that
 the engine is given. The engine is scripted: it writes the plan, and thoughts of 25 to 60 words. Layouts:
 
     root   what Braid does: each prompt begins with the run's root (language, tools, task), what differs comes last
@@ -23,7 +23,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sharing_plans import PLANS
+from _sharing_plans import PLANS
 from tokenizers import Tokenizer
 
 from braid.engine import Message
