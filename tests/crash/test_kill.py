@@ -32,7 +32,7 @@ def _server_with_everything_imported() -> None:
     """A process is then a fork of it, and costs milliseconds."""
     before = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
-    _processes.set_forkserver_preload(["worker"])
+    _processes.set_forkserver_preload(["tests.crash.worker"])
     forkserver.ensure_running()
     if before is None:
         del os.environ["PYTHONPATH"]

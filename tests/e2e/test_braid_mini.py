@@ -9,7 +9,7 @@ import pytest
 
 from braid.engine import connect
 from braid.planner import LLMPlanner, PlannerFinished, PlanningError, PlanTask
-from tests.support import plan_tools
+from tests.support.plan_tools import plan_tools
 
 
 def model_folder() -> Path:
@@ -23,7 +23,7 @@ def model_folder() -> Path:
     reason="the embedded model is not there: engine/local/models/braid-mini has no model.safetensors",
 )
 async def test_the_embedded_model_plans_in_its_own_style() -> None:
-    tools = plan_tools.registry().specs()
+    tools = plan_tools().specs()
     question = "How much taller is K2 than Mont Blanc?"
     async with await connect("local:braid-mini") as engine:
         planner = LLMPlanner(engine, max_repairs=0, max_tokens=256)

@@ -7,12 +7,12 @@ import pytest
 from braid.executors.nodes import Node
 from braid.executors.tools import ToolSpec
 from braid.planner import PlanError, compile_plan
-from tests.support import plan_tools
+from tests.support.plan_tools import plan_tools
 
 
 @pytest.fixture
 def tools() -> list[ToolSpec]:
-    return plan_tools.registry().specs()
+    return plan_tools().specs()
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ answer(f"{d} m")
 
 
 def task(question: str = "How much taller is K2 than Mont Blanc?", **options: object) -> PlanTask:
-    return PlanTask(question=question, tools=plan_tools.registry().specs(), **options)  # pyright: ignore
+    return PlanTask(question=question, tools=plan_tools().specs(), **options)  # pyright: ignore
 
 
 async def events_of(planner: LLMPlanner, given: PlanTask) -> list[PlanEvent]:
@@ -47,7 +47,7 @@ async def events_of(planner: LLMPlanner, given: PlanTask) -> list[PlanEvent]:
 async def run(planner: LLMPlanner, given: PlanTask) -> tuple[RunOutcome, list[Event]]:
     events: list[Event] = []
     plan = planner.start(given, emit=events.append)
-    outcome = await run_graph(given.graph, plan, tools=plan_tools.registry(), emit=events.append)
+    outcome = await run_graph(given.graph, plan, tools=plan_tools(), emit=events.append)
     return outcome, events
 
 

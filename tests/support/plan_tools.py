@@ -58,5 +58,5 @@ def population(country: str) -> int:
     return len(country)
 
 
-def registry() -> ToolRegistry:
+def plan_tools() -> ToolRegistry:
     return ToolRegistry([search, calculate, rank, place, population])

@@ -17,7 +17,7 @@ from braid.executors.mcp import McpError, McpServer, McpTools, read_mcp_config
 from braid.executors.nodes import Answer, Const, Node, Ref, ToolCall
 from braid.executors.tools import ToolArgumentError, ToolError, UncertainError
 
-MISBEHAVING = Path(__file__).parents[2] / "support/misbehaving_mcp_server.py"
+MISBEHAVING = Path(__file__).parent / "misbehaving_mcp_server.py"
 PATIENT = {"start_timeout": 300.0, "timeout": 300.0}
 """Where no limit is what is tested: a busy machine may take long to start an interpreter."""
 

@@ -21,7 +21,7 @@ def test_the_help_of_every_command_is_what_it_was() -> None:
         "NO_COLOR": "1",
     }
     done = subprocess.run(
-        [sys.executable, HERE.parents[1] / "support/help_pages.py"],
+        [sys.executable, HERE / "help_pages.py"],
         capture_output=True,
         encoding="utf-8",
         env=env,

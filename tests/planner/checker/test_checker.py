@@ -11,7 +11,7 @@ from braid.executors import GraphPatch, TaskGraph, run_graph
 from braid.executors.nodes import Answer, Const, ListOf, Map, Node, Ref, ToolCall
 from braid.executors.tools import ToolSpec
 from braid.planner import PlanChecker, PlanCheckError, PlanError, Statement, compile_plan, parse_plan
-from tests.support import plan_tools
+from tests.support.plan_tools import plan_tools
 
 Nodes = Callable[[str], list[Node]]
 First = Callable[[str], PlanError]
@@ -164,7 +164,7 @@ def test_bare_calls_have_ids_of_their_own(nodes_of: Nodes) -> None:
 
 
 async def after_a_round(text: str) -> TaskGraph:
-    registry = plan_tools.registry()
+    registry = plan_tools()
     nodes, errors = compile_plan(text, registry.specs())
     assert not errors
     graph = TaskGraph()

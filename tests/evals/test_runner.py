@@ -1,35 +1,24 @@
-"""Tasks, runner, log and report, through their public faces and the command line."""
+"""Running tasks: verdicts, errors, epochs, and a log that resumes."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from braid.engine import BraidError
 from braid.engine.scripted import ScriptedEngine
 from braid.evals import (
-    DataMissingError,
     EvalError,
     Options,
     Output,
     Sample,
     Score,
     Task,
-    UnknownTaskError,
     get_task,
-    mean_and_stderr,
-    percentile,
     read_log,
     run_task,
 )
-from braid.evals.cli import app
-from braid.evals.tasks.parallelqa import same_answer
 from braid.evals.tasks.planning_data import questions
 from braid.executors.builtin.atlas.lookup import load_atlas
 from braid.executors.builtin.search import search
@@ -129,65 +118,3 @@ async def test_epochs_of_a_sample_get_seeds_of_their_own_and_count_as_one_sample
     seeds.clear()
     await run_task(task, ScriptedEngine(""), Options(seed=3), epochs=2)
     assert seeds == again
-
-
-def test_mistakes_are_told() -> None:
-    with pytest.raises(UnknownTaskError, match="planning"):
-        get_task("nonsense")
-    with pytest.raises(EvalError, match="takes no argument 'spilt'"):
-        get_task("planning").samples(Options(arguments={"spilt": "train"}))
-    with pytest.raises(EvalError, match="heldout-entities"):
-        get_task("planning").samples(Options(arguments={"split": "nonsense"}))
-    with pytest.raises(EvalError, match="seeds 0 and 1, and none of seed 7"):
-        get_task("planning").samples(Options(seed=7))
-    with pytest.raises(DataMissingError, match="data-dir"):
-        get_task("parallelqa").samples(Options())
-    assert issubclass(EvalError, BraidError)
-
-
-def test_parallelqa_is_read_from_a_folder(tmp_path: Path) -> None:
-    rows = [{"id": "1", "question": "Which?", "answer": "K2", "branch": 2}]
-    (tmp_path / "parallelqa_dataset.json").write_text(json.dumps(rows))
-    assert get_task("parallelqa").samples(Options(data_dir=tmp_path))[0].target == "K2"
-    with pytest.raises(DataMissingError):
-        get_task("parallelqa").samples(Options(data_dir=tmp_path / "nowhere"))
-
-
-@pytest.mark.parametrize(
-    ("target", "answer", "same"),
-    [
-        ("Sahara Desert", "the Sahara desert.", True),
-        ("Sahara Desert", "Sahara", False),
-        ("100", "109 m", True),
-        ("100", "111", False),
-        ("1,000", "1050.5 km", True),
-        ("100", "no number", False),
-    ],
-)
-def test_parallelqa_scores_by_its_own_rule(target: str, answer: str, same: bool) -> None:
-    assert same_answer(target, answer) is same
-
-
-def test_statistics() -> None:
-    assert mean_and_stderr([[1.0], [0.0], [1.0], [0.0]]) == (0.5, pytest.approx((1 / 3 / 4) ** 0.5))
-    assert mean_and_stderr([[1.0, 0.0], [1.0, 0.0]]) == (0.5, 0.0)
-    assert percentile([3.0, 1.0, 2.0], 0.5) == 2.0
-    assert percentile([0.0, 10.0], 0.95) == pytest.approx(9.5)
-
-
-def test_the_command_line_knows_the_tasks_by_itself() -> None:
-    """In a process of its own, where no test has imported them."""
-    command = [sys.executable, "-m", "braid", "bench", "list", "--json"]
-    listed = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    assert [task["name"] for task in listed] == ["countdown", "parallelqa", "planning"]
-
-
-def test_the_command_line_teaches_and_refuses(tmp_path: Path) -> None:
-    runner = CliRunner()
-    assert "--resume" in runner.invoke(app, ["run", "--help"]).output
-    log = tmp_path / "x.jsonl"
-    log.write_text("")
-    result = runner.invoke(app, ["run", "planning", "--log", str(log)])
-    assert isinstance(result.exception, EvalError) and "there already" in str(result.exception)
-    assert isinstance(runner.invoke(app, ["view", str(tmp_path / "none")]).exception, EvalError)
-    assert isinstance(runner.invoke(app, ["run", "planning", "-T", "split"]).exception, EvalError)
