@@ -1,7 +1,7 @@
 """transformers on the same weights, in a process of its own.
 
-Sides that share a process share GNU OpenMP's count of threads: with more of them than processors it lets waiting threads sleep
-instead of spin, and every operator of both sides gets slower.
+Sides that share a process share GNU OpenMP's count of threads. With more of them than processors, OpenMP lets
+waiting threads sleep instead of spin. Every operator of both sides then gets slower.
 """
 
 # transformers' types are loose.
@@ -49,7 +49,11 @@ def _load(folder: Path, dtype: str, threads: int) -> None:
 
 @torch.inference_mode()
 def generate(ids: list[list[int]], copies: int, tokens: int) -> list[list[int]]:
-    """`generate`: `copies` samples of `tokens` tokens behind each prompt; prompts and samples."""
+    """`copies` samples of `tokens` tokens behind each prompt.
+
+    Returns:
+        Each prompt with a sample behind it.
+    """
     given = torch.tensor(ids)
     return _network.generate(
         given,
@@ -63,7 +67,7 @@ def generate(ids: list[list[int]], copies: int, tokens: int) -> list[list[int]]:
 
 
 def generate_levels(prompts: list[list[int]], copies: tuple[int, ...], tokens: int) -> int:
-    """Levels of `generate`, each behind the samples of the one before; the number of tokens sampled."""
+    """Sample levels, each behind the samples of the one before. Returns the number of tokens sampled."""
     total = 0
     for each in copies:
         prompts = generate(prompts, each, tokens)
@@ -72,7 +76,11 @@ def generate_levels(prompts: list[list[int]], copies: tuple[int, ...], tokens: i
 
 
 def continuous_batching(ids: list[int], copies: int, tokens: int) -> int:
-    """transformers' continuous batching over one prompt, once per copy; the number of tokens sampled."""
+    """Run transformers' continuous batching over one prompt, once per copy.
+
+    Returns:
+        The number of tokens sampled.
+    """
     from transformers import GenerationConfig
     from transformers.generation.configuration_utils import ContinuousBatchingConfig
 
@@ -90,7 +98,11 @@ def continuous_batching(ids: list[int], copies: int, tokens: int) -> int:
 
 
 def machine_rates(dtype: str) -> tuple[float, float]:
-    """Bytes per second of reading a large tensor, operations per second of a large matrix product; best of five."""
+    """Bandwidth and arithmetic rate of this machine, each the best of five.
+
+    Returns:
+        Bytes per second of reading a large tensor, and operations per second of a large matrix product.
+    """
     big = torch.ones(64 * 2**20, dtype=torch.float32)
     a, b = (torch.randn(2048, 2048).to(getattr(torch, dtype)) for _ in range(2))
     best = [float("inf")] * 2

@@ -1,7 +1,7 @@
 """Twenty realistic plans for `prompt_sharing.py`: a question, and a plan that looks things up and thinks.
 
-Written by hand in the shape that chat models give such plans: look-ups fan out, `think` reads some of the results, sometimes
-several thoughts side by side, sometimes one on top of others.
+Written by hand in the shape that chat models give such plans. Look-ups fan out. `think` reads some of the
+results. Sometimes several thoughts stand side by side, sometimes one rests on others.
 """
 
 from __future__ import annotations

@@ -1,9 +1,11 @@
 """How close dispatch comes to the critical path, and what a node costs.
 
-python benchmarks/dispatch.py [--repeats 5] [--json]
-    A scripted planner writes statements at fixed times; tools take fixed times. For each shape: our makespan, the bound
-    (no schedule can end earlier, statement arrival times included), and the same stream run one node at a time. Arms
-    alternate; medians over the repeats.
+    python benchmarks/dispatch.py [--repeats 5] [--json]
+
+A scripted planner writes statements at fixed times. Tools take fixed times. Three figures are printed for
+each shape: our makespan, the bound, and the makespan of the same stream run one node at a time. The bound
+counts the arrival times of statements. No schedule can end earlier. Arms alternate. The figures are medians
+over the repeats.
 """
 
 from __future__ import annotations
@@ -25,28 +27,36 @@ from braid.executors.nodes.nodes import Answer, Const, ListOf, Node, Ref, ToolCa
 
 @dataclass(frozen=True)
 class Step:
-    """A statement: what it reads, how long its tool takes, and when it arrives, in seconds after the planner began."""
+    """A statement of the scripted planner."""
 
     name: str
     reads: tuple[str, ...]
+    """Names of the statements whose results it reads."""
     seconds: float
+    """How long its tool takes."""
     arrives: float
+    """Seconds from the planner's begin until it is written."""
 
 
 @dataclass(frozen=True)
 class Shape:
+    """A stream of statements."""
+
     name: str
     steps: tuple[Step, ...]
 
     def bound(self) -> float:
-        """When the last needed step can end at the earliest: each starts once it has arrived and its inputs exist."""
+        """The earliest time at which the last step can end.
+
+        A step starts once it has arrived and its inputs exist.
+        """
         ends: dict[str, float] = {}
         for step in self.steps:
             ends[step.name] = max([step.arrives, *(ends[name] for name in step.reads)]) + step.seconds
         return max([self.answer_arrives, *ends.values()])
 
     def one_at_a_time(self) -> float:
-        """The sum that a sequential run cannot beat: the whole stream, then every tool."""
+        """The bound of a sequential run: the whole stream, then every tool."""
         return self.answer_arrives + sum(step.seconds for step in self.steps)
 
     @property
@@ -55,7 +65,7 @@ class Shape:
 
 
 def shapes(unit: float) -> list[Shape]:
-    """Tools take 1 to 4 units; a statement takes a fifth of a unit to write."""
+    """The shapes. Tools take 1 to 4 units. A statement takes a fifth of a unit to write."""
     gap = unit / 5
 
     def fan_out() -> Shape:
@@ -80,7 +90,8 @@ def shapes(unit: float) -> list[Shape]:
         return Shape("3 diamonds of 4", tuple(steps))
 
     def silent() -> Shape:
-        # The planner pauses for long after two lines; the reader of the first must not wait for it to speak again.
+        # The planner pauses for long after two lines; the reader of the first must not wait for it to speak
+        # again.
         first = [Step("a", (), unit, gap), Step("b", ("a",), 4 * unit, 2 * gap)]
         return Shape("planner silent after 2 lines", (*first, Step("c", ("b",), unit, gap + 4 * unit)))
 
@@ -95,6 +106,7 @@ async def work(seconds: float, reads: list[float]) -> float:
 
 
 def node_of(step: Step) -> Node:
+    """The graph node of a statement."""
     reads = ListOf(tuple(Ref(name) for name in step.reads))
     return Node(
         id=step.name,
@@ -104,7 +116,7 @@ def node_of(step: Step) -> Node:
 
 
 async def planner(shape: Shape, graph: TaskGraph) -> AsyncIterator[GraphPatch]:
-    """The scripted stream: each statement at its time on the clock, so that lateness does not add up."""
+    """The scripted stream. Each statement comes at its time on the clock, so lateness does not add up."""
     began = time.perf_counter()
     for step in shape.steps:
         wait = step.arrives - (time.perf_counter() - began)
@@ -139,6 +151,8 @@ def run_shape(shape: Shape, *, sequential: bool) -> float:
 
 @dataclass(frozen=True)
 class Row:
+    """Figures of one shape."""
+
     shape: str
     nodes: int
     bound_s: float
@@ -149,6 +163,7 @@ class Row:
 
 
 def dispatch(repeats: int, unit: float) -> list[Row]:
+    """Measure every shape, with alternating arms."""
     rows: list[Row] = []
     for shape in shapes(unit):
         ours: list[float] = []
@@ -162,8 +177,10 @@ def dispatch(repeats: int, unit: float) -> list[Row]:
 
 
 def show(rows: Sequence[Row]) -> None:
+    """Print a table of the rows."""
     print(
-        f"{'shape':<30}{'nodes':>6}{'bound s':>10}{'ours s':>10}{'ours/bound':>12}{'one by one s':>14}{'speed-up':>10}"
+        f"{'shape':<30}{'nodes':>6}{'bound s':>10}{'ours s':>10}{'ours/bound':>12}"
+        f"{'one by one s':>14}{'speed-up':>10}"
     )
     for r in rows:
         print(
@@ -173,6 +190,7 @@ def show(rows: Sequence[Row]) -> None:
 
 
 def main() -> None:
+    """Read the options, measure, and print the figures."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,16 +1,19 @@
-"""What it is worth that the graph and the KV cache are one thing: one plan, one engine, two ways of reaching it.
+"""One plan on one engine, reached in three ways: what it is worth that graph and KV cache are one thing.
 
     python benchmarks/graph_kv.py [--size 31M|298M] [--context 2048] [--repeats 3] [--threads N] [--json]
 
-The plan has eight `think` nodes over one long shared context, of which the last two read what others said; each samples four
-completions of 64 tokens. The executor runs it
+The plan has eight `think` nodes over one long shared context. The last two read what others said. Each node
+samples four completions of 64 tokens. The executor runs the plan
 
-    shared     on the engine in this process: nodes fork the run's root context, siblings attach to what is being read
-    server     on the same engine behind its own HTTP server, as any OpenAI-compatible client would; it shares prefixes, too
-    separate   behind the same server, but every request's prompt is made unique: a server without a prefix cache (it still reads
-               a prompt once for the completions of one request)
+    shared     on the engine in this process. Nodes fork the run's root context, and siblings attach to what
+               is being read.
+    server     on the same engine behind its own HTTP server, as any OpenAI-compatible client would. The
+               server shares prefixes, too.
+    separate   behind the same server, but every request's prompt is made unique. This stands for a server
+               without a prefix cache. It still reads a prompt once for the completions of one request.
 
-with an empty cache (cold) and again (warm), in turns. Printed: prompt tokens computed, tokens reused, peak KV, wall time.
+with an empty cache (cold) and again (warm), in turns. Printed are the prompt tokens computed, the tokens
+reused, the peak of the KV cache and the wall time.
 """
 
 from __future__ import annotations
@@ -38,6 +41,7 @@ from braid.executors.nodes.nodes import Answer, Const, Node, Ref, Think
 
 
 def words(rng: random.Random, count: int) -> str:
+    """`count` random words of the model's vocabulary."""
     return " ".join(str(rng.randrange(VOCABULARY)) for _ in range(count))
 
 
@@ -68,6 +72,7 @@ class Separate(LocalEngine):
 
 
 async def run_plan(engine: Engine, root: list[Message], patch: GraphPatch) -> float:
+    """Seconds from the start of the plan to its answer."""
     graph = TaskGraph()
     graph.apply(patch)
     start = time.perf_counter()
@@ -79,6 +84,7 @@ async def run_plan(engine: Engine, root: list[Message], patch: GraphPatch) -> fl
 
 
 async def main() -> None:
+    """Read the options, measure, and print the figures."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--size", choices=["31M", "298M"], default="31M")
     parser.add_argument("--context", type=int, default=2048, help="tokens of the shared context")
@@ -124,11 +130,12 @@ async def main() -> None:
             way: {key: statistics.median(v) for key, v in values.items()} for way, values in found.items()
         }
         print(
-            f"random Llama {options.size}, bfloat16, {options.threads} threads, {options.context} tokens of shared context, "
-            f"8 thoughts of 4 x 64 tokens; medians of {options.repeats}"
+            f"random Llama {options.size}, bfloat16, {options.threads} threads, "
+            f"{options.context} tokens of shared context, 8 thoughts of 4 x 64 tokens; medians of {options.repeats}"
         )
         print(
-            f"{'':<16}{'prefilled':>10}{'reused':>9}{'peak KV MiB':>13}{'seconds':>9}  against shared: prefilled, KV, time"
+            f"{'':<16}{'prefilled':>10}{'reused':>9}{'peak KV MiB':>13}{'seconds':>9}"
+            "  against shared: prefilled, KV, time"
         )
         for state in ("cold", "warm"):
             base = middle[f"shared {state}"]
@@ -136,8 +143,9 @@ async def main() -> None:
                 row = middle[f"{way} {state}"]
                 ratios = [row[key] / max(base[key], 1e-9) for key in ("prefilled", "peak_mib", "seconds")]
                 print(
-                    f"{way + ' ' + state:<16}{row['prefilled']:>10.0f}{row['reused']:>9.0f}{row['peak_mib']:>13.1f}"
-                    f"{row['seconds']:>9.2f}  " + ", ".join(f"{ratio:.2f}" for ratio in ratios)
+                    f"{way + ' ' + state:<16}{row['prefilled']:>10.0f}{row['reused']:>9.0f}"
+                    f"{row['peak_mib']:>13.1f}{row['seconds']:>9.2f}  "
+                    + ", ".join(f"{ratio:.2f}" for ratio in ratios)
                 )
         if options.json:
             print(json.dumps(middle, indent=2))

@@ -1,20 +1,26 @@
 """The local engine against transformers on the same random weights: what sharing KV and batching are worth.
 
-    python benchmarks/local_engine.py [CASE ...] [--size 31M|298M] [--repeats 3] [--threads N] [--dtype bfloat16] [--json]
+    python benchmarks/local_engine.py [CASE ...] [--size 31M|298M] [--repeats 3] [--threads N]
+                                      [--dtype bfloat16] [--json]
 
 Cases (default: all):
-    fanout    one prompt of 1,024 tokens, 16 continuations of 128; against generate(num_return_sequences=16) and transformers'
-              continuous batching
-    chain     the same prompt, one continuation; against generate
-    forest    4 prompts of 1,024 tokens, 16 branches each of 64 tokens, which fork in two twice more; against generate, by level
-    join      8 branches of 256 tokens: time to the next token after a KV join, against reading the joined text again
-    mix       16 sequences decode while prompts of 4,096 tokens arrive: gaps between tokens, with and without arrivals
+    fanout    one prompt of 1,024 tokens, 16 continuations of 128, against generate(num_return_sequences=16)
+              and against transformers' continuous batching
+    chain     the same prompt, one continuation, against generate
+    forest    4 prompts of 1,024 tokens, 16 branches each of 64 tokens, which fork in two twice more, against
+              generate, by level
+    join      8 branches of 256 tokens: time to the next token after a KV join, against reading the joined
+              text again
+    mix       16 sequences decode while prompts of 4,096 tokens arrive: gaps between tokens, with and without
+              arrivals
     overhead  share of a step outside of the model's forward at batch 1, 16 and 64
-    operators torch operators of one decoding step at batch 1 and 16: calls and time of each class (the profiler slows them down)
-    bound     memory bandwidth and GEMM rate of this machine, what they allow in FANOUT and CHAIN, and how near those came
+    operators torch operators of one decoding step at batch 1 and 16: calls and time of each class (the
+              profiler slows them down)
+    bound     memory bandwidth and GEMM rate of this machine, what they allow in FANOUT and CHAIN, and how
+              near those came
 
-Both sides have the same threads and precision and run in turns, on a fresh prompt each time; tokens/s are output
-tokens over the whole time, reading the prompt included. Median and best of the repeats are printed.
+Both sides have the same threads and precision. They run in turns, on a fresh prompt each time. Tokens/s are
+output tokens over the whole time, reading the prompt included. Median and best of the repeats are printed.
 """
 
 # torch's and transformers' types are loose.
@@ -74,7 +80,10 @@ CASES = ("fanout", "chain", "forest", "join", "mix", "overhead", "operators", "b
 
 
 class Bench:
-    """Both sides, loaded from one folder; the reference and its continuous batching each in a process of their own."""
+    """Both sides, loaded from one folder.
+
+    The reference and its continuous batching have a process of their own each.
+    """
 
     def __init__(
         self,
@@ -98,7 +107,14 @@ class Bench:
     async def compare(
         self, case: str, sides: dict[str, Callable[[], Awaitable[int]]], *, repeats: int | None = None
     ) -> None:
-        """Run the sides in turns; each returns its output tokens. Prints rates, and the ratio of the first to the others."""
+        """Run the sides in turns, and print their rates and the ratio of the first to the others.
+
+        Args:
+            case: What is printed above the rates.
+            sides: By name, what generates and returns its number of output tokens.
+            repeats: Rounds without one to warm up. Default: the option `--repeats`, behind a round that warms
+                up.
+        """
         rates: dict[str, list[float]] = {name: [] for name in sides}
         rounds = self.options.repeats + 1 if repeats is None else repeats
         for repeat in range(rounds):
@@ -123,6 +139,7 @@ class Bench:
 
 
 async def fan_out(bench: Bench, copies: int, tokens: int = 128) -> int:
+    """Continue a fresh prompt `copies` times. Returns the number of tokens generated."""
     async with await bench.engine.prefill(bench.prompt()) as context:
         completions = await bench.engine.generate(context, sampled(tokens, copies))
         for completion in completions:
@@ -131,6 +148,8 @@ async def fan_out(bench: Bench, copies: int, tokens: int = 128) -> int:
 
 
 async def run_fanout(bench: Bench) -> None:
+    """Case FANOUT."""
+
     async def reference() -> int:
         await bench.reference(generate, [bench.prompt()], 16, 128)
         return 16 * 128
@@ -147,6 +166,8 @@ async def run_fanout(bench: Bench) -> None:
 
 
 async def run_chain(bench: Bench) -> None:
+    """Case CHAIN."""
+
     async def reference() -> int:
         await bench.reference(generate, [bench.prompt()], 1, 128)
         return 128
@@ -155,6 +176,7 @@ async def run_chain(bench: Bench) -> None:
 
 
 async def run_forest(bench: Bench) -> None:
+    """Case FOREST."""
     peak = 0
 
     async def ours() -> int:
@@ -192,6 +214,7 @@ async def run_forest(bench: Bench) -> None:
 
 
 async def run_join(bench: Bench) -> None:
+    """Case JOIN."""
     engine = bench.engine
     times: dict[str, list[float]] = {"kv": [], "text": []}
     for repeat in range(bench.options.repeats + 1):
@@ -209,13 +232,14 @@ async def run_join(bench: Bench) -> None:
         engine.forget()
     kv, text = statistics.median(times["kv"]), statistics.median(times["text"])
     print(
-        f"JOIN\n  next token after the KV join {kv * 1e3:.1f} ms, after reading the text {text * 1e3:.1f} ms, "
-        f"ratio {text / kv:.1f}"
+        f"JOIN\n  next token after the KV join {kv * 1e3:.1f} ms, "
+        f"after reading the text {text * 1e3:.1f} ms, ratio {text / kv:.1f}"
     )
     bench.results["JOIN"] = {"kv": kv, "text": text}
 
 
 async def run_mix(bench: Bench) -> None:
+    """Case MIX."""
     print("MIX")
     for arrivals in (False, True):
         gaps: list[float] = []
@@ -248,14 +272,15 @@ async def run_mix(bench: Bench) -> None:
         middle, late = statistics.median(gaps), gaps[int(len(gaps) * 0.99)]
         name = "with arrivals" if arrivals else "alone"
         print(
-            f"  {name:<15}gap between tokens: median {middle * 1e3:.1f} ms, 99th percentile {late * 1e3:.1f} ms, "
-            f"ratio {late / middle:.2f}"
+            f"  {name:<15}gap between tokens: median {middle * 1e3:.1f} ms, "
+            f"99th percentile {late * 1e3:.1f} ms, ratio {late / middle:.2f}"
             + (f"; prompts read at {4096 / statistics.median(reading):.0f} tokens/s" if reading else "")
         )
         bench.results.setdefault("MIX", {})[name] = {"median": middle, "p99": late, "reading": reading}
 
 
 async def run_overhead(bench: Bench) -> None:
+    """Case OVERHEAD."""
     print("OVERHEAD")
     steps, whole, forward = 1, 1.0, 1.0
     for rows in (1, 16, 64):
@@ -277,6 +302,7 @@ async def run_overhead(bench: Bench) -> None:
 
 
 async def run_operators(bench: Bench) -> None:
+    """Case OPERATORS."""
     print("OPERATORS of a decoding step behind 1,024 tokens")
     for rows in (1, 16):
         await fan_out(bench, rows, 8)
@@ -308,8 +334,7 @@ async def run_operators(bench: Bench) -> None:
 
 
 async def run_bound(bench: Bench) -> None:
-    """Bandwidth from reading a large tensor, rate from a large GEMM; what the cases must at least move and compute."""
-
+    """Print what bandwidth and GEMM rate of the machine allow in CHAIN and FANOUT."""
     bandwidth, rate = await bench.reference(machine_rates, bench.options.dtype)
     config = bench.config
     size = getattr(torch, bench.options.dtype).itemsize
@@ -319,7 +344,8 @@ async def run_bound(bench: Bench) -> None:
     bench.results["BOUND"] = {"bandwidth": bandwidth, "flops": rate}
     for case, rows in (("CHAIN", 1), ("FANOUT", 16)):
         tokens, prompt = 128, 1024
-        # The shared prompt's KV is read once a step, the tails' (half as long as at their end, on average) for each row.
+        # A step reads the shared prompt's KV once. It reads a tail for each row, on average half as long as
+        # at its end.
         read = size * (weights + 2 * layers * kv_heads * 64 * (prompt + rows * tokens / 2))
         attended = 4 * layers * heads * 64
         computed = rows * (2 * weights + attended * (prompt + tokens / 2))
@@ -333,6 +359,7 @@ async def run_bound(bench: Bench) -> None:
 
 
 async def main() -> None:
+    """Read the options, measure, and print the figures."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("cases", nargs="*", choices=[*CASES, []], metavar="CASE", help=", ".join(CASES))
     parser.add_argument("--size", choices=list(SHAPES), default="31M")
@@ -352,8 +379,8 @@ async def main() -> None:
         engine = await LocalEngine.load(folder, dtype=options.dtype, threads=options.threads)
         details = engine.info.details
         print(
-            f"random Llama of {int(details['parameters']) / 1e6:.0f}M parameters, {options.dtype}, {options.threads} threads, "
-            f"path {details['path']}, torch {torch.__version__}"
+            f"random Llama of {int(details['parameters']) / 1e6:.0f}M parameters, {options.dtype}, "
+            f"{options.threads} threads, path {details['path']}, torch {torch.__version__}"
         )
         async with engine:
             bench = Bench(engine, config, reference, batching, options)

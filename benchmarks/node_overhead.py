@@ -1,22 +1,35 @@
 """What a node of a graph costs: microseconds for each no-op node, beside bare asyncio and other frameworks.
 
-python benchmarks/node_overhead.py [--rounds 5] [--repeats 5] [--json]
-    1,000 no-op nodes in 10 layers of 100, each reading the results of two nodes of the layer above. Arms take turns, each in a
-    process of its own (heaps and threads of one would slow the others down): one run to warm up, then the median of
-    `--repeats`; of these the median over the rounds. CPU time counts all threads. Other frameworks come with
-    `pip install -e '.[bench]'`; one that is missing is named and left out.
-python benchmarks/node_overhead.py --scale [--json]
-    The same for 100,000 and 1,000,000 nodes, Braid and bare asyncio, one run each, with the growth of resident memory per node.
+    python benchmarks/node_overhead.py [--rounds 5] [--repeats 5] [--json]
 
-What an arm does in its time: *bare asyncio* starts a task for each node when its counter of missing inputs reaches zero, and
-passes values; *gather* starts all tasks at once, each gathering its inputs' tasks. *Braid* checks and builds the graph, keeps
-states, events and the budget as `Agent.run` does, with default limits and the nodes given as data. Its variants: *streamed*
-hands each event to a listener at once; *pure tools* remembers results, so that equal calls are made once (here there are
-none); *journal* writes everything into a file from which the run can be resumed, and *commits* does so before each call, as
-it must when tools are not pure (the others' are written in groups); *without events* is what the scheduler
-costs alone. The others run a graph that was built before, and pass no values where that costs less (LangGraph keeps one
-counter as its state; pydantic-graph maps over the 100 nodes of a layer and joins); Dask passes values, and dask.distributed is
-sent its graph in its time.
+1,000 no-op nodes in 10 layers of 100. Each reads the results of two nodes of the layer above. Arms take
+turns, each in a process of its own, because heaps and threads of one would slow the others down. An arm has
+one run to warm up. Its figure is the median of `--repeats` runs, and of these the median over the rounds. CPU
+time counts all threads. Other frameworks come with `pip install --group bench`. One that is missing is named
+and left out.
+
+    python benchmarks/node_overhead.py --scale [--json]
+
+The same for 100,000 and 1,000,000 nodes, Braid and bare asyncio, one run each, with the growth of resident
+memory per node.
+
+What an arm does in its time:
+
+- *bare asyncio* starts a task for each node when its counter of missing inputs reaches zero, and passes
+  values.
+- *gather* starts all tasks at once. Each gathers its inputs' tasks.
+- *Braid* checks and builds the graph, and keeps states, events and the budget as `Agent.run` does, with
+  default limits and the nodes given as data.
+- *streamed* hands each event to a listener at once.
+- *pure tools* remembers results, so that equal calls are made once. Here there are none.
+- *journal* writes everything into a file from which the run can be resumed. Its tools are pure, so it writes
+  in groups.
+- *commits* writes before each call, as it must when tools are not pure.
+- *without events* is what the scheduler costs alone.
+
+The other frameworks run a graph that was built before. They pass no values where that costs less: LangGraph
+keeps one counter as its state, and pydantic-graph maps over the 100 nodes of a layer and joins. Dask passes
+values, and dask.distributed is sent its graph in its time.
 """
 
 # The other frameworks need not be installed where this is checked.
@@ -70,11 +83,12 @@ def layered(nodes: int) -> Plan:
 
 
 async def add(*inputs: int) -> int:
+    """The work of a node: none."""
     return 1
 
 
 async def bare(plan: Plan) -> None:
-    """Ready counters, a task per node in a TaskGroup, values passed on: the least that a graph on tasks can do."""
+    """Run with ready counters, a task per node and values passed on: the least that must be done."""
     waiting = {name: len(reads) for name, reads in plan}
     inputs = dict(plan)
     readers: dict[str, list[str]] = {name: [] for name, _ in plan}
@@ -98,7 +112,7 @@ async def bare(plan: Plan) -> None:
 
 
 async def gathering(plan: Plan) -> None:
-    """All tasks at once; each gathers what it reads."""
+    """Start all tasks at once. Each gathers what it reads."""
     tasks: dict[str, asyncio.Task[int]] = {}
 
     async def run(reads: tuple[str, ...]) -> int:
@@ -126,6 +140,8 @@ async def pure_no_op(number: int, a: int = 0, b: int = 0) -> int:
 
 
 def nodes_of(plan: Plan, called: str = "no_op") -> tuple[Node, ...]:
+    """Braid's nodes for a plan."""
+
     def node(number: int, name: str, reads: tuple[str, ...]) -> Node:
         args: list[tuple[str, Expr]] = [(arg, Ref(source)) for arg, source in zip("ab", reads, strict=False)]
         if called == "pure_no_op":
@@ -136,6 +152,7 @@ def nodes_of(plan: Plan, called: str = "no_op") -> tuple[Node, ...]:
 
 
 async def ours(nodes: tuple[Node, ...], listener: Any, **options: Any) -> TaskGraph:
+    """Run nodes with Braid."""
     graph = TaskGraph()
     limits = Limits(max_nodes=max(10_000, len(nodes)))
     patches = _once(GraphPatch(0, nodes))
@@ -167,24 +184,29 @@ Arm = Callable[[], Awaitable[object]]
 
 
 def bare_asyncio(plan: Plan) -> Arm:
+    """Bare asyncio."""
     return lambda: bare(plan)
 
 
 def asyncio_gather(plan: Plan) -> Arm:
+    """A task for each node from the start."""
     return lambda: gathering(plan)
 
 
 def braid(plan: Plan) -> Arm:
+    """Braid with events and budget."""
     nodes = nodes_of(plan)
     return lambda: ours(nodes, Recorder())
 
 
 def braid_streamed(plan: Plan) -> Arm:
+    """Braid with a listener."""
     nodes = nodes_of(plan)
     return lambda: ours(nodes, Recorder(lambda _: None))
 
 
 def journaled(plan: Plan, tools: ToolRegistry) -> Arm:
+    """Braid with a journal in a folder of its own."""
     nodes = nodes_of(plan)
     folder = tempfile.TemporaryDirectory()
     journal = Journal(Path(folder.name) / "journal.db")
@@ -202,24 +224,29 @@ def journaled(plan: Plan, tools: ToolRegistry) -> Arm:
 
 
 def braid_journal(plan: Plan) -> Arm:
+    """Braid with a journal, on pure tools."""
     return journaled(plan, PURE)
 
 
 def braid_journal_idempotent(plan: Plan) -> Arm:
+    """Braid with a journal that commits before each call."""
     return journaled(plan, TOOLS)
 
 
 def braid_without_events(plan: Plan) -> Arm:
+    """Braid's scheduler alone."""
     nodes = nodes_of(plan)
     return lambda: ours(nodes, None)
 
 
 def braid_pure(plan: Plan) -> Arm:
+    """Braid with calls that are remembered."""
     nodes = nodes_of(plan, "pure_no_op")
     return lambda: ours(nodes, Recorder())
 
 
 def langgraph(plan: Plan) -> Arm:
+    """LangGraph's StateGraph."""
     from langgraph.graph import START, StateGraph
     from typing_extensions import TypedDict
 
@@ -243,6 +270,7 @@ def langgraph(plan: Plan) -> Arm:
 
 
 def pydantic_graph(plan: Plan) -> Arm:
+    """A map and a join of pydantic-graph for each layer."""
     from pydantic_graph import (
         GraphBuilder,
         StepContext,
@@ -276,6 +304,7 @@ def pydantic_graph(plan: Plan) -> Arm:
 
 
 def dask_delayed(plan: Plan) -> Arm:
+    """Dask on threads."""
     import dask
 
     given: Any = dask
@@ -288,6 +317,7 @@ def dask_delayed(plan: Plan) -> Arm:
 
 
 def dask_distributed(plan: Plan) -> Arm:
+    """dask.distributed in this process."""
     import dask
     from distributed import Client
 
@@ -326,7 +356,11 @@ ARMS: dict[str, tuple[Callable[[Plan], Arm], str]] = {
 
 
 def alone(name: str, nodes: int, repeats: int) -> dict[str, float]:
-    """One arm in this process: medians of microseconds per node, and how much memory the first run came to hold per node."""
+    """Run one arm in this process.
+
+    Returns:
+        Medians of microseconds per node, and the memory that the first run came to hold, in bytes per node.
+    """
     plan = layered(nodes)
     before = resident()
     arm = ARMS[name][0](plan)
@@ -345,7 +379,7 @@ def alone(name: str, nodes: int, repeats: int) -> dict[str, float]:
 
 
 async def timed(arm: Arm) -> tuple[float, float]:
-    """CPU and wall seconds; each run clears up its own garbage, outside of its time."""
+    """CPU and wall seconds of one run. Garbage is collected outside of its time."""
     gc.collect()
     cpu, wall = time.process_time(), time.perf_counter()
     kept = await arm()
@@ -405,6 +439,7 @@ class Peak:
 
 
 def main() -> None:
+    """Read the options, measure, and print the figures."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -439,7 +474,7 @@ def main() -> None:
             line = f"{name:<24}{times}{row['cpu_us'] / base:>9.2f}{row['cpu_us'] / mine:>9.2f}"
             print(line + f"{row['bytes']:>9,.0f}" * options.scale)
     for name in missing:
-        print(f"{name:<24} is not installed: pip install -e '.[bench]'")
+        print(f"{name:<24} is not installed: pip install --group bench")
     print(", ".join(f"{key} {value}" for key, value in about.items()))
 
 

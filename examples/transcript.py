@@ -1,9 +1,10 @@
-"""Draw questions whose wording the embedded model never saw in training, ask them, and write down what it answers, as it is.
+"""Draw questions in wordings that the embedded model never saw, ask them, and write down what it answers.
 
     python examples/transcript.py [--seed 0] [--count 20] > docs/transcript.md
     python examples/transcript.py --questions      # only print the questions
 
-The draw is fixed by the seed: one question per family of questions, in the order in which `braid.training.questions` draws them.
+The seed fixes the draw: one question per family of questions, in the order in which
+`braid.training.questions` draws them.
 """
 
 from __future__ import annotations
@@ -29,9 +30,11 @@ def draw(seed: int, count: int) -> list[Sample]:
 
 
 async def transcript(samples: list[Sample], engine: str) -> None:
+    """Ask the questions and print a Markdown page."""
     print("# What braid-mini answers\n")
     print(
-        f"Printed by `python {' '.join(map(shlex.quote, sys.argv))}`; nothing is left out and nothing is mended.\n"
+        f"Printed by `python {' '.join(map(shlex.quote, sys.argv))}`; "
+        "nothing is left out and nothing is mended.\n"
     )
     right = 0
     async with Agent(engine) as agent:
@@ -51,6 +54,7 @@ async def transcript(samples: list[Sample], engine: str) -> None:
 
 
 def main() -> None:
+    """Read the options and print the page or the questions."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--count", type=int, default=20)
