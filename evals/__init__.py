@@ -1,4 +1,4 @@
-"""evals: questions in, verdicts out. The top room: it may use all others."""
+"""evals: questions in, verdicts out. It may use every room but training."""
 
 from braid.evals.log import Header, Row, read_log
 from braid.evals.report import EvalReport, Figure, report_on

@@ -26,7 +26,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
-    help="Run a benchmark task on an engine: accuracy with standard errors, tokens, seconds, and a log that can be resumed.",
+    help="Run a benchmark task on an engine: accuracy with standard errors, tokens, seconds, "
+    "and a log that can be resumed.",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -76,7 +77,7 @@ def run(
         ),
     ] = None,
     epochs: Annotated[int, typer.Option("--epochs", min=1, metavar="N", help="Run each sample N times.")] = 1,
-    at_once: Annotated[
+    max_samples: Annotated[
         int, typer.Option("--max-samples", min=1, metavar="N", help="Samples in the works at a time.")
     ] = 1,
     seed: Annotated[
@@ -158,7 +159,7 @@ def run(
                 address=engine,
                 threads=threads,
                 epochs=epochs,
-                at_once=at_once,
+                max_concurrency=max_samples,
                 sample_ids=frozenset(sample_id or ()),
                 log=resume or log,
                 resume=resume is not None,
@@ -197,7 +198,7 @@ async def _run(
     address: str | None,
     threads: int | None,
     epochs: int,
-    at_once: int,
+    max_concurrency: int,
     sample_ids: frozenset[str],
     log: Path | None,
     resume: bool,
@@ -228,7 +229,7 @@ async def _run(
     )
     right = scored = 0.0
 
-    def progress(row: Row, done: int, total: int) -> None:
+    def show_progress(row: Row, done: int, total: int) -> None:
         nonlocal right, scored
         if row.score is not None:
             scored += 1
@@ -244,11 +245,11 @@ async def _run(
                 engine,
                 options,
                 epochs=epochs,
-                at_once=at_once,
+                max_concurrency=max_concurrency,
                 sample_ids=sample_ids,
                 log=log,
                 resume=resume,
-                progress=progress,
+                on_progress=show_progress,
             )
 
 

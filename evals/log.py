@@ -1,4 +1,7 @@
-"""The log of an evaluation: one JSON object a line, appended and flushed as samples finish, so that a kill loses nothing."""
+"""The log of an evaluation: one JSON object a line.
+
+Rows are appended and flushed as samples finish, so a kill loses nothing.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -17,7 +20,7 @@ FORMAT = 1
 
 
 class Header(BaseModel):
-    """The first line: what was run, on what. Two runs with equal `identity` answer the same questions in the same way."""
+    """The first line: what was run, on what."""
 
     model_config = ConfigDict(frozen=True)
     format: int = FORMAT
@@ -29,14 +32,16 @@ class Header(BaseModel):
     arguments: dict[str, str]
     versions: dict[str, str]
     started: float
+    """Seconds since the epoch."""
 
     @property
     def identity(self) -> tuple[object, ...]:
+        """Runs with equal identity answer the same questions in the same way."""
         return (self.task, self.engine, self.seed, self.sequential, tuple(sorted(self.arguments.items())))
 
 
 class Row(BaseModel):
-    """One sample in one epoch. `error` is set when solving failed; such a row has no score and counts as no verdict."""
+    """One sample in one epoch."""
 
     model_config = ConfigDict(frozen=True)
     sample: str
@@ -46,12 +51,13 @@ class Row(BaseModel):
     output: Output | None = None
     score: Score | None = None
     error: str | None = None
+    """Set when solving failed. Such a row has no score and counts as no verdict."""
 
 
 def header_for(
     task: str, engine: str, *, seed: int, epochs: int, sequential: bool, arguments: dict[str, str]
 ) -> Header:
-    """A header with this installation's versions and the time now."""
+    """A header with the versions of this installation and the current time."""
     versions: dict[str, str] = {}
     for name in ("braid", "torch", "transformers"):
         try:
@@ -71,10 +77,10 @@ def header_for(
 
 
 def read_log(path: Path) -> tuple[Header, list[Row]]:
-    """The header and the rows of a log. A last line that was cut off by a kill is left out.
+    """The header and the rows of a log. A last line that a kill cut off is left out.
 
     Raises:
-        EvalError: the file is missing, or is no log of a format that this version reads.
+        EvalError: The file is missing, or is no log of a format that this version reads.
     """
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
@@ -85,7 +91,8 @@ def read_log(path: Path) -> tuple[Header, list[Row]]:
         raise EvalError(f"{str(path)!r} is empty")
     try:
         first: Any = json.loads(whole[0])
-        if not isinstance(first, dict) or first.get("format") != FORMAT:  # pyright: ignore[reportUnknownMemberType]
+        found = cast("dict[str, object]", first).get("format") if isinstance(first, dict) else None
+        if found != FORMAT:
             raise EvalError(f"{str(path)!r} is not an evaluation log of format {FORMAT}")
         return Header.model_validate(first), [Row.model_validate_json(line) for line in whole[1:]]
     except (ValidationError, json.JSONDecodeError) as error:
@@ -96,7 +103,12 @@ class LogWriter:
     """Appends rows to a log file."""
 
     def __init__(self, path: Path, header: Header | None) -> None:
-        """Start the file with `header`, or go on with an existing one (None), dropping a line that was cut off."""
+        """Open the log.
+
+        Args:
+            path: The file. Its folder is made if it is missing.
+            header: Starts a new file. None goes on with an existing one, and drops a line that was cut off.
+        """
         path.parent.mkdir(parents=True, exist_ok=True)
         if header is None:
             content = path.read_bytes()

@@ -1,4 +1,4 @@
-"""From the rows of a log to the numbers that people read."""
+"""The report on an evaluation, from the rows of its log."""
 
 from __future__ import annotations
 
@@ -13,36 +13,42 @@ from braid.evals.stats import mean_and_stderr, percentile
 
 
 class Figure(BaseModel):
-    """A mean with its standard error (None where there is none) over `n` samples."""
+    """A mean over samples."""
 
     model_config = ConfigDict(frozen=True)
     mean: float
     stderr: float | None
+    """Standard error. None for a single sample."""
     n: int
+    """Number of samples."""
 
     def text(self) -> str:
+        """The figure in percent, such as 65.0 ± 3.4 %."""
         spread = "" if self.stderr is None else f" ± {100 * self.stderr:.1f}"
         return f"{100 * self.mean:.1f}{spread} %"
 
 
 class EvalReport(BaseModel):
-    """The result of an evaluation. Errors are samples that could not be run; they are counted apart and lower no accuracy.
-
-    Token counts are totals; `critical_path_tokens` is the mean per sample of the longest chain of generated tokens.
-    """
+    """The result of an evaluation."""
 
     model_config = ConfigDict(frozen=True)
     task: str
     engine: str
     samples: int
     errors: int
+    """Samples that could not be run. They lower no accuracy."""
     accuracy: Figure | None
     metrics: dict[str, Figure]
+    """Further figures of the scorer, by name."""
     usage: Usage
+    """Totals over the samples."""
     critical_path_tokens: float | None
+    """Mean per sample of the longest chain of generated tokens."""
     seconds_p50: float | None
+    """Median of the wall seconds of a sample."""
     seconds_p95: float | None
     log: str | None = None
+    """The log's file."""
 
     def text(self) -> str:
         """The report for a terminal."""
@@ -53,8 +59,9 @@ class EvalReport(BaseModel):
         if self.seconds_p50 is not None and self.seconds_p95 is not None:
             lines.append(f"seconds a sample    p50 {self.seconds_p50:.2f}, p95 {self.seconds_p95:.2f}")
             lines.append(
-                f"tokens              {self.usage.prompt_tokens} read ({self.usage.cached_tokens} from cache), "
-                f"{self.usage.generated_tokens} generated, {self.critical_path_tokens:.0f} on the critical path of a sample"
+                f"tokens              {self.usage.prompt_tokens} read "
+                f"({self.usage.cached_tokens} from cache), {self.usage.generated_tokens} generated, "
+                f"{self.critical_path_tokens:.0f} on the critical path of a sample"
             )
         if self.log:
             lines.append(f"log                 {self.log}")
@@ -62,7 +69,7 @@ class EvalReport(BaseModel):
 
 
 def report_on(header: Header, rows: Iterable[Row], *, log: str | None = None) -> EvalReport:
-    """The report on `rows`; a later row of the same sample and epoch takes the place of an earlier one."""
+    """The report on `rows`. A later row of the same sample and epoch replaces an earlier one."""
     latest = {(row.sample, row.epoch): row for row in rows}
     scored = [(r, r.output, r.score) for r in latest.values() if r.score is not None and r.output is not None]
     names = sorted({name for _, _, score in scored for name in score.metrics})

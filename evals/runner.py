@@ -1,4 +1,4 @@
-"""Runs a task: samples times epochs, some at a time, logged one by one, resumed where a log left off."""
+"""Running a task: samples times epochs, some at a time, each logged. A log can be resumed."""
 
 from __future__ import annotations
 
@@ -20,26 +20,30 @@ async def run_task(
     options: Options,
     *,
     epochs: int = 1,
-    at_once: int = 1,
+    max_concurrency: int = 1,
     sample_ids: frozenset[str] = frozenset(),
     log: Path | None = None,
     resume: bool = False,
-    progress: Callable[[Row, int, int], None] | None = None,
+    on_progress: Callable[[Row, int, int], None] | None = None,
 ) -> EvalReport:
     """Run `task` on `engine` and report.
 
     Args:
-        epochs: how often each sample is run, each time with a seed of its own.
-        at_once: how many samples are in the works at a time.
-        sample_ids: run these only.
-        log: file that rows are appended to; with `resume` it must exist, and rows in it that have a score are not run again.
-        progress: told each row, with how many are done and how many there are.
+        task: What to run.
+        engine: What to run it on.
+        options: What the task reads.
+        epochs: Number of runs of each sample. Each has a seed of its own.
+        max_concurrency: Number of samples that run at a time.
+        sample_ids: Run these only.
+        log: File that rows are appended to.
+        resume: Go on with the existing `log`. Samples with a score are not run again.
+        on_progress: Called with each row, the number of finished samples and the number of all samples.
 
     Raises:
-        EvalError: the options do not fit the task, or the log is one of another run.
+        EvalError: The options do not fit the task, or the log is one of another run.
     """
-    if epochs < 1 or at_once < 1:
-        raise EvalError(f"epochs and samples at once must be at least 1, got {epochs} and {at_once}")
+    if epochs < 1 or max_concurrency < 1:
+        raise EvalError(f"epochs and samples at once must be at least 1, got {epochs} and {max_concurrency}")
     samples = task.samples(options)
     if sample_ids:
         missing = sample_ids - {sample.id for sample in samples}
@@ -58,9 +62,9 @@ async def run_task(
     finished = {(row.sample, row.epoch) for row in rows if row.score is not None}
     work = [(s, e) for e in range(epochs) for s in samples if (s.id, e) not in finished]
     total, done = len(work) + len(finished), len(finished)
-    slots = asyncio.Semaphore(at_once)
+    slots = asyncio.Semaphore(max_concurrency)
 
-    async def one(sample: Sample, epoch: int) -> None:
+    async def solve(sample: Sample, epoch: int) -> None:
         async with slots:
             keep(await _solve(task, engine, sample, epoch, options))
 
@@ -70,13 +74,13 @@ async def run_task(
         rows.append(row)
         if writer is not None:
             writer.append(row)
-        if progress is not None:
-            progress(row, done, total)
+        if on_progress is not None:
+            on_progress(row, done, total)
 
     with nullcontext() if log is None else LogWriter(log, None if resume else header) as writer:
         async with asyncio.TaskGroup() as group:
             for sample, epoch in work:
-                group.create_task(one(sample, epoch))
+                group.create_task(solve(sample, epoch))
     return report_on(header, rows, log=str(log) if log is not None else None)
 
 
@@ -87,7 +91,7 @@ async def _solve(task: Task, engine: Engine, sample: Sample, epoch: int, options
         output = await task.solve(engine, sample, options, seed=int.from_bytes(digest, "big") >> 1)
         score = await task.score(sample, output)
     except Exception as error:
-        # One sample's failure must not cost the others their results; the row says what happened.
+        # One sample's failure must not cost the others their results. The row records it.
         return row.model_copy(update={"error": f"{type(error).__name__}: {error}"})
     return row.model_copy(update={"output": output, "score": score})
 
@@ -96,6 +100,7 @@ def _resumed(log: Path, header: Header) -> list[Row]:
     before, rows = read_log(log)
     if before.identity != header.identity:
         raise EvalError(
-            f"{str(log)!r} is the log of another run: {before.identity!r}, and this one is {header.identity!r}"
+            f"{str(log)!r} is the log of another run: {before.identity!r}, "
+            f"and this one is {header.identity!r}"
         )
     return rows

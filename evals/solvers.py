@@ -1,4 +1,4 @@
-"""Solving a sample with the Agent: plan, run, answer."""
+"""Solving a sample with the Agent."""
 
 from __future__ import annotations
 
@@ -14,9 +14,16 @@ from braid.planner import PlannerFinished, PlannerRejected
 async def solve_with_agent(
     engine: Engine, sample: Sample, options: Options, *, seed: int, tools: Sequence[Tool] | None = None
 ) -> Output:
-    """One `Agent.run` with `tools`, or with the usual ones. `detail` says whether the first plan was valid, and what it refused.
+    """One `Agent.run`. Its `detail` says whether the first plan was valid.
 
-    A model that writes no valid plan gave a wrong answer; only what is not the model's doing is an error.
+    A model that writes no valid plan gave a wrong answer. What is not the model's doing is an error.
+
+    Args:
+        engine: Plans and thinks.
+        sample: Its question is asked.
+        options: `sequential` is read.
+        seed: Seed of the agent.
+        tools: The agent's tools. Default: the usual ones.
     """
     events = Agent(engine, tools=tools, seed=seed).stream(sample.question, sequential=options.sequential)
     first: PlannerFinished | None = None
@@ -33,8 +40,8 @@ async def solve_with_agent(
         seconds=result.seconds,
         usage=result.usage,
         detail={
-            "valid": first is not None
-            and (first.valid or first.stopped),  # stopped: answered before it was written out
+            # A stopped plan was answered before it was written out.
+            "valid": first is not None and (first.valid or first.stopped),
             "rejected": rejected,
             "rounds": result.rounds,
             "plan": result.plan,
@@ -44,7 +51,7 @@ async def solve_with_agent(
 
 
 def planning_metrics(output: Output, correct: bool) -> Score:
-    """The score of a plan: right or wrong, and whether the first plan was valid, at once or after repairs."""
+    """The score of a run, with metrics for a first plan that was valid, and valid without repairs."""
     valid = bool(output.detail["valid"])
     return Score(
         correct=float(correct),

@@ -7,9 +7,15 @@ from collections.abc import Sequence
 
 
 def mean_and_stderr(clusters: Sequence[Sequence[float]]) -> tuple[float, float]:
-    """Mean over samples and its standard error; each cluster holds the epochs of one sample.
+    """Mean over samples and its standard error.
 
-    Epochs of a sample are not independent, so a sample counts once, with its mean. A single sample has no standard error (nan).
+    Epochs of a sample are not independent. So a sample counts once, with its mean.
+
+    Args:
+        clusters: The values of each sample, one for each epoch.
+
+    Returns:
+        Mean and standard error. The standard error of a single sample is nan. Both are nan without samples.
     """
     values = [sum(c) / len(c) for c in clusters if c]
     if not values:
@@ -22,7 +28,7 @@ def mean_and_stderr(clusters: Sequence[Sequence[float]]) -> tuple[float, float]:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The value below which `share` (0..1) of `values` lie, interpolated; nan when there are none."""
+    """The value below which `share` (0..1) of `values` lie, interpolated. It is nan without values."""
     if not values:
         return math.nan
     ordered = sorted(values)

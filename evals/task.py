@@ -1,4 +1,4 @@
-"""What an evaluation is: a task brings samples, says how they are solved, and scores what came out."""
+"""What an evaluation is: a task has samples, a solver and a scorer."""
 
 from __future__ import annotations
 
@@ -25,53 +25,64 @@ class DataMissingError(EvalError):
 
 
 class Sample(BaseModel):
-    """One question. `target` is the true answer as the scorer wants it; `metadata` is the task's own."""
+    """One question."""
 
     model_config = ConfigDict(frozen=True)
     id: str
     question: str
     target: str
+    """The true answer as the scorer wants it."""
     metadata: dict[str, Any] = {}
+    """The task's own data."""
 
 
 class Output(BaseModel):
-    """What came out of solving one sample, before it is scored. `seconds` is wall time."""
+    """The result of solving one sample, before it is scored."""
 
     model_config = ConfigDict(frozen=True)
     answer: str
     seconds: float
+    """Wall time."""
     usage: Usage = Usage()
     detail: dict[str, Any] = {}
+    """The solver's own figures."""
 
 
 class Score(BaseModel):
-    """`correct` is 1 for right and 0 for wrong; `metrics` are further numbers that are averaged over samples."""
+    """The verdict on one output."""
 
     model_config = ConfigDict(frozen=True)
     correct: float
+    """1 for right, 0 for wrong."""
     explanation: str = ""
     metrics: dict[str, float] = {}
+    """Further numbers that are averaged over samples."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What a run was asked for. `arguments` are the task's own (`-T split=heldout`)."""
+    """Options of an evaluation that tasks read."""
 
     seed: int = 0
+    """Draws the samples and seeds the sampling."""
     limit: int | None = None
+    """Number of samples. None for all."""
     sequential: bool = False
+    """Run every plan one node at a time."""
     data_dir: Path | None = None
+    """Folder with data sets that Braid does not contain."""
     arguments: Mapping[str, str] = field(default_factory=lambda: dict[str, str]())
+    """The task's own arguments, such as `-T split=heldout`."""
 
 
 class Loader(Protocol):
-    """The samples, in an order that depends on nothing but the options."""
+    """Gives the samples, in an order that depends on the options alone."""
 
     def __call__(self, options: Options) -> Sequence[Sample]: ...
 
 
 class Solver(Protocol):
-    """Solves one sample. An exception is an error of the run, not a wrong answer, and is not scored."""
+    """Solves one sample. An exception is an error of the run and no wrong answer. It is not scored."""
 
     async def __call__(self, engine: Engine, sample: Sample, options: Options, *, seed: int) -> Output: ...
 
@@ -81,21 +92,26 @@ Scorer = Callable[[Sample, Output], Awaitable[Score]]
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """A named evaluation: dataset, prompt and method (the solver), scorer. `arguments` explains each one it takes."""
+    """A named evaluation."""
 
     name: str
     summary: str
+    """One line for lists of tasks."""
     load: Loader
+    """The dataset."""
     solve: Solver
+    """Prompt and method."""
     score: Scorer
+    """Judges the solver's output."""
     arguments: Mapping[str, str] = field(default_factory=lambda: dict[str, str]())
+    """The arguments that the task takes, each with an explanation."""
 
     def samples(self, options: Options) -> Sequence[Sample]:
         """The samples to run, cut to `options.limit`.
 
         Raises:
-            EvalError: an argument the task does not know, or no sample at all.
-            DataMissingError: the data set is not there.
+            EvalError: The task does not know an argument, or has no sample.
+            DataMissingError: The data set is not there.
         """
         unknown = sorted(set(options.arguments) - set(self.arguments))
         if unknown:
@@ -111,7 +127,11 @@ _TASKS: dict[str, Task] = {}
 
 
 def register(task: Task) -> Task:
-    """Make `task` known by its name."""
+    """Make `task` known by its name.
+
+    Raises:
+        ValueError: Another task has that name.
+    """
     if task.name in _TASKS:
         raise ValueError(f"task {task.name!r} is registered twice")
     _TASKS[task.name] = task
@@ -119,11 +139,16 @@ def register(task: Task) -> Task:
 
 
 def get_task(name: str) -> Task:
-    """The task of that name; raises `UnknownTaskError` listing the known ones."""
+    """The task of that name.
+
+    Raises:
+        UnknownTaskError: No task has that name. The message lists the known ones.
+    """
     if name not in _TASKS:
         raise UnknownTaskError(f"unknown task {name!r}; known: {', '.join(sorted(_TASKS))}")
     return _TASKS[name]
 
 
 def all_tasks() -> list[Task]:
+    """All tasks, by name."""
     return [_TASKS[name] for name in sorted(_TASKS)]

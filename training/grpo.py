@@ -91,16 +91,16 @@ class GRPO:
         self.tokenizer = tokenizer
         self.task = task
         self.recipe = recipe
-        self.first = copy.deepcopy(self.model).eval().requires_grad_(False)
+        self.reference_model = copy.deepcopy(self.model).eval().requires_grad_(False)
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=recipe.rate, weight_decay=0.0)
-        self.done = 0
+        self.iteration = 0
 
     async def iterate(self) -> Iteration:
         """Draw rollouts for the next problems with the current weights, and learn from them."""
         groups = await self.rollouts()
         divergence = await asyncio.to_thread(self._learn, groups)
         every = [rollout.outcome for group in groups for rollout in group]
-        self.done += 1
+        self.iteration += 1
         return Iteration(
             reward=sum(outcome.reward for outcome in every) / len(every),
             threads=sum(outcome.threads for outcome in every) / len(every),
@@ -115,9 +115,9 @@ class GRPO:
             await asyncio.to_thread(self._write, Path(folder))
             async with await connect(f"local:{folder}", threads=torch.get_num_threads()) as engine:
 
-                async def one(place: int, number: int) -> None:
+                async def attempt(place: int, number: int) -> None:
                     recorder = RecordingEngine(engine)
-                    index = self.done * recipe.prompts + place
+                    index = self.iteration * recipe.prompts + place
                     seed = derived_seed(recipe.seed, index, number)
                     outcome = await self.task.attempt(recorder, index, seed=seed)
                     found[place, number] = Rollout(outcome, tuple(recorder.segments))
@@ -125,7 +125,7 @@ class GRPO:
                 async with asyncio.TaskGroup() as group:
                     for place in range(recipe.prompts):
                         for number in range(recipe.group):
-                            group.create_task(one(place, number))
+                            group.create_task(attempt(place, number))
         return [[found[place, number] for number in range(recipe.group)] for place in range(recipe.prompts)]
 
     def _write(self, folder: Path) -> None:
@@ -134,25 +134,27 @@ class GRPO:
 
     def _learn(self, groups: Sequence[Sequence[Rollout]]) -> float:
         """The updates of one iteration; gives the mean divergence of the last."""
-        weighed: list[tuple[Segment, float, float]] = []  # with advantage, and share of the loss
+        weighted: list[tuple[Segment, float, float]] = []  # with advantage, and share of the loss
         for group in groups:
             for rollout, advantage in zip(group, advantages([r.outcome.reward for r in group]), strict=True):
                 share = 1.0 / (len(rollout.segments) * sum(map(len, groups)))
-                weighed += [(s, advantage, share) for s in rollout.segments if s.sampled]
-        weighed.sort(key=lambda item: len(item[0].context) + len(item[0].sampled))
-        batches = [_Batch(chunk, self.tokenizer) for chunk in _chunks(weighed, self.recipe.batch_tokens)]
+                weighted += [(s, advantage, share) for s in rollout.segments if s.sampled]
+        weighted.sort(key=lambda item: len(item[0].context) + len(item[0].sampled))
+        batches = [
+            _SegmentBatch(chunk, self.tokenizer) for chunk in _chunks(weighted, self.recipe.batch_tokens)
+        ]
         with torch.no_grad():
             old = [_log_probs(self.model, batch) for batch in batches]
-            first = [_log_probs(self.first, batch) for batch in batches]
+            reference = [_log_probs(self.reference_model, batch) for batch in batches]
         divergence = 0.0
         for _ in range(self.recipe.updates):
             divergence = 0.0
-            for batch, before, reference in zip(batches, old, first, strict=True):
+            for batch, before, initial in zip(batches, old, reference, strict=True):
                 now = _log_probs(self.model, batch)
                 ratio = (now - before).exp()
                 clipped = ratio.clamp(1 - self.recipe.clip, 1 + self.recipe.clip)
                 gain = torch.minimum(ratio * batch.advantage, clipped * batch.advantage)
-                away = reference - now
+                away = initial - now
                 kl = away.exp() - away - 1  # unbiased, never negative (Schulman's k3)
                 each = (((self.recipe.kl * kl - gain) * batch.learned).sum(1)) / batch.learned.sum(1)
                 (each * batch.share).sum().backward()
@@ -172,17 +174,17 @@ def advantages(rewards: Sequence[float]) -> list[float]:
     return [(r - mean) / (deviation + 1e-10) if deviation else 0.0 for r in rewards]
 
 
-class _Batch:
+class _SegmentBatch:
     """Right-padded segments.
 
     ids [n, length] int64; learned [n, length - 1], 1 where the next token was sampled; advantage [n, 1]; share [n].
     """
 
     def __init__(
-        self, weighed: Sequence[tuple[Segment, float, float]], tokenizer: PreTrainedTokenizerFast
+        self, weighted: Sequence[tuple[Segment, float, float]], tokenizer: PreTrainedTokenizerFast
     ) -> None:
         rows: list[tuple[list[int], int]] = []
-        for segment, _, _ in weighed:
+        for segment, _, _ in weighted:
             context = tokenizer.encode(segment.context, add_special_tokens=False)
             rows.append(([*context, *segment.sampled], len(context)))
         length = max(len(ids) for ids, _ in rows)
@@ -191,11 +193,11 @@ class _Batch:
         for index, (ids, known) in enumerate(rows):
             self.ids[index, : len(ids)] = torch.tensor(ids)
             self.learned[index, known - 1 : len(ids) - 1] = 1.0
-        self.advantage = torch.tensor([[advantage] for _, advantage, _ in weighed])
-        self.share = torch.tensor([share for _, _, share in weighed])
+        self.advantage = torch.tensor([[advantage] for _, advantage, _ in weighted])
+        self.share = torch.tensor([share for _, _, share in weighted])
 
 
-def _log_probs(model: Any, batch: _Batch) -> torch.Tensor:
+def _log_probs(model: Any, batch: _SegmentBatch) -> torch.Tensor:
     """Log-probability of each next token: [n, length - 1]."""
     logits = model(input_ids=batch.ids[:, :-1].to(model.device), use_cache=False).logits.float()
     wanted = batch.ids[:, 1:, None].to(model.device)
@@ -203,17 +205,17 @@ def _log_probs(model: Any, batch: _Batch) -> torch.Tensor:
 
 
 def _chunks(
-    weighed: Sequence[tuple[Segment, float, float]], tokens: int
+    weighted: Sequence[tuple[Segment, float, float]], tokens: int
 ) -> list[Sequence[tuple[Segment, float, float]]]:
     """Runs of segments of at most `tokens` tokens, counted by words; a longer one stands alone."""
     found: list[Sequence[tuple[Segment, float, float]]] = []
     start, size = 0, 0
-    for place, (segment, _, _) in enumerate(weighed):
+    for place, (segment, _, _) in enumerate(weighted):
         own = len(segment.context.split()) + len(segment.sampled)
         if size and size + own > tokens:
-            found.append(weighed[start:place])
+            found.append(weighted[start:place])
             start, size = place, 0
         size += own
-    if start < len(weighed):
-        found.append(weighed[start:])
+    if start < len(weighted):
+        found.append(weighted[start:])
     return found

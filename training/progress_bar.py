@@ -21,14 +21,14 @@ def train_with_bar(trainer: Trainer, *, evaluate_every: float | None = None) -> 
         task = bar.add_task("training", total=1.0, figures="compiling" if trainer.recipe.compile else "")
         smooth = 0.0
 
-        def report(progress: Progress, done: float) -> None:
+        def show(progress: Progress, fraction: float) -> None:
             nonlocal smooth
             smooth = 0.95 * smooth + 0.05 * progress.loss if smooth else progress.loss
-            left = progress.seconds * (1 - done) / max(done, 1e-6)
+            left = progress.seconds * (1 - fraction) / max(fraction, 1e-6)
             speed = progress.tokens / max(progress.seconds, 1e-6)
             figures = (
                 f"step {progress.step}  loss {smooth:.3f}  {speed:,.0f} tokens/s  {left / 60:.0f} min left"
             )
-            bar.update(task, completed=done, figures=figures)
+            bar.update(task, completed=fraction, figures=figures)
 
-        trainer.run(report=report, evaluate_every=evaluate_every)
+        trainer.run(on_step=show, evaluate_every=evaluate_every)

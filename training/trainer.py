@@ -39,7 +39,7 @@ class Recipe:
         steps: optimizer steps; the run ends at whichever limit comes first.
         batch_tokens: tokens per step, padding included.
         warmup, decay: shares of the run in which the learning rate rises and falls to zero.
-        start: digest of the weights that the run goes on from, empty if from nothing (`going_on_from`).
+        start: digest of the weights that the run goes on from, empty if from nothing (`continue_from`).
     """
 
     seed: int = 0
@@ -74,7 +74,7 @@ class StartError(BraidError, ValueError):
     """A run that cannot begin, or go on, as asked."""
 
 
-Report = Callable[[Progress, float], None]
+OnStep = Callable[[Progress, float], None]
 """Called after every step with the progress and the share of the run that is done."""
 
 
@@ -82,7 +82,7 @@ class Trainer(ABC):
     """One training run in a folder: `tokenizer.json`, `recipe.json`, `checkpoint.pt`, and the log of its losses."""
 
     def __init__(self, recipe: Recipe, folder: Path, *, start: Path | None = None) -> None:
-        """`start` is the model that a recipe of `going_on_from` was made for."""
+        """`start` is the model that a recipe of `continue_from` was made for."""
         self.recipe = recipe
         self.folder = folder
         self.start = start
@@ -99,7 +99,7 @@ class Trainer(ABC):
             ),
             torch.optim.AdamW(others, lr=recipe.vector_rate, betas=(0.9, 0.95), weight_decay=0.0),
         ]
-        self.rates = [recipe.matrix_rate, recipe.vector_rate]
+        self.peak_rates = [recipe.matrix_rate, recipe.vector_rate]
         self.progress = Progress()
         self.source = self._make_source()
         self._resume()
@@ -110,7 +110,7 @@ class Trainer(ABC):
     def run(
         self,
         *,
-        report: Report | None = None,
+        on_step: OnStep | None = None,
         save_every: float = 180.0,
         evaluate_every: float | None = None,
         stop_after: int | None = None,
@@ -125,53 +125,53 @@ class Trainer(ABC):
         began, base = time.thread_time(), progress.seconds
         saved = evaluated = time.monotonic()
         stop = None if stop_after is None else progress.step + stop_after
-        self._training(True)
+        self._set_training(True)
         for pool, position, batch in self.source.batches(pool=progress.pool, position=progress.position):
             progress.seconds = base + time.thread_time() - began
-            done = self.done()
-            if done >= 1.0 or progress.step == stop:
+            fraction = self.fraction_done()
+            if fraction >= 1.0 or progress.step == stop:
                 break
-            progress.loss = self.step(batch, done)
+            progress.loss = self.step(batch, fraction)
             progress.step += 1
             progress.pool, progress.position = pool, position + 1
             progress.tokens += batch.tokens
             progress.learned_tokens += int((batch.targets >= 0).sum())
-            self._note(progress)
-            if report:
-                report(progress, done)
+            self._log_step(progress)
+            if on_step:
+                on_step(progress, fraction)
             if time.monotonic() - saved > save_every:
                 self.save()
                 saved = time.monotonic()
             if evaluate_every is not None and time.monotonic() - evaluated > evaluate_every:
-                self._note_in("evaluations.jsonl", {"step": progress.step, **self.evaluate()})
+                self._append("evaluations.jsonl", {"step": progress.step, **self.evaluate()})
                 evaluated = time.monotonic()
         self.save()
-        self._training(False)
+        self._set_training(False)
         return progress
 
     def evaluate(self) -> dict[str, float]:
         """Figures of the model so far, by name. There are none unless a subclass has some."""
         return {}
 
-    def _training(self, on: bool) -> None:
+    def _set_training(self, on: bool) -> None:
         """Training mode, with its own attention on a CPU; that one knows no cache, so generating takes torch's."""
         self.model.train(on)
         self.model.set_attn_implementation(BLOCKED if on and self.device.type == "cpu" else "sdpa")
 
-    def done(self) -> float:
+    def fraction_done(self) -> float:
         """The share of the run that is done, by steps or by time."""
         share = self.progress.step / self.recipe.steps
         if self.recipe.minutes is not None:
             share = max(share, self.progress.seconds / (60 * self.recipe.minutes))
         return share
 
-    def step(self, batch: Batch, done: float) -> float:
+    def step(self, batch: Batch, fraction: float) -> float:
         """One optimizer step; gives the mean loss per plan token."""
-        scale = rate(done, warmup=self.recipe.warmup, decay=self.recipe.decay)
-        for optimizer, top in zip(self.optimizers, self.rates, strict=True):
+        scale = rate_factor(fraction, warmup=self.recipe.warmup, decay=self.recipe.decay)
+        for optimizer, top in zip(self.optimizers, self.peak_rates, strict=True):
             for group in optimizer.param_groups:
                 group["lr"] = top * scale
-        loss = plan_loss(self._body, self.model, batch.to(self.device))
+        loss = target_loss(self._body, self.model, batch.to(self.device))
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
         for optimizer in self.optimizers:
@@ -240,18 +240,18 @@ class Trainer(ABC):
     def _make_model(self) -> Qwen3ForCausalLM:
         return build_model(self.recipe.shape, self.tokenizer, seed=self.recipe.seed)
 
-    def _note(self, progress: Progress) -> None:
-        self._note_in(
+    def _log_step(self, progress: Progress) -> None:
+        self._append(
             "losses.jsonl",
             [progress.step, round(progress.loss, 5), progress.tokens, round(progress.seconds, 1)],
         )
 
-    def _note_in(self, name: str, what: object) -> None:
+    def _append(self, name: str, what: object) -> None:
         with (self.folder / name).open("a", encoding="utf-8") as file:
             file.write(json.dumps(what) + "\n")
 
 
-def plan_loss(body: Any, model: Qwen3ForCausalLM, batch: Batch) -> torch.Tensor:
+def target_loss(body: Any, model: Qwen3ForCausalLM, batch: Batch) -> torch.Tensor:
     """Mean cross-entropy over the plan tokens; logits are computed for these alone."""
     learned = batch.targets >= 0
     with torch.autocast(batch.ids.device.type, dtype=torch.bfloat16):
@@ -262,8 +262,8 @@ def plan_loss(body: Any, model: Qwen3ForCausalLM, batch: Batch) -> torch.Tensor:
     return cross_entropy(logits.float(), batch.targets[learned])
 
 
-def rate(done: float, *, warmup: float, decay: float) -> float:
-    """Learning-rate factor after a share `done` of the run: up, level, then linearly down to zero."""
-    if done < warmup:
-        return max(0.02, done / warmup)
-    return min(1.0, max(0.0, (1.0 - done) / decay))
+def rate_factor(fraction: float, *, warmup: float, decay: float) -> float:
+    """Learning-rate factor after `fraction` of the run: up, level, then linearly down to zero."""
+    if fraction < warmup:
+        return max(0.02, fraction / warmup)
+    return min(1.0, max(0.0, (1.0 - fraction) / decay))

@@ -1,8 +1,9 @@
 """Countdown: reach a target from given numbers with + - * /, each number used exactly once.
 
-Problems by seed and split, the symbolic solver, demonstrators that write searches as text for a model to imitate, and
-the exact checker. The task and its tree search follow Stream of Search (arXiv 2404.03683) and Adaptive Parallel
-Reasoning (arXiv 2504.15466); the text is a compact grammar of our own, described in `braid.evals.countdown.notation`.
+Problems by seed and split, the symbolic solver, demonstrators that write searches as text for a model to
+imitate, and the exact checker. The task and its tree search follow Stream of Search (arXiv 2404.03683) and
+Adaptive Parallel Reasoning (arXiv 2504.15466). The text is a compact grammar of our own
+(`braid.evals.countdown.notation`).
 """
 
 from braid.evals.countdown.curves import (
@@ -21,7 +22,7 @@ from braid.evals.countdown.demonstrators import (
     demonstrate_serial,
     demonstrate_spawn,
 )
-from braid.evals.countdown.notation import MOST_THREADS, WORDS, TraceError, prompt, solves
+from braid.evals.countdown.notation import MAX_THREADS, WORDS, TraceError, prompt, solves
 from braid.evals.countdown.oracle import oracle_engine
 from braid.evals.countdown.problems import Problem, Split, draw_problem, generate
 from braid.evals.countdown.search import LARGEST_NUMBER, Equation
@@ -30,7 +31,7 @@ from braid.evals.countdown.thread_format import CountdownThreads
 
 __all__ = [
     "LARGEST_NUMBER",
-    "MOST_THREADS",
+    "MAX_THREADS",
     "WORDS",
     "Attempt",
     "CountdownThreads",

@@ -1,4 +1,4 @@
-"""Solved problems against compute, for the three modes of a Countdown reasoner, and the demonstrator beside them."""
+"""Solved problems against compute: three modes of a Countdown reasoner, and the demonstrator beside them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from braid.engine import Engine
-from braid.evals.countdown.greedy_cache import GreedyMemory
+from braid.evals.countdown.greedy_cache import GreedyCache
 from braid.evals.countdown.problems import Problem
 from braid.evals.countdown.solve import DEFAULT_WINDOW, Attempt, attempt_direct, attempt_serial, attempt_spawn
 from braid.evals.stats import mean_and_stderr
@@ -25,36 +25,41 @@ THREADS = tuple(range(11))
 
 
 class Size(BaseModel):
-    """What the FLOPs of a model depend on: `parameters` outside of the input embedding, layers, and attention width."""
+    """What the FLOPs of a model depend on."""
 
     model_config = ConfigDict(frozen=True)
     parameters: int
+    """Parameters outside of the input embedding."""
     layers: int
     width: int
+    """Width of the attention: heads times their size."""
 
     def flops(self, span: TokenSpan) -> float:
-        """Forward FLOPs of a span: two for each parameter and token, and causal attention over what stands before it."""
+        """Forward FLOPs of a span: two for each parameter and token, and causal attention from the start."""
         linear = 2 * self.parameters * (span.end - span.start)
         return linear + 2 * self.layers * self.width * (span.end**2 - span.start**2)
 
 
 class Point(BaseModel):
-    """One setting, averaged over problems. `accuracy` is a share, `margin` half of its 95 % interval.
-
-    `tokens` are all that were computed, `longest` the longest sequence, `critical` the critical path (generated tokens).
-    `within` has the share solved with no sequence longer than the window.
-    """
+    """One setting, averaged over problems."""
 
     model_config = ConfigDict(frozen=True)
     setting: str
     accuracy: float
+    """Share of solved problems."""
     margin: float
+    """Half of the 95 % interval of the accuracy."""
     tokens: float
+    """Computed tokens."""
     longest: float
+    """Tokens of the longest sequence."""
     critical: float
+    """Generated tokens on the critical path."""
     flops: float
     threads: float = 0.0
+    """Threads that were run."""
     within: dict[int, float] = {}
+    """By window: share solved with no sequence longer than the window."""
 
 
 class Curves(BaseModel):
@@ -77,20 +82,23 @@ async def measure_direct(
     *,
     samples: Sequence[int] = SAMPLES,
     temperature: float = 1.0,
-    at_once: int = 16,
+    max_concurrency: int = 16,
     seed: int = 0,
-    told: Callable[[], None] = lambda: None,
+    on_progress: Callable[[], None] = lambda: None,
 ) -> list[Point]:
-    """direct@n with the exact verifier: pass@n estimated without bias from the largest n (arXiv 2107.03374)."""
+    """direct@n with the exact verifier.
+
+    It is pass@n, estimated without bias from the largest n (arXiv 2107.03374).
+    """
     most = max(samples)
 
-    async def one(problem: Problem) -> tuple[Attempt, ...]:
+    async def attempt(problem: Problem) -> tuple[Attempt, ...]:
         return await attempt_direct(engine, problem, samples=most, temperature=temperature, seed=seed)
 
-    pools = await _each(problems, one, at_once, told)
+    pools = await _run_all(problems, attempt, max_concurrency, on_progress)
     found: list[Point] = []
     for n in samples:
-        shares = [pass_at(most, sum(a.solved for a in pool), n) for pool in pools]
+        shares = [pass_at_k(most, sum(a.solved for a in pool), n) for pool in pools]
         reads = [pool[0].usage.prompt_tokens for pool in pools]
         written = [sum(a.usage.generated_tokens for a in pool) / most for pool in pools]
         each = [
@@ -116,15 +124,15 @@ async def measure_serial(
     size: Size,
     *,
     caps: Sequence[int] = CAPS,
-    at_once: int = 64,
-    told: Callable[[], None] = lambda: None,
+    max_concurrency: int = 64,
+    on_progress: Callable[[], None] = lambda: None,
 ) -> list[Point]:
-    """Greedy serial search, cut at several lengths: one run at the longest tells them all."""
+    """Greedy serial search, cut at several lengths. One run at the longest gives them all."""
 
-    async def one(problem: Problem) -> Attempt:
+    async def attempt(problem: Problem) -> Attempt:
         return await attempt_serial(engine, problem, window=max(caps))
 
-    attempts = await _each(problems, one, at_once, told)
+    attempts = await _run_all(problems, attempt, max_concurrency, on_progress)
     found: list[Point] = []
     for cap in caps:
         spans = [TokenSpan(0, min(cap, a.longest_sequence)) for a in attempts]
@@ -149,18 +157,18 @@ async def measure_spawn(
     threads: Sequence[int] = THREADS,
     window: int = DEFAULT_WINDOW,
     check: bool = False,
-    at_once: int = 32,
-    told: Callable[[], None] = lambda: None,
+    max_concurrency: int = 32,
+    on_progress: Callable[[], None] = lambda: None,
 ) -> list[Point]:
     """Greedy spawn/join with each number of threads."""
-    engine = GreedyMemory(engine)
+    engine = GreedyCache(engine)
     found: list[Point] = []
     for budget in threads:
 
-        async def one(problem: Problem, budget: int = budget) -> Attempt:
+        async def attempt(problem: Problem, budget: int = budget) -> Attempt:
             return await attempt_spawn(engine, problem, threads=budget, window=window, check=check)
 
-        attempts = await _each(problems, one, at_once, told)
+        attempts = await _run_all(problems, attempt, max_concurrency, on_progress)
         found.append(
             _point(
                 f"spawn/join, {budget} threads{', checked' if check else ''}",
@@ -179,15 +187,18 @@ async def measure_spawn(
     return found
 
 
-def pass_at(drawn: int, right: int, n: int) -> float:
-    """The chance that at least one of `n` samples is right, given `right` of `drawn`; unbiased."""
+def pass_at_k(drawn: int, right: int, n: int) -> float:
+    """Unbiased estimate of the chance that one of `n` samples is right, from `right` of `drawn` samples."""
     if drawn - right < n:
         return 1.0
     return 1.0 - math.comb(drawn - right, n) / math.comb(drawn, n)
 
 
 def direct_at(flops: float, direct: Sequence[Point]) -> float | None:
-    """What direct sampling solves with as many FLOPs, between two measured n by log FLOPs; None outside of them."""
+    """What direct sampling solves with as many FLOPs.
+
+    Between two measured n it is interpolated over log FLOPs. Outside of them it is None.
+    """
     for below, above in pairwise(direct):
         if below.flops <= flops <= above.flops:
             share = math.log(flops / below.flops) / math.log(above.flops / below.flops)
@@ -196,9 +207,10 @@ def direct_at(flops: float, direct: Sequence[Point]) -> float | None:
 
 
 def table(model: Curves, demonstrator: Curves | None) -> str:
-    """All points as Markdown, the demonstrator's figure in brackets beside each of the model's."""
+    """All points as Markdown. The demonstrator's figure stands in brackets beside the model's."""
     lines = [
-        "| setting | solved, % | tokens | longest sequence | critical path | MFLOPs | direct at these FLOPs, % |",
+        "| setting | solved, % | tokens | longest sequence | critical path | MFLOPs "
+        "| direct at these FLOPs, % |",
         "|---|---|---|---|---|---|---|",
     ]
     beside: Mapping[str, Point] = (
@@ -209,8 +221,8 @@ def table(model: Curves, demonstrator: Curves | None) -> str:
     for point in (*model.direct, *model.serial, *model.spawn):
         other = beside.get(point.setting.removesuffix(", checked"))
 
-        def both(mine: float, theirs: float | None) -> str:
-            return f"{mine:,.0f}" if theirs is None else f"{mine:,.0f} ({theirs:,.0f})"
+        def both(ours: float, theirs: float | None) -> str:
+            return f"{ours:,.0f}" if theirs is None else f"{ours:,.0f} ({theirs:,.0f})"
 
         solved = f"{100 * point.accuracy:.1f} ± {100 * point.margin:.1f}"
         if other is not None:
@@ -218,49 +230,51 @@ def table(model: Curves, demonstrator: Curves | None) -> str:
         same = None if point in model.direct else direct_at(point.flops, model.direct)
         lines.append(
             f"| {point.setting} | {solved} | {both(point.tokens, other and other.tokens)} "
-            f"| {both(point.longest, other and other.longest)} | {both(point.critical, other and other.critical)} "
+            f"| {both(point.longest, other and other.longest)} "
+            f"| {both(point.critical, other and other.critical)} "
             f"| {point.flops / 1e6:,.0f} | {'' if same is None else f'{100 * same:.1f}'} |"
         )
     return "\n".join(lines)
 
 
 def gap_table(model: Curves, demonstrator: Curves) -> str:
-    """By context window: serial search, the most threads, and how much of the demonstrator's gap the model keeps."""
+    """By context window: serial search, the most threads, and the kept share of the demonstrator's gap."""
     lines = [
         "| window | serial, % | spawn/join, % | gap, points | gap of the demonstrator | kept |",
         "|---|---|---|---|---|---|",
     ]
-    for place, mine in enumerate(model.serial):
+    for place, ours in enumerate(model.serial):
         cap = CAPS[place]
         theirs = demonstrator.serial[place]
         spawn, ceiling = model.spawn[-1].within[cap], demonstrator.spawn[-1].within[cap]
-        gap, most = spawn - mine.accuracy, ceiling - theirs.accuracy
+        gap, most = spawn - ours.accuracy, ceiling - theirs.accuracy
         kept = f"{100 * gap / most:.0f} %" if most > 0.05 else ""
         lines.append(
-            f"| {cap} | {100 * mine.accuracy:.1f} ({100 * theirs.accuracy:.1f}) | {100 * spawn:.1f} ({100 * ceiling:.1f}) "
+            f"| {cap} | {100 * ours.accuracy:.1f} ({100 * theirs.accuracy:.1f}) "
+            f"| {100 * spawn:.1f} ({100 * ceiling:.1f}) "
             f"| {100 * gap:.1f} | {100 * most:.1f} | {kept} |"
         )
     return "\n".join(lines)
 
 
-async def _each(
+async def _run_all(
     problems: Sequence[Problem],
     work: Callable[[Problem], Awaitable[T]],
-    at_once: int,
-    told: Callable[[], None],
+    max_concurrency: int,
+    on_progress: Callable[[], None],
 ) -> list[T]:
-    """`work` on every problem, `at_once` at a time; results in the order of the problems."""
-    slots = asyncio.Semaphore(at_once)
+    """`work` on every problem, `max_concurrency` at a time. Results are in the order of the problems."""
+    slots = asyncio.Semaphore(max_concurrency)
     found: dict[int, T] = {}
 
-    async def one(index: int, problem: Problem) -> None:
+    async def run(index: int, problem: Problem) -> None:
         async with slots:
             found[index] = await work(problem)
-        told()
+        on_progress()
 
     async with asyncio.TaskGroup() as group:
         for index, problem in enumerate(problems):
-            group.create_task(one(index, problem))
+            group.create_task(run(index, problem))
     return [found[index] for index in range(len(problems))]
 
 

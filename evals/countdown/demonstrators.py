@@ -1,6 +1,7 @@
-"""Symbolic search written out as the text that a model learns to continue: direct, serial, and spawn/join.
+"""Symbolic search as the text that a model learns to continue: direct, serial, and spawn/join.
 
-All three are deterministic given the problem, but for the choice among a problem's solutions in the direct mode.
+All three are deterministic given the problem, up to the choice among a problem's solutions in the direct
+mode.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from braid.evals.countdown.search import Equation, State, children, ranked_child
 
 @dataclass(frozen=True)
 class Demonstration:
-    """What a model is given and what it should write next, as text."""
+    """A prompt and the text that a model should write behind it."""
 
     prompt: str
     text: str
@@ -32,22 +33,29 @@ class Demonstration:
 
 @dataclass(frozen=True)
 class Thread:
-    """A spawned state: its number in the list, the step to it, its own demonstration, and its steps to the target if found."""
+    """A spawned state."""
 
     number: int
+    """Its number in the list."""
     step: Equation
+    """The step to it."""
     state: State
     child: Demonstration
+    """Its own search."""
     found: tuple[Equation, ...] | None
+    """Its steps to the target, or None."""
 
 
 def demonstrate_direct(numbers: State, target: int, solution: Sequence[Equation]) -> Demonstration:
-    """The answer and nothing else."""
+    """The answer alone."""
     return Demonstration(prompt("DIRECT", target, numbers), write_answer(solution))
 
 
 def demonstrate_serial(numbers: State, target: int) -> Demonstration:
-    """Depth-first search. From four numbers the most promising states of three come first; those of two, in systematic order."""
+    """Depth-first search.
+
+    From four numbers, the most promising states of three come first. States of two come in systematic order.
+    """
     text, _ = _search(numbers, target)
     return Demonstration(prompt("SERIAL", target, numbers), text)
 
@@ -70,7 +78,7 @@ def demonstrate_spawn(numbers: State, target: int, threads: int) -> tuple[Demons
 
 
 def demonstrate_join(numbers: State, target: int, threads: int, spawned: Sequence[Thread]) -> Demonstration:
-    """The parent behind its join: it takes the first answer, or gives up."""
+    """The parent behind its join. It takes the first answer, or gives up."""
     found = [(t.number, [t.step, *t.found]) for t in spawned if t.found is not None]
     header = prompt("SPAWN", target, numbers, threads=threads)
     answer = write_answer(found[0][1]) if found else FAIL
@@ -84,7 +92,7 @@ def write_join(found: Sequence[tuple[int, Sequence[Equation]]]) -> str:
 
 
 def _search(numbers: State, target: int, width: int | None = None) -> tuple[str, list[Equation] | None]:
-    """Text and steps of a depth-first search from `numbers`; at most `width` children of the root are looked at."""
+    """Text and steps of a depth-first search from `numbers`, over at most `width` children of the root."""
     if len(numbers) == 3:
         words: list[str] = []
         found = _last_two(numbers, target, words, ())

@@ -1,4 +1,7 @@
-"""Greedy completions remembered by their context: a curve over thread budgets runs the same threads again and again."""
+"""A cache of greedy completions by their context.
+
+A curve over thread budgets runs the same threads again and again.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,10 @@ from dataclasses import replace
 from braid.engine import Budget, Completion, Context, Engine, EngineWrapper, SamplingParams
 
 
-class GreedyMemory(EngineWrapper):
-    """Computes a greedy completion once, and gives it again, usage and all, when it is asked again.
+class GreedyCache(EngineWrapper):
+    """Computes each greedy completion once. Later calls get the same completion and usage.
 
-    What is remembered counts as if it had been computed, so accounts stay those of separate runs.
+    A cached completion counts as if it had been computed, so accounts stay those of separate runs.
     """
 
     def __init__(self, inner: Engine) -> None:

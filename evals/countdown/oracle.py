@@ -1,7 +1,7 @@
-"""The symbolic demonstrators behind the engine's face: what a model that imitates them perfectly would say.
+"""The symbolic demonstrators as an engine: what a model that imitates them perfectly would write.
 
-With it, everything around the model is run without one: spawn and join, accounting, curves, and the ceiling beside a
-model's figures.
+It runs everything around the model without one: spawn and join, accounting, curves. It gives the ceiling
+beside a model's figures.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from braid.evals.countdown.search import Equation, solve
 
 
 def oracle_engine() -> ScriptedEngine:
-    """An engine that continues any prefix of a demonstration; another prompt raises `TraceError`."""
+    """An engine that continues any prefix of a demonstration. Another prompt raises `TraceError`."""
     return ScriptedEngine(continuation, model="countdown-oracle")
 
 

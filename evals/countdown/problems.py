@@ -1,4 +1,4 @@
-"""Countdown problems, drawn by seed; which split one belongs to is a property of the problem itself."""
+"""Countdown problems, drawn by seed. A problem's split is a property of the problem itself."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ TARGETS = (10, 100)
 
 @dataclass(frozen=True)
 class Problem:
-    """Numbers, largest first, and the target to reach with each of them used once."""
+    """Numbers, and the target to reach with each of them used once."""
 
     numbers: tuple[int, ...]
+    """Largest first."""
     target: int
 
     @property
     def split(self) -> Split:
-        """By a hash of numbers and target: 2 % validation, 2 % test, the rest for training."""
+        """The split, by a hash of numbers and target: 2 % validation, 2 % test, the rest for training."""
         text = f"{sorted(self.numbers)}={self.target}".encode()
         share = int.from_bytes(hashlib.blake2b(text, digest_size=4).digest(), "big") % 100
         if share < 2:
@@ -33,11 +34,15 @@ class Problem:
 
     @property
     def id(self) -> str:
+        """Such as 45-43-7-4=54."""
         return f"{'-'.join(map(str, self.numbers))}={self.target}"
 
 
 def draw_problem(rng: random.Random, split: Split, *, count: int = 4) -> tuple[Problem, list[Equation]]:
-    """A solvable problem of `split` with `count` numbers (1 to 50, target 10 to 100), and one of its solutions at random."""
+    """A solvable problem of `split` with `count` numbers, and one of its solutions at random.
+
+    Numbers are 1 to 50, the target is 10 to 100.
+    """
     while True:
         numbers = tuple(sorted((rng.randint(1, LARGEST_GIVEN) for _ in range(count)), reverse=True))
         problem = Problem(numbers, rng.randint(*TARGETS))
@@ -49,7 +54,10 @@ def draw_problem(rng: random.Random, split: Split, *, count: int = 4) -> tuple[P
 
 
 def generate(split: Split, size: int, *, seed: int = 0, count: int = 4) -> list[Problem]:
-    """`size` different problems of `split`; the same for the same seed, and a longer list begins with the shorter one."""
+    """`size` different problems of `split`, the same for the same seed.
+
+    A longer list begins with the shorter one.
+    """
     rng = random.Random(f"countdown/{split}/{seed}/{count}")
     found: dict[Problem, None] = {}
     while len(found) < size:

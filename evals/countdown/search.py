@@ -1,7 +1,7 @@
-"""The search tree of Countdown: which states follow from a state, which look good, and a solution if there is one.
+"""The search tree of Countdown: the children of a state, which of them look good, and a solution.
 
-A state is a tuple of numbers still to be used. Results over `LARGEST_RESULT` are left out, as are negative ones and
-fractions: few solutions need them, and all numbers that occur are then single tokens.
+A state is a tuple of numbers still to be used. Negative results, fractions and results over `LARGEST_RESULT`
+are left out. Few solutions need them. All numbers that occur are then single tokens.
 """
 
 from __future__ import annotations
@@ -13,7 +13,10 @@ from typing import NamedTuple
 LARGEST_NUMBER = 999
 """The largest number that the text knows."""
 LARGEST_RESULT = 400
-"""The largest result that the search goes on with (of 300 problems solvable with 999, 97 % are solvable with 400)."""
+"""The largest result that the search goes on with.
+
+Of 300 problems solvable with 999, 97 % are solvable with 400.
+"""
 
 State = tuple[int, ...]
 
@@ -28,7 +31,7 @@ class Equation(NamedTuple):
 
     @property
     def holds(self) -> bool:
-        """Whether the arithmetic is right; a division must leave no remainder."""
+        """Whether the arithmetic is right. A division must leave no remainder."""
         match self.sign:
             case "+":
                 return self.left + self.right == self.result
@@ -43,7 +46,7 @@ class Equation(NamedTuple):
 
 
 def results(left: int, right: int) -> list[tuple[str, int]]:
-    """What `left >= right` can become: sign and result, in the order + - * /."""
+    """Signs and results of two numbers, `left >= right`, in the order + - * /."""
     found = [("+", left + right), ("-", left - right), ("*", left * right)]
     if right and left % right == 0:
         found.append(("/", left // right))
@@ -51,9 +54,10 @@ def results(left: int, right: int) -> list[tuple[str, int]]:
 
 
 def children(state: State) -> dict[State, Equation]:
-    """The states one step from `state`, with the step, in systematic order: pairs from the left, + - * / for each.
+    """The states one step from `state`, each with its step.
 
-    A child lists what is left of `state` in its order, then the result. Of steps to the same numbers the first counts.
+    The order is systematic: pairs from the left, + - * / for each. A child lists the rest of `state` in its
+    order, then the result. Of steps to the same numbers the first counts.
     """
     seen: set[State] = set()
     found: dict[State, Equation] = {}
@@ -80,7 +84,11 @@ def _distances(target: int) -> tuple[int, ...]:
 
 
 def ranked_children(state: State, target: int) -> list[tuple[State, Equation]]:
-    """The children of `state`, the most promising first: least sum of distances to factors of `target` (APR's `mult`)."""
+    """The children of `state`, the most promising first.
+
+    They have the least sum of distances to factors of `target`: the heuristic `mult` of Adaptive Parallel
+    Reasoning.
+    """
     distances = _distances(target)
     found = children(state).items()
     return sorted(found, key=lambda item: sum(distances[n] for n in item[0]))
@@ -103,9 +111,10 @@ def last_step(state: State, target: int) -> Equation | None:
 
 
 def solve(state: State, target: int, rng: random.Random | None = None) -> list[Equation] | None:
-    """The steps from `state` to `target` alone, or None if there are none.
+    """The steps from `state` to `target`, or None if there are none.
 
-    Depth first in systematic order; with `rng` in random order, so that all solutions have a chance.
+    The search is depth first, in systematic order. With `rng` the order is random, so that all solutions have
+    a chance.
     """
     if len(state) == 2:
         step = last_step(state, target)

@@ -1,4 +1,4 @@
-"""One attempt at a Countdown problem in each mode, through the methods of `reasoning`, and what it took."""
+"""One attempt at a Countdown problem in each mode, through the methods of `reasoning`, and its cost."""
 
 from __future__ import annotations
 
@@ -18,17 +18,19 @@ ANSWER_TOKENS = 32
 
 @dataclass(frozen=True, kw_only=True)
 class Attempt:
-    """What was answered, whether it is a solution, and the work: `spans` of computed tokens, the prompt included."""
+    """An answer and the work that it took."""
 
     text: str
     solved: bool
     spans: tuple[TokenSpan, ...]
+    """Computed tokens, the prompt included."""
     usage: Usage
     threads: int = 0
+    """Threads that were run."""
 
     @property
     def tokens(self) -> int:
-        """All tokens computed, read or written; what sequences share counts once."""
+        """All tokens computed, read or written. What sequences share counts once."""
         return sum(span.end - span.start for span in self.spans)
 
     @property
@@ -38,7 +40,7 @@ class Attempt:
 
 
 class CountdownVerifier:
-    """Scores 1 for a solution and 0 for anything else, exactly (`braid.reasoning.Verifier`)."""
+    """Exact verifier (`braid.reasoning.Verifier`): 1 for a solution and 0 for anything else."""
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
@@ -50,7 +52,7 @@ class CountdownVerifier:
 async def attempt_direct(
     engine: Engine, problem: Problem, *, samples: int, temperature: float = 1.0, seed: int = 0
 ) -> tuple[Attempt, ...]:
-    """`samples` answers from one prompt, in the order drawn; the prompt is in the spans of the first."""
+    """`samples` answers from one prompt, in the order drawn. The prompt is in the spans of the first."""
     async with await engine.prefill(prompt("DIRECT", problem.target, problem.numbers)) as context:
         solution = await best_of_n(
             MethodRun(engine=engine, seed=seed, verifier=CountdownVerifier(problem)),
@@ -58,7 +60,7 @@ async def attempt_direct(
             n=samples,
             max_tokens=ANSWER_TOKENS,
             temperature=temperature,
-            extract=claimed,
+            extract=extract_answer,
         )
         read = context.token_count
     return tuple(
@@ -80,7 +82,7 @@ async def attempt_serial(engine: Engine, problem: Problem, *, window: int = DEFA
     """One greedy search in one sequence of at most `window` tokens."""
     async with await engine.prefill(prompt("SERIAL", problem.target, problem.numbers)) as context:
         room = window - context.token_count
-        solution = await direct(MethodRun(engine=engine), context, max_tokens=room, extract=claimed)
+        solution = await direct(MethodRun(engine=engine), context, max_tokens=room, extract=extract_answer)
         text = solution.candidates[0].text
         return Attempt(
             text=text,
@@ -109,7 +111,7 @@ async def attempt_spawn(
             threads=CountdownThreads(check=check),
             window=window,
             temperature=temperature,
-            extract=claimed,
+            extract=extract_answer,
         )
         return Attempt(
             text=solution.candidates[0].text,
@@ -120,6 +122,6 @@ async def attempt_spawn(
         )
 
 
-def claimed(text: str) -> str | None:
-    """The part of `text` that claims to be an answer, from `ANS` on; None without equations there."""
+def extract_answer(text: str) -> str | None:
+    """The part of `text` from `ANS` on. None without equations there."""
     return text[text.rindex("ANS") :].strip() if answer_equations(text) else None

@@ -1,4 +1,4 @@
-"""How `braid.reasoning.methods.spawn_join` reads and writes threads in a Countdown text."""
+"""The format in which `braid.reasoning.methods.spawn_join` reads and writes threads of a Countdown text."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ from braid.reasoning import ThreadCall, ThreadResult
 
 
 class CountdownThreads:
-    """Threads start as fresh contexts that know their state alone; the join lists the answers of those that found one.
+    """Threads start as fresh contexts that know their state alone. The join lists their answers.
 
-    What a thread claims is believed, as in APR, unless `check` is set: then its arithmetic is verified at the join.
+    A thread's answer is believed, as in Adaptive Parallel Reasoning. With `check` its arithmetic is verified
+    at the join.
     """
 
     spawn = f" {CALL}"
@@ -37,7 +38,7 @@ class CountdownThreads:
         """The threads listed in `block`: a number, an equation, `;` and three numbers each.
 
         Raises:
-            TraceError: `block` is no such list, or `problem` no header.
+            TraceError: `block` is no such list, or `problem` is no header.
         """
         target = _target(problem)
         words = block.split()

@@ -1,4 +1,4 @@
-"""`countdown`: reach a target from four numbers, in one of the modes of a Countdown reasoner such as braid-countdown."""
+"""`countdown`: reach a target from four numbers, in one of the modes of a Countdown reasoner."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from braid.engine import Engine, Usage
 from braid.evals.countdown import (
-    MOST_THREADS,
+    MAX_THREADS,
     Attempt,
     Problem,
     attempt_direct,
@@ -22,15 +22,18 @@ MODES = ("direct", "serial", "spawn")
 
 
 def load(options: Options) -> Sequence[Sample]:
-    """Problems of the split `-T split=...` (default `validation`; tune there, and open the test split once)."""
+    """Problems of the split `-T split=...`.
+
+    The default is `validation`. Tune there, and open the test split once.
+    """
     split = options.arguments.get("split", "validation")
     if split != "validation" and split != "test":
         raise EvalError(f"unknown split {split!r}; there are: validation, test")
     mode = options.arguments.get("mode", "spawn")
     if mode not in MODES:
         raise EvalError(f"unknown mode {mode!r}; there are: {', '.join(MODES)}")
-    if _number(options, "threads", 10) > MOST_THREADS:
-        raise EvalError(f"threads must lie in 0..{MOST_THREADS}, got {options.arguments['threads']!r}")
+    if _number(options, "threads", 10) > MAX_THREADS:
+        raise EvalError(f"threads must lie in 0..{MAX_THREADS}, got {options.arguments['threads']!r}")
     size = DEFAULT_SIZE if options.limit is None else options.limit
     return [
         Sample(
@@ -44,7 +47,7 @@ def load(options: Options) -> Sequence[Sample]:
 
 
 async def solve(engine: Engine, sample: Sample, options: Options, *, seed: int) -> Output:
-    """One attempt in the mode that was asked for; `detail` has the shape of the work."""
+    """One attempt in the mode `-T mode=...`. Its `detail` has tokens, longest sequence and threads."""
     problem = Problem(tuple(sample.metadata["numbers"]), int(sample.target))
     began = time.perf_counter()
     attempts: tuple[Attempt, ...]
@@ -79,7 +82,7 @@ async def solve(engine: Engine, sample: Sample, options: Options, *, seed: int) 
 
 
 async def score(sample: Sample, output: Output) -> Score:
-    """Right when the equations use each number once, are true, and end at the target."""
+    """Right when the equations use each number once, hold, and end at the target."""
     return Score(correct=float(output.detail["solved"]))
 
 

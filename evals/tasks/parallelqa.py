@@ -1,6 +1,6 @@
-"""`parallelqa`: the hypothetical comparisons of LLMCompiler (arXiv 2312.04511), answered from the built-in atlas.
+"""`parallelqa`: LLMCompiler's hypothetical comparisons (arXiv 2312.04511), answered from the built-in atlas.
 
-The data set is not part of Braid: name a folder that holds `parallelqa_dataset.json` or a sample of it.
+The data set is not part of Braid. Name a folder that holds `parallelqa_dataset.json` or a sample of it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,10 @@ def load(options: Options) -> Sequence[Sample]:
 
 
 def same_answer(target: str, answer: str) -> bool:
-    """The data set's own rule: numbers within 10 % of the true one, names equal but for case, articles and punctuation."""
+    """The data set's own rule.
+
+    A number is right within 10 % of the true one. A name is right up to case, articles and punctuation.
+    """
     try:
         true = float(target.replace(",", ""))
     except ValueError:
@@ -51,6 +54,7 @@ def _normal(text: str) -> str:
 
 
 async def score(sample: Sample, output: Output) -> Score:
+    """Right by the data set's own rule."""
     return planning_metrics(output, same_answer(sample.target, output.answer))
 
 

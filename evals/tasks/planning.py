@@ -1,6 +1,6 @@
-"""`planning`: questions about the entries of an atlas, answered by planning and running look-ups and arithmetic.
+"""`planning`: questions about the entries of an atlas, answered by planned look-ups and arithmetic.
 
-Questions, answers and facts are data (`braid.evals.tasks.planning_data`), so that a verdict stays the same when
+Questions, answers and facts are data (`braid.evals.tasks.planning_data`). So a verdict stays the same when
 the built-in atlas is corrected.
 """
 
@@ -16,11 +16,14 @@ from braid.evals.tasks.planning_data import SPLITS, frozen_tools, questions
 
 DEFAULT_SIZE = 200
 TOLERANCE = 1e-3
-"""Relative, for the numbers in an answer."""
+"""Relative tolerance for the numbers in an answer."""
 
 
 def load(options: Options) -> Sequence[Sample]:
-    """Questions of the split `-T split=...` (default `heldout`: wording and entities that training never saw)."""
+    """Questions of the split `-T split=...`.
+
+    The default is `heldout`: wording and entities that training never saw.
+    """
     rows = questions(options.arguments.get("split", "heldout"), seed=options.seed)
     return [
         Sample(
@@ -42,9 +45,9 @@ _NUMBER = re.compile(r"-?\d+(?:[,\d]*\d)?(?:\.\d+)?(?:e[+-]?\d+)?", re.IGNORECAS
 
 
 def matches(target: str, answer: str) -> bool:
-    """Whether `answer` says what the true answer `target` says: the same words, and numbers within the tolerance.
+    """Whether `answer` has the words of the true answer `target`, and its numbers within the tolerance.
 
-    Letter case, punctuation around words, and the order of nothing else are ignored.
+    Words and numbers must stand in the same order. Letter case and punctuation are ignored.
     """
     given, true = _split(answer), _split(target)
     if given[0] != true[0] or len(given[1]) != len(true[1]):
@@ -59,7 +62,7 @@ def _split(text: str) -> tuple[list[str], list[float]]:
 
 
 async def score(sample: Sample, output: Output) -> Score:
-    """Right when the answer holds the words and, within the tolerance, the numbers of the true one."""
+    """Right when the answer has the words and the numbers of the true one."""
     return planning_metrics(output, matches(sample.target, output.answer))
 
 

@@ -1,14 +1,15 @@
-"""The questions of the `planning` benchmark and the facts that answer them, frozen as JSON lines in `planning/`.
+"""The questions of the `planning` benchmark and the facts that answer them: JSON lines in `planning/`.
 
-Each split has a file of its own. The first four were drawn once by a generator: 300 questions with seed 0 and 100 with seed 1.
-Wording and entities are as in training, either is held out, or both are.
+Each split has a file of its own. The first four were drawn once by a generator: 300 questions with seed 0 and
+100 with seed 1. Wording and entities are as in training, either is held out, or both are.
 
-The other three were written one by one. No model is trained on them, and none is chosen by them. The first and the later forty
-are development data: what a model got wrong in them has led to wider generators. The latest forty were written when the
-generators had taken their form, before any model was asked. Their answers were worked out from the atlas without the plans.
+The other three were written one by one. No model is trained on them, and none is chosen by them. The first
+and the later forty are development data: what a model got wrong in them has led to wider generators. The
+latest forty were written when the generators had taken their form, before any model was asked. Their answers
+were worked out from the atlas without the plans.
 
-`facts.jsonl` is the whole atlas as it stood then. Entries that no question rests on count too. They decide what a misspelt or
-ambiguous name is taken for.
+`facts.jsonl` is the whole atlas as it stood then. Entries that no question rests on count too. They decide
+what a misspelt or ambiguous name is taken for.
 """
 
 from __future__ import annotations
@@ -35,28 +36,27 @@ SPLITS = (
 
 
 class Question(BaseModel):
-    """One row: a question, its true answer, and a plan that finds it with the built-in tools.
-
-    `seed` is the seed of the draw, None if nothing was drawn. `family` is the kind of question. `facts` names what the plan
-    looks up, as pairs of a title and an attribute.
-    """
+    """One row: a question, its true answer, and a plan that finds it with the built-in tools."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: str
     seed: int | None = None
+    """Seed of the draw. None if the question was not drawn."""
     family: str
+    """Kind of question."""
     question: str
     answer: str
     plan: str
     facts: tuple[tuple[str, str], ...]
+    """What the plan looks up: pairs of a title and an attribute."""
 
 
 def questions(split: str, *, seed: int = 0) -> list[Question]:
     """The questions of a split in their order: those drawn with `seed`, or all if nothing was drawn.
 
     Raises:
-        EvalError: there is no such split, or no question in it was drawn with that seed.
+        EvalError: There is no such split, or no question in it was drawn with that seed.
     """
     if split not in SPLITS:
         raise EvalError(f"unknown split {split!r}; there are: {', '.join(SPLITS)}")

@@ -44,7 +44,7 @@ def planning_engine(
 
 async def test_reference_plans_reach_the_true_answers_through_the_whole_house() -> None:
     engine = planning_engine()
-    report = await run_task(get_task("planning"), engine, Options(limit=12), at_once=4)
+    report = await run_task(get_task("planning"), engine, Options(limit=12), max_concurrency=4)
     assert (report.samples, report.errors) == (12, 0)
     assert report.accuracy is not None and report.accuracy.mean == 1.0
     assert {name: figure.mean for name, figure in report.metrics.items()} == {
@@ -59,7 +59,7 @@ async def test_the_verdicts_stay_when_the_atlas_changes(monkeypatch: pytest.Monk
         for attribute in entity.facts:
             monkeypatch.setitem(entity.facts, attribute, (0, "furlongs"))
     assert (await search("height of K2")).value == 0
-    report = await run_task(get_task("planning"), planning_engine(), Options(limit=12), at_once=4)
+    report = await run_task(get_task("planning"), planning_engine(), Options(limit=12), max_concurrency=4)
     assert report.accuracy is not None and report.accuracy.mean == 1.0
 
 

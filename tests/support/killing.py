@@ -26,7 +26,7 @@ def ends_as_if_not_killed(trainer: Callable[[Path], Trainer], folder: Path) -> N
 
     with pytest.raises(KilledError):
         # A checkpoint after every step; the kill comes before the fourth is written.
-        trainer(folder / "killed").run(report=kill, save_every=0.0)
+        trainer(folder / "killed").run(on_step=kill, save_every=0.0)
     resumed = trainer(folder / "killed")
     assert resumed.progress.step == 3
     resumed.run()

@@ -106,7 +106,7 @@ async def _measure(
             task = bar.add_task(name, total=problems * (13 if name == "model" else 12))
             async with opened as engine:
 
-                def told(task: object = task) -> None:
+                def advance(task: object = task) -> None:
                     bar.advance(task)  # pyright: ignore[reportArgumentType]
 
                 found.append(
@@ -115,11 +115,11 @@ async def _measure(
                         split=split,
                         problems=problems,
                         size=size,
-                        direct=await measure_direct(engine, chosen, size, told=told)
+                        direct=await measure_direct(engine, chosen, size, on_progress=advance)
                         if name == "model"
                         else [],
-                        serial=await measure_serial(engine, chosen, size, told=told),
-                        spawn=await measure_spawn(engine, chosen, size, told=told),
+                        serial=await measure_serial(engine, chosen, size, on_progress=advance),
+                        spawn=await measure_spawn(engine, chosen, size, on_progress=advance),
                     )
                 )
     return found[0], found[1]

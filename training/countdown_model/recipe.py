@@ -14,7 +14,7 @@ from transformers import PreTrainedTokenizerFast, Qwen3ForCausalLM
 from braid.engine import Engine
 from braid.evals.countdown import (
     LARGEST_NUMBER,
-    MOST_THREADS,
+    MAX_THREADS,
     WORDS,
     Demonstration,
     Equation,
@@ -134,8 +134,8 @@ def demonstrations(
     wanted = [rng.random() < share for share in (shares.child, shares.parent, shares.join)]
     if not any(wanted):
         return shown
-    threads = rng.randint(0, MOST_THREADS)
-    parent, spawned = demonstrate_spawn(numbers, target, MOST_THREADS)
+    threads = rng.randint(0, MAX_THREADS)
+    parent, spawned = demonstrate_spawn(numbers, target, MAX_THREADS)
     if wanted[0]:
         shown.append(rng.choice(spawned).child)
     if wanted[1] or threads == 0:
@@ -199,7 +199,7 @@ class Spawning:
         tried = await attempt_spawn(
             engine,
             problem,
-            threads=rng.randint(1, MOST_THREADS),
+            threads=rng.randint(1, MAX_THREADS),
             window=WINDOW,
             temperature=self.temperature,
             seed=seed,

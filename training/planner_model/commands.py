@@ -16,7 +16,7 @@ from braid.training.export import ExportError, export
 from braid.training.facts import FACTS
 from braid.training.planner_model.card import write_card
 from braid.training.planner_model.measure import CopyReport, invented_examples, measure_copying, measure_runs
-from braid.training.planner_model.recipe import PlannerRecipe, PlannerTrainer, going_on_from
+from braid.training.planner_model.recipe import PlannerRecipe, PlannerTrainer, continue_from
 from braid.training.planner_model.spelling import measure_spelling
 from braid.training.planner_model.tokenizer import load_tokenizer
 from braid.training.progress_bar import train_with_bar
@@ -39,7 +39,7 @@ def train_mini(
     if steps is not None:
         recipe = replace(recipe, minutes=None, steps=steps)
     if start is not None:
-        recipe = going_on_from(recipe, start)
+        recipe = continue_from(recipe, start)
     trainer = PlannerTrainer(recipe, out, start=start)
     train_with_bar(trainer, evaluate_every=600.0)
     folder = out / "model"

@@ -110,13 +110,13 @@ def draw_group(
     while True:
         try:
             if rng.random() < mixture.errands and not held_out:
-                return _errands(rng, size)
+                return _unfamiliar_calls(rng, size)
             return _questions(rng, mixture, size, held_out=held_out)
         except LookupError:
             continue
 
 
-def _errands(rng: random.Random, size: int) -> list[Example]:
+def _unfamiliar_calls(rng: random.Random, size: int) -> list[Example]:
     errands = draw_errands(rng, size)
     return [
         _example(question, program, Toolset(), errands.specs, ()) for question, program in errands.questions
@@ -132,9 +132,9 @@ def _questions(rng: random.Random, mixture: Mixture, size: int, *, held_out: boo
     asked = attribute_for(rng, listing.kind) if listing else None
     listed = max(1, round(size * 0.5)) if listing else 0
     drawn = [
-        _thought(rng, world)
+        _open_ended(rng, world)
         if rng.random() < mixture.thoughts and not held_out
-        else _estranged(rng, draw(rng, world, held_out=held_out, ranker=ranker), held_out=held_out)
+        else _with_nonce_words(rng, draw(rng, world, held_out=held_out, ranker=ranker), held_out=held_out)
         for _ in range(size - listed)
     ]
     steps = [step for d in drawn for step in d.program.steps]
@@ -193,14 +193,14 @@ def _questions(rng: random.Random, mixture: Mixture, size: int, *, held_out: boo
     return examples
 
 
-def _estranged(rng: random.Random, d: Drawn, *, held_out: bool) -> Drawn:
+def _with_nonce_words(rng: random.Random, d: Drawn, *, held_out: bool) -> Drawn:
     """Now and then the same with strange words, where the answer repeats nothing but names."""
     if held_out or d.family == "greater-one" or rng.random() > NONCE_SHARE:
         return d
     return replace(d, question=estranged(rng, d.question, d.entities))
 
 
-def _thought(rng: random.Random, world: World) -> Drawn:
+def _open_ended(rng: random.Random, world: World) -> Drawn:
     while True:
         try:
             draft: Draft = draw_thought(Choice(rng), world)

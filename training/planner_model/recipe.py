@@ -38,9 +38,9 @@ class PlannerTrainer(Trainer):
 
     def evaluate(self) -> dict[str, float]:
         """What the model gets right so far on a few questions of the held-out part of the planning set."""
-        self._training(False)
+        self._set_training(False)
         rates = measure(self.model, self.tokenizer, atlas_examples("heldout", 48, seed=101)).facts()
-        self._training(True)
+        self._set_training(True)
         return rates
 
     def _make_source(self) -> PackedSource:
@@ -65,7 +65,7 @@ class PlannerTrainer(Trainer):
         return load_tokenizer(self.folder)
 
 
-def going_on_from(recipe: PlannerRecipe, folder: Path) -> PlannerRecipe:
+def continue_from(recipe: PlannerRecipe, folder: Path) -> PlannerRecipe:
     """`recipe` for a run that begins with the weights and tokenizer of the exported model in `folder`.
 
     Raises:

@@ -13,7 +13,7 @@ from braid.evals.countdown.curves import (
     measure_direct,
     measure_serial,
     measure_spawn,
-    pass_at,
+    pass_at_k,
     table,
 )
 from braid.evals.countdown.oracle import oracle_engine
@@ -54,10 +54,10 @@ async def test_curves_of_the_oracle() -> None:
 
 
 def test_pass_at_n() -> None:
-    assert pass_at(4, 0, 4) == 0.0
-    assert pass_at(4, 1, 4) == 1.0
-    assert pass_at(4, 1, 1) == pytest.approx(0.25)
-    assert pass_at(4, 2, 2) == pytest.approx(1 - 1 / 6)
+    assert pass_at_k(4, 0, 4) == 0.0
+    assert pass_at_k(4, 1, 4) == 1.0
+    assert pass_at_k(4, 1, 1) == pytest.approx(0.25)
+    assert pass_at_k(4, 2, 2) == pytest.approx(1 - 1 / 6)
 
 
 async def test_flops_follow_the_formula() -> None:

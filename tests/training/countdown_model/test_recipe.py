@@ -25,7 +25,7 @@ from tests.support.tiny_recipes import TINY_COUNTDOWN
 
 def test_loss_falls(tmp_path: Path) -> None:
     losses: list[float] = []
-    CountdownTrainer(TINY_COUNTDOWN, tmp_path).run(report=lambda progress, _: losses.append(progress.loss))
+    CountdownTrainer(TINY_COUNTDOWN, tmp_path).run(on_step=lambda progress, _: losses.append(progress.loss))
     assert len(losses) == TINY_COUNTDOWN.steps
     assert sum(losses[-5:]) < 0.75 * sum(losses[:5]), losses
 

@@ -13,7 +13,7 @@ import torch
 from braid.training.export import export
 from braid.training.facts import FACTS
 from braid.training.planner_model.card import card
-from braid.training.planner_model.recipe import PlannerTrainer, going_on_from, seeds
+from braid.training.planner_model.recipe import PlannerTrainer, continue_from, seeds
 from braid.training.trainer import StartError
 from tests.support.killing import ends_as_if_not_killed
 from tests.support.tiny_recipes import TINY_PLANNER
@@ -21,7 +21,7 @@ from tests.support.tiny_recipes import TINY_PLANNER
 
 def test_loss_falls(tmp_path: Path) -> None:
     losses: list[float] = []
-    PlannerTrainer(TINY_PLANNER, tmp_path).run(report=lambda progress, _: losses.append(progress.loss))
+    PlannerTrainer(TINY_PLANNER, tmp_path).run(on_step=lambda progress, _: losses.append(progress.loss))
     assert len(losses) == TINY_PLANNER.steps
     assert sum(losses[-3:]) < 0.8 * sum(losses[:3]), losses
 
@@ -50,8 +50,8 @@ def test_a_run_goes_on_from_an_exported_model(tmp_path: Path) -> None:
     export(first.model, first.tokenizer, folder)
     (folder / FACTS).write_text(json.dumps({"training": first.facts()}), encoding="utf-8")
     with pytest.raises(StartError, match="another seed"):
-        going_on_from(TINY_PLANNER, folder)
-    recipe = going_on_from(replace(TINY_PLANNER, steps=1, seed=1), folder)
+        continue_from(TINY_PLANNER, folder)
+    recipe = continue_from(replace(TINY_PLANNER, steps=1, seed=1), folder)
     second = PlannerTrainer(recipe, tmp_path / "second", start=folder)
     theirs = first.model.state_dict()
     for name, weight in second.model.state_dict().items():
@@ -68,11 +68,11 @@ def test_a_run_goes_on_from_nothing_else(tmp_path: Path, wrong: str) -> None:
     folder.mkdir()
     if wrong == "nothing":
         with pytest.raises(StartError, match="holds no model"):
-            going_on_from(TINY_PLANNER, folder)
+            continue_from(TINY_PLANNER, folder)
         return
     first = PlannerTrainer(replace(TINY_PLANNER, steps=1), tmp_path / "first")
     export(first.model, first.tokenizer, folder)
     (folder / FACTS).write_text(json.dumps({"training": first.facts()}), encoding="utf-8")
-    recipe = going_on_from(replace(TINY_PLANNER, seed=1, shape=replace(TINY_PLANNER.shape, layers=1)), folder)
+    recipe = continue_from(replace(TINY_PLANNER, seed=1, shape=replace(TINY_PLANNER.shape, layers=1)), folder)
     with pytest.raises(StartError, match="another shape"):
         PlannerTrainer(recipe, tmp_path / "second", start=folder)
