@@ -1,8 +1,9 @@
 """Attention for training on a CPU, by matrix products that stay in the cache.
 
-torch's own spends most of its time on the backward pass of short sequences there. Here scores are written out for a block of
-queries at a time, of as many sequences as the cache holds, and keys behind the block are left out; softmax's output is kept
-for the backward pass. benchmarks/training_attention.py measures both.
+torch's own attention spends most of its time on the backward pass of short sequences there. Here scores are
+written out for a block of queries at a time, of as many sequences as the cache holds. Keys behind the block
+are left out. The output of softmax is kept for the backward pass. `benchmarks/training_attention.py` measures
+both.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ BLOCKED = "braid_blocked"
 _ROWS = 256
 """Queries of a block."""
 _SCORES = 1 << 20
-"""Scores that are worked on at once, at most, unless those of one sequence are more: about what the cache holds."""
+"""Most scores in a block: about what the cache holds. One sequence may have more."""
 
 
 def blocked_attention(
@@ -36,12 +37,15 @@ def blocked_attention(
     """Causal attention, as transformers calls it.
 
     Args:
+        module: Not used.
         query: (batch, heads, length, size).
-        key, value: (batch, key-value heads, length, size); no cache.
-        attention_mask: bool (batch, 1, length, length), within the causal one; None for causal alone.
+        key: (batch, key-value heads, length, size). There is no cache.
+        value: Of the shape of `key`.
+        attention_mask: Bool (batch, 1, length, length), within the causal one. None for causal alone.
+        scaling: Factor of the scores. Default: one over the square root of size.
 
     Returns:
-        (batch, length, heads, size), and no weights.
+        The output (batch, length, heads, size), and no weights.
     """
     heads, length, size = query.shape[1:]
     shared = heads // key.shape[1]
@@ -49,7 +53,7 @@ def blocked_attention(
         key, value = key.repeat_interleave(shared, dim=1), value.repeat_interleave(shared, dim=1)
     if attention_mask is None:
         attention_mask = query.new_ones(1, 1, length, length, dtype=torch.bool).tril()
-    # Norms with float32 weights have left autocast's type; the value has not.
+    # Norms with float32 weights have left autocast's type. The value has not.
     query, key = (query * (size**-0.5 if scaling is None else scaling)).to(value.dtype), key.to(value.dtype)
     output, _weights = _attend(query, key, value, ~attention_mask)
     return output.transpose(1, 2).contiguous(), None
@@ -69,7 +73,7 @@ def _blocks(batch: int, heads: int, length: int) -> Iterator[tuple[slice, slice,
 def _attend(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, banned: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Output and weights; where a key stands behind a block of queries, the weights are left undefined."""
+    """Output and weights. Where a key stands behind a block of queries, the weights are left undefined."""
     batch, heads, length, _ = query.shape
     output = torch.empty_like(query)
     weights = query.new_empty(batch, heads, length, length)

@@ -31,21 +31,18 @@ Row = TypeVar("Row", bound=TokenRow)
 
 @dataclass(frozen=True)
 class Batch:
-    """Right-padded sequences.
-
-    Args:
-        ids: [batch, length] int64.
-        targets: [batch, length] int64, the next token; -100 where nothing is learned (prompt and padding).
-        tokens: number of tokens that are no padding.
-        positions: [batch, length] int64, the place of each token in its own example; None where that is its index.
-        mask: [batch, 1, length, length] bool, what each token sees; None for all before it.
-    """
+    """Right-padded sequences."""
 
     ids: torch.Tensor
+    """[batch, length] int64."""
     targets: torch.Tensor
+    """[batch, length] int64: the next token, or -100 where nothing is learned (prompt and padding)."""
     tokens: int
+    """Number of tokens that are no padding."""
     positions: torch.Tensor | None = None
+    """[batch, length] int64: the place of each token in its own example. None where that is its index."""
     mask: torch.Tensor | None = None
+    """[batch, 1, length, length] bool: what each token sees. None for all before it."""
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on another device."""
@@ -57,6 +54,7 @@ class Batch:
 
 
 def collate(rows: Sequence[Encoded], pad: int) -> Batch:
+    """A batch of rows that stand alone, padded with `pad`."""
     length = max(len(row.ids) for row in rows) - 1
     ids = torch.full((len(rows), length), pad)
     targets = torch.full((len(rows), length), -100)

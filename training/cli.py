@@ -25,7 +25,8 @@ OutOption = Annotated[
     typer.Option(
         "--out",
         metavar="DIR",
-        help="Folder of the run: checkpoint, losses, and the model in DIR/model. A run that was killed goes on.",
+        help="Folder of the run: checkpoint, losses, and the model in DIR/model. "
+        "A run that was killed goes on.",
         show_default=False,
     ),
 ]
@@ -64,7 +65,8 @@ def mini(
             "--steps",
             min=1,
             metavar="N",
-            help="Optimizer steps instead of a time limit: the result then does not depend on the machine's speed.",
+            help="Optimizer steps instead of a time limit: "
+            "the result then does not depend on the machine's speed.",
             show_default=False,
         ),
     ] = None,
@@ -145,7 +147,11 @@ def countdown(
     train_countdown(out, minutes=minutes, steps=steps, seed=seed, threads=threads, compiled=not plain)
 
 
-@app.command("measure-countdown")
+@app.command(
+    "measure-countdown",
+    help="Measure all three modes of braid-countdown beside the symbolic demonstrator, "
+    "print the tables, rewrite the card.",
+)
 def measure_countdown_(
     model: CountdownArgument,
     problems: Annotated[
@@ -158,7 +164,7 @@ def measure_countdown_(
     threads: ThreadsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure all three modes of braid-countdown beside the symbolic demonstrator, print the tables, rewrite the card."""
+    """The command `braid train measure-countdown`."""
     from braid.training.countdown_model import measure_countdown
 
     measure_countdown(model, split=split, problems=problems, threads=threads, as_json=as_json)

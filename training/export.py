@@ -1,4 +1,4 @@
-"""From a training run to a folder that transformers (and `connect("local:...")`) loads unmodified."""
+"""Export: a folder that transformers and `connect("local:...")` load unmodified."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from transformers import (
 from braid.engine import BraidError
 
 MAX_BYTES = 12 * 1024 * 1024
-"""What weights and tokenizer may take together."""
+"""Largest size of weights and tokenizer together."""
 
 
 class ExportError(BraidError):
-    """The exported folder is not what it must be."""
+    """A folder holds no model, or another one than was exported."""
 
 
 def export(
@@ -37,7 +37,7 @@ def export(
     `prompt_style` is the form of prompt that an engine's user has to write for this model.
 
     Raises:
-        ExportError: the folder is over `MAX_BYTES`, or what is loaded back differs from what was written.
+        ExportError: The folder is over `MAX_BYTES`, or what is loaded back differs from what was written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     half = copy.deepcopy(model).bfloat16()
@@ -53,20 +53,25 @@ def export(
     half.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     for path in folder.iterdir():
-        # safetensors files are written for their owner alone; a model is for all who use the machine.
+        # safetensors files are written for their owner alone. A model is for all who use the machine.
         path.chmod(0o644)
     check(folder, half)
 
 
 def check(folder: Path, model: Qwen3ForCausalLM) -> None:
-    """Compare what `folder` holds with `model` rounded to bfloat16, weight by weight, and look at its size."""
+    """Compare the weights in `folder` with `model` rounded to bfloat16, and check the folder's size.
+
+    Raises:
+        ExportError: The folder is over `MAX_BYTES`, or its weights or tokenizer differ.
+    """
     size = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
     if size > MAX_BYTES:
         raise ExportError(
             f"{folder} takes {size} bytes, more than the {MAX_BYTES} allowed; make the model smaller"
         )
     with safe_open(folder / "model.safetensors", framework="pt") as file:
-        kinds = {file.get_tensor(name).dtype for name in model.state_dict() if name in file.keys()}  # noqa: SIM118
+        stored = set(file.keys())
+        kinds = {file.get_tensor(name).dtype for name in model.state_dict() if name in stored}
     if kinds != {torch.bfloat16}:
         raise ExportError(f"{folder} holds weights of {kinds}; bfloat16 alone was expected")
     loaded = AutoModelForCausalLM.from_pretrained(folder)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 FACTS = "training.json"
-"""The file beside the weights that holds recipe, cost and measurements. The model's card is written from it."""
+"""File beside the weights with recipe, cost and measurements. The model's card is written from it."""
 
 
 def read_training(folder: Path) -> dict[str, Any]:
@@ -18,7 +18,7 @@ def read_training(folder: Path) -> dict[str, Any]:
 
 
 def machine() -> str:
-    """The class of this machine, as far as the system tells: processor name, matrix extensions, cores."""
+    """The class of this machine, as far as the system tells: processor name and matrix extensions."""
     name, flags = platform.machine(), ""
     info = Path("/proc/cpuinfo")
     if info.is_file():

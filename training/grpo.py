@@ -1,9 +1,10 @@
 """Group relative policy optimization (GRPO, arXiv 2402.03300) of whole runs of a reasoning method.
 
-As in Adaptive Parallel Reasoning: a rollout is everything that the method had generated, parents and threads alike. Its
-advantage, the reward against that of its group, goes to every sequence of it. A sequence's loss is the mean over the tokens
-that were sampled, and a rollout's the mean over its sequences, so that one with many threads weighs no more. Rollouts are
-drawn by our own engine, which is loaded anew with the current weights for each iteration.
+As in Adaptive Parallel Reasoning, a rollout is everything that the method had generated, parents and threads
+alike. Its advantage is its reward against that of its group, and goes to every sequence of it. A sequence's
+loss is the mean over the sampled tokens. A rollout's loss is the mean over its sequences, so that one with
+many threads weighs no more. Rollouts are drawn by our own engine, which is loaded anew with the current
+weights for each iteration.
 """
 
 from __future__ import annotations
@@ -27,37 +28,38 @@ from braid.training.rollouts import RecordingEngine, Segment
 
 @dataclass(frozen=True, kw_only=True)
 class GRPORecipe:
-    """APR's settings.
-
-    Args:
-        prompts: problems per iteration; each is tried `group` times.
-        updates: optimizer steps per iteration.
-        clip: how far the ratio of new to old probability counts.
-        kl: weight of the divergence from the model that training began with.
-    """
+    """Settings. The defaults are those of Adaptive Parallel Reasoning."""
 
     iterations: int = 150
     prompts: int = 64
+    """Problems per iteration."""
     group: int = 5
+    """Tries of each problem."""
     updates: int = 2
+    """Optimizer steps per iteration."""
     rate: float = 1e-5
+    """Learning rate."""
     clip: float = 0.2
+    """How far the ratio of new to old probability may leave 1."""
     kl: float = 0.001
+    """Weight of the divergence from the model that training began with."""
     gradient_clip: float = 1.0
+    """Largest norm of the gradient."""
     batch_tokens: int = 8192
+    """Most tokens of a batch."""
     seed: int = 0
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one try brought: its reward, and how many threads it ran."""
+    """The reward of one try, and the threads that it ran."""
 
     reward: float
     threads: int = 0
 
 
 class GRPOTask(Protocol):
-    """What is tried, and what it is worth."""
+    """A task whose tries have rewards."""
 
     async def attempt(self, engine: Engine, place: int, *, seed: int) -> Outcome:
         """Try problem number `place` by sampling from `engine`."""
@@ -66,7 +68,7 @@ class GRPOTask(Protocol):
 
 @dataclass(frozen=True)
 class Rollout:
-    """One try: its outcome, and everything that was sampled in it."""
+    """One try: its outcome, and all that was sampled in it."""
 
     outcome: Outcome
     segments: tuple[Segment, ...]
@@ -74,15 +76,16 @@ class Rollout:
 
 @dataclass(frozen=True, kw_only=True)
 class Iteration:
-    """Means over one iteration's rollouts, and the divergence from the first model after it (nats per token)."""
+    """Means over the rollouts of one iteration."""
 
     reward: float
     threads: float
     divergence: float
+    """Divergence from the reference model after the iteration, in nats per token."""
 
 
 class GRPO:
-    """Improves `model` on `task` by its own rollouts. `model` and `tokenizer` are changed in place and kept by the caller."""
+    """Improves a model on a task by its own rollouts. The caller's model is changed in place."""
 
     def __init__(
         self, model: Any, tokenizer: PreTrainedTokenizerFast, task: GRPOTask, recipe: GRPORecipe
@@ -133,8 +136,9 @@ class GRPO:
         self.tokenizer.save_pretrained(folder)
 
     def _learn(self, groups: Sequence[Sequence[Rollout]]) -> float:
-        """The updates of one iteration; gives the mean divergence of the last."""
-        weighted: list[tuple[Segment, float, float]] = []  # with advantage, and share of the loss
+        """Do the updates of one iteration. Returns the mean divergence of the last."""
+        # Segments with advantage and share of the loss.
+        weighted: list[tuple[Segment, float, float]] = []
         for group in groups:
             for rollout, advantage in zip(group, advantages([r.outcome.reward for r in group]), strict=True):
                 share = 1.0 / (len(rollout.segments) * sum(map(len, groups)))
@@ -168,7 +172,7 @@ class GRPO:
 
 
 def advantages(rewards: Sequence[float]) -> list[float]:
-    """Rewards against their group: centred, in standard deviations; all 0 where all are equal."""
+    """Rewards against their group: centred, in standard deviations. All are 0 where all rewards are equal."""
     mean = sum(rewards) / len(rewards)
     deviation = (sum((r - mean) ** 2 for r in rewards) / len(rewards)) ** 0.5
     return [(r - mean) / (deviation + 1e-10) if deviation else 0.0 for r in rewards]
@@ -177,7 +181,11 @@ def advantages(rewards: Sequence[float]) -> list[float]:
 class _SegmentBatch:
     """Right-padded segments.
 
-    ids [n, length] int64; learned [n, length - 1], 1 where the next token was sampled; advantage [n, 1]; share [n].
+    Attributes:
+        ids: [n, length] int64.
+        learned: [n, length - 1], 1 where the next token was sampled.
+        advantage: [n, 1].
+        share: [n], the share of the loss.
     """
 
     def __init__(
@@ -198,7 +206,7 @@ class _SegmentBatch:
 
 
 def _log_probs(model: Any, batch: _SegmentBatch) -> torch.Tensor:
-    """Log-probability of each next token: [n, length - 1]."""
+    """Log-probability of each next token, [n, length - 1]."""
     logits = model(input_ids=batch.ids[:, :-1].to(model.device), use_cache=False).logits.float()
     wanted = batch.ids[:, 1:, None].to(model.device)
     return log_softmax(logits, dim=-1).gather(2, wanted).squeeze(2).to("cpu")
@@ -207,7 +215,7 @@ def _log_probs(model: Any, batch: _SegmentBatch) -> torch.Tensor:
 def _chunks(
     weighted: Sequence[tuple[Segment, float, float]], tokens: int
 ) -> list[Sequence[tuple[Segment, float, float]]]:
-    """Runs of segments of at most `tokens` tokens, counted by words; a longer one stands alone."""
+    """Runs of segments of at most `tokens` tokens, counted by words. A longer one stands alone."""
     found: list[Sequence[tuple[Segment, float, float]]] = []
     start, size = 0, 0
     for place, (segment, _, _) in enumerate(weighted):

@@ -10,7 +10,12 @@ from braid.training.trainer import Progress, Trainer
 
 
 def train_with_bar(trainer: Trainer, *, evaluate_every: float | None = None) -> None:
-    """Train to the end, with loss, speed and time left on the terminal; evaluate now and then, seconds apart."""
+    """Train to the end, with loss, speed and time left on the terminal.
+
+    Args:
+        trainer: The run.
+        evaluate_every: Seconds between evaluations. None for none.
+    """
     with Bar(
         TextColumn("[bold]training"),
         BarColumn(),

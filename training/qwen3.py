@@ -1,8 +1,8 @@
-"""The shape of braid-mini, as a transformers configuration: a Qwen3 of about five million parameters."""
+"""The shape of our models, as a transformers configuration of a Qwen3."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import torch
 from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
@@ -13,7 +13,7 @@ from braid.training.tokens import PAD, token_id
 
 @dataclass(frozen=True, kw_only=True)
 class Shape:
-    """Sizes of the model; the defaults are braid-mini's."""
+    """Sizes of the model. The defaults are those of braid-mini."""
 
     hidden: int = 256
     layers: int = 6
@@ -25,7 +25,7 @@ class Shape:
 
 
 def build_model(shape: Shape, tokenizer: PreTrainedTokenizerFast, *, seed: int) -> Qwen3ForCausalLM:
-    """A freshly initialised model in float32; the same for the same seed."""
+    """A freshly initialised model in float32, the same for the same seed."""
     config = Qwen3Config(
         vocab_size=len(tokenizer),
         hidden_size=shape.hidden,
@@ -41,18 +41,16 @@ def build_model(shape: Shape, tokenizer: PreTrainedTokenizerFast, *, seed: int) 
         pad_token_id=token_id(tokenizer, PAD),
     )
     torch.manual_seed(seed)
-    config._attn_implementation = "sdpa"  # pyright: ignore[reportPrivateUsage]  # the config's only way to choose it
+    # The configuration has no other way to choose it.
+    config._attn_implementation = "sdpa"  # pyright: ignore[reportPrivateUsage]
     return Qwen3ForCausalLM(config)
 
 
 def parameter_count(model: torch.nn.Module) -> int:
+    """Number of parameters. Tied ones count once."""
     return sum(parameter.numel() for parameter in model.parameters())
 
 
 def flops_per_token(model: Qwen3ForCausalLM) -> int:
-    """Training FLOPs per token by the usual estimate, six per parameter; attention scores are left out."""
+    """Training FLOPs per token by the usual estimate: six per parameter, without attention scores."""
     return 6 * parameter_count(model)
-
-
-def shape_facts(shape: Shape) -> dict[str, int]:
-    return asdict(shape)

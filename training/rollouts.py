@@ -1,4 +1,4 @@
-"""An engine that takes down what it was asked for, so that a method's run can be learned from."""
+"""An engine that records what it samples, so that a method's run can be learned from."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from braid.engine import Budget, Completion, Context, Engine, EngineWrapper, Sam
 
 @dataclass(frozen=True)
 class Segment:
-    """One branch of a call of `generate`: the text that was there, and the tokens that were sampled, the ending one included."""
+    """One branch of a call of `generate`."""
 
     context: str
+    """The text that it continues."""
     sampled: tuple[int, ...]
+    """The sampled tokens, the ending one included."""
 
 
 class RecordingEngine(EngineWrapper):

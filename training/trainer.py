@@ -1,8 +1,8 @@
-"""The training run: one loop that can be killed at any time and goes on from its last checkpoint.
+"""The training run: one loop that can be killed at any time and resumes from its last checkpoint.
 
-Muon (Jordan et al., 2024) for the matrices, AdamW for embeddings and norms; bfloat16 autocast; loss on plan tokens
-only. The learning rate follows whichever is further: steps done of steps planned, or minutes of processor time
-spent of those allowed, so that a run on a busy machine still anneals to its end.
+Muon (Jordan et al., 2024) trains the matrices, AdamW embeddings and norms, in bfloat16 autocast. The loss
+counts the target tokens only. The learning rate follows the larger of two shares: steps done of steps
+planned, and processor time spent of that allowed. So a run on a busy machine still anneals to its end.
 """
 
 from __future__ import annotations
@@ -31,47 +31,61 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """Everything that decides the result of a run, the machine's speed apart.
-
-    Args:
-        minutes: limit of the training thread's processor time, earlier runs that this one resumes counted in; None for
-            none. Time in which the process is stopped, or waits for a processor, does not count.
-        steps: optimizer steps; the run ends at whichever limit comes first.
-        batch_tokens: tokens per step, padding included.
-        warmup, decay: shares of the run in which the learning rate rises and falls to zero.
-        start: digest of the weights that the run goes on from, empty if from nothing (`continue_from`).
-    """
+    """Everything that decides the result of a run, the machine's speed apart."""
 
     seed: int = 0
+    """Draws data and first weights."""
     start: str = ""
+    """Digest of the weights that the run begins with. Empty if it begins from nothing."""
     minutes: float | None = 75.0
+    """Limit of the training thread's processor time. None for none.
+
+    It includes the time before a resumption. Time in which the process is stopped, or waits for a processor,
+    does not count.
+    """
     steps: int = 1_000_000
+    """Limit of the optimizer steps. The run ends at the limit that comes first."""
     batch_tokens: int = 8192
+    """Tokens per step, padding included."""
     shape: Shape = field(default_factory=Shape)
     matrix_rate: float = 0.02
+    """Peak learning rate of the matrices."""
     vector_rate: float = 4e-3
+    """Peak learning rate of embeddings and norms."""
     weight_decay: float = 0.01
+    """Weight decay of the matrices."""
     warmup: float = 0.01
+    """Share of the run in which the learning rate rises."""
     decay: float = 0.5
+    """Share of the run in which the learning rate falls to zero."""
     clip: float = 1.0
+    """Largest norm of the gradient."""
     compile: bool = True
+    """Whether torch.compile is used."""
 
 
 @dataclass
 class Progress:
-    """Where a run stands; saved with every checkpoint."""
+    """How far a run is. It is saved with every checkpoint."""
 
     step: int = 0
+    """Optimizer steps done."""
     pool: int = 0
+    """Pool of the next batch."""
     position: int = 0
+    """Place of the next batch in its pool."""
     tokens: int = 0
+    """Tokens read, without padding."""
     learned_tokens: int = 0
+    """Target tokens."""
     seconds: float = 0.0
+    """Processor time of the training thread."""
     loss: float = 0.0
+    """Loss of the last step."""
 
 
 class StartError(BraidError, ValueError):
-    """A run that cannot begin, or go on, as asked."""
+    """A run cannot begin, or resume, as asked."""
 
 
 OnStep = Callable[[Progress, float], None]
@@ -79,10 +93,23 @@ OnStep = Callable[[Progress, float], None]
 
 
 class Trainer(ABC):
-    """One training run in a folder: `tokenizer.json`, `recipe.json`, `checkpoint.pt`, and the log of its losses."""
+    """One training run in a folder.
+
+    The folder holds `tokenizer.json`, `recipe.json`, `checkpoint.pt` and the log of losses. A run whose
+    folder has a checkpoint is resumed.
+    """
 
     def __init__(self, recipe: Recipe, folder: Path, *, start: Path | None = None) -> None:
-        """`start` is the model that a recipe of `continue_from` was made for."""
+        """Begin or resume a run.
+
+        Args:
+            recipe: The recipe. A run is resumed with its own one.
+            folder: Folder of the run.
+            start: Folder of the exported model that the run begins with. The recipe has its digest.
+
+        Raises:
+            StartError: The folder holds a run with another recipe, or the model in `start` has another shape.
+        """
         self.recipe = recipe
         self.folder = folder
         self.start = start
@@ -118,8 +145,10 @@ class Trainer(ABC):
         """Train to the end of the recipe, or for `stop_after` more steps.
 
         Args:
-            save_every: seconds between checkpoints; one is always written at the end.
-            evaluate_every: seconds between evaluations, noted in `evaluations.jsonl`; None for none.
+            on_step: Called after every step.
+            save_every: Seconds between checkpoints. One is always written at the end.
+            evaluate_every: Seconds between evaluations, which go to `evaluations.jsonl`. None for none.
+            stop_after: Number of steps. None for all.
         """
         progress = self.progress
         began, base = time.thread_time(), progress.seconds
@@ -154,7 +183,10 @@ class Trainer(ABC):
         return {}
 
     def _set_training(self, on: bool) -> None:
-        """Training mode, with its own attention on a CPU; that one knows no cache, so generating takes torch's."""
+        """Switch between training and generating.
+
+        Training on a CPU uses our attention. It knows no cache, so generating uses torch's.
+        """
         self.model.train(on)
         self.model.set_attn_implementation(BLOCKED if on and self.device.type == "cpu" else "sdpa")
 
@@ -166,7 +198,7 @@ class Trainer(ABC):
         return share
 
     def step(self, batch: Batch, fraction: float) -> float:
-        """One optimizer step; gives the mean loss per plan token."""
+        """Do one optimizer step. Returns the mean loss per target token."""
         scale = rate_factor(fraction, warmup=self.recipe.warmup, decay=self.recipe.decay)
         for optimizer, top in zip(self.optimizers, self.peak_rates, strict=True):
             for group in optimizer.param_groups:
@@ -180,7 +212,7 @@ class Trainer(ABC):
         return loss.item()
 
     def save(self) -> None:
-        """Write the checkpoint; a kill while writing leaves the one before."""
+        """Write the checkpoint. A kill while writing leaves the one before."""
         state = {
             "model": self.model.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
@@ -252,7 +284,7 @@ class Trainer(ABC):
 
 
 def target_loss(body: Any, model: Qwen3ForCausalLM, batch: Batch) -> torch.Tensor:
-    """Mean cross-entropy over the plan tokens; logits are computed for these alone."""
+    """Mean cross-entropy over the target tokens. Logits are computed for these alone."""
     learned = batch.targets >= 0
     with torch.autocast(batch.ids.device.type, dtype=torch.bfloat16):
         hidden = body(

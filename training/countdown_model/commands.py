@@ -63,7 +63,7 @@ def export_countdown(trainer: CountdownTrainer, folder: Path) -> None:
 def measure_countdown(
     folder: Path, *, split: Split, problems: int, threads: int | None, as_json: bool
 ) -> None:
-    """Measure all three modes, print the tables, note the figures beside the model, and rewrite its card.
+    """Measure all three modes, print the tables, write the figures beside the model, and rewrite its card.
 
     Raises:
         ExportError: `folder` holds no exported model.
@@ -128,7 +128,9 @@ async def _measure(
 def improve_countdown(
     folder: Path, out: Path, *, iterations: int, prompts: int, problems: int, seed: int, threads: int | None
 ) -> None:
-    """GRPO on spawn/join from the model in `folder`, into `out`; prints solved problems and threads before and after.
+    """GRPO on spawn/join from the model in `folder`, into `out`.
+
+    Prints solved problems and threads before and after.
 
     Raises:
         ExportError: `folder` holds no exported model.
@@ -149,7 +151,8 @@ def improve_countdown(
     for number in range(iterations):
         done = asyncio.run(trainer.iterate())
         console.print(
-            f"iteration {number + 1}: reward {done.reward:.3f}, {done.threads:.1f} threads, divergence {done.divergence:.5f}"
+            f"iteration {number + 1}: reward {done.reward:.3f}, {done.threads:.1f} threads, "
+            f"divergence {done.divergence:.5f}"
         )
     torch.nn.Module.to(model, "cpu")
     export(model, tokenizer, out, prompt_style=None)
@@ -168,7 +171,10 @@ async def _spawned(folder: Path, problems: int) -> str:
 
 
 def model_size(folder: Path) -> Size:
-    """What FLOPs depend on, from the folder's configuration; the tied embedding counts once, as the output layer."""
+    """What FLOPs depend on, from the configuration of a model.
+
+    The tied embedding counts once, as the output layer.
+    """
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     hidden, layers = config["hidden_size"], config["num_hidden_layers"]
     width = config["num_attention_heads"] * config["head_dim"]

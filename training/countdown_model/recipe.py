@@ -1,4 +1,4 @@
-"""How braid-countdown is made: demonstrations of the symbolic search, one word a token, all three modes in one model."""
+"""How braid-countdown is made: demonstrations of the symbolic search, with all modes in one model."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from braid.training.tokens import PAD
 from braid.training.trainer import Recipe, Trainer
 
 WINDOW = 256
-"""Tokens of the longest sequence in training; longer searches are cut there, as they would be by the context."""
+"""Tokens of the longest sequence in training. Longer searches are cut there."""
 
 _UNKNOWN = "<|unknown|>"
 _PROBLEMS = 1024
@@ -43,15 +43,15 @@ _PROBLEMS = 1024
 
 @dataclass(frozen=True, kw_only=True)
 class Shares:
-    """How often a problem's demonstrations are trained on, sequences of each kind per problem; the direct one always is.
-
-    A child is drawn from the ten most promising states; parents and joins have 0 to 10 threads, uniformly.
-    """
+    """Sequences of each kind per problem. The direct demonstration is always trained on."""
 
     serial: float = 0.08
     child: float = 0.18
+    """The search of a thread. Its state is drawn from the ten most promising ones."""
     parent: float = 0.18
+    """The parent with 0 to 10 threads, uniformly."""
     join: float = 0.1
+    """The parent behind its join, with 0 to 10 threads, uniformly."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +113,7 @@ class CountdownSource(BatchSource[Encoded]):
         return collate(rows, self._ids[PAD])
 
     def encode(self, shown: Demonstration) -> Encoded:
-        """Token ids; the end token stands behind a text that is whole and is not closed by the list of threads."""
+        """Token ids. A whole text is followed by the end token, unless it ends with the list of threads."""
         prompt = [self._ids[word] for word in shown.prompt.split()]
         text = [self._ids[word] for word in shown.text.split()]
         if not shown.text.endswith("END"):
@@ -129,7 +129,7 @@ def demonstrations(
     shown = [demonstrate_direct(numbers, target, solution)]
     if rng.random() < shares.serial:
         shown.append(demonstrate_serial(numbers, target))
-    if len(numbers) < 4:  # its threads would have nothing to search
+    if len(numbers) < 4:  # threads would have nothing to search
         return shown
     wanted = [rng.random() < share for share in (shares.child, shares.parent, shares.join)]
     if not any(wanted):
@@ -169,8 +169,9 @@ _LOG_RATES = (0.5, 1, 2, 3, 4, 6, 8, 12)
 def number_embeddings(hidden: int, *, seed: int) -> torch.Tensor:
     """First embeddings of the numbers 0 to 999, (1000, hidden), with standard deviation 1.
 
-    Waves over the number and over its logarithm, turned at random: sums and products are then turns of the waves, which
-    trained models are seen to compute with (arXiv 2406.03445) and need not find out first.
+    They are waves over the number and over its logarithm, turned at random. Sums and products are then turns
+    of the waves. Trained models are seen to compute with these (arXiv 2406.03445), and need not find them
+    first.
     """
     numbers = torch.arange(LARGEST_NUMBER + 1.0)[:, None]
     angles = torch.cat(

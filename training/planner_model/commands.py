@@ -1,4 +1,4 @@
-"""What the commands of `braid train` do."""
+"""The commands that make and measure braid-mini."""
 
 from __future__ import annotations
 
@@ -32,7 +32,10 @@ def train_mini(
     threads: int | None,
     compiled: bool,
 ) -> None:
-    """Train, from the model in `start` if there is one, export to `out/model`, measure and write the card."""
+    """Train, export to `out/model`, measure and write the card.
+
+    The run begins with the model in `start`, if there is one.
+    """
     if threads:
         torch.set_num_threads(threads)
     recipe = PlannerRecipe(seed=seed, compile=compiled, minutes=minutes)
@@ -59,7 +62,7 @@ def measure_model(
     threads: int | None,
     as_json: bool,
 ) -> None:
-    """Measure the model in `folder`, note the figures beside it, and rewrite its card.
+    """Measure the model in `folder`, write the figures beside it, and rewrite its card.
 
     Raises:
         ExportError: `folder` holds no exported model.

@@ -53,42 +53,36 @@ _NAMED_NOUNS = frozenset(attribute.noun for attribute in NAMED)
 
 @dataclass(frozen=True)
 class Example:
-    """What the model reads and what it should write.
-
-    Args:
-        prompt: ends behind the plan marker, or behind the statements of earlier rounds.
-        plan: the statements and the stop token.
-        names: what must be copied from the question.
-        tools: the tool names that the plan calls.
-    """
+    """What the model reads and what it should write."""
 
     prompt: str
+    """Ends behind the plan marker, or behind the statements of earlier rounds."""
     plan: str
+    """The statements and the stop token."""
     names: tuple[str, ...]
+    """What must be copied from the question."""
     tools: tuple[str, ...]
+    """Names of the tools that the plan calls."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mixture:
-    """Shares of the training data.
-
-    Args:
-        atlas: share of groups about real things (the training part of the atlas).
-        errands: share of groups that ask for tools of any kind.
-        no_ranker: share of groups for which no ranking tool is offered.
-        lists: share of groups with a tool that lists things, and questions about its lists.
-        thoughts: share of questions that end in what only a model can do.
-        services: share of questions for the other tools at hand, where there are any.
-        rounds: share of questions that are shown in a later round.
-    """
+    """Shares of the training data. The names stand in the recorded recipes of models."""
 
     atlas: float = 0.3
+    """Groups about real things (the training part of the atlas)."""
     errands: float = 0.04
+    """Groups that ask for calls of unfamiliar tools."""
     no_ranker: float = 0.1
+    """Groups for which no ranking tool is offered."""
     lists: float = 0.14
+    """Groups with a tool that lists things, and questions about its lists."""
     thoughts: float = 0.03
+    """Open-ended questions, which end in a `think`."""
     services: float = 0.05
+    """Questions for the other tools at hand, where there are any."""
     rounds: float = 0.05
+    """Questions that are shown in a later round."""
 
 
 DEFAULT_MIXTURE = Mixture()
@@ -99,7 +93,7 @@ PLAIN_MIXTURE = Mixture(atlas=0.0, errands=0.0, lists=0.0, thoughts=0.0, service
 def draw_example(
     rng: random.Random, mixture: Mixture = DEFAULT_MIXTURE, *, held_out: bool = False
 ) -> Example:
-    """A fresh example; `held_out` draws wording that training never shows (for measuring)."""
+    """A fresh example. With `held_out` it has wording that training never shows."""
     return draw_group(rng, mixture, size=1, held_out=held_out)[0]
 
 
@@ -194,7 +188,7 @@ def _questions(rng: random.Random, mixture: Mixture, size: int, *, held_out: boo
 
 
 def _with_nonce_words(rng: random.Random, d: Drawn, *, held_out: bool) -> Drawn:
-    """Now and then the same with strange words, where the answer repeats nothing but names."""
+    """The same question, now and then with nonce words. Its answer must repeat nothing but names."""
     if held_out or d.family == "greater-one" or rng.random() > NONCE_SHARE:
         return d
     return replace(d, question=estranged(rng, d.question, d.entities))
@@ -208,7 +202,7 @@ def _open_ended(rng: random.Random, world: World) -> Drawn:
             continue
         names = tuple(thing.name for thing in draft.things)
         question = dressed(Choice(rng), draft.question, (*names, *draft.verbatim))
-        # An opening may have taken the capital of a thought that stands first.
+        # An opening may have taken the capital of an open-ended question that stands first.
         if not all(text in question for text in draft.verbatim):
             continue
         return Drawn(
@@ -237,14 +231,14 @@ _DOING = (
 
 
 def _contradicted(d: Drawn, box: Toolbox) -> bool:
-    """Whether the question is one for a tool in the box although its plan declines it or leaves it to the model."""
+    """Whether a tool in the box fits a question that its plan declines or leaves to the model."""
     if d.family not in ("declined", "thought"):
         return False
     return any(word in spec.description.lower() for spec in box.specs for word in _DOING)
 
 
 def _unrankable(program: Builder, toolset: Toolset) -> bool:
-    """Whether the plan ranks by what a map of look-ups gives, and these are records without a `value`."""
+    """Whether the plan ranks by the results of a map of look-ups, and these are records without a `value`."""
     return any(
         isinstance(step, LookupEach) and toolset.lookup(step.attribute).value_field not in (None, "value")
         for step in program.steps

@@ -1,7 +1,8 @@
 """What a trained planner gets right, measured on questions that training never showed.
 
-All rates are of greedy decoding: a plan is exact if and only if the model's first choice is the reference token at
-every place of the reference, which one forward pass tells. The same pass tells which names were copied exactly.
+All rates are of greedy decoding. A plan is exact if and only if the model's first choice is the reference
+token at every place of the reference. One forward pass shows that. The same pass shows which names were
+copied exactly.
 """
 
 from __future__ import annotations
@@ -30,16 +31,18 @@ from braid.training.tokens import PAD, token_id
 
 @dataclass(frozen=True, kw_only=True)
 class Rates:
-    """Shares of exact plans, and of names and tool names that were copied exactly wherever the plan has them.
-
-    `errors` is the standard error of `plans`.
-    """
+    """Shares of what is exact."""
 
     n: int
+    """Number of examples."""
     plans: float
+    """Exact plans."""
     errors: float
+    """Standard error of `plans`."""
     names: float
+    """Names that were copied exactly, over all places of plans."""
     tools: float
+    """Tool names that were copied exactly, over all calls."""
 
     def facts(self) -> dict[str, float]:
         return asdict(self)
@@ -47,11 +50,12 @@ class Rates:
 
 @dataclass(frozen=True)
 class Miss:
-    """A plan that differs from its reference: what the model would write, following the reference."""
+    """A plan that differs from its reference."""
 
     prompt: str
     reference: str
     predicted: str
+    """The model's first choice at each place of the reference."""
 
 
 def measure(
@@ -65,7 +69,7 @@ def measure(
     """Exact-match and copy rates over `examples`.
 
     Raises:
-        ValueError: there are no examples.
+        ValueError: There are no examples.
     """
     if not examples:
         raise ValueError("nothing to measure: give at least one example")
@@ -117,7 +121,7 @@ CopyReport = dict[str, Rates]
 def measure_copying(
     model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerFast, *, n: int, seed: int
 ) -> CopyReport:
-    """The copy experiment, and exact plans on the splits of the planning set; `n` questions in each set."""
+    """Rates on invented names, and on the splits of the planning set, with `n` questions in each set."""
     sets = {
         "invented names and tools, known wording": invented_examples(n, seed=seed, held_out=False),
         "invented names and tools, held-out wording": invented_examples(n, seed=seed, held_out=True),

@@ -1,7 +1,8 @@
 """Training sequences of braid-mini: several examples for the same tools in one.
 
-The tools stand once, then one question and plan behind the other. Each sees the tools and itself alone, at the positions that
-it has when it stands alone. So a packed sequence teaches exactly what its examples teach one by one, at half the cost.
+The tools stand once, then one question and plan behind the other. Each sees the tools and itself alone, at
+the positions that it has when it stands alone. So a packed sequence teaches exactly what its examples teach
+one by one, at half the cost.
 """
 
 from __future__ import annotations
@@ -19,30 +20,31 @@ from braid.training.planner_model.examples import DEFAULT_MIXTURE, Example, Mixt
 from braid.training.tokens import PAD, token_id
 
 POOL = 1024
-"""Examples that are drawn at once and sorted by length, so that a batch holds sequences of about one length."""
+"""Sequences that are drawn together and sorted by length. So those of a batch have about one length."""
 
 
 @dataclass(frozen=True)
 class Packed(TokenRow):
-    """Several examples that share their first `shared` tokens.
-
-    Args:
-        ids: the shared tokens, then each example's own.
-        parts: for each example, the length of its own tokens and how many of these are the prompt's.
-    """
+    """Several examples that share their first tokens. `ids` has these, then each example's own."""
 
     shared: int
+    """Number of shared tokens."""
     parts: Sequence[tuple[int, int]]
+    """For each example, the number of its own tokens, and how many of these are the prompt's."""
 
 
 def encode(example: Example, tokenizer: PreTrainedTokenizerFast) -> Encoded:
-    """Prompt and plan are encoded apart, as they are when the model is used."""
+    """Encode prompt and plan apart, as they are when the model is used."""
     prompt = tokenizer.encode(example.prompt, add_special_tokens=False)
     return Encoded(prompt + tokenizer.encode(example.plan, add_special_tokens=False), len(prompt))
 
 
 def pack(examples: Sequence[Example], tokenizer: PreTrainedTokenizerFast) -> Packed:
-    """One sequence of examples whose prompts begin with the same tools."""
+    """One sequence of examples whose prompts begin with the same tools.
+
+    Raises:
+        ValueError: An example has other tools.
+    """
     shared, marker, _ = examples[0].prompt.partition(QUESTION)
     ids: list[int] = tokenizer.encode(shared, add_special_tokens=False)
     length = len(ids)
@@ -85,8 +87,8 @@ def collate_packed(rows: Sequence[Packed], pad: int) -> Batch:
 class PackedSource(BatchSource[Packed]):
     """Packed examples of braid-mini.
 
-    The first `easy_pools` pools hold only sequences of at most `easy_length` tokens: copying is learned sooner on
-    short prompts. Sequences over `max_length` tokens are dropped.
+    The first `easy_pools` pools hold only sequences of at most `easy_length` tokens. Copying is learned
+    sooner on short prompts. Sequences over `max_length` tokens are dropped.
     """
 
     def __init__(

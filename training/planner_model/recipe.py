@@ -37,7 +37,7 @@ class PlannerTrainer(Trainer):
     recipe: PlannerRecipe
 
     def evaluate(self) -> dict[str, float]:
-        """What the model gets right so far on a few questions of the held-out part of the planning set."""
+        """Rates on a few questions of the held-out part of the planning set."""
         self._set_training(False)
         rates = measure(self.model, self.tokenizer, atlas_examples("heldout", 48, seed=101)).facts()
         self._set_training(True)
@@ -69,7 +69,8 @@ def continue_from(recipe: PlannerRecipe, folder: Path) -> PlannerRecipe:
     """`recipe` for a run that begins with the weights and tokenizer of the exported model in `folder`.
 
     Raises:
-        StartError: `folder` holds no model with its figures, or one that saw the questions of the recipe's seed.
+        StartError: `folder` holds no model with its figures, or one that saw the questions of the recipe's
+            seed.
     """
     if not ((folder / "model.safetensors").is_file() and (folder / FACTS).is_file()):
         raise StartError(

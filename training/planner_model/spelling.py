@@ -1,7 +1,7 @@
-"""The copy experiment: are names and tools that nobody has seen spelled exactly in freely written plans?
+"""The copy experiment: how freely written plans spell names and tools that nobody has seen.
 
-Unlike an exact-match rate, this does not ask whether the model named the right thing in the right place: it asks
-whether what it wrote stands in the prompt, letter by letter.
+An exact-match rate asks whether the model named the right thing in the right place. This asks whether what it
+wrote stands in the prompt, letter by letter.
 """
 
 from __future__ import annotations
@@ -21,14 +21,20 @@ from braid.training.tokens import PAD, token_id
 
 @dataclass(frozen=True, kw_only=True)
 class Spelling:
-    """Over `plans` freely written plans: how many parse, and the share of names and called tools that the prompt has."""
+    """Spelling of freely written plans."""
 
     plans: int
+    """Number of plans."""
     parsed: int
+    """Plans that parse."""
     names: int
+    """Names in them."""
     names_exact: float
+    """Share of the names that stand in the prompt."""
     tools: int
+    """Tool calls in them."""
     tools_exact: float
+    """Share of the called tools that the prompt offers."""
 
     def facts(self) -> dict[str, float]:
         return asdict(self)
@@ -44,7 +50,7 @@ def measure_spelling(
 ) -> Spelling:
     """Write a plan for each example by greedy decoding, and look up its names and tools in the prompt.
 
-    A name is a text argument, without the attribute before " of "; texts that are no names in the reference
+    A name is a text argument, without the attribute before " of ". Texts that are no names in the reference
     plan either (attributes, orders) are left out.
     """
     parsed = names = names_found = tools = tools_found = 0

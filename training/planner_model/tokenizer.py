@@ -1,8 +1,9 @@
 """The tokenizer of braid-mini: a small byte-level BPE in which a name has the same tokens wherever it stands.
 
-Copying is what a planner does most, so it is designed in: words, single digits and runs of punctuation are split
-from each other before any merge, and a space never sticks to the word behind it. "Mont Blanc" in a question and
-`Mont Blanc` inside a quoted string are then the same token ids. Decoding is lossless.
+Copying is most of a planner's work, so the tokenizer is designed for it. Words, single digits and runs of
+punctuation are split from each other before any merge. A space never sticks to the word behind it. "Mont
+Blanc" in a question and `Mont Blanc` inside a quoted string are then the same token ids. Decoding is
+lossless.
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ from braid.training.tokens import PAD
 
 SPECIAL = (PAD, STOP, TOOLS, QUESTION, PLAN)
 
-# Words; single digits; a run of other characters up to a line end; and a run without one.
+# Words, single digits, a run of other characters up to a line end, and a run without one.
 _PIECES = r"[\p{L}\p{M}]+|\p{N}|[^\p{L}\p{M}\p{N}\n]*\n|[^\p{L}\p{M}\p{N}\n]+"
 
 
 def train_tokenizer(
     *, vocab_size: int = 2048, examples: int = 12_000, seed: int = 0
 ) -> PreTrainedTokenizerFast:
-    """A tokenizer trained on the text of `examples` training examples; the same for the same seed."""
+    """A tokenizer trained on the text of `examples` training examples, the same for the same seed."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -51,15 +52,15 @@ def train_tokenizer(
 def unwritten_names(tokenizer: Tokenizer) -> list[str]:
     """Held-out names that are one token.
 
-    Such a name came from descriptions of tools ("France" as an example), which plans never write: its embedding is only ever
-    pushed away as an output, and the model could not copy the name from a question.
+    Such a name came from descriptions of tools ("France" as an example), which plans never write. As an
+    output, its embedding is only ever pushed away. The model could not copy the name from a question.
     """
     names = [thing.name for thing in load_atlas("heldout").things]
     return [name for name in names if len(tokenizer.encode(name, add_special_tokens=False).ids) == 1]
 
 
 def without_merges(tokenizer: Tokenizer, tokens: Sequence[str]) -> Tokenizer:
-    """The tokenizer without the merges that make `tokens`, which it then spells with smaller ones. All ids stay.
+    """The tokenizer without the merges that make `tokens`. It spells them with smaller ones. All ids stay.
 
     A token that other merges build on is kept.
     """
@@ -71,7 +72,7 @@ def without_merges(tokenizer: Tokenizer, tokens: Sequence[str]) -> Tokenizer:
 
 
 def wrap(tokenizer: Tokenizer) -> PreTrainedTokenizerFast:
-    """The tokenizer as transformers knows it: no token is added to what it is given, and `STOP` ends a sequence."""
+    """The tokenizer for transformers. It adds no token to its input, and `STOP` ends a sequence."""
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         eos_token=STOP,

@@ -50,6 +50,7 @@ def percentage(rng: random.Random) -> str:
 
 
 def percent(amount: str, up: bool, word: str = "%") -> Change:
+    """More or less by a number of percent."""
     value = float(amount) / 100
     sign = "+" if up else "-"
     factor = 1 + value if up else 1 - value
@@ -57,6 +58,7 @@ def percent(amount: str, up: bool, word: str = "%") -> Change:
 
 
 def times(amount: str, up: bool, by: str, form: str = "by") -> Change:
+    """More by a factor, or divided by it."""
     value = float(amount)
     if up:
         return Change(f" * {amount}", lambda v: v * value, up, by, form)
@@ -80,7 +82,7 @@ def absolute(rng: random.Random, attribute: Attribute, thing: Thing, up: bool) -
 
 
 def draw_change(rng: random.Random, attribute: Attribute | None = None, thing: Thing | None = None) -> Change:
-    """A random change; most are plain percentages, as in what people ask. Amounts need the thing that changes."""
+    """A random change. Most are plain percentages, as people ask. Amounts need the thing that changes."""
     up = rng.random() < 0.5
     if attribute and thing and rng.random() < 0.09:
         return absolute(rng, attribute, thing, up)

@@ -80,7 +80,7 @@ def draw(rng: random.Random, world: World, *, held_out: bool, ranker: bool = Tru
 
 
 def generate(split: Split, n: int, *, seed: int = 0) -> Iterator[Sample]:
-    """`n` samples of a split about the built-in atlas; the same for the same seed.
+    """`n` samples of a split about the built-in atlas, the same for the same seed.
 
     Sample `i` depends on the seed and `i` alone, so a longer set begins with the shorter one.
     """

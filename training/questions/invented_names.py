@@ -107,6 +107,7 @@ _LOWER_KINDS = ("animal", "bird", "fish", "element", "metal", "tree", "stone")
 
 
 def syllable(rng: random.Random, *, accents: bool = False) -> str:
+    """A syllable that people can say."""
     onset = rng.choice(_ONSETS) if rng.random() < 0.88 else ""
     coda = rng.choice(_CODAS) if rng.random() < 0.4 else ""
     return onset + rng.choice(_VOWELS if accents else _PLAIN_VOWELS) + coda

@@ -1,4 +1,4 @@
-"""A world of invented things, drawn afresh for every question, so that nothing in it can be known by heart."""
+"""A world of invented things, drawn afresh for every question. Nothing in it can be known by heart."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _UNITS = ("m", "km", "km2", "kg", "km/h", "people", "years", "m/s", "°C", "")
 
 
 def _number(rng: random.Random, attribute: Attribute) -> float:
-    """A number of any size that people write; years are years."""
+    """A number of any size that people write. Years are years."""
     if attribute.dated:
         return float(rng.randint(1000, 2025))
     if attribute.noun in ("population", "area"):
@@ -42,7 +42,7 @@ def _number(rng: random.Random, attribute: Attribute) -> float:
 
 
 class Invented:
-    """A `World` whose things exist for one question only. Values are random; plans do not depend on them."""
+    """A `World` whose things exist for one question only. Values are random. Plans do not depend on them."""
 
     def __init__(self, *, odd_attributes: float = 0.15) -> None:
         self.odd_attributes = odd_attributes

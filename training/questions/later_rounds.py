@@ -1,7 +1,7 @@
 """Later rounds: what a plan looks like that goes on from results, or that must say what could not be found.
 
-The prompt of a later round ends with the statements that are done, each with its result as a comment, and those that
-failed, commented out (`braid.planner.prompts.history.finished_statements`).
+The prompt of a later round ends with the statements that are done, each with its result as a comment, and
+those that failed, commented out (`braid.planner.prompts.history.finished_statements`).
 """
 
 from __future__ import annotations

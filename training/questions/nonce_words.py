@@ -1,4 +1,4 @@
-"""Words that the model cannot know, in place of words that matter little: what is left must be enough to understand."""
+"""Nonce words in place of words that matter little. What is left must be enough to understand."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def strange_word(rng: random.Random) -> str:
 
 
 def estranged(rng: random.Random, question: str, kept: Sequence[str]) -> str:
-    """`question` with one to three of its light words replaced by strange ones; `kept` stay letter by letter."""
+    """`question` with one to three light words replaced by nonce words. `kept` stay letter by letter."""
     light = [m for m in free_words(question, "[A-Za-z]+", kept) if m[0].lower() in _LIGHT]
     for m in sorted(rng.sample(light, min(len(light), rng.randint(1, 3))), key=lambda m: -m.start()):
         word = strange_word(rng)

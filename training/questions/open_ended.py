@@ -1,4 +1,7 @@
-"""Questions that end in something no tool does but a model can: explain, advise, compare in words, write, summarise."""
+"""Open-ended questions. They end in something that no tool does but a model can.
+
+Explain, advise, compare in words, write, summarise.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,7 @@ _ALONE = (
 
 
 def draw_thought(c: Choice, w: World) -> Draft:
-    """Facts first and then a thought about them, or a thought alone. The thought repeats the question's own words."""
+    """Facts and then a thought about them, or a thought alone. It repeats the question's own words."""
     rng = c.rng
     b = Builder()
     attribute, things = w.comparable(rng, rng.choices((1, 2, 3), (3, 4, 1))[0])

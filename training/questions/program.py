@@ -1,8 +1,8 @@
-"""What a question of the planning set means: a small program, independent of the tools that will carry it out.
+"""What a question of the planning set means: a small program that depends on no tools.
 
-A `Builder` collects steps (look up, calculate, rank, branch, answer); `render` writes them in the plan language
-for a given `Toolset`, so that one meaning can be written for `search` and `calculate` as well as for tools that
-nobody has seen before.
+A `Builder` collects steps (look up, calculate, rank, branch, answer). `render` writes them in the plan
+language for a given `Toolset`. So one meaning can be written for `search` and `calculate` as well as for
+tools that nobody has seen before.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class LookupTool:
 
 @dataclass(frozen=True, kw_only=True)
 class RankTool:
-    """A tool that sorts names by values; `descending` and `ascending` are written into the plan as they stand."""
+    """A tool that sorts names by values. `descending` and `ascending` go into the plan as they stand."""
 
     name: str = "rank"
     descending: str = '"descending"'
@@ -47,7 +47,7 @@ class Toolset:
         general: look-up tool for every attribute that has none of its own.
         specific: look-up tools by attribute noun.
         calculate: name of the tool that evaluates arithmetic.
-        rank: None where the plan has to compare for itself; then only two things can be compared.
+        rank: None where the plan has to compare for itself. Then only two things can be compared.
     """
 
     general: LookupTool = LookupTool(name="search")
@@ -86,11 +86,13 @@ Part = str | Ref | Item | Amount
 Argument = str | int | float | bool | Ref | Item
 
 ITEM = Ref(-1)
-"""The item at hand inside a `CallEach`; a plan calls it x."""
+"""The item at hand inside a `CallEach`. A plan calls it x."""
 
 
 @dataclass(frozen=True)
 class Lookup:
+    """One look-up of an attribute of an entity."""
+
     attribute: str
     entity: str | Ref | Item
 
@@ -105,6 +107,8 @@ class LookupEach:
 
 @dataclass(frozen=True)
 class Calculate:
+    """Arithmetic on text and results."""
+
     parts: tuple[str | Ref, ...]
 
 
@@ -119,7 +123,7 @@ class Rank:
 
 @dataclass(frozen=True)
 class Call:
-    """A call of a tool that is none of the above; a text argument is quoted."""
+    """A call of a tool that is none of the above. A text argument is quoted."""
 
     tool: str
     arguments: tuple[Argument, ...]
@@ -128,7 +132,7 @@ class Call:
 
 @dataclass(frozen=True)
 class CallEach:
-    """A call for every item of a list that a step gives; the item stands where `ITEM` does."""
+    """A call for every item of a list that a step gives. The item stands where `ITEM` does."""
 
     tool: str
     arguments: tuple[Argument, ...]
@@ -148,12 +152,14 @@ Step = Lookup | LookupEach | Calculate | Rank | Call | CallEach | Think
 
 @dataclass(frozen=True)
 class Answer:
+    """The answer, in parts."""
+
     parts: tuple[Part, ...]
 
 
 @dataclass(frozen=True)
 class Branch:
-    """`if left <operator> right` with a block each; a block is steps (by index) and then an answer.
+    """`if left <operator> right` with a block each. A block is steps (by index) and then an answer.
 
     Further comparisons are joined to the first one by `join`.
     """
@@ -169,6 +175,8 @@ class Branch:
 
 @dataclass(frozen=True)
 class Block:
+    """Steps, by index, and an answer."""
+
     steps: tuple[int, ...]
     end: Answer
 

@@ -1,7 +1,7 @@
-"""Quantities that questions are built from: a fact, a changed fact, a sum, a difference, a mean, a share, and so on.
+"""Quantities that questions are built from: a fact, a changed fact, a sum, a difference, a mean, a share.
 
-A quantity knows how it is named in a question, what it comes to, and which steps compute it. A question about two
-quantities is then one sentence around two noun phrases, whatever each of them is.
+A quantity knows how it is named in a question, what it comes to, and which steps compute it. A question about
+two quantities is then one sentence around two noun phrases, whatever each of them is.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Quantity:
         value: what it comes to, in `unit`.
         look: adds the look-ups, in the order in which the text names them, and gives their results.
         compute: adds the arithmetic on these results and gives the number.
-        attribute: what kind of number it is; None for ratios and shares.
+        attribute: what kind of number it is. None for ratios and shares.
     """
 
     text: str
@@ -71,6 +71,7 @@ def asked(c: Choice, attribute: Attribute, text: str) -> str:
 
 
 def fact(c: Choice, attribute: Attribute, thing: Thing) -> Quantity:
+    """A fact as it is."""
     return Quantity(
         text=noun_of(c, attribute, thing.text(c.rng)),
         value=thing.number(attribute),
@@ -83,6 +84,7 @@ def fact(c: Choice, attribute: Attribute, thing: Thing) -> Quantity:
 
 
 def changed(c: Choice, attribute: Attribute, thing: Thing) -> Quantity:
+    """A fact under a change."""
     change: Change = draw_change(c.rng, attribute, thing)
     return Quantity(
         text=changed_noun(c, change, thing.text(c.rng), attribute),
@@ -96,7 +98,7 @@ def changed(c: Choice, attribute: Attribute, thing: Thing) -> Quantity:
 
 
 def scaled(c: Choice, attribute: Attribute, thing: Thing) -> Quantity:
-    """A multiple or a part: "three times the height of K2", "a quarter of the Nile's length", "30% of ..."."""
+    """A multiple or a part: "three times the height of K2", "a quarter of the Nile's length"."""
     rng = c.rng
     of = noun_of(c, attribute, thing.text(rng))
     pick = rng.random()
@@ -145,6 +147,7 @@ def scaled(c: Choice, attribute: Attribute, thing: Thing) -> Quantity:
 
 
 def total(c: Choice, attribute: Attribute, things: Sequence[Thing]) -> Quantity:
+    """The sum of an attribute over things."""
     rng = c.rng
     names = c.listed([t.text(rng) for t in things])
     noun = rng.choice(attribute.words)
@@ -184,6 +187,7 @@ def total(c: Choice, attribute: Attribute, things: Sequence[Thing]) -> Quantity:
 
 
 def mean(c: Choice, attribute: Attribute, things: Sequence[Thing]) -> Quantity:
+    """The mean of an attribute over things."""
     rng = c.rng
     names = c.listed([t.text(rng) for t in things])
     noun = rng.choice(attribute.words)
@@ -217,6 +221,7 @@ def mean(c: Choice, attribute: Attribute, things: Sequence[Thing]) -> Quantity:
 
 
 def gap(c: Choice, attribute: Attribute, things: Sequence[Thing]) -> Quantity:
+    """The difference of an attribute between two things."""
     rng = c.rng
     x, y = (t.text(rng) for t in things)
     noun = rng.choice(attribute.words)
@@ -383,7 +388,7 @@ def density(c: Choice, w: World, merged: int = 1) -> Quantity:
 
 
 def summed(refs: Sequence[Ref]) -> list[str | Ref]:
-    """`(a + b)` as parts of an expression; one alone stands without brackets."""
+    """`(a + b)` as parts of an expression. One alone stands without brackets."""
     if len(refs) == 1:
         return [refs[0]]
     terms: list[str | Ref] = ["(", refs[0]]

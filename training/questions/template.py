@@ -43,7 +43,7 @@ _DOUBLING = {"cut", "drop", "trim", "dip", "run", "put", "let", "step", "slip", 
 
 @dataclass(frozen=True)
 class Verb:
-    """The forms of a verb; particles ("scale up") stay behind each form."""
+    """The forms of a verb. Particles ("scale up") stay behind each form."""
 
     base: str
     third: str
@@ -78,12 +78,12 @@ def _past(head: str) -> str:
 
 
 def verbs(text: str) -> tuple[Verb, ...]:
-    """Verbs from a line of dictionary forms; a hyphen joins a particle ("scale-up")."""
+    """Verbs from a line of dictionary forms. A hyphen joins a particle ("scale-up")."""
     return tuple(Verb.of(word) for word in text.split())
 
 
 def words(text: str) -> list[str]:
-    """The words of a line, one list entry each; a word that stands twice is drawn twice as often."""
+    """The words of a line, one list entry each. A word that stands twice is drawn twice as often."""
     return text.split()
 
 
@@ -94,8 +94,10 @@ def phrases(text: str) -> list[str]:
 
 @dataclass
 class Choice:
-    """Draws among alternatives. Those passed as `held` are used only where `held_out` is set, and then more often
-    than not, so that such sentences contain wording that no training question has.
+    """Draws among alternatives.
+
+    Those passed as `held` are used only where `held_out` is set, and then more often than not. Such sentences
+    contain wording that no training question has.
 
     `trail` records what was drawn where, as the name of the template.
     """
@@ -147,6 +149,7 @@ def listed(items: Sequence[str], *, last: str = "and", comma: bool = True) -> st
 
 
 def plural(noun: str) -> str:
+    """The plural of a noun."""
     if noun.endswith("y") and noun[-2] not in "aeiou":
         return noun[:-1] + "ies"
     if noun.endswith(("s", "sh", "ch", "x")):

@@ -1,7 +1,7 @@
 """How people really type: opening words and thanks, no capitals, no question mark, slips of the finger.
 
-Names and whatever else the plan has to copy are left as they are, except that a question in small letters has its
-names in small letters too, and so has its plan.
+Names and whatever else the plan has to copy are left as they are, except that a question in small letters has
+its names in small letters too, and so has its plan.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _CLOSINGS = (
 
 
 def dressed(c: Choice, question: str, verbatim: Sequence[str]) -> str:
-    """The question as a person might type it; `verbatim` are its parts that must stay letter by letter."""
+    """The question as a person might type it. `verbatim` are its parts that must stay letter by letter."""
     rng = c.rng
     if rng.random() < 0.14:
         opening = c.fill(rng.choice(_OPENINGS if not c.held_out or rng.random() < 0.6 else _HELD_OPENINGS))

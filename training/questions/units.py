@@ -1,4 +1,4 @@
-"""Units that people ask in, how they follow from the units that facts come in, and how people write numbers."""
+"""Units that people ask in, how they follow from the units of facts, and how people write numbers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ BASE = {
     "average depth": "m",
     "longest span": "m",
 }
-"""The unit that each attribute's facts come in, as far as there is but one for the kinds that people convert."""
+"""The unit of each attribute's facts, where there is but one for the kinds that people convert."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ SAME: dict[str, tuple[str, ...]] = {
 
 
 def unit_words(rng: random.Random, unit: str) -> str:
-    """A word for a unit that facts come in, with a space before it; nothing where people use none."""
+    """A word for a unit that facts come in, with a space before it. Nothing where people use none."""
     return f" {rng.choice(SAME[unit])}" if unit in SAME else ""
 
 
@@ -101,7 +101,11 @@ OTHER: dict[str, tuple[Unit, ...]] = {
 
 
 def base_unit(attribute: Attribute, thing: Thing) -> str:
-    """The unit of the attribute's facts; LookupError where the thing's fact comes in another one."""
+    """The unit of the attribute's facts.
+
+    Raises:
+        LookupError: The thing's fact comes in another one.
+    """
     base = BASE.get(attribute.noun)
     if base is None or thing.unit(attribute) != base:
         raise LookupError(f"{attribute.noun} of {thing.name} has no base unit")
@@ -113,7 +117,11 @@ _SCALES = ((1e9, "billion", "e9"), (1e6, "million", "e6"), (1e3, "thousand", "e3
 
 
 def number_near(rng: random.Random, value: float) -> tuple[str, str, float]:
-    """A round number in the neighbourhood of `value`, never equal to it: as people write it, as a plan does, and itself."""
+    """A round number near `value`, never equal to it.
+
+    Returns:
+        The number as people write it, as a plan does, and itself.
+    """
     if not 1e-2 <= abs(value) < 1e12:
         raise LookupError(f"nobody writes a number near {value} in digits")
     guess = value * rng.uniform(0.5, 1.6)

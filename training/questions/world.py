@@ -1,4 +1,4 @@
-"""What questions are about: things with facts. The atlas is one such world; training adds invented ones."""
+"""What questions are about: things with facts. The atlas is one such world. Training adds invented ones."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from braid.training.questions.templates import CHAINS, NAMED, NUMERIC, Attribute
 
 Article = Literal["", "the", "a"]
 Fact = tuple[float | str, str]
-"""A value and its unit; the unit of a name is empty."""
+"""A value and its unit. The unit of a name is empty."""
 
 HELD_OUT_SHARE = 0.2
 """Share of the atlas' titles that no training question names."""
@@ -71,11 +71,11 @@ class World(Protocol):
     """Where a question's things come from. Draws that cannot be met raise LookupError, and are drawn anew."""
 
     def comparable(self, rng: random.Random, count: int) -> tuple[Attribute, list[Thing]]:
-        """A numeric attribute and `count` things of one kind that have it, with distinct values in one unit."""
+        """A numeric attribute and `count` things of one kind that have it. Values differ, units do not."""
         ...
 
     def measured(self, rng: random.Random, count: int) -> list[tuple[Attribute, Thing]]:
-        """`count` numeric attributes, each with a thing; kinds and units may differ."""
+        """`count` numeric attributes, each with a thing. Kinds and units may differ."""
         ...
 
     def named(self, rng: random.Random, count: int) -> tuple[Attribute, list[Thing]]:
@@ -133,7 +133,8 @@ class Atlas:
                 continue
             for thing in things:
                 target = self._everything.get(str(thing.facts[noun][0]))
-                # A thing of the same name (a country and its capital) would be looked up in the first one's place.
+                # A thing of the same name (a country and its capital) would be looked up in the first one's
+                # place.
                 if target and attribute.noun in target.facts and target.name != thing.name:
                     pool.append(Chain(thing, link, attribute, target))
         return _sample(rng, pool, count)
@@ -166,7 +167,7 @@ def _sample(rng: random.Random, pool: Sequence[_T], count: int) -> list[_T]:
 
 
 def held_out(title: str) -> bool:
-    """Whether a title belongs to the held-out entities; decided by its hash alone."""
+    """Whether a title belongs to the held-out entities. Its hash alone decides."""
     digest = hashlib.sha256(title.casefold().encode()).digest()
     return digest[0] / 256 < HELD_OUT_SHARE
 

@@ -1,4 +1,4 @@
-"""Questions whose answer is computed: differences, ratios, sums, averages, shares, densities, plain arithmetic."""
+"""Questions whose answer is computed: differences, ratios, sums, averages, shares, densities, arithmetic."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Questions with a choice in them: ranges, all or any of several, a fact about the extreme, many things, no tool at all."""
+"""Questions with a choice: ranges, all or any of several, a fact about the extreme, many things, no tool."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def within(c: Choice, w: World, rank: bool) -> Draft:
 
 
 def all_or_any(c: Choice, w: World, rank: bool) -> Draft:
-    """Yes or no about several at once: "Is K2 taller than both A and B?"; "Is either of A and B taller than C?"."""
+    """Yes or no about several: "Is K2 taller than both A and B?" or "Is either of A and B taller than C?"."""
     rng = c.rng
     attribute, (first, second, third) = w.comparable(rng, 3)
     up = rng.random() < 0.65
@@ -165,7 +165,7 @@ def best_then(c: Choice, w: World, rank: bool) -> Draft:
 
 
 def many(c: Choice, w: World, rank: bool) -> Draft:
-    """So many things that they are looked up by a map: the extreme, a later place, or the whole order of six and more."""
+    """Six to eight things, looked up by a map: the extreme, a later place, or the whole order."""
     rng = c.rng
     if not rank:
         raise LookupError("many things are ranked")

@@ -1,4 +1,4 @@
-"""Questions about one or two quantities, each of which may itself be computed: values, comparisons, differences, shares."""
+"""Values, comparisons, differences and shares of one or two quantities, which may themselves be computed."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def two_quantities(c: Choice, w: World) -> tuple[Quantity, Quantity]:
 
 
 def written(b: Builder, quantities: Sequence[Quantity]) -> tuple[list[Ref], list[Ref]]:
-    """All look-ups, then all arithmetic; gives each quantity's number and the first fact behind it."""
+    """All look-ups, then all arithmetic. Gives each quantity's number and the first fact behind it."""
     facts = [quantity.look(b) for quantity in quantities]
     return [q.compute(b, refs) for q, refs in zip(quantities, facts, strict=True)], [
         refs[0] for refs in facts
@@ -69,10 +69,12 @@ def written(b: Builder, quantities: Sequence[Quantity]) -> tuple[list[Ref], list
 
 
 def shown_value(quantity: Quantity, value: float) -> str:
+    """A value with the quantity's unit, if it has one."""
     return shown(value, quantity.unit if has_unit(quantity.attribute) else "")
 
 
 def part_of(quantity: Quantity, value: Ref, fact: Ref) -> Part:
+    """A number as part of an answer, with the unit of its fact."""
     return shown_part(has_unit(quantity.attribute), value, fact)
 
 
@@ -105,7 +107,7 @@ def value(c: Choice, w: World, rank: bool) -> Draft:
 
 
 def lesser_value(c: Choice, w: World, rank: bool) -> Draft:
-    """The value that is smaller or larger: "Determine the smaller value: the depth difference between ... or ..."."""
+    """The smaller or larger value: "Determine the smaller value: the depth of A or that of B"."""
     rng = c.rng
     first, second = two_quantities(c, w)
     up = rng.random() < 0.5
@@ -145,7 +147,7 @@ def lesser_value(c: Choice, w: World, rank: bool) -> Draft:
 
 
 def greater_one(c: Choice, w: World, rank: bool) -> Draft:
-    """Which of two quantities is greater; the answer repeats its words."""
+    """Which of two quantities is greater. The answer repeats its words."""
     rng = c.rng
     first, second = two_quantities(c, w)
     up = rng.random() < 0.6

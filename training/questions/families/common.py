@@ -1,7 +1,7 @@
-"""What the families of questions share: the draft of a question, adjectives, and the ends of superlative questions.
+"""What the families share: the draft of a question, adjectives, and the ends of superlative questions.
 
-A family draws things from a world and gives question, program and true answer. A true answer is computed from the
-facts, not by running the program, so that a wrong program shows.
+A family draws things from a world and gives question, program and true answer. A true answer is computed from
+the facts, not by running the program, so that a wrong program shows.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from braid.training.questions.world import Thing, World
 class Draft:
     """A question before it is written out for a set of tools.
 
-    `verbatim` are phrases that the answer repeats; `copied` says whether the plan names the things.
+    `verbatim` are phrases that the answer repeats. `copied` says whether the plan names the things.
     """
 
     question: str
@@ -33,7 +33,7 @@ class Draft:
 
 
 Family = Callable[[Choice, World, bool], Draft]
-"""Draws a question; the flag says whether the tools include one that ranks."""
+"""Draws a question. The flag says whether the tools include one that ranks."""
 
 
 def shown(value: float | str, unit: str = "") -> str:
@@ -43,7 +43,7 @@ def shown(value: float | str, unit: str = "") -> str:
 
 
 def adjective(c: Choice, attribute: Attribute, *, up: bool, superlative: bool) -> str:
-    """A comparative or superlative; attributes without their own get "greater" and "smallest"."""
+    """A comparative or superlative. Attributes without their own get "greater" and "smallest"."""
     high, low = (attribute.most, attribute.least) if superlative else (attribute.more, attribute.less)
     words = high if up else low
     return c.rng.choice(words) if words else ""
@@ -166,7 +166,11 @@ def pick_best(
 
 
 def by_value(things: Sequence[Thing], values: Sequence[float], *, up: bool) -> list[str]:
-    """Names in order of value; LookupError where two are so close that rounding could decide."""
+    """Names in order of value.
+
+    Raises:
+        LookupError: Two are so close that rounding could decide.
+    """
     order = sorted(zip(values, (t.name for t in things), strict=True), reverse=up)
     for (x, _), (y, _) in pairwise(order):
         if abs(x - y) <= 1e-6 * max(abs(x), abs(y)):
@@ -183,4 +187,5 @@ def scalable(w: World, rng: random.Random, count: int) -> tuple[Attribute, list[
 
 
 def counted(rng: random.Random, rank: bool, weights: Sequence[int] = (5, 5, 4, 3)) -> int:
+    """A number of things. Without a tool that ranks, it is 2."""
     return rng.choices((2, 3, 4, 5), weights)[0] if rank else 2

@@ -374,7 +374,7 @@ def multiple(c: Choice, w: World, rank: bool) -> Draft:
 
 
 def gap_and_limit(c: Choice, w: World, rank: bool) -> Draft:
-    """A difference and what it means: "How much taller is A than B, and is that more than the depth of C?"."""
+    """A difference and its size: "How much taller is A than B, and is that more than the depth of C?"."""
     rng = c.rng
     attribute, things = scalable(w, rng, 2)
     ((other, third),) = w.measured(rng, 1)

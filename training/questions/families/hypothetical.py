@@ -1,4 +1,4 @@
-"""Questions about changed values: "If the Nile were 20% shorter and the Volga doubled, which would be longer?"."""
+"""Questions about changed values, such as "If the Nile doubled, would it be longer than the Volga?"."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def joined(rng: random.Random, clauses: Sequence[str]) -> str:
 def situation_of(
     c: Choice, changes: Sequence[Change], things: Sequence[Thing], attribute: Attribute
 ) -> tuple[str, bool]:
-    """What is supposed to happen, with its opening words; and whether a new sentence must follow it."""
+    """What is supposed to happen, with its opening words, and whether a new sentence must follow it."""
     rng = c.rng
     texts = [thing.text(rng) for thing in things]
 
@@ -226,6 +226,7 @@ def situation_of(
 
 
 def draw_changes(rng: random.Random, attribute: Attribute, things: Sequence[Thing]) -> list[Change]:
+    """A change for each thing."""
     count = len(things)
     changes = [draw_change(rng, attribute, thing) for thing in things]
     if count > 1 and rng.random() < 0.08:
@@ -251,6 +252,7 @@ _TRAILING = (
 
 
 def followed(situation: str, tail: str, stop: bool) -> str:
+    """The situation and what is asked, in one sentence or two."""
     if not stop:
         return f"{situation}, {tail}"
     return f"{situation}{'' if situation.endswith('?') else '.'} {tail[0].upper() + tail[1:]}"
@@ -270,6 +272,7 @@ def in_either_order(rng: random.Random, situation: str, tail: str, stop: bool) -
 
 
 def changed_value(b: Builder, ref: Ref, change: Change) -> Ref:
+    """The reference with a change applied to it."""
     return b.calculate(ref, change.suffix) if change.suffix else ref
 
 
@@ -307,7 +310,7 @@ def changed_best(c: Choice, w: World, rank: bool) -> Draft:
 def _same_fraction(
     c: Choice, changes: list[Change], things: Sequence[Thing], attribute: Attribute, up: bool
 ) -> str:
-    """Two changes of one size, the second told by reference to the first; `changes` is brought in line."""
+    """Two changes of one size, the second told by reference to the first. `changes` is brought in line."""
     rng = c.rng
     other = draw_change(rng)
     while not other.by.endswith("%") or (other.up == changes[0].up and rng.random() < 0.7):

@@ -47,7 +47,7 @@ def best_derived(c: Choice, w: World, rank: bool) -> Draft:
 
 
 def merger(c: Choice, w: World, rank: bool) -> Draft:
-    """Things that become one: "If A and B merged, as well as C and D, what would be the largest population density?"."""
+    """Things that become one: "If A and B merged, what would be the largest population density?"."""
     rng = c.rng
     both = rng.random() < 0.6
     sizes = (2, 2) if both else (rng.choice((2, 2, 3)),)

@@ -10,19 +10,20 @@ class Attribute:
     """One attribute and its vocabulary.
 
     Args:
-        noun: the canonical noun, as a look-up asks for it ("height" in "height of K2") and as the atlas names the fact.
+        noun: the canonical noun, as a look-up asks for it ("height" in "height of K2") and as the atlas names
+            the fact.
         nouns: what questions call it.
         more, less: comparatives ("taller"). Empty for attributes that only have "a greater <noun>".
         most, least: superlatives ("tallest").
         most_tails, least_tails: whole verb phrases ("covers the most ground") that follow "which one".
-        how: adjective after "how" ("tall"); empty where there is none.
+        how: adjective after "how" ("tall"). Empty where there is none.
         gains, losses: verbs special to the attribute, as they stand in the dictionary ("deepen").
         kinds: what has this attribute, in the singular.
         unit_words: units in which a threshold may be given.
         numeric: False for attributes whose value is a name.
         asks: whole questions for the attribute, as patterns of `Choice.frame` with the slot x.
         held_asks: such questions that training never shows.
-        dated: the value is a year; years are compared and subtracted, never added, scaled or averaged.
+        dated: the value is a year. Years are compared and subtracted, never added, scaled or averaged.
     """
 
     noun: str

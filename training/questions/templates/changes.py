@@ -12,12 +12,10 @@ from braid.training.questions.templates.attributes import Attribute
 
 @dataclass(frozen=True)
 class Change:
-    """One change: what the plan computes and what it does to the number.
-
-    `suffix` follows the value in an arithmetic expression: " * (1 - 20 / 100)"; empty for no change.
-    """
+    """One change: what the plan computes and what it does to the number."""
 
     suffix: str
+    """Follows the value in an arithmetic expression, such as " * (1 - 20 / 100)". Empty for no change."""
     apply: Callable[[float], float]
     up: bool
     by: str
@@ -287,7 +285,9 @@ def clause(c: Choice, change: Change, name: str, attribute: Attribute) -> str:
 
 
 def elliptic(c: Choice, changes: Sequence[Change], names: Sequence[str], attribute: Attribute) -> list[str]:
-    """Clauses of which all but the first leave the verb out: "the Nile were 12% longer", "the Volga 8% shorter".
+    """Clauses of which all but the first leave the verb out.
+
+    Such as "the Nile were 12% longer", "the Volga 8% shorter".
 
     Raises:
         LookupError: where the changes cannot be told so.

@@ -1,4 +1,4 @@
-"""Questions for the well-known tools that stand beside the look-ups: weather, mail, translations, the time."""
+"""Questions for the common tools that stand beside the look-ups: weather, mail, translations, the time."""
 
 from __future__ import annotations
 
@@ -181,7 +181,11 @@ _SERVICES: dict[str, Service] = {
 
 
 def draw_service(rng: random.Random, specs: Sequence[ToolSpec]) -> tuple[str, Builder]:
-    """A question for one of the tools; LookupError where none of them is known here."""
+    """A question for one of the tools.
+
+    Raises:
+        LookupError: None of them is known here.
+    """
     known = [
         spec
         for spec in specs

@@ -55,7 +55,7 @@ class Listing:
     """A tool that lists the things of one kind that belong to something.
 
     Args:
-        as_text: the result is one text and not a list; a plan has to wait for it and go on in another round.
+        as_text: the result is one text and not a list. A plan has to wait for it and go on in another round.
         limited: the tool has an optional limit.
     """
 
@@ -67,6 +67,7 @@ class Listing:
 
 
 def draw_listing(rng: random.Random, *, odd: bool) -> Listing:
+    """A tool that lists things, with invented words if `odd`."""
     kind, owner = rng.choice(_KINDS), rng.choice(_OWNERS)
     kinds = plural(kind)
     as_text = rng.random() < 0.25
@@ -120,7 +121,7 @@ def attribute_for(rng: random.Random, kind: str) -> Attribute:
 
 @dataclass(frozen=True)
 class ListQuestion:
-    """A question about a listing; where the listing is a text, `found` are the names that it gives."""
+    """A question about a listing. Where the listing is a text, `found` are the names that it gives."""
 
     question: str
     program: Builder
@@ -131,7 +132,11 @@ class ListQuestion:
 def draw_list_question(
     rng: random.Random, listing: Listing, attribute: Attribute, toolset: Toolset
 ) -> ListQuestion:
-    """A question for the toolset's look-ups; LookupError where its tools cannot rank what the look-ups give."""
+    """A question for the toolset's look-ups.
+
+    Raises:
+        LookupError: The tools cannot rank what the look-ups give.
+    """
     c = Choice(rng)
     owner = names.proper_name(rng, listing.owner)
     kinds = plural(listing.kind)
@@ -257,7 +262,7 @@ def _text_question(
     owner: str,
     most: str,
 ) -> ListQuestion:
-    """The listing is a text, so its names must be read off in the next round: `program` is that of both rounds."""
+    """A listing that is a text. The next round reads its names. `program` has both rounds."""
     up = rng.random() < 0.65
     if toolset.rank is None:
         raise LookupError("the tools cannot rank")

@@ -1,6 +1,6 @@
 """Toolsets drawn at random: the built-in tools, sensible others, and ones with names nobody has seen.
 
-A planner must read its tools' names, parameters and fields from the prompt, never from memory; so training
+A planner must read its tools' names, parameters and fields from the prompt, never from memory. So training
 shows every question with other tools.
 """
 
@@ -158,6 +158,7 @@ class Toolbox:
 
 
 def parameters(properties: Mapping[str, Schema]) -> Schema:
+    """A JSON schema of parameters. Those without a default are required."""
     required = [name for name, schema in properties.items() if "default" not in schema]
     return {"type": "object", "properties": dict(properties), "required": required}
 
@@ -174,10 +175,11 @@ def draw_toolbox(
     """Tools for questions about `attributes`.
 
     Args:
+        rng: Draws.
         attributes: noun, kind of thing, and whether numeric, for each attribute that the plan looks up.
         ranker: whether a ranking tool may be there.
-        calculator: whether the plan calculates; otherwise the calculator may be missing.
-        ranks: whether the plan ranks; the ranking tool is then there.
+        calculator: whether the plan calculates. Otherwise the calculator may be missing.
+        ranks: whether the plan ranks. The ranking tool is then there.
         more: further tools that the questions need.
     """
     mood = rng.choices(("builtin", "sensible", "odd"), (38, 27, 35))[0]
@@ -383,7 +385,7 @@ def _builtin_box(
     ranks: bool,
     more: Sequence[ToolSpec],
 ) -> Toolbox:
-    """The built-in tools as they are, now and then described otherwise, with others beside them or some missing."""
+    """The built-in tools, now and then described otherwise, with others beside them or some missing."""
     texts = {"search": _SEARCH_TEXT, "calculate": _CALC_TEXT, "rank": _RANK_TEXT}
     needed = {"search", *(["calculate"] if calculator else []), *(["rank"] if ranks else [])}
     specs: list[ToolSpec] = []

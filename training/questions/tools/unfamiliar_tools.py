@@ -78,7 +78,7 @@ class Errands:
 
 
 def draw_errands(rng: random.Random, questions: int = 1) -> Errands:
-    """Each question has one to three errands, for a tool each; now and then one takes the result of the one before."""
+    """Questions of one to three errands, for a tool each. Now and then one takes the result of another."""
     verbs = rng.sample(_VERBS, rng.randint(2, 7))
     if rng.random() < 0.4:
         verbs = [names.word(rng, accents=0.0) if rng.random() < 0.6 else verb for verb in verbs]
