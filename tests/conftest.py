@@ -1,4 +1,4 @@
-"""For all tests: what Braid keeps of its runs goes into a folder of the test run's own, and a weaker sandbox will do."""
+"""For all tests: the data of runs goes into a folder of the test run's own, and a weaker sandbox will do."""
 
 from __future__ import annotations
 

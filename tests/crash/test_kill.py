@@ -1,6 +1,7 @@
 """kill -9 at random moments: what happened is not lost, not doubled, and uncertain only where nobody can say.
 
-Real processes, real SIGKILL, real databases. What stands in for the world is a database that the tools write to.
+Real processes, real SIGKILL, real databases. What stands in for the world is a database that the tools write
+to.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def _server_with_everything_imported() -> None:
 
 @dataclass
 class Tally:
-    """Over all runs: effects that are missing, that happened twice, and calls whose fate stayed unknown, by tool."""
+    """Over all runs, by tool: effects that are missing or doubled, and calls whose outcome is unknown."""
 
     kills: int = 0
     resumes: int = 0
@@ -62,7 +63,7 @@ def start(
     person: bool = False,
     on_begin: Callable[[], None] = lambda: None,
 ) -> Ending | None:
-    """Run or resume in a process of its own; None if it was killed before its end."""
+    """Run or resume in a process of its own. Returns None if it was killed before its end."""
     here, there = _processes.Pipe(duplex=False)
     process = _processes.Process(target=worker.main, args=(folder, resume, person, PACE, there))
     process.start()

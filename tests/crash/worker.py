@@ -1,6 +1,7 @@
 """A process that runs or resumes one task and may be killed at any moment.
 
-Its tools write what they do into a database of their own, which stands for the world outside: what is in there has happened.
+Its tools write what they do into a database of their own, which stands for the world outside: what is in
+there has happened.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ PLANS = {row.question: row.plan for row in questions("heldout")[:12]}
 def planning_engine(
     *, wrong: frozenset[int] = frozenset(), babble: frozenset[int] = frozenset()
 ) -> ScriptedEngine:
-    """Writes the reference plan of the question in the prompt; some plans answer wrongly, some are no plans."""
+    """An engine that writes the reference plan of the question. Some plans are wrong, some are no plans."""
 
     def respond(prompt: str) -> str:
         for index, (question, plan) in enumerate(PLANS.items()):

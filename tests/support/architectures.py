@@ -1,4 +1,4 @@
-"""Tiny random models of many architectures, in float32, and an independent reference for what the local engine computes."""
+"""Tiny random models of many architectures, in float32, and an independent reference for their outputs."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def build_architecture(folder: Path, name: str, **changes: Any) -> Path:
 
 
 def reference_model(folder: Path) -> Any:
-    """transformers' own model, with eager attention: the definition of what each architecture computes."""
+    """The model of transformers, with eager attention: the definition of what each architecture computes."""
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -93,7 +93,10 @@ def generate_ids(model: Any, ids: Sequence[int], tokens: int) -> list[int]:
 
 
 def partings(model: Any, prompt: Sequence[int], expected: Sequence[int], given: Sequence[int]) -> int:
-    """0 where both are equal, 1 where they part at a near tie of the reference's two best logits; fails elsewhere."""
+    """0 where both are equal, 1 where they part at a near tie of the reference's two best logits.
+
+    It fails where they part elsewhere.
+    """
     import torch
 
     if list(expected) == list(given):

@@ -1,4 +1,7 @@
-"""An HTTP server on loopback that does to a client what servers do on bad days, down to single bytes and cut connections."""
+"""An HTTP server on loopback that does to a client what servers do on bad days.
+
+It works down to single bytes and cut connections.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,10 @@ class Call:
     ) -> None:
         data = text.encode()
         extra = "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
-        head = f"HTTP/1.1 {status} X\r\ncontent-type: {content_type}\r\ncontent-length: {len(data)}\r\n{extra}\r\n"
+        head = (
+            f"HTTP/1.1 {status} X\r\ncontent-type: {content_type}\r\n"
+            f"content-length: {len(data)}\r\n{extra}\r\n"
+        )
         await self.raw(head.encode() + data)
 
     async def begin_events(self) -> None:
@@ -74,7 +80,7 @@ Handler = Callable[[Call], Awaitable[None]]
 
 @dataclass
 class FaultServer:
-    """`answer` is called for each POST; `script` entries, while there are any, take precedence, one per request."""
+    """`answer` is called for each POST. Entries of `script` take precedence, one per request."""
 
     answer: Handler | None = None
     script: list[Handler] = field(default_factory=list[Handler])
@@ -150,7 +156,7 @@ def piece(text: str, *, chat: bool, index: int = 0, finish: str | None = None, *
 
 
 def says(*texts: str, finish: str = "stop", usage: dict[str, Any] | None = None) -> Handler:
-    """A well-behaved streamed answer; `texts` are its pieces. It serves `n` by sending the same to every branch."""
+    """A well-behaved streamed answer in the pieces `texts`. With `n` every branch gets the same."""
 
     async def handler(call: Call) -> None:
         chat = "messages" in call.body

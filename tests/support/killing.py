@@ -16,7 +16,7 @@ class KilledError(Exception):
 
 
 def ends_as_if_not_killed(trainer: Callable[[Path], Trainer], folder: Path) -> None:
-    """Kills a run of six steps in its fourth; `trainer` makes a run in a folder, or takes one up there."""
+    """Kill a run of six steps in its fourth. `trainer` makes or resumes the run in a folder."""
     whole = trainer(folder / "whole")
     whole.run()
 

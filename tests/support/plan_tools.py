@@ -1,4 +1,4 @@
-"""Tools as plans see them in these tests; typed functions, so that the schemas are what users' tools have."""
+"""Tools as plans see them in tests. They are typed functions, so their schemas are like users'."""
 
 from __future__ import annotations
 

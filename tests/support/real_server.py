@@ -40,8 +40,10 @@ def _free_port() -> int:
 
 
 def prepare(model: Path, folder: Path) -> Path:
-    """A copy of `model` that chats, samples, and writes ASCII only: half a character is shown differently by the server's
-    two ways of answering."""
+    """A copy of `model` that chats, samples, and writes ASCII only.
+
+    The server's two ways of answering show half a character differently.
+    """
     from transformers import AutoTokenizer
 
     shutil.copytree(model, folder)
@@ -56,7 +58,10 @@ def prepare(model: Path, folder: Path) -> Path:
 
 @contextmanager
 def serve(folder: Path, home: Path) -> Iterator[RealServer]:
-    """Runs the server in a process group of its own until the block ends; `home` takes its log and its empty hub cache."""
+    """Run the server in a process group of its own until the block ends.
+
+    `home` takes its log and its empty hub cache.
+    """
     port = _free_port()
     (home / "hub" / "hub").mkdir(parents=True)
     environment = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}

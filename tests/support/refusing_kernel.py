@@ -1,7 +1,9 @@
-"""Runs a command where the kernel refuses a system call: `python refusing_kernel.py CALL ARGUMENT BITS COMMAND...`.
+"""Runs a command where the kernel refuses a system call.
 
-A seccomp filter answers EPERM when argument number ARGUMENT of CALL has one of BITS set. Processes that the command starts
-inherit the filter. Linux on x86-64 and arm64 only. Source: seccomp(2).
+Usage: `python refusing_kernel.py CALL ARGUMENT BITS COMMAND...`.
+
+A seccomp filter answers EPERM when argument number ARGUMENT of CALL has one of BITS set. Processes that the
+command starts inherit the filter. Linux on x86-64 and arm64 only. Source: seccomp(2).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A small OpenAI-compatible server on a loopback port that says what a test tells it to.
 
-A model good enough to plan does not fit into a test; everything around it here is real: the sockets, the wire format, and the
-client that reads it.
+A model good enough to plan does not fit into a test. Everything around it here is real: the sockets, the wire
+format, and the client that reads it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ Reply = Callable[[list[dict[str, str]]], str]
 
 
 class ScriptedServer(ThreadingHTTPServer):
-    """`uri` is the engine address; `requests` are the bodies that came in. `pause` is the seconds before each piece of text."""
+    """A running server. `uri` is its engine address, `requests` are the bodies that came in.
+
+    `pause` is the seconds before each piece of text.
+    """
 
     daemon_threads = True
 

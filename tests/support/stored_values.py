@@ -1,7 +1,7 @@
-"""What `journal_v1_values.sql` holds: a value of every kind that the journal can store, and the tools of the runs that left it.
+"""What `journal_v1_values.sql` holds: a value of every kind that the journal can store, and the runs' tools.
 
-The fixture names the types of this module `stored_values:...`, and the versions of these tools. So what stands here stays as it
-is. Only the modules that it imports from may change.
+The fixture names the types of this module `stored_values:...`, and the versions of these tools. So what stands
+here stays as it is. Only the modules that it imports from may change.
 """
 
 from __future__ import annotations
@@ -351,8 +351,8 @@ KILLED_ANSWER: Final = "receipt 8611, 8611 m"
 class Tools:
     """The tools of both runs. They write down their calls.
 
-    `pay` leaves its receipt in the file `world`, and then hangs until its process is killed. Without a file it must not be
-    called.
+    `pay` leaves its receipt in the file `world`, and then hangs until its process is killed. Without a file
+    it must not be called.
     """
 
     def __init__(self, world: Path | None = None) -> None:

@@ -18,7 +18,7 @@ _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07]*\x07|[@-Z\\-_=>])")
 
 
 class Terminal:
-    """`with Terminal([...]) as t: t.wait_for("braid>"); t.type("hello\\r")`."""
+    r"""`with Terminal([...]) as t: t.wait_for("braid>"); t.type("hello\r")`."""
 
     def __init__(
         self, args: Sequence[str | Path], *, env: Mapping[str, str], rows: int = 24, columns: int = 80
@@ -65,7 +65,7 @@ class Terminal:
         self._read_to = found + len(what)
 
     def wait_for_end(self, seconds: float = 30.0) -> int:
-        """Read until the program ends; its exit code (negative: the signal that ended it)."""
+        """Read until the program ends. Returns its exit code, negative for the signal that ended it."""
         deadline = time.monotonic() + seconds
         while self._read(deadline):
             pass

@@ -16,7 +16,7 @@ _CORPUS = [
 
 
 def build_tokenizer(vocabulary: int = 384):
-    """A byte-level BPE tokenizer with two special tokens; every text survives a round trip."""
+    """A byte-level BPE tokenizer with two special tokens. Every text survives a round trip."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 

@@ -1,4 +1,7 @@
-"""An event loop whose clock jumps to the next timer when nothing else is to be done: hours of waiting in milliseconds."""
+"""An event loop whose clock jumps to the next timer when nothing else is to be done.
+
+Hours of waiting take milliseconds.
+"""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from braid.executors.nodes.nodes import Answer, Const, Expr, Guard, ListOf, Map,
 
 
 def expr(value: Any) -> Expr:
-    """An expression as it is; lists become list literals, anything else a constant."""
+    """An expression as it is. Lists become list literals, anything else a constant."""
     if isinstance(value, list):
         return ListOf(tuple(expr(item) for item in cast("list[Any]", value)))
     if value is None or isinstance(value, (bool, int, float, str)):
@@ -29,7 +29,7 @@ def call(id: str, tool: str, /, *, guards: Sequence[Guard] = (), bind: str | Non
 
 
 def mapped(id: str, over: Any, tool: str, /, *, on_error: Any = "fail", **args: Any) -> Node:
-    """`[tool(...) for m in over]`; the item is `Ref("m")`."""
+    """`[tool(...) for m in over]`. The item is `Ref("m")`."""
     body = ToolCall(tool, tuple((name, expr(value)) for name, value in args.items()))
     return Node(id=id, op=Map("m", expr(over), body, on_error), name=id)
 

@@ -1,4 +1,4 @@
-"""GRPO with rollouts on our own engine: at toy size the reward rises, and every sequence of a rollout is learned from."""
+"""GRPO on our own engine: at toy size the reward rises, and every sequence of a rollout is learned from."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ SHAPE = Shape(hidden=32, layers=1, feed_forward=64, heads=2, key_value_heads=2, 
 
 
 class Saying:
-    """Pays for each answer word that is the last word of the question. Two calls a try, as with a parent and a thread."""
+    """Pays for each answer word that is the last word of the question.
+
+    A try makes two calls, as a parent and a thread do.
+    """
 
     async def attempt(self, engine: Engine, place: int, *, seed: int) -> Outcome:
         wanted = ("red", "blue")[place % 2]

@@ -22,7 +22,8 @@ async def test_the_oracle_behind_the_engine_spawns_and_joins() -> None:
             join = demonstrate_join(problem.numbers, problem.target, 6, threads)
             assert tried.text.split() == join.text.split()
             assert tried.solved == any(thread.found for thread in threads)
-            # Every token once: the parent's header and list without its end mark, each thread, the join and what follows.
+            # Every token once: the parent's header, its list without the end mark, the threads, the join, the
+            # rest.
             written = [thread.child.prompt + " " + thread.child.text for thread in threads]
             joined = join.prompt.removeprefix(prompt("SPAWN", problem.target, problem.numbers, threads=6))
             expected = sum(len(t.split()) for t in (parent.prompt, parent.text, *written, joined, join.text))

@@ -1,4 +1,4 @@
-"""The shipped Countdown model, on validation problems, through the methods that its table was measured with."""
+"""The shipped Countdown model on validation problems, by the methods that its table was measured with."""
 
 from __future__ import annotations
 
