@@ -23,7 +23,7 @@ from braid.planner import (
     run_root,
 )
 from braid.planner.prompts import STOP, compact_prompt
-from tests.support import plan_tools
+from tests.support.plan_tools import plan_tools
 
 COMPACT = {"prompt_style": "compact"}
 

@@ -6,11 +6,11 @@ from braid.planner import (
     PlanTask,
     run_root,
 )
-from tests.support import plan_tools
+from tests.support.plan_tools import plan_tools
 
 
 def task(question: str = "How much taller is K2 than Mont Blanc?", **options: object) -> PlanTask:
-    return PlanTask(question=question, tools=plan_tools.registry().specs(), **options)  # pyright: ignore
+    return PlanTask(question=question, tools=plan_tools().specs(), **options)  # pyright: ignore
 
 
 def test_the_run_root_comes_first_and_is_the_same_in_every_round() -> None:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from braid.executors import GraphPatch, TaskGraph, ToolRegistry, run_graph, tool
-from braid.executors.tools.registry import builtin_tools
+from braid.executors.builtin import builtin_tools
 from braid.executors.values.values import short_form
 from braid.planner import compile_plan
 from braid.training.questions import Toolset, render
