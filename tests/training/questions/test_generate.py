@@ -22,10 +22,10 @@ from braid.training.questions.world import held_out
 
 SPLITS: tuple[Split, ...] = get_args(Split)
 DRAWN: dict[Split, str] = {
-    "train": "0007b6a1a79e79203e37d1308e6c99604f8502e25240dfcf90a633f181533e47",
-    "heldout-templates": "34bb2f4af7321c8d59608aafdaad65e5f65df8c0729795b46a4a3d8e440390ac",
-    "heldout-entities": "02a8c442039d3a1134515e14add2835561ec705686c8fa3106544db575879a1c",
-    "heldout": "0806eef0d593492c2775c315cc9d195fcec1be9f80e9236b210e56d0afdb1602",
+    "train": "467497173b330344f0f7f49877b820f62a2ea8ec9e9e45382e0a7598fa4bf224",
+    "heldout-templates": "d6e51512bb84c06e2ac5c8cf85c6cc0098fedf6a7d2f09ee60f2b3e686c7b8dc",
+    "heldout-entities": "c3052d09af929ef6b01f43c94c6ed3d46cf757f754675ddefb5897392cc46400",
+    "heldout": "b6100f5801257dbfb59f834f6b5442113c3f160603ac8d0168c07f268c30c3d1",
 }
 """SHA-256 of the first 1,000 samples of each split, as JSON."""
 
