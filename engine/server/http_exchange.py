@@ -13,6 +13,7 @@ from starlette.types import Message, Receive, Scope, Send
 from braid.engine.server.admission import stopping
 from braid.engine.server.config import ServerLimits
 from braid.engine.server.errors import ApiError
+from braid.engine.system import first_error
 
 STATUS_GONE = 499
 """What a request counts as whose client hung up, as web servers log it."""
@@ -84,7 +85,7 @@ class Exchange:
                 for watcher in watchers:
                     watcher.cancel()
         except BaseExceptionGroup as errors:
-            raise _first(errors) from None
+            raise first_error(errors) from None
 
     async def send_json(self, status: int, payload: Mapping[str, Any], headers: Mapping[str, str]) -> None:
         body = encode(payload)
@@ -146,11 +147,3 @@ def encode(payload: Mapping[str, Any]) -> bytes:
 async def _watch(cut: asyncio.Event) -> None:
     await cut.wait()
     raise stopping()
-
-
-def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The first error inside, however deep; the others came of it."""
-    error: BaseException = errors
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-    return error  # pyright: ignore[reportUnknownVariableType]

@@ -8,8 +8,9 @@ import threading
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
-from typing import TYPE_CHECKING, Any, Final, TextIO, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TextIO, TypeVar
 
+from braid.engine.system import first_error
 from braid.executors.mcp.config import McpError, McpServer
 from braid.executors.tools import Effect, ToolError, UncertainError
 
@@ -106,7 +107,7 @@ class Connection:
                     leave.set()  # the connection broke by itself
         except BaseException as error:
             if not ready.done():
-                ready.set_exception(_first(error))
+                ready.set_exception(first_error(error))
             elif isinstance(error, asyncio.CancelledError):
                 raise
             # After `ready` the server is being left, and an error means that it is gone.
@@ -230,10 +231,3 @@ def _is_late(error: Exception) -> bool:
     from mcp_types import REQUEST_TIMEOUT
 
     return isinstance(error, TimeoutError) or (isinstance(error, MCPError) and error.code == REQUEST_TIMEOUT)
-
-
-def _first(error: BaseException) -> BaseException:
-    """The first error of a group. The SDK's connections run in task groups."""
-    while isinstance(error, BaseExceptionGroup):
-        error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
-    return error
