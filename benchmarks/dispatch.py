@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass
 from _timing import machine
 
 from braid.engine import Event
-from braid.executors import GraphPatch, TaskGraph, ToolRegistry, run_graph, tool
+from braid.executors import GraphPatch, RunContext, TaskGraph, ToolRegistry, run_graph, tool
 from braid.executors.nodes.nodes import Answer, Const, ListOf, Node, Ref, ToolCall
 
 
@@ -137,8 +137,7 @@ def run_shape(shape: Shape, *, sequential: bool) -> float:
         outcome = await run_graph(
             graph,
             planner(shape, graph),
-            tools=ToolRegistry([work]),
-            emit=events.append,
+            RunContext(tools=ToolRegistry([work]), emit=events.append),
             sequential=sequential,
         )
         seconds = time.perf_counter() - began

@@ -36,7 +36,7 @@ from braid.engine.local.engine import LocalEngine
 from braid.engine.server.config import ServerOptions
 from braid.engine.server.serve import serving
 from braid.engine.system.hardware import processors
-from braid.executors import GraphPatch, TaskGraph, ToolRegistry, run_graph
+from braid.executors import GraphPatch, RunContext, TaskGraph, ToolRegistry, run_graph
 from braid.executors.nodes.nodes import Answer, Const, Node, Ref, Think
 
 
@@ -76,7 +76,7 @@ async def run_plan(engine: Engine, root: list[Message], patch: GraphPatch) -> fl
     graph = TaskGraph()
     graph.apply(patch)
     start = time.perf_counter()
-    outcome = await run_graph(graph, None, tools=ToolRegistry(), engine=engine, root=root)
+    outcome = await run_graph(graph, None, RunContext(tools=ToolRegistry(), engine=engine, root=root))
     seconds = time.perf_counter() - start
     if outcome.failures:
         raise SystemExit(f"the plan did not run: {outcome.failures}")

@@ -58,7 +58,7 @@ from typing import Annotated, Any, Self
 from _timing import machine
 
 from braid.engine import Budget
-from braid.executors import GraphPatch, Limits, TaskGraph, ToolRegistry, run_graph, tool
+from braid.executors import GraphPatch, Limits, RunContext, TaskGraph, ToolRegistry, run_graph, tool
 from braid.executors.journal.run_log import start_run
 from braid.executors.journal.store import Journal
 from braid.executors.nodes.nodes import Const, Expr, Node, Ref, ToolCall
@@ -159,12 +159,14 @@ async def ours(nodes: tuple[Node, ...], listener: Any, **options: Any) -> TaskGr
     outcome = await run_graph(
         graph,
         patches,
-        tools=options.pop("tools", TOOLS),
-        emit=listener,
-        memo=CallMemo(),
-        budget=Budget().child("run"),
-        limits=limits,
-        **options,
+        RunContext(
+            tools=options.pop("tools", TOOLS),
+            emit=listener,
+            memo=CallMemo(),
+            budget=Budget().child("run"),
+            limits=limits,
+            **options,
+        ),
     )
     assert not outcome.failures and graph.state(nodes[-1].id) == "done"
     return graph

@@ -32,7 +32,7 @@ from tokenizers import Tokenizer
 
 from braid.engine import Message
 from braid.engine.scripted import ScriptedEngine
-from braid.executors import TaskGraph, ToolRegistry, run_graph
+from braid.executors import RunContext, TaskGraph, ToolRegistry, run_graph
 from braid.executors.builtin import builtin_tools
 from braid.planner import LLMPlanner, PlanTask, run_root
 
@@ -99,9 +99,7 @@ async def prompts_of(question: str, plan: str, *, shared_root: bool) -> list[str
     outcome = await run_graph(
         task.graph,
         LLMPlanner(engine).start(task),
-        tools=tools,
-        engine=engine,
-        root=run_root(task) if shared_root else _NODE_SYSTEM,
+        RunContext(tools=tools, engine=engine, root=run_root(task) if shared_root else _NODE_SYSTEM),
     )
     if not outcome.answered:
         raise SystemExit(f"the plan for {question!r} did not run: {outcome.failures}")

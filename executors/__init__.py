@@ -36,6 +36,7 @@ __all__ = [
     "NodeUncertain",
     "NodeWaits",
     "PlanPatched",
+    "RunContext",
     "RunOutcome",
     "TaskGraph",
     "Tool",

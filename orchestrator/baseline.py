@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 from pydantic import BaseModel, computed_field
 
-from braid.executors import GraphPatch, TaskGraph, run_graph
+from braid.executors import GraphPatch, RunContext, TaskGraph, run_graph
 from braid.executors.graph import names_read, tool_of
 from braid.executors.nodes import Node
 from braid.executors.tools import CallMemo
@@ -63,15 +63,17 @@ async def compare_with_sequential(
     outcome = await run_graph(
         TaskGraph(),
         _single_patch(GraphPatch(base_version=0, add=tuple(nodes), reason="replay")),
-        tools=agent.tools,
-        engine=await agent.open(),
-        root=result.root,
-        limits=agent.spec.limits,
+        RunContext(
+            tools=agent.tools,
+            engine=await agent.open(),
+            root=result.root,
+            limits=agent.spec.limits,
+            ask=agent.ask,
+            deps=deps,
+            seed=agent.spec.seed,
+            memo=CallMemo(),  # as in the run that it is compared with: equal calls are made once
+        ),
         sequential=True,
-        ask=agent.ask,
-        deps=deps,
-        seed=agent.spec.seed,
-        memo=CallMemo(),  # as in the run that it is compared with: equal calls are made once
     )
     if not outcome.answered:
         raise ReplayError(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from braid.engine import Budget, BudgetExceededError, Engine, Event, Message, Usage
 from braid.engine.scope import use_budget
-from braid.executors import RunOutcome, TaskGraph, ToolRegistry, run_graph
+from braid.executors import RunContext, RunOutcome, TaskGraph, ToolRegistry, run_graph
 from braid.executors.scheduler import Approve, AskPerson, Replan, SteeringQueue, close_graph
 from braid.executors.tools import CallMemo
 from braid.orchestrator.events import (
@@ -121,23 +121,25 @@ async def run_rounds(job: Job, emit: Callable[[Event], None]) -> LoopOutcome:
         outcome = await run_graph(
             graph,
             plan,
-            tools=job.tools,
-            engine=job.engine,
-            root=root,
-            budget=job.budget,
-            emit=emit,
-            limits=job.spec.limits,
+            RunContext(
+                tools=job.tools,
+                engine=job.engine,
+                root=root,
+                budget=job.budget,
+                emit=emit,
+                limits=job.spec.limits,
+                approve=job.approve,
+                ask=job.ask,
+                deps=job.deps,
+                seed=job.spec.seed,
+                run_id=job.run_id,
+                journal=job.journal,
+                memo=job.memo,
+            ),
             sequential=job.spec.sequential,
-            approve=job.approve,
-            ask=job.ask,
-            deps=job.deps,
-            seed=job.spec.seed,
-            run_id=job.run_id,
-            journal=job.journal,
             replanner=reviser,
             replan=job.replan,
-            inbox=job.inbox,
-            memo=job.memo,
+            queue=job.inbox,
         )
         outcomes.append(outcome)
         if earlier is not None and earlier.why is not None:

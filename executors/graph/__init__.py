@@ -1,6 +1,6 @@
 """The task graph and the state of its nodes. It changes only by `GraphPatch`."""
 
-from braid.executors.graph.graph import TaskGraph, reopen, revive
+from braid.executors.graph.graph import GraphChange, TaskGraph, reopen, revive
 from braid.executors.graph.patch import GraphError, GraphPatch, StalePatchError
 from braid.executors.graph.state import (
     FINAL,
@@ -16,6 +16,7 @@ from braid.executors.graph.state import (
 
 __all__ = [
     "FINAL",
+    "GraphChange",
     "GraphError",
     "GraphPatch",
     "Key",

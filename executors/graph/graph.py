@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
-from braid.executors.graph.patch import GraphError, GraphPatch, PatchChecker, StalePatchError, few
+from braid.executors.graph.patch import GraphError, GraphPatch, PatchChecker, few
 from braid.executors.graph.state import (
     FINAL,
     REBINDABLE,
@@ -30,19 +30,26 @@ from braid.executors.graph.state import (
 from braid.executors.nodes import Map, Node, NodeState, ToolCall
 from braid.executors.values import own_copy, plain_data, preview
 
-__all__ = ["GraphError", "GraphPatch", "Listener", "StalePatchError", "TaskGraph", "reopen", "revive"]
-
-
 LARGE: Final = 2_000
 """Nodes of a patch from which on the garbage collector rests while it is taken in."""
 
 
-class Listener(Protocol):
-    """The active run. Told after a patch was committed."""
+class ActiveRun(Protocol):
+    """The run that a graph is lent to. It takes the patches, since tasks and readers depend on them."""
 
-    def patched(self, patch: GraphPatch, added: Sequence[NodeRecord], rebound: Sequence[str]) -> None: ...
+    def apply(self, patch: GraphPatch) -> None:
+        """Commit `patch` (`TaskGraph.commit`) and act on it, or raise and change nothing."""
+        ...
 
-    def cancel(self, entry: NodeRecord, reason: str) -> None: ...
+
+@dataclass(frozen=True, slots=True)
+class GraphChange:
+    """What a committed patch did to the graph."""
+
+    added: Sequence[NodeRecord]
+    """The new records, in the patch's order."""
+    rebound: Sequence[str]
+    """Names with readers that have a new binder."""
 
 
 class TaskGraph:
@@ -52,10 +59,12 @@ class TaskGraph:
         self.version = 0
         self.entries: dict[str, NodeRecord] = {}
         self.slots: dict[str, NameSlot] = {}
-        self.listener: Listener | None = None
         self.origin: float | None = None
+        """When the first run began, on the clock of the runs."""
         self.runs = 0
-        self.wasted: dict[str, float] = {}
+        """How many runs have ended, and how many revisions have begun."""
+        self._clock: Callable[[], float] = time.monotonic
+        self._run: ActiveRun | None = None
         self._nodes = _Nodes(self.entries)
         self._next_order = 0
         self._rules = PatchChecker(self.entries, self.slots)
@@ -113,6 +122,11 @@ class TaskGraph:
         slot = self.slots.get(name)
         return slot is None or all(binder.state in REBINDABLE for binder in slot.binders)
 
+    @property
+    def running(self) -> bool:
+        """Whether a run of the graph is active."""
+        return self._run is not None
+
     def check(self, patch: GraphPatch) -> None:
         """Raise what `apply` would raise; change nothing."""
         self._rules.check(patch, version=self.version)
@@ -128,7 +142,7 @@ class TaskGraph:
         return current
 
     def apply(self, patch: GraphPatch) -> None:
-        """Commit `patch`, or raise and change nothing.
+        """Commit `patch`, or raise and change nothing. While a run is active, the run acts on it at once.
 
         The rules: ids are new; a name that is read is bound; a name is bound once, but for opposite branches of one `if`
         and names whose nodes failed, were blocked, skipped or cancelled; no cycles, not even through a name that is bound
@@ -138,34 +152,61 @@ class TaskGraph:
             StalePatchError: `base_version` is not the version of the graph.
             GraphError: a rule is broken.
         """
-        if len(patch.add) < LARGE:
-            self._apply(patch)
+        if self._run is not None:
+            self._run.apply(patch)
         else:
-            with _no_collection():
-                self._apply(patch)
+            revive(self, self.commit(patch, cancel=_cancel).rebound)
 
-    def _apply(self, patch: GraphPatch) -> None:
+    def commit(self, patch: GraphPatch, *, cancel: Callable[[NodeRecord, str], None]) -> GraphChange:
+        """The part of `apply` that changes the graph itself, for the active run.
+
+        `cancel` is called with each record to cancel and the reason, before anything is added.
+        """
+        if len(patch.add) < LARGE:
+            return self._commit(patch, cancel)
+        with _no_collection():
+            return self._commit(patch, cancel)
+
+    def _commit(self, patch: GraphPatch, cancel: Callable[[NodeRecord, str], None]) -> GraphChange:
         checked = self._rules.check(patch, version=self.version)
         self.version += 1
         for id in patch.cancel:
-            self._cancel(self.entries[id], patch.reason or "cancelled by a revision of the plan")
+            cancel(self.entries[id], patch.reason or "cancelled by a revision of the plan")
         for entry in checked.superseded:
             assert entry.node.name is not None
             self.slots[entry.node.name].binders.remove(entry)
             if entry.state == "blocked":
-                self._cancel(entry, f"{entry.node.name} was bound anew")
+                cancel(entry, f"{entry.node.name} was bound anew")
         slots = self.slots
         rebound = {
             node.name: None
             for node in patch.add
             if node.name is not None and node.name in slots and slots[node.name].readers
         }
-        now = time.monotonic() - self.origin if self.origin is not None else 0.0
+        now = self.now()
         added = [self._add(node, stages, now) for node, stages in zip(patch.add, checked.stages, strict=True)]
-        if self.listener is not None:
-            self.listener.patched(patch, added, tuple(rebound))
-        else:
-            revive(self, rebound)
+        return GraphChange(added, tuple(rebound))
+
+    @contextmanager
+    def lent_to(self, run: ActiveRun) -> Iterator[None]:
+        """Let `run` take the patches of this block. A graph has one run at a time."""
+        assert self._run is None
+        self._run = run
+        try:
+            yield
+        finally:
+            self._run = None
+            self.runs += 1
+
+    def start_clock(self, clock: Callable[[], float], *, elapsed: float = 0.0) -> None:
+        """Begin to count seconds on `clock`, unless an earlier run has. `elapsed` of them have passed already."""
+        self._clock = clock
+        if self.origin is None:
+            self.origin = clock() - elapsed
+
+    def now(self) -> float:
+        """Seconds since the first run began. It is 0 before that."""
+        return self._clock() - self.origin if self.origin is not None else 0.0
 
     def close(self) -> tuple[str, ...]:
         """Say that no revision will come: blocked nodes, and any not yet started, become skipped. Returns their ids."""
@@ -263,12 +304,6 @@ class TaskGraph:
         self._register(entry)
         return entry
 
-    def _cancel(self, entry: NodeRecord, reason: str) -> None:
-        if self.listener is not None:
-            self.listener.cancel(entry, reason)
-        elif entry.state not in FINAL:
-            entry.state, entry.error = "cancelled", reason
-
     def _add(self, node: Node, stages: tuple[tuple[Key, ...], ...], now: float) -> NodeRecord:
         entry = NodeRecord(
             node, (self._next_order, 0), stages, batch=self.runs, tool=tool_of(node), added=now
@@ -293,6 +328,12 @@ class TaskGraph:
             if slot is None:
                 slot = slots[name] = NameSlot()
             slot.readers.append(entry)
+
+
+def _cancel(entry: NodeRecord, reason: str) -> None:
+    """Cancel a record of a graph that is not being run."""
+    if entry.state not in FINAL:
+        entry.state, entry.error = "cancelled", reason
 
 
 @contextmanager

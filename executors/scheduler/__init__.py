@@ -1,5 +1,16 @@
 """The dataflow scheduler: it runs a task graph. A node starts the moment its inputs exist."""
 
+from braid.executors.scheduler.context import (
+    ApprovalError,
+    Approve,
+    AskPerson,
+    NobodyToAskError,
+    NodeTimeoutError,
+    NothingToThinkWithError,
+    RunContext,
+    RunJournal,
+    ToolCallRequest,
+)
 from braid.executors.scheduler.emitter import Deferred, event_json, told_as_json
 from braid.executors.scheduler.outcome import Limits, RunOutcome
 from braid.executors.scheduler.replay import (
@@ -19,15 +30,6 @@ from braid.executors.scheduler.revisions import (
     SurprisingResultError,
 )
 from braid.executors.scheduler.run import close_graph, run_graph
-from braid.executors.scheduler.think import (
-    ApprovalError,
-    Approve,
-    AskPerson,
-    NobodyToAskError,
-    NodeTimeoutError,
-    NothingToThinkWithError,
-    ToolCallRequest,
-)
 
 __all__ = [
     "ApprovalError",
@@ -47,6 +49,8 @@ __all__ = [
     "Replanner",
     "ResumeError",
     "RevisionRequest",
+    "RunContext",
+    "RunJournal",
     "RunOutcome",
     "Settled",
     "SteeringQueue",

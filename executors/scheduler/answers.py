@@ -9,17 +9,20 @@ from braid.executors.nodes import Answer
 
 
 class Answers:
-    """The answers of a graph in plan order, and what is parked behind them.
-
-    `given` is the answer that ran. `mutates` says whether an entry calls a mutating tool. `begun` are the nodes whose calls
-    an earlier process began: no answer holds them up or ends them.
-    """
+    """The answers of a graph in plan order, and the ready nodes that are parked behind them."""
 
     def __init__(self, graph: TaskGraph, mutates: Callable[[NodeRecord], bool], begun: Iterable[str]) -> None:
+        """`mutates` says whether an entry calls a mutating tool.
+
+        `begun` are the nodes whose calls an earlier process began. No answer holds them up or ends them.
+        """
         self.graph = graph
         self.mutates = mutates
-        self._begun = {id for node in begun for id in (node, node.partition("[")[0])}
         self.given: NodeRecord | None = None
+        """The answer that ran."""
+        self.expecting = False
+        """Whether more of the plan may come."""
+        self._begun = {id for node in begun for id in (node, node.partition("[")[0])}
         self._answers: list[NodeRecord] = []
         self._parked: dict[NodeRecord, int] = {}
 
@@ -32,19 +35,19 @@ class Answers:
         """Take note of the answers among `entries`."""
         self._answers.extend(entry for entry in entries if isinstance(entry.node.op, Answer))
 
-    def park(self, entry: NodeRecord, *, streaming: bool) -> bool:
-        """Whether `entry` must wait for an answer that stands before it; it is then kept for `unpark`."""
-        if not self._must_wait(entry, streaming):
+    def park(self, entry: NodeRecord) -> bool:
+        """Whether `entry` must wait for an answer that stands before it. It is then kept for `unpark`."""
+        if not self._must_wait(entry):
             return False
         self._parked[entry] = entry.epoch
         return True
 
-    def unpark(self, *, streaming: bool) -> list[NodeRecord]:
-        """Those that need not wait any more. Not for ever: ask `park` again before starting one."""
+    def unpark(self) -> list[NodeRecord]:
+        """Nodes that may start now. Call `park` again before starting one: an earlier answer may have appeared."""
         free: list[NodeRecord] = []
         for entry, epoch in list(self._parked.items()):
             stale = entry.epoch != epoch or entry.state != "pending"
-            if stale or (self.given is None and not self._must_wait(entry, streaming)):
+            if stale or (self.given is None and not self._must_wait(entry)):
                 del self._parked[entry]
                 if not stale:
                     free.append(entry)
@@ -53,9 +56,10 @@ class Answers:
     def end(
         self, answer: NodeRecord, needed_by: Callable[[Iterable[NodeRecord]], set[NodeRecord]]
     ) -> list[NodeRecord]:
-        """`answer` ran: the entries to cancel.
+        """`answer` ran. Returns the entries to cancel.
 
-        Mutating calls that have begun, or stand before the answer, are carried out, with all they need. The rest was not read.
+        Mutating calls that have begun, or stand before the answer, are carried out, with all they need. The rest was not
+        read.
         """
         self.given = answer
         unfinished = [e for e in self.graph.entries.values() if e.state in ("pending", "running")]
@@ -67,18 +71,18 @@ class Answers:
         )
         return [entry for entry in unfinished if entry not in kept]
 
-    def _must_wait(self, entry: NodeRecord, streaming: bool) -> bool:
+    def _must_wait(self, entry: NodeRecord) -> bool:
         """Whether an earlier `answer` may yet end the plan before this statement's turn.
 
-        A mutating call and an answer run only once every answer that stands before them, in the same round, was skipped. An
-        answer left over from an earlier round waits for the stream's end: a newer one takes its place.
+        A mutating call and an answer run only once every answer that stands before them, in the same round, was skipped.
+        An answer left over from an earlier round waits for the stream's end, since a newer one takes its place.
         """
         is_answer = isinstance(entry.node.op, Answer)
         if not is_answer and (not self._answers or not self.mutates(entry) or entry.node.id in self._begun):
             return False
         if is_answer and entry.batch < self.graph.runs:
             newer = (a for a in self._answers if a.batch > entry.batch)
-            if streaming or any(_may_run(a) for a in newer):
+            if self.expecting or any(_may_run(a) for a in newer):
                 return True
         return any(a.order < entry.order and a.batch == entry.batch and _may_run(a) for a in self._answers)
 

@@ -1,4 +1,4 @@
-"""Nodes that wait for a person: for the answer to a question, for an approval, or for word of how a call ended.
+"""Approvals: nodes that wait for a person, for the answer to a question, an approval, or word of how a call ended.
 
 They hold no slot of the run or of their tool, so that a person who takes an hour holds up only what reads the node.
 """
@@ -6,93 +6,80 @@ They hold no slot of the run or of their tool, so that a person who takes an hou
 from __future__ import annotations
 
 import asyncio
-import contextvars
-from collections.abc import Awaitable, Callable
-from functools import partial
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, TypeAlias, assert_never
 
 from braid.executors.graph import FINAL, NodeRecord, reopen, tool_of
 from braid.executors.nodes import Ask
-from braid.executors.scheduler.think import RunContext, ask_person
-from braid.executors.scheduler.tool_calls import Teller, clear, find_fate
-from braid.executors.tools import Done, NotDone, Tool, ToolError, UncertainError
+from braid.executors.scheduler.context import GraphContext
+from braid.executors.scheduler.lifecycle import NodeLifecycle, RunState
+from braid.executors.scheduler.think import ask_person
+from braid.executors.scheduler.tool_calls import approve_call, resolve_outcome
+from braid.executors.tools import Done, Tool, ToolError, UncertainError
 
-T = TypeVar("T")
+
+@dataclass(frozen=True, slots=True)
+class Admit:
+    """The call is approved. It may be made."""
 
 
-class Host(Protocol):
-    """The run."""
+@dataclass(frozen=True, slots=True)
+class Rearm:
+    """The call of an earlier process did not happen. It is made when its inputs are there."""
 
-    around: RunContext
-    group: asyncio.TaskGroup
-    context: contextvars.Context
-    closing: bool
 
-    @property
-    def tell(self) -> Teller | None: ...
-    def begin(self, entry: NodeRecord) -> None: ...
-    def admit(self, entry: NodeRecord) -> None: ...
-    def again(self, entry: NodeRecord) -> None: ...
-    def ended_well(self, entry: NodeRecord, value: Any) -> None: ...
-    def ended_badly(self, entry: NodeRecord, error: BaseException) -> None: ...
-    def left(self) -> None: ...
+@dataclass(frozen=True, slots=True)
+class Succeed:
+    """The node has its value."""
+
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """The node has failed, or nobody knows how its call ended."""
+
+    error: BaseException
+
+
+Decision: TypeAlias = "Admit | Rearm | Succeed | Fail"
+Decide: TypeAlias = Callable[[NodeRecord], Coroutine[Any, Any, Decision]]
 
 
 class Approvals:
-    """The nodes of one run that wait for a person now, each in a task of its own.
+    """The nodes of one run that wait for a person now, each in a task of its own."""
 
-    `doubtful` are those whose call may or may not have happened, as long as they are not settled.
-    """
-
-    def __init__(self, host: Host) -> None:
-        self.host = host
+    def __init__(self, context: GraphContext, state: RunState, nodes: NodeLifecycle) -> None:
         self.waiting: dict[NodeRecord, asyncio.Task[None]] = {}
-        self.doubtful: set[NodeRecord] = set()
+        self.uncertain: set[NodeRecord] = set()
+        """Nodes whose call may or may not have happened, and that everybody was asked about, or is being asked."""
+        self._context = context
+        self._state = state
+        self._nodes = nodes
 
-    def consult(self, entry: NodeRecord) -> None:
-        """Put an `ask` to the person, or get a mutating call cleared and then admit it to the slots."""
-        host = self.host
+    def request(self, entry: NodeRecord) -> None:
+        """Put an `ask` to the person, or get a mutating call approved. It is admitted to the slots once it is."""
         if isinstance(entry.node.op, Ask):
-            host.begin(entry)
-            self._wait(
-                entry,
-                lambda: ask_person(host.around, entry.args),
-                partial(host.ended_well, entry),
-                partial(host.ended_badly, entry),
-            )
+            self._nodes.begin(entry)
+            self._spawn(entry, self._ask)
         else:
-            self._wait(
-                entry,
-                lambda: clear(host.around, entry, self._tool(entry), host.tell),
-                partial(self._cleared, entry, entry.epoch),
-                partial(self._refused, entry, entry.epoch),
-            )
+            self._spawn(entry, self._approve)
 
-    def find_fate(self, entry: NodeRecord) -> None:
+    def resolve(self, entry: NodeRecord) -> None:
         """A mutating call ended so that nobody knows whether it happened: find out.
 
-        The entry stays running until then. When it is cancelled meanwhile, what is found out is still told.
+        The entry stays running until then. When it is cancelled meanwhile, what is found out still counts.
         """
-        host = self.host
-        self.doubtful.add(entry)
-        self._wait(
-            entry,
-            lambda: find_fate(host.around, entry, self._tool(entry), host.tell),
-            partial(self._found_out, entry),
-            partial(self._unknown, entry),
-        )
+        self.uncertain.add(entry)
+        self._spawn(entry, self._resolve)
 
-    def look_into(self, entry: NodeRecord) -> None:
+    def resolve_begun(self, entry: NodeRecord) -> None:
         """The same for a call that an earlier process began. One that did not happen is made now, unless it was settled."""
-        self.doubtful.add(entry)
+        self.uncertain.add(entry)
         if entry.state not in FINAL:
             entry.state = "running"
-        self._wait(
-            entry,
-            lambda: self._fate_of(entry),
-            partial(self._looked_into, entry),
-            partial(self._unknown, entry),
-        )
+        self._spawn(entry, self._resolve_begun)
 
     def drop(self, entry: NodeRecord) -> None:
         """Wait no longer for `entry`."""
@@ -100,107 +87,92 @@ class Approvals:
         if task is not None:
             task.cancel()
 
-    def _wait(
-        self,
-        entry: NodeRecord,
-        work: Callable[[], Awaitable[T]],
-        done: Callable[[T], None],
-        failed: Callable[[BaseException], None],
-    ) -> None:
-        self.drop(entry)
-        host = self.host
-        self.waiting[entry] = host.group.create_task(
-            self._run(entry, work, done, failed), name=f"{entry.node.id} waits", context=host.context.copy()
-        )
+    async def _ask(self, entry: NodeRecord) -> Decision:
+        return Succeed(await ask_person(self._context, entry.args))
 
-    async def _run(
-        self,
-        entry: NodeRecord,
-        work: Callable[[], Awaitable[T]],
-        done: Callable[[T], None],
-        failed: Callable[[BaseException], None],
-    ) -> None:
-        host, task = self.host, asyncio.current_task()
+    async def _approve(self, entry: NodeRecord) -> Decision:
+        earlier = await approve_call(self._context, entry, self._tool(entry))
+        return Admit() if earlier is None else Succeed(earlier.value)
+
+    async def _resolve(self, entry: NodeRecord) -> Decision:
+        tool = self._tool(entry)
+        outcome = await resolve_outcome(self._context, entry, tool)
+        if isinstance(outcome, Done):
+            return Succeed(outcome.value)
+        return Fail(ToolError(f"{tool.name}: the call did not come through", tool=tool.name))
+
+    async def _resolve_begun(self, entry: NodeRecord) -> Decision:
+        name = entry.tool or ""
+        if name not in self._context.tools:
+            raise UncertainError(
+                f"{name} is not among the tools; whether its call happened is not known", tool=name
+            )
+        earlier = await approve_call(self._context, entry, self._tool(entry))
+        return Rearm() if earlier is None else Succeed(earlier.value)
+
+    def _spawn(self, entry: NodeRecord, decide: Decide) -> None:
+        self.drop(entry)
+        work = self._wait(entry, entry.epoch, decide)
+        self.waiting[entry] = self._state.spawn(work, f"{entry.node.id} waits")
+
+    async def _wait(self, entry: NodeRecord, epoch: int, decide: Decide) -> None:
+        state, task = self._state, asyncio.current_task()
         assert task is not None
         try:
             try:
-                result = await work()
+                decision = await decide(entry)
             except GeneratorExit:
                 raise
             except BaseException as error:
                 if task.cancelling():
                     raise  # whoever cancelled it has settled the entry, or will
-                self._forget(entry, task)
-                failed(error)
-            else:
-                self._forget(entry, task)
-                done(result)
+                decision = Fail(error)
+            self._forget(entry, task)
+            if entry.epoch == epoch:  # else its inputs were bound anew, and it was requested again
+                self._carry_out(entry, decision)
         except BaseException:
-            # A cancellation is told by who cancels; anything else is an error of ours, or of who listens to events.
-            host.closing = host.closing or not task.cancelling()
+            # A cancellation is emitted by who cancels. Anything else is an internal error, or a listener's.
+            state.closing = state.closing or not task.cancelling()
             raise
         finally:
             self._forget(entry, task)
-            if not host.closing:
-                host.left()
+            if not state.closing:
+                self._nodes.wake()
 
     def _forget(self, entry: NodeRecord, task: asyncio.Task[None]) -> None:
         if self.waiting.get(entry) is task:
             del self.waiting[entry]
 
-    def _cleared(self, entry: NodeRecord, epoch: int, done: Done | None) -> None:
-        if entry.epoch != epoch or entry.state != "pending":
-            return  # its inputs were bound anew: it was consulted about again
-        if done is None:
-            self.host.admit(entry)
-        else:
-            self.host.begin(entry)
-            self.host.ended_well(entry, done.value)
+    def _carry_out(self, entry: NodeRecord, decision: Decision) -> None:
+        uncertain = entry in self.uncertain
+        if entry.state in FINAL and not uncertain:
+            return  # it was cancelled meanwhile
+        match decision:
+            case Admit():
+                self._nodes.admit(entry)
+            case Rearm():
+                if entry.state == "running":
+                    self.uncertain.discard(entry)
+                    self._nodes.rearm(entry)
+            case Succeed(value):
+                self._resume(entry)
+                self._nodes.succeed(entry, value)
+            case Fail(error):
+                if entry.state in FINAL and not isinstance(error, UncertainError):
+                    return
+                self.uncertain.add(entry)
+                self._resume(entry)
+                self._nodes.fail(entry, error)
+            case _:
+                assert_never(decision)
 
-    def _refused(self, entry: NodeRecord, epoch: int, error: BaseException) -> None:
-        if entry.epoch == epoch and entry.state == "pending":
-            self.doubtful.add(entry)  # if it is about that, everybody was asked
-            self.host.begin(entry)
-            self.host.ended_badly(entry, error)
-
-    def _found_out(self, entry: NodeRecord, fate: Done | NotDone) -> None:
-        if isinstance(fate, Done):
-            self._happened(entry, fate)
-        else:
-            name = self._tool(entry).name
-            self.host.ended_badly(entry, ToolError(f"{name}: the call did not come through", tool=name))
-
-    async def _fate_of(self, entry: NodeRecord) -> Done | None:
-        name = entry.tool or ""
-        if name not in self.host.around.tools:
-            raise UncertainError(
-                f"{name} is not among the tools; whether its call happened is not known", tool=name
-            )
-        return await clear(self.host.around, entry, self._tool(entry), self.host.tell)
-
-    def _looked_into(self, entry: NodeRecord, done: Done | None) -> None:
-        if done is not None:
-            self._happened(entry, done)
-        elif entry.state == "running":
-            self.doubtful.discard(entry)
-            self.host.again(entry)
-
-    def _happened(self, entry: NodeRecord, done: Done) -> None:
-        self._run_on(entry)
-        self.host.ended_well(entry, done.value)
-
-    def _unknown(self, entry: NodeRecord, error: BaseException) -> None:
-        if entry.state == "running" or isinstance(error, UncertainError):
-            self._run_on(entry)
-            self.host.ended_badly(entry, error)
-
-    def _run_on(self, entry: NodeRecord) -> None:
+    def _resume(self, entry: NodeRecord) -> None:
         """Let `entry` count as running, whatever it was settled as."""
         if entry.state in FINAL:
             reopen(entry)
             entry.state = "running"
-        if entry.started is None:
-            self.host.begin(entry)
+        if entry.started is None or entry.state != "running":
+            self._nodes.begin(entry)
 
     def _tool(self, entry: NodeRecord) -> Tool:
-        return self.host.around.tools.get(tool_of(entry.node) or "")
+        return self._context.tools.get(tool_of(entry.node) or "")

@@ -1,17 +1,30 @@
-"""Which node may start: ready counters over the graph, with guards, skips, blocked readers and maps. No input or output here.
+"""Which node may start: ready counters over the graph, with guards, skips, blocked readers and maps.
 
-Every unstarted entry counts the keys (a name, or an item of one) that are not settled yet; settling a key counts its
-waiters down, so that the whole run costs O(nodes + edges). Consequences are worked off from a queue, never by
-recursion: a chain of a hundred thousand skips is as good as one.
+There is no input or output here. Every unstarted entry counts the keys (a name, or an item of one) that are not settled
+yet. Settling a key counts its waiters down, so that the whole run costs O(nodes + edges).
+
+Nothing is called when something happens. What has happened is queued as a `Change`, and whoever owns the state machine
+takes one after another: `GraphRun` acts on them, `Replay` only follows. Consequences come from the same queue, never from
+recursion, so a chain of a hundred thousand skips is as good as one.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal, Protocol, TypeAlias, assert_never, cast
+from typing import Any, Literal, TypeAlias, assert_never, cast
 
-from braid.executors.graph import FINAL, Key, NameSlot, NodeRecord, Place, TaskGraph, revive
+from braid.executors.graph import (
+    FINAL,
+    GraphChange,
+    GraphError,
+    Key,
+    NameSlot,
+    NodeRecord,
+    Place,
+    TaskGraph,
+    revive,
+)
 from braid.executors.nodes import (
     SKIPPED,
     Answer,
@@ -29,6 +42,8 @@ from braid.executors.nodes import (
     evaluate_with,
     truth,
 )
+from braid.executors.scheduler.answers import Answers
+from braid.executors.scheduler.outcome import Limits
 from braid.executors.values import ExpressionError, ItemError, PathError, explain, preview, resolve_path
 
 Status: TypeAlias = Literal["wait", "ok", "skip", "block"]
@@ -52,35 +67,36 @@ _ENDED: dict[NodeState, str] = {
 }
 
 
-class Host(Protocol):
-    """Who runs what is ready."""
+Change: TypeAlias = "tuple[Literal['ready'], NodeRecord] | tuple[Literal['settled'], NodeRecord] | tuple[Literal['expanded'], NodeRecord]"
+"""What has happened to a node. Tuples, since each node of a large graph has two of them.
 
-    def ready(self, entry: NodeRecord) -> None:
-        """All inputs are there and evaluated (`entry.args`): it may start."""
-        ...
-
-    def settled(self, entry: NodeRecord) -> None:
-        """The entry reached a state other than pending and running."""
-        ...
-
-    def expanded(self, entry: NodeRecord, children: Sequence[NodeRecord]) -> None:
-        """A map's list is there; its children are in the graph and about to be armed."""
-        ...
+- `ready`: all inputs are there and evaluated (`args`), so it may start.
+- `settled`: it reached a state other than pending and running. Its readers follow with `Dataflow.release`.
+- `expanded`: the list of a map is there, and its `children` are in the graph.
+"""
 
 
 class Dataflow:
     """The state machine of one run over `graph`."""
 
-    def __init__(self, graph: TaskGraph, host: Host, *, max_nodes: int, max_map_items: int) -> None:
+    def __init__(self, graph: TaskGraph, limits: Limits, answers: Answers) -> None:
         self.graph = graph
-        self.host = host
-        self.max_nodes = max_nodes
-        self.max_map_items = max_map_items
-        self._queue: deque[NodeRecord] = deque()
-        self._draining = False
+        self.answers = answers
+        self.limits = limits
+        self._changes: deque[Change] = deque()
+        self._settled: deque[NodeRecord] = deque()
+
+    def next_change(self) -> Change | None:
+        """The next thing that has happened; None when there is nothing more."""
+        if self._changes:
+            return self._changes.popleft()
+        if self._settled:
+            return "settled", self._settled.popleft()
+        return None
 
     def begin(self) -> None:
         """Arm what earlier runs left pending."""
+        self.answers.add(self.graph.entries.values())
         for slot in self.graph.slots.values():
             slot.waiters = None
             slot.item_waiters = None
@@ -92,7 +108,23 @@ class Dataflow:
             entry.epoch += 1
             entry.stage = 0
             self._advance(entry)
-        self._drain()
+
+    def check_size(self) -> None:
+        """Raise `GraphError` if the graph has more nodes than it may have."""
+        if len(self.graph.entries) > self.limits.max_nodes:
+            raise GraphError(f"the plan passes the limit of {self.limits.max_nodes} nodes (max_nodes)")
+
+    def take(self, change: GraphChange) -> None:
+        """Arm what a patch has added, and the unstarted readers of names that it bound anew."""
+        if self.answers.given is not None:
+            for entry in change.added:
+                self.cancel(entry, "the plan had been answered")
+            return
+        self.answers.add(change.added)
+        if change.rebound:
+            self.rebound(change.rebound)
+        # Those that read a name of this very patch that was bound anew are armed already.
+        self.arm([entry for entry in change.added if entry.epoch == 0])
 
     def rebound(self, names: Iterable[str]) -> None:
         """These names have new binders: unstarted readers follow."""
@@ -101,20 +133,42 @@ class Dataflow:
     def settle(
         self, entry: NodeRecord, state: NodeState, *, value: Any = None, error: str | None = None
     ) -> None:
-        """Put `entry` into a final or blocked state and let its readers know."""
-        self._settle(entry, state, value, error)
-        self._drain()
+        """Put `entry` into a final or blocked state."""
+        parent = entry.parent
+        if parent is not None and (entry.state == "pending" or entry.state == "running"):
+            parent.unsettled -= 1
+        entry.state = state
+        entry.value = value
+        entry.error = error
+        self._settled.append(entry)
+
+    def release(self, entry: NodeRecord) -> None:
+        """Let the readers of a settled `entry` follow. The change that says so must have been acted on."""
+        if isinstance(entry.node.op, Answer):
+            if entry.state == "done" and self.answers.given is None:
+                for unread in self.answers.end(entry, self.needed_by):
+                    self.cancel(unread, "the plan was answered without it")
+            self.unpark()
+        name = entry.node.name
+        if entry.parent is not None:
+            self._release_item(entry, entry.parent)
+        elif name is not None:
+            self._flush(self.graph.slots[name], name)
+
+    def unpark(self) -> None:
+        """Let what was parked behind an answer go on, as far as it may now."""
+        for entry in self.answers.unpark():
+            self._changes.append(("ready", entry))
 
     def cancel(self, entry: NodeRecord, reason: str) -> None:
         """Cancel `entry`, and with a map its children. What is final stays as it is."""
         if entry.state in FINAL:
             return
         # The map first: its children then have nobody to tell.
-        self._settle(entry, "cancelled", None, reason)
+        self.settle(entry, "cancelled", error=reason)
         for child in entry.children or ():
             if child.state not in FINAL:
-                self._settle(child, "cancelled", None, reason)
-        self._drain()
+                self.settle(child, "cancelled", error=reason)
 
     def needed_by(self, entries: Iterable[NodeRecord]) -> set[NodeRecord]:
         """`entries` and everything not settled that they wait for, directly or not."""
@@ -145,34 +199,8 @@ class Dataflow:
                 values.append(value)
         return tuple(values)
 
-    def _settle(self, entry: NodeRecord, state: NodeState, value: Any, error: str | None) -> None:
-        parent = entry.parent
-        if parent is not None and (entry.state == "pending" or entry.state == "running"):
-            parent.unsettled -= 1
-        entry.state = state
-        entry.value = value
-        entry.error = error
-        self._queue.append(entry)
-
-    def _drain(self) -> None:
-        if self._draining:
-            return
-        self._draining = True
-        try:
-            queue, settled, slots = self._queue, self.host.settled, self.graph.slots
-            while queue:
-                entry = queue.popleft()
-                settled(entry)
-                name = entry.node.name
-                if entry.parent is not None:
-                    self._notify(entry, entry.parent)
-                elif name is not None:
-                    self._flush(slots[name], name)
-        finally:
-            self._draining = False
-
-    def _notify(self, entry: NodeRecord, parent: NodeRecord) -> None:
-        """Let those know who wait for an item of a map."""
+    def _release_item(self, entry: NodeRecord, parent: NodeRecord) -> None:
+        """Let the readers of an item of a map follow, and the map when it was the last one."""
         if parent.node.name is not None:
             slot = self.graph.slots[parent.node.name]
             if slot.item_waiters:
@@ -264,12 +292,12 @@ class Dataflow:
             args = self._plain_arguments(entry.node.op)
             if args is not None:
                 entry.args = args
-                self.host.ready(entry)
+                self._changes.append(("ready", entry))
                 return
         while True:
             broken = self._broken(entry)
             if broken is not None:
-                self._settle(entry, "blocked", None, broken)
+                self.settle(entry, "blocked", error=broken)
                 return
             at_inputs = entry.stage == len(guards)
             args: Any = None
@@ -281,17 +309,17 @@ class Dataflow:
                     skip = self._refusal(entry, guards[entry.stage])
             except Exception as error:
                 entry.exception = error
-                self._settle(entry, "failed", None, explain(error))
+                self.settle(entry, "failed", error=explain(error))
                 return
             if skip is not None:
-                self._settle(entry, "skipped", None, skip)
+                self.settle(entry, "skipped", error=skip)
                 return
             if at_inputs:
                 if isinstance(entry.node.op, Map):
                     self._expand(entry, args)
                 else:
                     entry.args = args
-                    self.host.ready(entry)
+                    self._changes.append(("ready", entry))
                 return
             entry.stage += 1
             if entry.stages[entry.stage]:
@@ -439,12 +467,14 @@ class Dataflow:
         if not isinstance(items, (list, tuple)):
             raise ExpressionError(f"a map needs a list, got {preview(items, 60)!r} ({type(items).__name__})")
         count = len(cast("Sequence[Any]", items))
-        if count > self.max_map_items:
+        if count > self.limits.max_map_items:
             raise ExpressionError(
-                f"a map over {count} items; the limit is {self.max_map_items} (max_map_items)"
+                f"a map over {count} items; the limit is {self.limits.max_map_items} (max_map_items)"
             )
-        if len(self.graph.entries) + count > self.max_nodes:
-            raise ExpressionError(f"{count} more nodes would pass the limit of {self.max_nodes} (max_nodes)")
+        if len(self.graph.entries) + count > self.limits.max_nodes:
+            raise ExpressionError(
+                f"{count} more nodes would pass the limit of {self.limits.max_nodes} (max_nodes)"
+            )
         return cast("Sequence[Any]", items)
 
     def _mapped(self, op: Map) -> NodeRecord | None:
@@ -460,7 +490,7 @@ class Dataflow:
         are_exprs = isinstance(op.over, ListOf) or self._mapped(op) is not None
         children = self.graph.add_children(entry, items, are_exprs=are_exprs)
         entry.state = "running"
-        self.host.expanded(entry, children)
+        self._changes.append(("expanded", entry))
         name = entry.node.name
         if name is not None:
             self._flush_item(self.graph.slots[name], name, "items")
@@ -483,21 +513,21 @@ class Dataflow:
                     reason = child.error or child.state
                     if not collects:
                         entry.exception = child.exception
-                        self._settle(entry, "failed", None, f"item {index}: {reason}")
+                        self.settle(entry, "failed", error=f"item {index}: {reason}")
                         return
                     values.append(ItemError(reason))
                 case "blocked":
-                    self._settle(entry, "blocked", None, f"item {index}: {child.error}")
+                    self.settle(entry, "blocked", error=f"item {index}: {child.error}")
                     return
                 case "skipped":
                     if not child.dropped:
-                        self._settle(entry, "skipped", None, child.error)
+                        self.settle(entry, "skipped", error=child.error)
                         return
                 case "pending" | "running":
                     raise AssertionError(f"map {entry.node.id!r} closed with an item {child.state}")
                 case _:
                     assert_never(child.state)
-        self._settle(entry, "done", values, None)
+        self.settle(entry, "done", value=values)
 
 
 def _collects(entry: NodeRecord) -> bool:

@@ -1,13 +1,15 @@
-"""Revising a graph while it runs: what calls for it, and who is asked. Everything that a revision does not touch goes on.
+"""Revisions of a graph while it runs: what calls for one, and who is asked. What a revision does not touch goes on.
 
-The scheduler tells `Revisions` what happens; those ask a `Replanner`, which is handed down from the rooms above, for patches.
-Revisions come one at a time, after the plan's own stream has ended; what has called for one meanwhile is handed over together.
+The run reports to `Revisions` what happens. Those ask a `Replanner`, which is handed down from the rooms above, for patches.
+Revisions come one at a time, after the plan's own stream has ended. What has called for one meanwhile is handed over
+together.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -20,36 +22,40 @@ _SHOWN = 12
 
 @dataclass(frozen=True, kw_only=True)
 class RevisionRequest:
-    """What calls for a revision, in words for the planner: a node that `failed`, one whose result is a `surprise`, `progress` (a
-    summary after so many results), what a `person` said, or why patches of the last revision were `rejected`."""
+    """What calls for a revision, in words for the planner."""
 
     kind: Literal["failed", "surprise", "progress", "person", "rejected"]
+    """A failed node, a surprising result, a summary after so many results, what a person said, or why patches of the last
+    revision were not taken."""
     text: str
     node: str | None = None
+    """The id of the node, for `failed` and `surprise`."""
 
 
 class Replanner(Protocol):
-    """Turns triggers into patches for the running graph."""
+    """Turns requests into patches for the running graph."""
 
     def surprise(self, node: Node, value: Any) -> str | None:
         """Why the result of a node is not what the plan reckoned with; None when it is. The node then counts as failed."""
         ...
 
-    def revise(self, triggers: Sequence[RevisionRequest]) -> AsyncIterator[GraphPatch]:
+    def revise(self, requests: Sequence[RevisionRequest], /) -> AsyncIterator[GraphPatch]:
         """Patches, each made for the graph's version at the moment when it is given. May end without any."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class Replan:
-    """When a running graph is revised: as soon as a failure blocks something (`on_failure`), whenever `check` finds a result
-    surprising (it says why, or gives None), and after each `every` results; `max_revisions` times at most, not counting those
-    that a person asks for."""
+    """When a running graph is revised."""
 
     on_failure: bool = True
+    """As soon as a failure blocks something."""
     every: int | None = None
+    """After each so many results."""
     check: Callable[[Node, Any], str | None] | None = None
+    """Whenever this finds a result surprising. It returns why, or None."""
     max_revisions: int = 3
+    """How often at most. Revisions that a person asks for do not count."""
 
     def __post_init__(self) -> None:
         if self.every is not None and self.every < 1:
@@ -59,7 +65,7 @@ class Replan:
 
 
 class SteeringQueue:
-    """Where a person's words for a running graph arrive; those that come before anybody listens are kept."""
+    """Where a person's words for a running graph arrive. Those that come before anybody listens are kept."""
 
     def __init__(self) -> None:
         self._early: list[str] = []
@@ -71,13 +77,17 @@ class SteeringQueue:
         else:
             self._early.append(text)
 
-    def listen(self, listener: Callable[[str], None] | None) -> None:
-        """Hand what comes to `listener`, and what has come; None keeps it again."""
+    @contextmanager
+    def listened_to(self, listener: Callable[[str], None]) -> Iterator[None]:
+        """Hand what has come to `listener`, and what comes within the block."""
+        early, self._early = self._early, []
         self._listener = listener
-        if listener is not None:
-            early, self._early = self._early, []
+        try:
             for text in early:
                 listener(text)
+            yield
+        finally:
+            self._listener = None
 
 
 class SurprisingResultError(GraphError):
@@ -85,17 +95,14 @@ class SurprisingResultError(GraphError):
 
 
 class Revisions:
-    """The triggers of one run that wait for a revision. `wake` is called when there is something to do."""
+    """The requests of one run that wait for a revision."""
 
-    def __init__(
-        self, graph: TaskGraph, replanner: Replanner, policy: Replan, wake: Callable[[], object]
-    ) -> None:
+    def __init__(self, graph: TaskGraph, replanner: Replanner, policy: Replan) -> None:
         self.graph = graph
         self.replanner = replanner
         self.policy = policy
         self.running = False
-        """Whether a revision is under way; the scheduler says so."""
-        self._wake = wake
+        """Whether a revision is under way. The run sets it."""
         self._left = policy.max_revisions
         self._waiting: list[RevisionRequest] = []
         self._done = 0
@@ -103,7 +110,7 @@ class Revisions:
     @property
     def due(self) -> bool:
         """Whether a revision could start now."""
-        return not self.running and bool(self._heard())
+        return not self.running and bool(self._allowed())
 
     def surprise(self, entry: NodeRecord, value: Any) -> str | None:
         """Why `value` calls for a revision; None when it does not, or none is left."""
@@ -117,47 +124,51 @@ class Revisions:
             return
         if entry.state == "failed":
             if isinstance(entry.exception, SurprisingResultError):
-                self._add(RevisionRequest(kind="surprise", text=_told(entry), node=entry.node.id))
+                self._add("surprise", _described(entry), entry.node.id)
             elif self.policy.on_failure:
-                self._add(RevisionRequest(kind="failed", text=_told(entry), node=entry.node.id))
+                self._add("failed", _described(entry), entry.node.id)
         elif entry.state == "done":
             self._done += 1
             if self.policy.every is not None and self._done % self.policy.every == 0:
-                self._add(RevisionRequest(kind="progress", text=summary(self.graph)))
+                self._add("progress", summary(self.graph))
 
     def say(self, text: str) -> None:
         """Hand over what a person said."""
-        self._add(RevisionRequest(kind="person", text=text))
+        self._add("person", text)
 
     async def revise(self, apply: Callable[[GraphPatch], None]) -> None:
-        """Ask the replanner once, about all that is waiting, and apply what it gives."""
+        """Ask the replanner once, about all that is waiting, and apply the patches that it gives."""
         # What failed may have blocked something a moment later.
         await asyncio.sleep(0)
-        triggers, self._waiting = self._heard(), []
+        requests, self._waiting = self._allowed(), []
         # A failure that nothing waits for needs no mending.
-        triggers = [one for one in triggers if one.kind != "failed" or self._blocks()]
-        if not triggers:
+        requests = [request for request in requests if request.kind != "failed" or self._blocks()]
+        if not requests:
             return
-        self._left -= any(one.kind != "person" for one in triggers)
+        self._left -= any(request.kind != "person" for request in requests)
         reasons: list[str] = []
-        async for patch in self.replanner.revise(triggers):
+        async for patch in self.replanner.revise(requests):
             try:
                 apply(patch)
             except GraphError as error:  # it met a node that has moved on; nothing of the patch was taken
                 reasons.append(str(error))
         if reasons:
-            self._add(RevisionRequest(kind="rejected", text="; ".join(reasons)))
+            self._add("rejected", "; ".join(reasons))
 
-    def _heard(self) -> list[RevisionRequest]:
+    def _allowed(self) -> list[RevisionRequest]:
         """What waits and may still have a revision: a person's words always may."""
-        return [one for one in self._waiting if self._left > 0 or one.kind == "person"]
+        return [request for request in self._waiting if self._left > 0 or request.kind == "person"]
 
     def _blocks(self) -> bool:
         return any(entry.state == "blocked" for entry in self.graph.entries.values())
 
-    def _add(self, trigger: RevisionRequest) -> None:
-        self._waiting.append(trigger)
-        self._wake()
+    def _add(
+        self,
+        kind: Literal["failed", "surprise", "progress", "person", "rejected"],
+        text: str,
+        node: str | None = None,
+    ) -> None:
+        self._waiting.append(RevisionRequest(kind=kind, text=text, node=node))
 
 
 def summary(graph: TaskGraph) -> str:
@@ -168,5 +179,5 @@ def summary(graph: TaskGraph) -> str:
     return f"{len(done)} of {len(entries)} nodes are done; latest: " + "; ".join(lines)
 
 
-def _told(entry: NodeRecord) -> str:
+def _described(entry: NodeRecord) -> str:
     return f"{' '.join(entry.node.source.split()) or entry.node.id}: {entry.error}"

@@ -1,86 +1,79 @@
-"""One tool call of a run: what must be cleared up before it, what it costs, and what is written down about it."""
+"""One tool call of a run: its approval, what it costs, and what is written down about it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal, Protocol
+from typing import Any
 
 from braid.engine import BraidError
 from braid.engine.scope import use_budget
 from braid.executors.graph import NodeRecord
-from braid.executors.scheduler.think import ApprovalError, NobodyToAskError, RunContext, ToolCallRequest
+from braid.executors.scheduler.context import (
+    ApprovalError,
+    GraphContext,
+    NobodyToAskError,
+    ToolCallRequest,
+)
 from braid.executors.tools import Done, NotDone, Recorded, Tool, ToolContext, ToolError, UncertainError
 from braid.executors.values import explain, own_copies, preview
 
 
-class Teller(Protocol):
-    """Who is told what happens during a call."""
-
-    def retried(self, entry: NodeRecord, attempt: int, error: BraidError, wait: float) -> None: ...
-    def abandoned(self, entry: NodeRecord, tool: str, seconds: float) -> None: ...
-    def hedged(self, entry: NodeRecord, tool: str, second_won: bool, wasted: float) -> None: ...
-    def reused(self, entry: NodeRecord, tool: str, source: Literal["run", "earlier run"]) -> None: ...
-    def waits(self, entry: NodeRecord, reason: Literal["approval", "outcome"]) -> None: ...
-
-
-async def call_tool(around: RunContext, entry: NodeRecord, tool: str, tell: Teller | None) -> Any:
+async def call_tool(context: GraphContext, entry: NodeRecord, tool: str) -> Any:
     """Call `tool` with the entry's arguments, or take the result of an equal call of a pure tool.
 
-    Each attempt is paid for with one call of the budget. A mutating call must have been cleared (`clear`); that it begins is
-    written down before it does, and so is how it ended.
+    Each attempt is paid for with one call of the budget. A mutating call must have been approved (`approve_call`). That it
+    begins is written down before it does, and so is how it ended.
 
     Raises:
         BudgetExceededError: no call is left.
         UncertainError: nobody knows whether a mutating call happened.
         BraidError: what `Tool.call` raises.
     """
-    found = around.tools.get(tool)
-    make = partial(_make, around, entry, found, tell)
-    if around.memo is None:
+    found = context.tools.get(tool)
+    make = partial(_make, context, entry, found)
+    if context.memo is None:
         return await make()
-    on_reused = partial(tell.reused, entry, tool) if tell is not None else None
-    return await around.memo.call(found, entry.args, make, on_reused=on_reused)
+    on_reused = partial(context.emitter.reused, entry, tool) if context.emitter.listening else None
+    return await context.memo.call(found, entry.args, make, on_reused=on_reused)
 
 
-async def _make(around: RunContext, entry: NodeRecord, tool: Tool, tell: Teller | None) -> Any:
+async def _make(context: GraphContext, entry: NodeRecord, tool: Tool) -> Any:
     if tool.is_plain:
-        around.budget.spend(calls=1)
+        context.budget.spend(calls=1)
         return await tool.call_plain(entry.args)
-    charge = partial(around.budget.spend, calls=1)
+    charge = partial(context.budget.spend, calls=1)
     call: Callable[..., Any] = partial(tool.call, entry.args, charge=charge)
     if tool.is_hedged:
-        call = partial(call, on_hedged=partial(_hedged, around, entry, tool, tell))
-    if tell is not None:
+        call = partial(call, on_hedged=partial(_hedged, context, entry, tool))
+    emitter = context.emitter
+    if emitter.listening:
         call = partial(
-            call, on_retry=partial(tell.retried, entry), on_abandoned=partial(tell.abandoned, entry)
+            call, on_retry=partial(emitter.retried, entry), on_abandoned=partial(emitter.abandoned, entry)
         )
     charge()
     if tool.signature.context_parameter is None and tool.spec.effect != "mutating":
         return await call()
-    context = context_of(around, entry)
-    with use_budget(context.budget):
+    handed = tool_context(context, entry)
+    with use_budget(handed.budget):
         if tool.spec.effect != "mutating":
-            return await call(context=context)
-        return await _written_down(around, entry, tool, context, call)
+            return await call(context=handed)
+        return await _call_recorded(context, entry, tool, handed, call)
 
 
-def _hedged(
-    around: RunContext, entry: NodeRecord, tool: Tool, tell: Teller | None, second_won: bool, wasted: float
-) -> None:
-    node = entry.node.id
-    around.wasted[node] = around.wasted.get(node, 0.0) + wasted
-    if tell is not None:
-        tell.hedged(entry, tool.name, second_won, wasted)
+def _hedged(context: GraphContext, entry: NodeRecord, tool: Tool, second_won: bool, wasted: float) -> None:
+    entry.wasted += wasted
+    context.emitter.hedged(entry, tool.name, second_won, wasted)
 
 
-async def _written_down(
-    around: RunContext, entry: NodeRecord, tool: Tool, context: ToolContext[Any], call: Callable[..., Any]
+async def _call_recorded(
+    context: GraphContext, entry: NodeRecord, tool: Tool, handed: ToolContext[Any], call: Callable[..., Any]
 ) -> Any:
-    log, key = around.calls, context.idempotency_key
+    """Make a mutating call. The log knows that it begins and how it ended."""
+    log, key = context.calls, handed.idempotency_key
     log.started(key, node=entry.node.id, tool=tool.name, args=entry.args, effect="mutating")
     try:
-        value = await call(context=context)
+        value = await call(context=handed)
     except UncertainError:
         raise  # stays what it is in the log: started
     except BraidError as error:
@@ -90,75 +83,74 @@ async def _written_down(
     return value
 
 
-def context_of(around: RunContext, entry: NodeRecord) -> ToolContext[Any]:
+def tool_context(context: GraphContext, entry: NodeRecord) -> ToolContext[Any]:
     """What a call of this node is told about its run. Its budget is a scope of its own."""
     node = entry.node.id
     return ToolContext(
-        deps=around.deps,
-        run_id=around.run_id,
+        deps=context.deps,
+        run_id=context.run_id,
         node_id=node,
-        idempotency_key=f"{around.run_id}:{node}",
-        budget=around.budget.child(node),
+        idempotency_key=f"{context.run_id}:{node}",
+        budget=context.budget.child(node),
     )
 
 
-async def clear(around: RunContext, entry: NodeRecord, tool: Tool, tell: Teller | None) -> Done | None:
-    """Settle what must be settled before a mutating call is made: None lets it be made, `Done` says that it has happened.
+async def approve_call(context: GraphContext, entry: NodeRecord, tool: Tool) -> Done | None:
+    """Get a mutating call approved. None lets it be made, `Done` says that it has happened.
 
     Raises:
         ApprovalError: it was not approved.
         UncertainError: an earlier process began the call, and nobody knows how it ended.
         ToolError: the call has failed in an earlier process.
     """
-    known = around.calls.recall(f"{around.run_id}:{entry.node.id}")
+    known = context.calls.recall(f"{context.run_id}:{entry.node.id}")
     match known:
         case Recorded("done", value):
             return Done(value)
         case Recorded("failed", _, error):
             raise ToolError(error or "the call failed", tool=tool.name)
         case Recorded("started"):
-            fate = await find_fate(around, entry, tool, tell)
-            return fate if isinstance(fate, Done) else None  # it was approved when it was begun
+            outcome = await resolve_outcome(context, entry, tool)
+            return outcome if isinstance(outcome, Done) else None  # it was approved when it was begun
         case Recorded("not_done"):
             return None
         case _:
             pass
-    await _approval(around, entry, tool, tell)
+    await _ask_approval(context, entry, tool)
     return None
 
 
-async def find_fate(around: RunContext, entry: NodeRecord, tool: Tool, tell: Teller | None) -> Done | NotDone:
+async def resolve_outcome(context: GraphContext, entry: NodeRecord, tool: Tool) -> Done | NotDone:
     """Find out whether a call that was begun happened: by the tool's `reconcile`, else by asking the person.
 
     Raises:
         UncertainError: neither can say.
     """
-    context = context_of(around, entry)
+    handed = tool_context(context, entry)
     try:
-        fate = await tool.reconcile(context)
+        outcome = await tool.reconcile(handed)
     except UncertainError as unknown:
-        fate = await _told_by_person(around, entry, tool, tell, unknown)
-    if isinstance(fate, Done):
-        around.calls.finished(context.idempotency_key, fate.value)
+        outcome = await _ask_outcome(context, entry, tool, unknown)
+    if isinstance(outcome, Done):
+        context.calls.finished(handed.idempotency_key, outcome.value)
     else:
-        around.calls.not_done(context.idempotency_key)
-    return fate
+        context.calls.not_done(handed.idempotency_key)
+    return outcome
 
 
-async def _told_by_person(
-    around: RunContext, entry: NodeRecord, tool: Tool, tell: Teller | None, unknown: UncertainError
+async def _ask_outcome(
+    context: GraphContext, entry: NodeRecord, tool: Tool, unknown: UncertainError
 ) -> Done | NotDone:
-    if around.ask is None:
+    if context.ask is None:
         raise unknown
-    if tell is not None:
-        tell.waits(entry, "outcome")
+    context.emitter.waits(entry, "outcome")
     try:
-        said = await around.ask(
+        reply = await context.ask(
             f"{_shown(tool, entry)} was begun, and how it ended is not known. Did it happen? (yes/no)"
         )
     except NobodyToAskError:
         raise unknown from None
-    match said.strip().lower():
+    match reply.strip().lower():
         case "yes" | "y":
             return Done()
         case "no" | "n":
@@ -167,16 +159,15 @@ async def _told_by_person(
             raise unknown
 
 
-async def _approval(around: RunContext, entry: NodeRecord, tool: Tool, tell: Teller | None) -> None:
-    if around.approve is None:
+async def _ask_approval(context: GraphContext, entry: NodeRecord, tool: Tool) -> None:
+    if context.approve is None:
         raise ApprovalError(
             f"{tool.name} changes things in the world and this run has nobody to approve it; pass `approve`"
         )
-    if tell is not None:
-        tell.waits(entry, "approval")
+    context.emitter.waits(entry, "approval")
     args = own_copies(entry.args)
     request = ToolCallRequest(node=entry.node.id, tool=tool.name, args=args, effect="mutating")
-    if not await around.approve(request):
+    if not await context.approve(request):
         raise ApprovalError(f"the call of {tool.name} was not approved")
 
 

@@ -9,124 +9,102 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import time
 import types
 from collections.abc import Callable, Coroutine, Generator
 from functools import partial
-from typing import Any, Final, Literal, Protocol, assert_never
+from typing import Any, Final, assert_never
 
-from braid.executors.graph import NodeRecord, TaskGraph
+from braid.executors.graph import NodeRecord
 from braid.executors.nodes import Answer, Ask, Map, Think, ToolCall
-from braid.executors.scheduler.emitter import EventEmitter
-from braid.executors.scheduler.outcome import Limits
-from braid.executors.scheduler.priority import Estimate, Priorities
+from braid.executors.scheduler.context import GraphContext, NodeTimeoutError
+from braid.executors.scheduler.lifecycle import NodeLifecycle, RunState
+from braid.executors.scheduler.priority import Priorities
 from braid.executors.scheduler.slots import SlotQueue
-from braid.executors.scheduler.think import NodeTimeoutError, RunContext, ask_person, think
-from braid.executors.scheduler.tool_calls import call_tool, clear
-from braid.executors.tools import CallMemo, RunJournal, Tool, UncertainError
+from braid.executors.scheduler.think import ask_person, think
+from braid.executors.scheduler.tool_calls import approve_call, call_tool
+from braid.executors.tools import CallMemo, Tool, UncertainError
 
 SLICE: Final = 0.002
 """Seconds for which nodes that never wait may run before others get their turn on the event loop."""
 
 
-class Host(Protocol):
-    """The run: it is told how nodes end."""
-
-    graph: TaskGraph
-    around: RunContext
-    limits: Limits
-    group: asyncio.TaskGroup
-    context: contextvars.Context
-    sequential: bool
-    closing: bool
-    stopped: Literal["budget", "cancelled"] | None
-    journal: RunJournal | None
-    tell: EventEmitter | None
-
-    def begin(self, entry: NodeRecord) -> None: ...
-    def ended_well(self, entry: NodeRecord, value: Any) -> None: ...
-    def ended_badly(self, entry: NodeRecord, error: BaseException) -> None: ...
-    def check_idle(self) -> None: ...
-    def is_mutating(self, entry: NodeRecord) -> bool: ...
-    def now(self) -> float: ...
-
-
 class Workers:
     """The workers of one run, and the slots that they share out."""
 
-    def __init__(self, host: Host, estimate: Estimate | None) -> None:
-        self.host = host
-        self.priorities = Priorities(host.graph, estimate)
+    def __init__(
+        self, context: GraphContext, state: RunState, nodes: NodeLifecycle, *, sequential: bool
+    ) -> None:
+        self.priorities = Priorities(context.graph, context.estimate)
         self.slots = SlotQueue(
-            1 if host.sequential else host.limits.max_concurrency,
+            1 if sequential else context.limits.max_concurrency,
             self._cap_of,
-            None if host.sequential else self.priorities,
+            None if sequential else self.priorities,
         )
+        self._context = context
+        self._state = state
+        self._nodes = nodes
+        self._sequential = sequential
         self._pumping = False
         self._spare = 0
         self._unbooked = 0
-        self._counts_calls = host.around.budget.remaining("calls") is not None
+        self._counts_calls = context.budget.remaining("calls") is not None
         self._plain_tools: dict[str, Tool | None] = {}
         self._pure: dict[str, bool] = {}
         self._waited: set[str] = set()
 
     @property
     def idle(self) -> bool:
-        """Whether nothing runs, and nothing that may is left to run."""
+        """True when no node is running and none may start."""
         if self.slots.active or self._pumping:
             return False
-        return self.host.stopped is not None or not self.slots.waiting
+        return self._state.stopped is not None or not self.slots.waiting
 
     def admit(self, entry: NodeRecord) -> None:
         """Queue `entry` for the slots that it needs."""
         self.slots.put(entry)
         if not self._pumping and not self._spare:
-            self.call()
+            self.wake()
 
-    def call(self) -> None:
-        """See to it that somebody runs what is ready."""
-        host = self.host
-        if host.closing or host.stopped is not None or self._pumping:
+    def wake(self) -> None:
+        """Make sure that there are workers for what is ready."""
+        state = self._state
+        if state.closing or state.stopped is not None or self._pumping:
             return
         for _ in range(self.slots.startable - self._spare):
             self._spare += 1
-            host.group.create_task(self._work(), name="braid worker", context=host.context.copy())
-
-    def tool(self, name: str | None) -> Tool | None:
-        """A tool, or None for an unknown one: the call itself will say so."""
-        tools = self.host.around.tools
-        return tools.get(name) if name is not None and name in tools else None
+            state.spawn(self._work(), "braid worker")
 
     async def _work(self) -> None:
-        """Run ready nodes, one after another, until there are none or somebody else does."""
+        """Run ready nodes, one after another, until there are none or another worker does."""
         self._spare -= 1
         if self._pumping:
             return
-        host, slots = self.host, self.slots
+        state, slots, nodes, clock = self._state, self.slots, self._nodes, self._context.clock
         task = asyncio.current_task()
         assert task is not None
         pumping = self._pumping = True
-        pause = time.monotonic() + SLICE
+        pause = clock() + SLICE
         try:
-            while not host.closing and host.stopped is None and (entry := slots.next()) is not None:
+            while not state.closing and state.stopped is None and (entry := slots.next()) is not None:
                 call = self._launch(entry, task)
                 # What one node puts into context variables is not seen by the next.
-                context = host.context.copy()
+                variables = state.variables.copy()
                 try:
-                    waits, value = _step(context, call.send, None)
+                    waits, value = _step(variables, call.send, None)
                     if waits:
                         pumping = self._pumping = False
                         self._hand_over(entry)
-                        value = await _rest(call, value, context)
+                        value = await _rest(call, value, variables)
                 except GeneratorExit:
                     raise
                 except BaseException as error:
-                    # SystemExit and KeyboardInterrupt of a tool's own are its failure; the run lives on.
-                    host.ended_badly(entry, error)
+                    # SystemExit and KeyboardInterrupt of a tool's own are its failure. The run lives on.
+                    entry.task = None
+                    nodes.fail(entry, error)
                 else:
-                    host.ended_well(entry, value)
+                    entry.task = None
+                    nodes.succeed(entry, value)
                     self._learn(entry, waited=not pumping)
-                entry.task = None
                 slots.give_back(entry)
                 if task.cancelling():
                     break  # whatever the node did with it: this task is not for others any more
@@ -134,37 +112,36 @@ class Workers:
                     if self._pumping:
                         break
                     pumping = self._pumping = True
-                    pause = time.monotonic() + SLICE
-                elif time.monotonic() > pause:
+                    pause = clock() + SLICE
+                elif clock() > pause:
                     self._book()
                     await asyncio.sleep(0)
-                    pause = time.monotonic() + SLICE
+                    pause = clock() + SLICE
         except BaseException:
-            host.closing = True  # an error of ours, or of who listens to events: it ends the run
+            state.closing = True  # an internal error, or one of a listener to events: it ends the run
             raise
         finally:
             if pumping:
                 self._pumping = False
             self._book()
-            if not host.closing:
-                self.call()
-                host.check_idle()
+            if not state.closing:
+                nodes.wake()
 
     def _launch(self, entry: NodeRecord, task: asyncio.Task[Any]) -> Coroutine[Any, Any, Any]:
-        """Mark `entry` as running in `task`; returns what is to be run."""
-        host = self.host
+        """Mark `entry` as running in `task`. Returns what is to be run."""
+        context = self._context
         entry.task = task
-        host.begin(entry)
-        tool, memo = entry.tool, host.around.memo
+        self._nodes.begin(entry)
+        tool, memo = entry.tool, context.memo
         if tool is None:
-            return self._operate(entry)
-        if host.journal is not None and not self._is_pure(tool):
-            # What the call is made of must be found again by whoever resumes the run: else it would be made differently then.
-            read = (entry, *host.graph.producers(entry))
-            host.journal.commit([(one.parent or one).node.id for one in read])
+            return self._run_node(entry)
+        if context.journal is not None and not self._is_pure(tool):
+            # What the call is made of must be found again by whoever resumes the run. Else it would be made differently.
+            read = (entry, *context.graph.producers(entry))
+            context.journal.commit([(each.parent or each).node.id for each in read])
         plain = self._plain_tools[tool] if tool in self._plain_tools else self._plain(tool)
         if plain is None:
-            return self._operate(entry)
+            return self._run_node(entry)
         if memo is not None and memo.remembers(plain):
             return self._call_once(entry, plain, memo)
         self._unbooked += 1
@@ -176,7 +153,7 @@ class Workers:
             self._waited.add(entry.tool)
             self.slots.instant.discard(entry.tool)
         self._book()
-        self.call()
+        self.wake()
 
     def _learn(self, entry: NodeRecord, *, waited: bool) -> None:
         """Take note of how long a node took. Calls of a plain tool that never waited take no turns from now on."""
@@ -198,55 +175,60 @@ class Workers:
             self._unbooked += 1
             return tool.call_plain(entry.args)
 
-        tell = self.host.tell
-        on_reused = None if tell is None else partial(tell.reused, entry, tool.name)
+        emitter = self._context.emitter
+        on_reused = partial(emitter.reused, entry, tool.name) if emitter.listening else None
         return await memo.call(tool, entry.args, make, on_reused=on_reused)
 
     def _plain(self, tool: str) -> Tool | None:
         """The tool if a call of it needs nothing but its function; None for others. Decided once for each tool."""
-        known = self.tool(tool)
-        limited = self._counts_calls or self.host.limits.node_timeout is not None
+        known = self._tool(tool)
+        limited = self._counts_calls or self._context.limits.node_timeout is not None
         self._plain_tools[tool] = known if known is not None and known.is_plain and not limited else None
         return self._plain_tools[tool]
 
     def _is_pure(self, tool: str) -> bool:
         if tool not in self._pure:
-            known = self.tool(tool)
+            known = self._tool(tool)
             self._pure[tool] = known is None or known.spec.effect == "pure"
         return self._pure[tool]
 
+    def _tool(self, name: str) -> Tool | None:
+        """A tool, or None for an unknown one: the call itself will say so."""
+        tools = self._context.tools
+        return tools.get(name) if name in tools else None
+
     def _cap_of(self, tool: str) -> int | None:
-        known = self.tool(tool)
+        known = self._tool(tool)
         return known.options.max_concurrency if known is not None else None
 
     def _book(self) -> None:
         """Book the calls that were made without a reservation, for nothing limits them."""
         if self._unbooked:
-            self.host.around.budget.book(calls=self._unbooked)
+            self._context.budget.book(calls=self._unbooked)
             self._unbooked = 0
 
-    async def _operate(self, entry: NodeRecord) -> Any:
-        host = self.host
+    async def _run_node(self, entry: NodeRecord) -> Any:
+        context = self._context
         op = entry.node.op
         match op:
             case ToolCall(tool, _):
-                if host.sequential and host.is_mutating(entry):
-                    done = await clear(host.around, entry, host.around.tools.get(tool), host.tell)
+                if self._sequential and context.is_mutating(entry):
+                    done = await approve_call(context, entry, context.tools.get(tool))
                     if done is not None:
                         return done.value
-                work = call_tool(host.around, entry, tool, host.tell)
+                work = call_tool(context, entry, tool)
             case Think():
-                slack = self.priorities.slack(entry, host.now())
-                work = think(host.around, entry, op, priority=-slack)
+                slack = self.priorities.slack(entry, context.graph.now())
+                work = think(context, entry, op, priority=-slack)
             case Ask():
-                if host.journal is not None:
-                    host.journal.commit()
-                return await ask_person(host.around, entry.args)
+                if context.journal is not None:
+                    context.journal.commit()
+                return await ask_person(context, entry.args)
             case Answer() | Map():
                 raise AssertionError(f"{entry.node.id!r} is not run as a task")
             case _:
                 assert_never(op)
-        limit = host.limits.node_timeout
+        limit = context.limits.node_timeout
         if limit is None:
             return await work
         timer = asyncio.timeout(limit)
@@ -257,7 +239,7 @@ class Workers:
             if not timer.expired():
                 raise
             message = f"no result after {limit:g} s (node_timeout)"
-            if host.is_mutating(entry):
+            if context.is_mutating(entry):
                 raise UncertainError(f"{message}; whether the call happened is not known") from error
             raise NodeTimeoutError(message) from error
 

@@ -1,6 +1,6 @@
 """Tools: typed functions with an effect class, and what follows from it (retries, hedging, memo)."""
 
-from braid.executors.tools.effects import CallLog, Done, Effect, MemoryCalls, NotDone, Recorded, RunJournal
+from braid.executors.tools.effects import CallLog, Done, Effect, MemoryCalls, NotDone, Recorded
 from braid.executors.tools.errors import (
     ToolArgumentError,
     ToolDefinitionError,
@@ -28,7 +28,6 @@ __all__ = [
     "NotDone",
     "Recorded",
     "ResultCache",
-    "RunJournal",
     "Tool",
     "ToolArgumentError",
     "ToolContext",

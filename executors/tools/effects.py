@@ -11,14 +11,9 @@ The record in memory is here. The record on disk is in `braid.executors.journal`
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
-
-if TYPE_CHECKING:
-    from braid.engine import Usage
-    from braid.executors.graph import GraphPatch
-    from braid.executors.scheduler import RecordedRun
+from typing import Any, Literal, Protocol, TypeAlias
 
 Effect: TypeAlias = Literal["pure", "idempotent", "mutating"]
 """What a call does to the world: nothing, the same thing however often, or something new each time."""
@@ -68,46 +63,6 @@ class CallLog(Protocol):
 
     def not_done(self, key: str) -> None:
         """The call was begun, and it did not happen."""
-        ...
-
-
-class RunJournal(CallLog, Protocol):
-    """What a run writes down before anybody sees it, so that another process can go on from there.
-
-    Called on the event loop, before readers of a node are released and before events are told. What the graph
-    derives by itself (guards, skips, maps, blocked readers) is not written:
-    `braid.executors.scheduler.replay` derives it again.
-    """
-
-    def begin(self) -> RecordedRun | None:
-        """A run of the graph begins; returns what an earlier process wrote down of this very one."""
-        ...
-
-    def patched(self, patch: GraphPatch, *, at: float, running: Sequence[str]) -> None:
-        """The graph has taken `patch`, while `running` ran (told only where a name was bound anew)."""
-        ...
-
-    def planned(self, *, at: float) -> None:
-        """The stream of patches is at its end."""
-        ...
-
-    def settled(
-        self,
-        node: str,
-        *,
-        state: Literal["done", "failed"],
-        value: Any,
-        error: str | None,
-        started: float,
-        finished: float,
-        usage: Usage | None,
-    ) -> None:
-        """A node that ran has ended by itself; times are seconds since the graph's first run began."""
-        ...
-
-    def commit(self, nodes: Collection[str] | None = None) -> None:
-        """Something outside the process is about to see an effect of these nodes, or of any (None): what was told of them, and
-        all before, must outlive the process. An item of a map goes by the map's id."""
         ...
 
 

@@ -33,7 +33,7 @@ _TYPES: Final[tuple[tuple[str, str, str], ...]] = (
         "executors.nodes",
         "All=AllOf Answer Any_=AnyOf Ask Compare Const DictOf Field Guard ListOf Map Node Not Ref Template Think ToolCall",
     ),
-    ("braid.executors.scheduler.think", "executors.operations", "ToolCallRequest"),
+    ("braid.executors.scheduler.context", "executors.operations", "ToolCallRequest"),
     ("braid.executors.scheduler.outcome", "executors.outcome", "Limits RunOutcome"),
     ("braid.executors.scheduler.revisions", "executors.replanning", "Trigger=RevisionRequest"),
     ("braid.executors.report.report", "executors.report", "RunReport"),

@@ -22,6 +22,7 @@ from braid.engine import Budget, Event
 from braid.executors import (
     GraphPatch,
     Limits,
+    RunContext,
     RunOutcome,
     TaskGraph,
     ToolContext,
@@ -93,7 +94,9 @@ async def test_a_ready_node_starts_while_the_planner_is_silent() -> None:
         await reached.wait()  # the planner says nothing more before b has run
         yield GraphPatch(2, (answer(Ref("b")),))
 
-    outcome = await run_graph(graph, stream(), tools=ToolRegistry([same, reach]), emit=recorded.events.append)
+    outcome = await run_graph(
+        graph, stream(), RunContext(tools=ToolRegistry([same, reach]), emit=recorded.events.append)
+    )
     assert outcome.answer == (1,)
     assert recorded.at("node.finished", "b") < recorded.at("node.added", "answer")
 
@@ -115,7 +118,9 @@ def test_any_chunking_gives_the_same_graph_and_results(cuts: set[int], gap: floa
 
     async def go() -> None:
         graph = TaskGraph()
-        outcome = await run_graph(graph, patches(graph, chunks, gap=gap), tools=ToolRegistry([same]))
+        outcome = await run_graph(
+            graph, patches(graph, chunks, gap=gap), RunContext(tools=ToolRegistry([same]))
+        )
         assert outcome.answer == ({"k": ["two", 1], "ü": "got $1"}, ["$1", "two", "got $1"])
         ids = {"a", "b", "xs", "xs[0]", "xs[1]", "xs[2]", "c", "answer"}
         assert set(graph.nodes) == ids
@@ -260,7 +265,7 @@ async def test_cancelling_a_run_kills_the_subprocess_of_a_tool() -> None:
 
     graph = TaskGraph()
     task = asyncio.create_task(
-        run_graph(graph, patches(graph, [[call("a", "shell")]]), tools=ToolRegistry([shell]))
+        run_graph(graph, patches(graph, [[call("a", "shell")]]), RunContext(tools=ToolRegistry([shell])))
     )
     await started.wait()
     task.cancel()
@@ -329,7 +334,9 @@ async def test_events_are_ordered_and_timed() -> None:
     graph = TaskGraph()
     began = time.monotonic()
     nodes: list[Node] = [call("a", "same", x=1), call("b", "same", x=Ref("a")), answer(Ref("b"))]
-    await run_graph(graph, patches(graph, [nodes]), tools=ToolRegistry([same]), emit=events.append)
+    await run_graph(
+        graph, patches(graph, [nodes]), RunContext(tools=ToolRegistry([same]), emit=events.append)
+    )
     limit = time.monotonic() - began
     times = [at for event in events if (at := getattr(event, "at", None)) is not None]
     assert times == sorted(times)

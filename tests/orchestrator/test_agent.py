@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from braid.engine import Budget, EngineURIError, Message, budget
 from braid.engine.scripted import ScriptedEngine
 from braid.executors import ToolContext, tool
-from braid.executors.scheduler.think import ToolCallRequest
+from braid.executors.scheduler import ToolCallRequest
 from braid.orchestrator import (
     Agent,
     ConfigurationError,

@@ -9,7 +9,7 @@ import pytest
 
 from braid.engine import Budget
 from braid.engine.scripted import ScriptedEngine
-from braid.executors import GraphPatch, TaskGraph, ToolRegistry, run_graph, tool
+from braid.executors import GraphPatch, RunContext, TaskGraph, ToolRegistry, run_graph, tool
 from braid.executors.graph.patch import GraphError, StalePatchError
 from braid.executors.nodes.nodes import Answer, Const, Node, Ref, ToolCall
 from braid.executors.scheduler.revisions import Replan, RevisionRequest, SteeringQueue
@@ -202,7 +202,7 @@ async def test_a_patch_that_conflicts_is_rejected_with_the_reason_and_the_rest_o
     )
     async with asyncio.timeout(30):
         outcome = await run_graph(
-            graph, None, tools=ToolRegistry(gate.tools()), replanner=replanner, budget=Budget()
+            graph, None, RunContext(tools=ToolRegistry(gate.tools()), budget=Budget()), replanner=replanner
         )
     assert outcome.answer == ("slow one", "quick fits", "quick opens")
     assert [kind for kind, _ in replanner.received] == ["failed", "rejected"]
@@ -220,7 +220,11 @@ async def test_words_said_during_a_revision_are_handed_over_right_after_it():
     inbox.say("hello")
     async with asyncio.timeout(30):
         outcome = await run_graph(
-            graph, None, tools=ToolRegistry(gate.tools()), replanner=replanner, inbox=inbox, budget=Budget()
+            graph,
+            None,
+            RunContext(tools=ToolRegistry(gate.tools()), budget=Budget()),
+            replanner=replanner,
+            queue=inbox,
         )
     assert outcome.answer == ("slow one",)
     assert replanner.received == [("person", "hello"), ("person", "and now?")]

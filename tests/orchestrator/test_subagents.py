@@ -7,7 +7,7 @@ import asyncio
 from braid.engine import Budget
 from braid.engine.scripted import ScriptedEngine
 from braid.executors import ToolContext, tool
-from braid.executors.scheduler.think import ToolCallRequest
+from braid.executors.scheduler import ToolCallRequest
 from braid.orchestrator import Agent
 
 ASKS_HELPER = 'a = helper("what is it?")\nanswer(a)\n'

@@ -9,7 +9,7 @@ import pytest
 
 from braid.engine import Budget, BudgetExceededError, Event, InvalidParamsError
 from braid.engine.scripted import Response, ScriptedEngine
-from braid.executors import GraphPatch, RunOutcome, TaskGraph, run_graph
+from braid.executors import GraphPatch, RunContext, RunOutcome, TaskGraph, run_graph
 from braid.planner import (
     LLMPlanner,
     PlanEvent,
@@ -47,7 +47,7 @@ async def events_of(planner: LLMPlanner, given: PlanTask) -> list[PlanEvent]:
 async def run(planner: LLMPlanner, given: PlanTask) -> tuple[RunOutcome, list[Event]]:
     events: list[Event] = []
     plan = planner.start(given, emit=events.append)
-    outcome = await run_graph(given.graph, plan, tools=plan_tools(), emit=events.append)
+    outcome = await run_graph(given.graph, plan, RunContext(tools=plan_tools(), emit=events.append))
     return outcome, events
 
 

@@ -71,8 +71,8 @@ from braid.executors.nodes.nodes import (
 from braid.executors.report.report import RunReport
 from braid.executors.report.spans import Span as NodeSpan
 from braid.executors.sandbox.run import Isolation, SandboxLimits, SandboxResult
+from braid.executors.scheduler import ToolCallRequest
 from braid.executors.scheduler.revisions import RevisionRequest
-from braid.executors.scheduler.think import ToolCallRequest
 from braid.executors.tools import Cached, Done, NotDone, Recorded
 from braid.executors.tools.spec import ToolSpec, UsageResult
 from braid.executors.values.values import ItemError

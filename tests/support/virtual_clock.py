@@ -6,11 +6,8 @@ Hours of waiting take milliseconds.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from types import SimpleNamespace
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
-
-import pytest
 
 T = TypeVar("T")
 
@@ -32,11 +29,8 @@ class VirtualClockLoop(asyncio.SelectorEventLoop):
         super()._run_once()  # type: ignore[misc]
 
 
-def run_virtually(work: Coroutine[Any, Any, T], monkeypatch: pytest.MonkeyPatch) -> tuple[T, float]:
-    """What `work` returns, and the virtual seconds that it took. The scheduler measures by the same clock."""
+def run_virtually(work: Callable[[Callable[[], float]], Coroutine[Any, Any, T]]) -> tuple[T, float]:
+    """What `work` returns, and the virtual seconds that it took. It is handed the clock."""
     with asyncio.Runner(loop_factory=VirtualClockLoop) as runner:
-        clock = runner.get_loop()
-        with monkeypatch.context() as patch:
-            for module in ("braid.executors.scheduler.run", "braid.executors.scheduler.workers"):
-                patch.setattr(f"{module}.time", SimpleNamespace(monotonic=clock.time))
-            return runner.run(work), clock.time()
+        clock = runner.get_loop().time
+        return runner.run(work(clock)), clock()

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any, cast
 
 from braid.engine import Event
-from braid.executors import GraphPatch, RunOutcome, TaskGraph, ToolRegistry, run_graph
+from braid.executors import GraphPatch, RunContext, RunOutcome, TaskGraph, ToolRegistry, run_graph
 from braid.executors.nodes.nodes import Answer, Const, Expr, Guard, ListOf, Map, Node, Ref, ToolCall
 
 
@@ -83,16 +83,16 @@ class Recorded:
         *nodes: Node,
         tools: Iterable[Any],
         chunks: Iterable[Sequence[Node]] | None = None,
+        sequential: bool = False,
         **options: Any,
     ) -> RunOutcome:
-        """Run `nodes` as one patch each, or `chunks` as patches."""
+        """Run `nodes` as one patch each, or `chunks` as patches. `options` are those of the run context."""
         parts = [[node] for node in nodes] if chunks is None else chunks
         self.outcome = await run_graph(
             self.graph,
             patches(self.graph, parts),
-            tools=ToolRegistry(tools),
-            emit=self.events.append,
-            **options,
+            RunContext(tools=ToolRegistry(tools), emit=self.events.append, **options),
+            sequential=sequential,
         )
         assert_settled(self.graph)
         return self.outcome

@@ -8,7 +8,7 @@ import pytest
 
 from braid.evals.tasks.planning import matches
 from braid.evals.tasks.planning_data import SPLITS, frozen_atlas, frozen_tools, questions
-from braid.executors import GraphPatch, TaskGraph, ToolRegistry, run_graph
+from braid.executors import GraphPatch, RunContext, TaskGraph, ToolRegistry, run_graph
 from braid.executors.builtin.atlas.lookup import Atlas, Fact
 from braid.executors.builtin.search import search, search_tool
 from braid.executors.values.values import short_form
@@ -38,7 +38,7 @@ async def run(plan: str, atlas: Atlas) -> str:
     async def patches() -> AsyncIterator[GraphPatch]:
         yield GraphPatch(graph.version, tuple(nodes))
 
-    outcome = await run_graph(graph, patches(), tools=registry)
+    outcome = await run_graph(graph, patches(), RunContext(tools=registry))
     assert outcome.answer is not None, outcome.failures
     return ", ".join(short_form(value) for value in outcome.answer)
 

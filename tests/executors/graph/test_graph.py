@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from braid.executors import GraphPatch, TaskGraph, ToolRegistry, run_graph, tool
+from braid.executors import GraphPatch, RunContext, TaskGraph, ToolRegistry, run_graph, tool
 from braid.executors.graph.patch import GraphError, StalePatchError
 from braid.executors.nodes.nodes import Answer, Compare, Const, ListOf, Node, Ref
 from tests.support.written_plans import answer, branch, call, mapped
@@ -93,7 +93,7 @@ def test_opposite_branches_may_bind_one_name() -> None:
 
 async def test_a_finished_node_is_never_edited() -> None:
     graph = graph_of(call("a", "same", x=1))
-    await run_graph(graph, None, tools=TOOLS)
+    await run_graph(graph, None, RunContext(tools=TOOLS))
     assert graph.result("a") == 1
     with pytest.raises(GraphError, match="'a' is done: a finished node is never edited"):
         graph.apply(GraphPatch(1, cancel=("a",)))
@@ -107,37 +107,37 @@ async def test_names_of_failed_nodes_may_be_bound_anew_and_unstarted_readers_fol
         call("b", "same", x=Ref("a")),
         call("c", "same", x=Ref("b")),
     )
-    outcome = await run_graph(graph, None, tools=TOOLS)
+    outcome = await run_graph(graph, None, RunContext(tools=TOOLS))
     assert [graph.state(id) for id in "abc"] == ["failed", "blocked", "blocked"]
     assert outcome.blocked == ("b", "c")
     assert "cannot do 1" in (graph.error("b") or "")
     assert graph.rebindable("a")
     graph.apply(GraphPatch(1, (call("a2", "same", x=5, bind="a"),)))
     assert not graph.rebindable("a")
-    outcome = await run_graph(graph, None, tools=TOOLS)
+    outcome = await run_graph(graph, None, RunContext(tools=TOOLS))
     assert graph.result("c") == 5
     assert outcome.failures == ()
 
 
 async def test_binding_anew_must_not_close_a_cycle() -> None:
     graph = graph_of(call("a", "broken", x=1), call("b", "same", x=Ref("a")))
-    await run_graph(graph, None, tools=TOOLS)
+    await run_graph(graph, None, RunContext(tools=TOOLS))
     with pytest.raises(GraphError, match="wait for each other"):
         graph.apply(GraphPatch(1, (call("a2", "same", x=Ref("b"), bind="a"),)))
 
 
 async def test_binding_a_blocked_name_anew_cancels_the_blocked_node() -> None:
     graph = graph_of(call("a", "broken", x=1), call("b", "same", x=Ref("a")), answer(Ref("b")))
-    await run_graph(graph, None, tools=TOOLS)
+    await run_graph(graph, None, RunContext(tools=TOOLS))
     graph.apply(GraphPatch(1, (call("b2", "same", x=7, bind="b"),)))
     assert graph.state("b") == "cancelled"
-    outcome = await run_graph(graph, None, tools=TOOLS)
+    outcome = await run_graph(graph, None, RunContext(tools=TOOLS))
     assert outcome.answer == (7,)
 
 
 async def test_blocked_becomes_skipped_only_when_the_graph_is_closed() -> None:
     graph = graph_of(call("a", "broken", x=1), call("b", "same", x=Ref("a")), answer(Ref("b")))
-    outcome = await run_graph(graph, None, tools=TOOLS)
+    outcome = await run_graph(graph, None, RunContext(tools=TOOLS))
     assert not outcome.answered
     assert outcome.failures == (("a", "broken: ValueError: cannot do 1"),)
     assert graph.state("b") == "blocked"
@@ -152,11 +152,11 @@ async def test_a_blocked_map_is_revived_with_its_items() -> None:
         mapped("xs", [Ref("good"), Ref("bad")], "same", x=Ref("m")),
         answer(Ref("xs")),
     )
-    await run_graph(graph, None, tools=TOOLS)
+    await run_graph(graph, None, RunContext(tools=TOOLS))
     assert graph.state("xs") == graph.state("xs[1]") == "blocked"
     assert graph.result("xs[0]") == 1
     graph.apply(GraphPatch(1, (call("bad2", "same", x=2, bind="bad"),)))
-    outcome = await run_graph(graph, None, tools=TOOLS)
+    outcome = await run_graph(graph, None, RunContext(tools=TOOLS))
     assert outcome.answer == ([1, 2],)
 
 
@@ -172,7 +172,7 @@ async def test_to_dict_is_json() -> None:
     graph = graph_of(
         call("a", "same", x=1), mapped("xs", [1, Ref("a")], "same", x=Ref("m")), answer(Ref("xs", (0,)))
     )
-    await run_graph(graph, None, tools=TOOLS)
+    await run_graph(graph, None, RunContext(tools=TOOLS))
     told = json.loads(json.dumps(graph.to_dict()))
     by_id = {node["id"]: node for node in told["nodes"]}
     assert by_id["xs[1]"]["parent"] == "xs"

@@ -63,6 +63,7 @@ NO_VALUES = {
         "PlanTask",
         "Reservation",
         "MethodRun",
+        "RunContext",
         "RunResult",
         "Task",
         "ToolContext",

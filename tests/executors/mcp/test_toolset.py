@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from braid.engine import Budget
-from braid.executors import GraphPatch, TaskGraph, ToolRegistry, run_graph
+from braid.executors import GraphPatch, RunContext, TaskGraph, ToolRegistry, run_graph
 from braid.executors.mcp import McpError, McpServer, McpTools, read_mcp_config
 from braid.executors.nodes import Answer, Const, Node, Ref, ToolCall
 from braid.executors.tools import ToolArgumentError, ToolError, UncertainError
@@ -77,7 +77,9 @@ async def test_the_git_server_runs_in_a_graph_and_a_commit_needs_approval(tmp_pa
         ):
             graph = TaskGraph()
             graph.apply(GraphPatch(base_version=0, add=tuple(nodes)))
-            outcome = await run_graph(graph, None, tools=registry, approve=approve, budget=Budget())
+            outcome = await run_graph(
+                graph, None, RunContext(tools=registry, approve=approve, budget=Budget())
+            )
             assert not outcome.failures, (round, outcome.failures)
     assert asked[-1] == "git_git_commit"
     assert outcome.answer is not None and "first" in str(outcome.answer[0])
@@ -129,10 +131,9 @@ async def test_a_change_whose_fate_is_unknown_makes_its_node_uncertain_unless_a_
         await run_graph(
             graph,
             None,
-            tools=ToolRegistry(tools),
-            approve=approve,
-            ask=None if said is None else ask,
-            budget=Budget(),
+            RunContext(
+                tools=ToolRegistry(tools), approve=approve, ask=None if said is None else ask, budget=Budget()
+            ),
         )
     assert graph.state("w") == {None: "uncertain", "yes": "done", "no": "failed"}[said]
     assert len(asked) == (said is not None)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from braid.engine import Usage
-from braid.executors import GraphPatch, TaskGraph, ToolRegistry, run_graph, tool
+from braid.executors import GraphPatch, RunContext, TaskGraph, ToolRegistry, run_graph, tool
 from braid.executors.nodes import Ref
 from braid.executors.report import RunReport, report_of
 from tests.support.written_plans import Recorded, all_refs, answer, call, mapped
@@ -123,7 +123,7 @@ async def test_the_wait_for_the_planner_is_no_loss_of_speed() -> None:
         await asyncio.sleep(0.1)
         yield GraphPatch(0, (call("a", "nap", x=1), call("b", "nap", x=2)))
 
-    await run_graph(graph, stream(), tools=ToolRegistry([nap]))
+    await run_graph(graph, stream(), RunContext(tools=ToolRegistry([nap])))
     report = report_of(graph)
     assert report.speedup > 1.5
     assert report.planning > report.running

@@ -14,7 +14,16 @@ from typing import Any
 import pytest
 
 from braid.engine import Budget
-from braid.executors import GraphPatch, RunOutcome, TaskGraph, ToolContext, ToolRegistry, run_graph, tool
+from braid.executors import (
+    GraphPatch,
+    RunContext,
+    RunOutcome,
+    TaskGraph,
+    ToolContext,
+    ToolRegistry,
+    run_graph,
+    tool,
+)
 from braid.executors.journal import Journal, resume_run, start_run
 from braid.executors.nodes import Compare, Const, Node, Ref
 from braid.executors.tools import Done, NotDone, UncertainError
@@ -126,7 +135,9 @@ async def killed(
     async def all_rounds() -> None:
         for parts in rounds:
             await run_graph(
-                graph, stream(parts), tools=ToolRegistry(world.tools), journal=log, approve=yes, run_id="run"
+                graph,
+                stream(parts),
+                RunContext(tools=ToolRegistry(world.tools), journal=log, approve=yes, run_id="run"),
             )
 
     run = asyncio.create_task(all_rounds())
@@ -155,10 +166,12 @@ async def resumed(
         outcome = await run_graph(
             graph,
             patches(graph, []),
-            tools=options.pop("tools", None) or ToolRegistry(world.tools),
-            journal=log,
-            run_id="run",
-            **options,
+            RunContext(
+                tools=options.pop("tools", None) or ToolRegistry(world.tools),
+                journal=log,
+                run_id="run",
+                **options,
+            ),
         )
     log.close()
     assert outcome is not None
@@ -352,7 +365,7 @@ async def test_a_call_that_is_cancelled_while_its_fate_is_looked_into(journal: J
         yield GraphPatch(graph.version, add=(answer(Const(1)),), cancel=("a",))
 
     outcome = await run_graph(
-        graph, cancels(), tools=ToolRegistry(world.tools), journal=log, run_id="run", approve=yes
+        graph, cancels(), RunContext(tools=ToolRegistry(world.tools), journal=log, run_id="run", approve=yes)
     )
     log.close()
     assert outcome.answer == (1,) and graph.state("a") == "done" and rows(journal) == {"a": "done"}
@@ -369,7 +382,7 @@ async def test_a_call_that_is_cancelled_while_its_fate_is_not_known_yet() -> Non
         await world.asking.wait()
         yield GraphPatch(graph.version, add=(answer(Const(1)),), cancel=("a",))
 
-    outcome = await run_graph(graph, cancels(), tools=ToolRegistry(world.tools), approve=yes)
+    outcome = await run_graph(graph, cancels(), RunContext(tools=ToolRegistry(world.tools), approve=yes))
     assert outcome.answer == (1,) and graph.result("a") == "found"
 
 

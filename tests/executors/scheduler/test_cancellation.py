@@ -13,9 +13,18 @@ import httpx
 import pytest
 
 from braid.engine import Budget, connect
-from braid.executors import GraphPatch, Limits, RunOutcome, ToolContext, ToolRegistry, run_graph, tool
+from braid.executors import (
+    GraphPatch,
+    Limits,
+    RunContext,
+    RunOutcome,
+    ToolContext,
+    ToolRegistry,
+    run_graph,
+    tool,
+)
 from braid.executors.nodes.nodes import Const, Node, Ref, Think
-from braid.executors.scheduler.think import ToolCallRequest
+from braid.executors.scheduler import ToolCallRequest
 from tests.support.tiny_models import build_model
 from tests.support.written_plans import Recorded, answer, call, patches
 
@@ -52,7 +61,7 @@ async def test_the_request_of_a_cancelled_tool_is_hung_up(how: str) -> None:
 
     async with listening() as (listener, url), asyncio.timeout(20):
         run = Recorded()
-        limits = Limits(node_timeout=0.2) if how == "timeout" else None
+        limits = Limits(node_timeout=0.2) if how == "timeout" else Limits()
         budget = Budget(seconds=0.2) if how == "budget" else Budget()
         async with asyncio.TaskGroup() as group:
             task = group.create_task(
@@ -73,9 +82,7 @@ async def carry_out(run: Recorded, nodes: Sequence[Node], tools: Sequence[Any], 
     return await run_graph(
         run.graph,
         patches(run.graph, [nodes]),
-        tools=ToolRegistry(tools),
-        emit=run.events.append,
-        **options,
+        RunContext(tools=ToolRegistry(tools), emit=run.events.append, **options),
     )
 
 
@@ -85,7 +92,7 @@ async def _revised(run: Recorded, url: str, fetch: Any, listener: Listener) -> N
         await listener.asked.wait()
         yield GraphPatch(run.graph.version, (), ("a",), "not needed any more")
 
-    await run_graph(run.graph, revision(), tools=ToolRegistry([fetch]))
+    await run_graph(run.graph, revision(), RunContext(tools=ToolRegistry([fetch])))
 
 
 async def test_a_cancelled_thought_gives_its_kv_back(tmp_path: Path) -> None:

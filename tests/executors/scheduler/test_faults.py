@@ -14,7 +14,17 @@ from typing import Any
 
 import pytest
 
-from braid.executors import GraphPatch, Limits, TaskGraph, Tool, ToolContext, ToolRegistry, run_graph, tool
+from braid.executors import (
+    GraphPatch,
+    Limits,
+    RunContext,
+    TaskGraph,
+    Tool,
+    ToolContext,
+    ToolRegistry,
+    run_graph,
+    tool,
+)
 from braid.executors.nodes.nodes import Ref
 from tests.support.written_plans import Recorded, all_refs, answer, call, mapped
 
@@ -133,7 +143,9 @@ async def test_a_tool_that_will_not_be_cancelled_has_its_result_thrown_away() ->
         yield GraphPatch(1, (call("other", "same", x=2),), cancel=("bad",))
 
     async with asyncio.timeout(10):
-        await run_graph(graph, stream(), tools=ToolRegistry([Tool(bad), same]), emit=recorded.events.append)
+        await run_graph(
+            graph, stream(), RunContext(tools=ToolRegistry([Tool(bad), same]), emit=recorded.events.append)
+        )
     assert graph.state("bad") == "cancelled"
     assert graph.state("reader") == "blocked"
     assert graph.result("other") == 2
@@ -288,7 +300,7 @@ async def test_calls_that_never_wait_leave_the_loop_to_others() -> None:
 
     async with asyncio.TaskGroup() as group:
         group.create_task(tick())
-        await run_graph(graph, None, tools=ToolRegistry([step]))
+        await run_graph(graph, None, RunContext(tools=ToolRegistry([step])))
     assert done_at_tick[0] < 500
 
 
@@ -386,7 +398,7 @@ async def test_a_cancelled_run_leaves_no_task_and_no_state_open(when: float) -> 
     graph.apply(GraphPatch(0, tuple(nodes)))
     before: Sequence[Any] = list(asyncio.all_tasks())
     run = asyncio.create_task(
-        run_graph(graph, None, tools=ToolRegistry([mixed]), limits=Limits(max_concurrency=16))
+        run_graph(graph, None, RunContext(tools=ToolRegistry([mixed]), limits=Limits(max_concurrency=16)))
     )
     await asyncio.sleep(when)
     run.cancel()

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from braid.engine import BraidError
-from braid.executors import GraphPatch, Limits, TaskGraph, ToolRegistry, run_graph, tool
+from braid.executors import GraphPatch, Limits, RunContext, TaskGraph, ToolRegistry, run_graph, tool
 from braid.executors.graph.patch import GraphError
 from braid.executors.graph.state import NodeRecord
 from braid.executors.nodes.nodes import Compare, Const, Field, Node, Ref, Template
@@ -205,10 +205,12 @@ async def run_patches(seed: int) -> None:
             await run_graph(
                 graph,
                 stream(),
-                tools=TOOLS,
-                limits=Limits(max_concurrency=width, max_nodes=10_000),
+                RunContext(
+                    tools=TOOLS,
+                    limits=Limits(max_concurrency=width, max_nodes=10_000),
+                    emit=(lambda _: None) if rng.random() < 0.5 else None,
+                ),
                 sequential=rng.random() < 0.1,
-                emit=(lambda _: None) if rng.random() < 0.5 else None,
             )
             states = {entry.state for entry in graph.entries.values()}
             assert not states & {"pending", "running"}, states
@@ -285,7 +287,7 @@ async def run_plan(text: str) -> None:
     graph.apply(GraphPatch(0, tuple(nodes)))  # what the planner lets through is a valid patch
     assert_acyclic(graph)
     async with asyncio.timeout(10_000):
-        await run_graph(graph, None, tools=TOOLS)
+        await run_graph(graph, None, RunContext(tools=TOOLS))
     assert not {entry.state for entry in graph.entries.values()} & {"pending", "running"}
 
 

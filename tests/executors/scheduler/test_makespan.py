@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import heapq
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
 
-from braid.executors import GraphPatch, Limits, TaskGraph, ToolRegistry, run_graph, tool
+from braid.executors import GraphPatch, Limits, RunContext, TaskGraph, ToolRegistry, run_graph, tool
 from braid.executors.nodes.nodes import Node
 from tests.support.virtual_clock import run_virtually
 from tests.support.written_plans import all_refs, call
@@ -76,60 +77,63 @@ def nodes_of(given: Problem) -> tuple[Node, ...]:
     )
 
 
-def makespan(given: Problem, monkeypatch: pytest.MonkeyPatch, *, informed: bool) -> float:
+def makespan(given: Problem, *, informed: bool) -> float:
     @tool(effect="idempotent")
     async def work(node: int, reads: list[int]) -> int:
         await asyncio.sleep(given.seconds[node])
         return node
 
-    async def go() -> None:
+    async def go(clock: Callable[[], float]) -> None:
         graph = TaskGraph()
         graph.apply(GraphPatch(0, nodes_of(given)))
         outcome = await run_graph(
             graph,
             None,
-            tools=ToolRegistry([work]),
-            limits=Limits(max_concurrency=given.width),
-            estimate=(lambda node: given.seconds[int(node.id[1:])]) if informed else None,
+            RunContext(
+                clock=clock,
+                tools=ToolRegistry([work]),
+                limits=Limits(max_concurrency=given.width),
+                estimate=(lambda node: given.seconds[int(node.id[1:])]) if informed else None,
+            ),
         )
         assert not outcome.failures
         assert all(graph.state(id) == "done" for id in graph.nodes)
 
-    return run_virtually(go(), monkeypatch)[1]
+    return run_virtually(go)[1]
 
 
-def check(seeds: range, monkeypatch: pytest.MonkeyPatch) -> None:
+def check(seeds: range) -> None:
     for seed in seeds:
         given = problem(seed)
         longest, work = max(given.ranks), sum(given.seconds)
         simulated = given.list_schedule()
-        taken = makespan(given, monkeypatch, informed=True)
+        taken = makespan(given, informed=True)
         assert taken >= max(longest, work / given.width) - 1e-6
         assert taken <= simulated * 1.02, f"seed {seed}: {taken} s, list scheduling takes {simulated} s"
         # Without knowing durations beforehand, any list schedule stays below Graham's bound.
-        learning = makespan(given, monkeypatch, informed=False)
+        learning = makespan(given, informed=False)
         assert learning <= work / given.width + longest * (1 - 1 / given.width) + 1e-6
 
 
-def test_random_graphs_are_scheduled_as_by_a_list_scheduler(monkeypatch: pytest.MonkeyPatch) -> None:
-    check(range(20), monkeypatch)
+def test_random_graphs_are_scheduled_as_by_a_list_scheduler() -> None:
+    check(range(20))
 
 
 @pytest.mark.long
-def test_200_random_graphs_are_scheduled_as_by_a_list_scheduler(monkeypatch: pytest.MonkeyPatch) -> None:
-    check(range(20, 220), monkeypatch)
+def test_200_random_graphs_are_scheduled_as_by_a_list_scheduler() -> None:
+    check(range(20, 220))
 
 
-def test_the_longest_chain_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_longest_chain_goes_first() -> None:
     # Ten short nodes stand before a chain of three in the plan. Two slots: in plan order the chain would start last.
     reads: list[list[int]] = [[] for _ in range(11)] + [[10], [11]]
     given = Problem(reads, [1.0] * 10 + [4.0] * 3, 2)
-    assert makespan(given, monkeypatch, informed=True) == pytest.approx(12.0)
+    assert makespan(given, informed=True) == pytest.approx(12.0)
     # By the graph's shape alone, before any duration is known, the chain of three comes first, too.
-    assert makespan(given, monkeypatch, informed=False) == pytest.approx(13.0)
+    assert makespan(given, informed=False) == pytest.approx(13.0)
 
 
-def test_what_a_tool_took_decides_who_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_tool_took_decides_who_goes_first() -> None:
     starts: list[str] = []
 
     @tool(effect="idempotent")
@@ -144,13 +148,17 @@ def test_what_a_tool_took_decides_who_goes_first(monkeypatch: pytest.MonkeyPatch
         await asyncio.sleep(10)
         return x
 
-    async def go() -> None:
+    async def go(clock: Callable[[], float]) -> None:
         graph = TaskGraph()
         kinds = ["slow", *["quick"] * 16, *["slow"] * 3]
         graph.apply(GraphPatch(0, tuple(call(f"n{i}", kind, x=i) for i, kind in enumerate(kinds))))
-        await run_graph(graph, None, tools=ToolRegistry([quick, slow]), limits=Limits(max_concurrency=2))
+        await run_graph(
+            graph,
+            None,
+            RunContext(clock=clock, tools=ToolRegistry([quick, slow]), limits=Limits(max_concurrency=2)),
+        )
 
-    run_virtually(go(), monkeypatch)
+    run_virtually(go)
     # Until the first slow one has ended, they seem alike; then the rest of them goes before what stands earlier in the plan.
     assert starts[:10] == ["slow", *["quick"] * 9]
     assert starts[-5:] == ["quick"] * 5

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from braid.executors import GraphPatch, TaskGraph, ToolRegistry, run_graph, tool
+from braid.executors import GraphPatch, RunContext, TaskGraph, ToolRegistry, run_graph, tool
 from braid.executors.nodes.nodes import Compare, Const, Ref
 from braid.executors.report.report import report_of
 from braid.executors.values.values import ItemError
@@ -157,7 +157,7 @@ async def test_a_map_bound_anew_with_as_many_items_mends_those_that_were_blocked
         if event.kind == "node.failed" and event.node == "xs":
             failed.set()
 
-    await run_graph(graph, stream(), tools=ToolRegistry(TOOLS), emit=hear)
+    await run_graph(graph, stream(), RunContext(tools=ToolRegistry(TOOLS), emit=hear))
     assert graph.result("ys") == [0, 44, 4]
 
 
@@ -174,7 +174,7 @@ async def test_a_list_bound_anew_with_another_length_is_refused_for_what_was_sta
         if event.kind == "node.failed" and event.node == "xs":
             failed.set()
 
-    await run_graph(graph, stream(), tools=ToolRegistry(TOOLS), emit=hear)
+    await run_graph(graph, stream(), RunContext(tools=ToolRegistry(TOOLS), emit=hear))
     assert graph.state("ys") == "failed"
     assert "has 2 items now, not 3" in (graph.error("ys") or "")
 
@@ -198,7 +198,9 @@ def test_pipelines_give_what_loops_would(delays: list[int], depth: int, cut: boo
             nodes.append(mapped(f"m{level + 1}", Ref(f"m{level}"), "slowly", x=M, seconds=level % 2))
         nodes.append(answer(Ref(f"m{depth}")))
         chunks = [[node] for node in nodes] if cut else [nodes]
-        outcome = await run_graph(graph, patches(graph, chunks), tools=ToolRegistry([same, slowly]))
+        outcome = await run_graph(
+            graph, patches(graph, chunks), RunContext(tools=ToolRegistry([same, slowly]))
+        )
         assert outcome.answer == ([i + depth for i in range(len(delays))],)
 
     asyncio.run(go())

@@ -15,7 +15,16 @@ from hypothesis import strategies as st
 from braid.engine import Budget, BudgetExceededError, Event
 from braid.engine.scope.budget import ambient_budget
 from braid.engine.scripted import ScriptedEngine
-from braid.executors import GraphPatch, Limits, TaskGraph, ToolContext, ToolRegistry, run_graph, tool
+from braid.executors import (
+    GraphPatch,
+    Limits,
+    RunContext,
+    TaskGraph,
+    ToolContext,
+    ToolRegistry,
+    run_graph,
+    tool,
+)
 from braid.executors.graph.patch import GraphError
 from braid.executors.nodes.nodes import (
     Ask,
@@ -32,8 +41,8 @@ from braid.executors.nodes.nodes import (
     Think,
     ToolCall,
 )
+from braid.executors.scheduler import ToolCallRequest
 from braid.executors.scheduler.run import close_graph
-from braid.executors.scheduler.think import ToolCallRequest
 from braid.executors.values.values import ItemError
 from tests.support.written_plans import (
     Recorded,
@@ -405,7 +414,7 @@ async def test_a_revision_mends_a_failed_node_while_others_run() -> None:
         assert graph.state("slow") == "running"
         yield GraphPatch(graph.version, (call("a2", "same", x=41, bind="a"),))
 
-    outcome = await run_graph(graph, stream(), tools=ToolRegistry(TOOLS), emit=emit)
+    outcome = await run_graph(graph, stream(), RunContext(tools=ToolRegistry(TOOLS), emit=emit))
     assert outcome.answer == (42,)
     assert_settled(graph)
 
@@ -430,7 +439,9 @@ async def test_a_revision_cancels_a_running_node_and_the_tool_stops() -> None:
         yield GraphPatch(1, (call("a2", "same", x=2, bind="a"),), cancel=("a",), reason="too slow")
         await stopped.wait()
 
-    outcome = await run_graph(graph, stream(), tools=ToolRegistry([slow, same]), emit=recorded.events.append)
+    outcome = await run_graph(
+        graph, stream(), RunContext(tools=ToolRegistry([slow, same]), emit=recorded.events.append)
+    )
     assert outcome.answer == (2,)
     assert graph.state("a") == "cancelled"
     assert graph.error("a") == "too slow"
@@ -455,7 +466,9 @@ async def test_a_node_cancelled_before_its_first_step_gives_its_slot_back() -> N
             )  # runs before the node's task does
 
     loop = asyncio.get_running_loop()
-    await run_graph(graph, stream(), tools=ToolRegistry(TOOLS), emit=emit, limits=Limits(max_concurrency=1))
+    await run_graph(
+        graph, stream(), RunContext(tools=ToolRegistry(TOOLS), emit=emit, limits=Limits(max_concurrency=1))
+    )
     assert graph.state("a") == "cancelled"
     assert graph.result("b") == 1
     assert_settled(graph)
@@ -555,7 +568,7 @@ async def test_an_answer_under_an_if_closes_the_stream() -> None:
         finally:
             closed.set()
 
-    outcome = await run_graph(graph, stream(), tools=ToolRegistry(TOOLS))
+    outcome = await run_graph(graph, stream(), RunContext(tools=ToolRegistry(TOOLS)))
     assert outcome.answer == (1,)
     assert closed.is_set()
     assert_settled(graph)
@@ -581,7 +594,7 @@ async def test_a_plan_without_answer_ends_unanswered() -> None:
 
 async def test_empty_plans_end() -> None:
     assert not (await Recorded().run(tools=[])).answered
-    assert not (await run_graph(TaskGraph(), None, tools=ToolRegistry())).answered
+    assert not (await run_graph(TaskGraph(), None, RunContext(tools=ToolRegistry()))).answered
 
 
 # Approval, people, context.
@@ -725,7 +738,9 @@ async def test_a_time_budget_stops_what_runs_and_closes_a_silent_stream() -> Non
         yield GraphPatch(0, (call("a", "same", x=1), call("b", "forever"), answer(Ref("a"), Ref("b"))))
         await asyncio.Event().wait()
 
-    outcome = await run_graph(graph, stream(), tools=ToolRegistry(TOOLS), budget=Budget(seconds=0.03))
+    outcome = await run_graph(
+        graph, stream(), RunContext(tools=ToolRegistry(TOOLS), budget=Budget(seconds=0.03))
+    )
     assert outcome.stopped == "budget"
     assert outcome.partial == (1,)
     assert graph.state("b") == "cancelled"
@@ -755,7 +770,7 @@ async def test_a_planner_out_of_budget_stops_the_run() -> None:
         yield GraphPatch(0, (call("a", "pause", x=1),))
         budget.reserve(tokens=5)
 
-    outcome = await run_graph(graph, stream(), tools=ToolRegistry(TOOLS), budget=budget)
+    outcome = await run_graph(graph, stream(), RunContext(tools=ToolRegistry(TOOLS), budget=budget))
     assert outcome.stopped == "budget"
     assert graph.result("a") == 1
 
@@ -786,7 +801,11 @@ async def test_cancelling_the_caller_cancels_every_node_and_waits() -> None:
         answer(Ref("b")),
     ]
     task = asyncio.create_task(
-        run_graph(graph, patches(graph, [nodes]), tools=ToolRegistry([careful, same]), emit=events.append)
+        run_graph(
+            graph,
+            patches(graph, [nodes]),
+            RunContext(tools=ToolRegistry([careful, same]), emit=events.append),
+        )
     )
     await started.wait()
     await asyncio.sleep(0.005)
@@ -808,7 +827,7 @@ async def test_an_error_of_the_stream_cancels_the_run_and_is_raised_as_it_is() -
         raise ConnectionError("the planner is gone")
 
     with pytest.raises(ConnectionError, match="the planner is gone"):
-        await run_graph(graph, stream(), tools=ToolRegistry(TOOLS))
+        await run_graph(graph, stream(), RunContext(tools=ToolRegistry(TOOLS)))
     assert graph.state("a") == "cancelled"
     assert_settled(graph)
 
@@ -820,7 +839,7 @@ async def test_a_planner_that_was_cancelled_ends_the_stream() -> None:
         yield GraphPatch(0, (call("a", "pause", x=1),))
         raise asyncio.CancelledError
 
-    outcome = await run_graph(graph, stream(), tools=ToolRegistry(TOOLS))
+    outcome = await run_graph(graph, stream(), RunContext(tools=ToolRegistry(TOOLS)))
     assert outcome.stopped == "cancelled"
     assert_settled(graph)
 
@@ -835,18 +854,18 @@ async def test_an_error_of_the_listener_ends_the_run(kind: str) -> None:
 
     nodes = [[call("a", "pause", x=1)], [call("b", "forever")], [call("c", "same", x=Ref("a"))]]
     with pytest.raises(RuntimeError, match="the display is broken"):
-        await run_graph(graph, patches(graph, nodes), tools=ToolRegistry(TOOLS), emit=emit)
-    assert graph.listener is None
+        await run_graph(graph, patches(graph, nodes), RunContext(tools=ToolRegistry(TOOLS), emit=emit))
+    assert not graph.running
 
 
 async def test_one_run_at_a_time() -> None:
     graph = TaskGraph()
     task = asyncio.create_task(
-        run_graph(graph, patches(graph, [[call("a", "forever")]]), tools=ToolRegistry(TOOLS))
+        run_graph(graph, patches(graph, [[call("a", "forever")]]), RunContext(tools=ToolRegistry(TOOLS)))
     )
     await asyncio.sleep(0.005)
     with pytest.raises(GraphError, match="being run already"):
-        await run_graph(graph, None, tools=ToolRegistry(TOOLS))
+        await run_graph(graph, None, RunContext(tools=ToolRegistry(TOOLS)))
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -979,8 +998,7 @@ def test_random_plans_can_be_cancelled_at_any_time(nodes: list[Node], after: flo
             run_graph(
                 graph,
                 patches(graph, [[node] for node in nodes], gap=0.0005),
-                tools=ToolRegistry([*TOOLS, picky]),
-                limits=Limits(max_concurrency=width),
+                RunContext(tools=ToolRegistry([*TOOLS, picky]), limits=Limits(max_concurrency=width)),
             )
         )
         await asyncio.sleep(after)
@@ -988,7 +1006,9 @@ def test_random_plans_can_be_cancelled_at_any_time(nodes: list[Node], after: flo
         with suppress(asyncio.CancelledError):
             await task
         assert_settled(graph)
-        outcome = await run_graph(graph, None, tools=ToolRegistry(TOOLS))  # the graph can be run again
+        outcome = await run_graph(
+            graph, None, RunContext(tools=ToolRegistry(TOOLS))
+        )  # the graph can be run again
         assert outcome.stopped is None
 
     asyncio.run(go())

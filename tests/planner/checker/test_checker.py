@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from braid.executors import GraphPatch, TaskGraph, run_graph
+from braid.executors import GraphPatch, RunContext, TaskGraph, run_graph
 from braid.executors.nodes import Answer, Const, ListOf, Map, Node, Ref, ToolCall
 from braid.executors.tools import ToolSpec
 from braid.planner import PlanChecker, PlanCheckError, PlanError, Statement, compile_plan, parse_plan
@@ -169,7 +169,7 @@ async def after_a_round(text: str) -> TaskGraph:
     assert not errors
     graph = TaskGraph()
     graph.apply(GraphPatch(base_version=0, add=tuple(nodes)))
-    await run_graph(graph, None, tools=registry)
+    await run_graph(graph, None, RunContext(tools=registry))
     return graph
 
 

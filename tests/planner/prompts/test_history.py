@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from braid.executors import GraphPatch, TaskGraph, ToolRegistry, run_graph
+from braid.executors import GraphPatch, RunContext, TaskGraph, ToolRegistry, run_graph
 from braid.executors.builtin import builtin_tools
 from braid.planner import compile_plan
 from braid.planner.prompts import (
@@ -26,7 +26,7 @@ answer(f"{c} {a.unit}")
     async def patches() -> AsyncIterator[GraphPatch]:
         yield GraphPatch(graph.version, tuple(nodes))
 
-    await run_graph(graph, patches(), tools=registry)
+    await run_graph(graph, patches(), RunContext(tools=registry))
     before = finished_statements(graph, before=1)
     done, failed = before.splitlines()
     assert done == 'a = search("height of K2")  # 8611 m'

@@ -12,7 +12,7 @@ from typing import get_args
 import pytest
 
 from braid.evals.tasks.planning import matches
-from braid.executors import GraphPatch, TaskGraph, ToolRegistry, run_graph
+from braid.executors import GraphPatch, RunContext, TaskGraph, ToolRegistry, run_graph
 from braid.executors.builtin import builtin_tools
 from braid.executors.values.values import short_form
 from braid.planner import compile_plan
@@ -40,7 +40,7 @@ async def run(plan: str) -> str:
     async def patches() -> AsyncIterator[GraphPatch]:
         yield GraphPatch(graph.version, tuple(nodes))
 
-    outcome = await run_graph(graph, patches(), tools=registry)
+    outcome = await run_graph(graph, patches(), RunContext(tools=registry))
     assert outcome.answer is not None, outcome.failures
     return ", ".join(short_form(value) for value in outcome.answer)
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from braid.executors import GraphPatch, TaskGraph, ToolRegistry, run_graph, tool
+from braid.executors import GraphPatch, RunContext, TaskGraph, ToolRegistry, run_graph, tool
 from braid.executors.builtin import builtin_tools
 from braid.executors.values.values import short_form
 from braid.planner import compile_plan
@@ -59,6 +59,6 @@ async def executed(plan: str, tools: ToolRegistry) -> str:
     async def patches() -> AsyncIterator[GraphPatch]:
         yield GraphPatch(graph.version, tuple(nodes))
 
-    outcome = await run_graph(graph, patches(), tools=tools)
+    outcome = await run_graph(graph, patches(), RunContext(tools=tools))
     assert outcome.answer is not None, outcome.failures
     return ", ".join(short_form(value) for value in outcome.answer)
