@@ -253,7 +253,8 @@ class GraphRun:
             self._applying = False
 
     def _start_or_park(self, entry: NodeRecord) -> None:
-        if self.state.stopped is not None and not isinstance(entry.node.op, Answer):
+        over = self.state.closing or self.state.stopped is not None
+        if over and not isinstance(entry.node.op, Answer):
             return  # stays pending, and is swept up as cancelled
         if not self.answers.last or not self.answers.park(entry):
             self._start(entry)

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from braid.engine import Event
 from braid.executors import GraphPatch, RunContext, RunOutcome, TaskGraph, ToolRegistry, run_graph
-from braid.executors.nodes.nodes import Answer, Const, Expr, Guard, ListOf, Map, Node, Ref, ToolCall
+from braid.executors.nodes import Answer, Const, Expr, Guard, ListOf, Map, Node, Ref, ToolCall
 
 
 def expr(value: Any) -> Expr:

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from braid.executors import GraphPatch, RunContext, TaskGraph, ToolRegistry, run_graph, tool
-from braid.executors.graph.patch import GraphError, StalePatchError
-from braid.executors.nodes.nodes import Answer, Compare, Const, ListOf, Node, Ref
+from braid.executors.graph import GraphError, StalePatchError
+from braid.executors.nodes import Answer, Compare, Const, ListOf, Node, Ref
 from tests.support.written_plans import answer, branch, call, mapped
 
 

@@ -23,7 +23,7 @@ from braid.executors import (
     run_graph,
     tool,
 )
-from braid.executors.nodes.nodes import Const, Node, Ref, Think
+from braid.executors.nodes import Const, Node, Ref, Think
 from braid.executors.scheduler import ToolCallRequest
 from tests.support.tiny_models import build_model
 from tests.support.written_plans import Recorded, answer, call, patches

@@ -25,7 +25,7 @@ from braid.executors import (
     run_graph,
     tool,
 )
-from braid.executors.nodes.nodes import Ref
+from braid.executors.nodes import Ref
 from tests.support.written_plans import Recorded, all_refs, answer, call, mapped
 
 SIBLINGS = 20

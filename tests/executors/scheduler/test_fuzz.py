@@ -14,9 +14,9 @@ import pytest
 
 from braid.engine import BraidError
 from braid.executors import GraphPatch, Limits, RunContext, TaskGraph, ToolRegistry, run_graph, tool
-from braid.executors.graph.patch import GraphError
+from braid.executors.graph import GraphError
 from braid.executors.graph.state import NodeRecord
-from braid.executors.nodes.nodes import Compare, Const, Field, Node, Ref, Template
+from braid.executors.nodes import Compare, Const, Field, Node, Ref, Template
 from braid.executors.tools.errors import ToolError
 from braid.planner import compile_plan
 from tests.support.virtual_clock import VirtualClockLoop

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pytest
 
 from braid.executors import GraphPatch, Limits, RunContext, TaskGraph, ToolRegistry, run_graph, tool
-from braid.executors.nodes.nodes import Node
+from braid.executors.nodes import Node
 from tests.support.virtual_clock import run_virtually
 from tests.support.written_plans import all_refs, call
 

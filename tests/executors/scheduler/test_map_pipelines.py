@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from braid.executors import GraphPatch, RunContext, TaskGraph, ToolRegistry, run_graph, tool
-from braid.executors.nodes.nodes import Compare, Const, Ref
+from braid.executors.nodes import Compare, Const, Ref
 from braid.executors.report.report import report_of
-from braid.executors.values.values import ItemError
+from braid.executors.values import ItemError
 from tests.support.written_plans import Recorded, answer, branch, call, mapped, patches
 
 

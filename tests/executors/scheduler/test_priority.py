@@ -9,7 +9,7 @@ import pytest
 from braid.engine.scope.priority import ambient_priority
 from braid.engine.scripted import ScriptedEngine
 from braid.executors import tool
-from braid.executors.nodes.nodes import Const, Node, Ref, Think
+from braid.executors.nodes import Const, Node, Ref, Think
 from tests.support.written_plans import Recorded, answer, call
 
 

@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from braid.executors.nodes.evaluate import SKIPPED, evaluate
-from braid.executors.nodes.nodes import (
+from braid.executors.nodes import (
     AllOf,
     AnyOf,
     Compare,
@@ -25,7 +24,8 @@ from braid.executors.nodes.nodes import (
     Ref,
     Template,
 )
-from braid.executors.values.values import (
+from braid.executors.nodes.evaluate import SKIPPED, evaluate
+from braid.executors.values import (
     ExpressionError,
     ItemError,
     PathError,

@@ -1,0 +1,58 @@
+"""Think nodes, on a scripted engine."""
+
+from __future__ import annotations
+
+from braid.engine.scripted import ScriptedEngine
+from braid.executors.nodes import Compare, Const, Field, ListOf, Map, Node, Ref, Template, Think
+from tests.support.small_tools import TOOLS
+from tests.support.written_plans import Recorded, answer, branch, call
+
+
+async def test_think_nodes_see_the_root_and_what_is_given_and_release_their_contexts() -> None:
+    engine = ScriptedEngine(lambda prompt: "Answer: yes")
+    root = [{"role": "system", "content": "You are terse."}]
+    recorded = Recorded()
+    outcome = await recorded.run(
+        call("total", "same", x=16.5),
+        call("gone", "same", x=1, guards=branch(Const(False))),
+        Node(
+            id="v",
+            op=Think(Const("Is it more than 17?"), (Ref("total"), Ref("gone"), Const("a hint"))),
+            name="v",
+        ),
+        call("after", "same", x="ran", guards=branch(Compare("==", Ref("v", ("answer",)), Const("yes")))),
+        answer(Ref("v"), Ref("after")),
+        tools=TOOLS,
+        engine=engine,
+        root=root,
+    )
+    assert outcome.answered, outcome
+    assert outcome.answer is not None
+    assert outcome.answer[0].answer == "yes"
+    assert outcome.answer[1] == "ran"
+    assert outcome.usage.calls >= 1
+    messages = engine.calls[0].messages
+    assert messages is not None
+    assert messages[0]["content"] == "You are terse."
+    assert messages[1]["content"] == "Is it more than 17?\n\nWhat is known:\n- total: 16.5\n- a hint"
+    assert engine.open_contexts() == 0
+
+
+async def test_think_without_engine_or_with_an_unknown_method_fails_its_node() -> None:
+    node = Node(id="v", op=Think(Const("?"), (), "no_such_method"), name="v")
+    assert "no engine to think with" in (await Recorded().run(node, tools=[])).failures[0][1]
+    recorded = Recorded()
+    engine = ScriptedEngine("x")
+    outcome = await recorded.run(node, tools=[], engine=engine)
+    assert "no_such_method" in outcome.failures[0][1]
+    assert engine.open_contexts() == 0
+
+
+async def test_a_map_of_thoughts() -> None:
+    engine = ScriptedEngine(lambda prompt: "Answer: " + ("A" if "first" in prompt else "B"))
+    body = Think(Template(("Which letter for ", Field(Ref("m")), "?")))
+    node = Node(id="xs", op=Map("m", ListOf((Const("first"), Const("second"))), body), name="xs")
+    outcome = await Recorded().run(node, answer(Ref("xs")), tools=[], engine=engine)
+    assert outcome.answer is not None
+    assert [solution.answer for solution in outcome.answer[0]] == ["A", "B"]
+    assert engine.open_contexts() == 0
