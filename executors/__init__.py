@@ -18,7 +18,7 @@ from braid.executors.events import (
     ToolReused,
 )
 from braid.executors.graph import GraphPatch, TaskGraph
-from braid.executors.scheduler import Limits, RunOutcome, run_graph
+from braid.executors.scheduler import Limits, RunContext, RunOutcome, run_graph
 from braid.executors.tools import Tool, ToolContext, ToolOptions, ToolRegistry, tool
 
 __all__ = [
