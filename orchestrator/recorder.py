@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 from braid.engine import Envelope, Event
-from braid.executors.scheduler import Deferred, told_as_json
+from braid.executors.scheduler import Deferred, deferred_json
 from braid.orchestrator.events import JournalFailed
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class Recorder(Sequence[Envelope]):
         found = self.deferred[self._written :] if self.deferred else []
         self._written += len(found)
         for build, what, at in _triples(found):
-            yield self._clock + at, told_as_json(build, what, at)
+            yield self._clock + at, deferred_json(build, what, at)
 
     def _add(self, event: Event, at: float, *, written: bool = False) -> None:
         envelope = Envelope(run=self.run, seq=len(self._envelopes), at=at, event=event)

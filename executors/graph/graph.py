@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
-from braid.executors.graph.patch import GraphError, GraphPatch, PatchChecker, few
+from braid.executors.graph.patch import GraphError, GraphPatch, PatchChecker, name_list
 from braid.executors.graph.state import (
     FINAL,
     REBINDABLE,
@@ -79,7 +79,7 @@ class TaskGraph:
         found = self.entries.get(id)
         if found is None:
             raise GraphError(
-                f"there is no node {id!r}; the graph has {len(self.entries)} nodes: {few(self.entries)}"
+                f"there is no node {id!r}; the graph has {len(self.entries)} nodes: {name_list(self.entries)}"
             )
         return found
 
@@ -188,7 +188,7 @@ class TaskGraph:
         return GraphChange(added, tuple(rebound))
 
     @contextmanager
-    def lent_to(self, run: ActiveRun) -> Iterator[None]:
+    def attach(self, run: ActiveRun) -> Iterator[None]:
         """Let `run` take the patches of this block. A graph has one run at a time."""
         assert self._run is None
         self._run = run

@@ -46,7 +46,7 @@ class GraphPatch:
 
 
 @dataclass(frozen=True)
-class Checked:
+class CheckedPatch:
     """What is known of a patch that keeps the rules: the stages of each added node, and the entries whose names it binds anew."""
 
     stages: Sequence[tuple[tuple[Key, ...], ...]]
@@ -60,14 +60,16 @@ class PatchChecker:
         self.entries = entries
         self.slots = slots
 
-    def check(self, patch: GraphPatch, *, version: int) -> Checked:
+    def check(self, patch: GraphPatch, *, version: int) -> CheckedPatch:
         """Raise `GraphError` if `patch` breaks a rule."""
         if patch.base_version != version:
             raise StalePatchError(base=patch.base_version, version=version)
         for id in patch.cancel:
             known = self.entries.get(id)
             if known is None:
-                raise GraphError(f"there is no node {id!r} to cancel; the nodes are {few(self.entries)}")
+                raise GraphError(
+                    f"there is no node {id!r} to cancel; the nodes are {name_list(self.entries)}"
+                )
             if known.state == "done":
                 raise GraphError(
                     f"node {id!r} is done: a finished node is never edited; leave it out of `cancel`"
@@ -90,7 +92,7 @@ class PatchChecker:
                     new[name] = [node]
         stages = [stages_of(node) for node in patch.add]
         self._check_references(patch, stages, new, superseded)
-        return Checked(stages, list(superseded))
+        return CheckedPatch(stages, list(superseded))
 
     def _refuse_id(self, node: Node) -> NoReturn:
         known = self.entries.get(node.id)
@@ -147,7 +149,7 @@ class PatchChecker:
                 if slot is None or not slot.binders:
                     raise GraphError(
                         f"node {node.id!r} reads {name!r}, which nothing binds; names so far: "
-                        f"{few([*(n for n, s in slots.items() if s.binders), *new]) or 'none'}"
+                        f"{name_list([*(n for n, s in slots.items() if s.binders), *new]) or 'none'}"
                     )
             if node.name is not None:
                 bound.add(node.name)
@@ -198,7 +200,7 @@ def _waits(entry: NodeRecord) -> bool:
     return entry.state in UNSTARTED or (entry.children is not None and entry.state == "running")
 
 
-def few(names: Iterable[str], limit: int = 12) -> str:
+def name_list(names: Iterable[str], limit: int = 12) -> str:
     """The first of `names`, for a message."""
     known = list(dict.fromkeys(names))
     return ", ".join(known[:limit]) + (", ..." if len(known) > limit else "")

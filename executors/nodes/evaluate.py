@@ -55,7 +55,7 @@ def evaluate(expr: Expr, env: Mapping[str, Any]) -> Any:
     Reading a skipped name makes the whole expression `SKIPPED`, but a list literal drops it instead.
 
     Raises:
-        ReferenceError_: a name or a path that is not there.
+        PathError: a name or a path that is not there.
         ExpressionError: operands of kinds that do not go together.
     """
 
@@ -98,16 +98,16 @@ def evaluate_with(expr: Expr, read: Read) -> Any:
 
 
 def _template(parts: Sequence[str | Field], read: Read) -> Any:
-    written: list[str] = []
+    pieces: list[str] = []
     for part in parts:
         if isinstance(part, str):
-            written.append(part)
+            pieces.append(part)
             continue
         value = read(part.ref)
         if value is SKIPPED:
             return SKIPPED
-        written.append(formatted(value, part.spec))
-    return "".join(written)
+        pieces.append(formatted(value, part.spec))
+    return "".join(pieces)
 
 
 def formatted(value: Any, spec: str) -> str:
@@ -146,12 +146,12 @@ def truth(value: Any) -> bool:
 
 
 def _comparable(left: Any, right: Any) -> tuple[Any, Any]:
-    """Both sides on common ground: words against anything that has a short form, numbers against numbers written as text."""
+    """Both sides on common ground: words against anything that has a short form, numbers against numbers pieces as text."""
     left, right = plain(left), plain(right)
-    return _meet(left, right), _meet(right, left)
+    return _align(left, right), _align(right, left)
 
 
-def _meet(value: Any, other: Any) -> Any:
+def _align(value: Any, other: Any) -> Any:
     if isinstance(other, str) and not isinstance(value, str):
         is_own = isinstance(value, bool) or callable(getattr(value, "short_form", None))
         return short_form(value) if is_own else value
@@ -213,7 +213,7 @@ def compare(op: CompareOp, left: Any, right: Any) -> bool:
 def _contains(container: Any, item: Any) -> bool:
     container = plain(container)
     if isinstance(container, (list, tuple, set, frozenset)):
-        return any(_equal(item, one) for one in cast("Sequence[Any]", container))
+        return any(_equal(item, member) for member in cast("Sequence[Any]", container))
     if isinstance(container, Mapping):
         return short_form(item) in {str(key) for key in cast("Mapping[Any, Any]", container)}
     if isinstance(container, str) or callable(getattr(container, "short_form", None)):

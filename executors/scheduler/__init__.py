@@ -11,7 +11,7 @@ from braid.executors.scheduler.context import (
     RunJournal,
     ToolCallRequest,
 )
-from braid.executors.scheduler.emitter import Deferred, event_json, told_as_json
+from braid.executors.scheduler.emitter import Deferred, deferred_json, event_json
 from braid.executors.scheduler.outcome import Limits, RunOutcome
 from braid.executors.scheduler.replay import (
     Begun,
@@ -57,7 +57,7 @@ __all__ = [
     "SurprisingResultError",
     "ToolCallRequest",
     "close_graph",
+    "deferred_json",
     "event_json",
     "run_graph",
-    "told_as_json",
 ]

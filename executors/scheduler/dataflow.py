@@ -122,11 +122,11 @@ class Dataflow:
             return
         self.answers.add(change.added)
         if change.rebound:
-            self.rebound(change.rebound)
+            self.rebind(change.rebound)
         # Those that read a name of this very patch that was bound anew are armed already.
         self.arm([entry for entry in change.added if entry.epoch == 0])
 
-    def rebound(self, names: Iterable[str]) -> None:
+    def rebind(self, names: Iterable[str]) -> None:
         """These names have new binders: unstarted readers follow."""
         self.arm(revive(self.graph, names))
 
@@ -212,7 +212,7 @@ class Dataflow:
 
     def _flush(self, slot: NameSlot, name: str) -> None:
         waiters = slot.waiters
-        if waiters and (len(slot.binders) == 1 or self._look((name, None))[0] != "wait"):
+        if waiters and (len(slot.binders) == 1 or self._lookup((name, None))[0] != "wait"):
             slot.waiters = None
             self._count_down(waiters)
         if slot.item_waiters:
@@ -221,7 +221,7 @@ class Dataflow:
 
     def _flush_item(self, slot: NameSlot, name: str, index: Place) -> None:
         waiters = slot.item_waiters
-        if waiters is not None and index in waiters and self._look((name, index))[0] != "wait":
+        if waiters is not None and index in waiters and self._lookup((name, index))[0] != "wait":
             self._count_down(waiters.pop(index))
 
     def _count_down(self, waiters: list[tuple[NodeRecord, int]]) -> None:
@@ -231,7 +231,7 @@ class Dataflow:
                 if entry.waiting == 0:
                     self._stage_ready(entry)
 
-    def _look(self, key: Key) -> tuple[Status, NodeRecord | None]:
+    def _lookup(self, key: Key) -> tuple[Status, NodeRecord | None]:
         """How it stands with a key, and the entry that gives its value if it is `ok`."""
         name, index = key
         slot = self.graph.slots.get(name)
@@ -241,19 +241,19 @@ class Dataflow:
         seen: set[Status] = set()
         for binder in binders:
             status = _STATUS[binder.state]
-            giver = binder
+            source = binder
             children = binder.children
             if index is not None and children is not None:
                 if index == "items":
                     return "ok", binder  # the number is known, whatever becomes of them
                 # Items of a map count one by one, even when the map as a whole failed.
                 if -len(children) <= index < len(children):
-                    giver = children[index]
-                    status = _STATUS[giver.state]
-                    if status == "block" and _collects(binder) and giver.state != "blocked":
+                    source = children[index]
+                    status = _STATUS[source.state]
+                    if status == "block" and _collects(binder) and source.state != "blocked":
                         status = "ok"
             if status == "ok":
-                return "ok", giver
+                return "ok", source
             seen.add(status)
         return ("wait" if "wait" in seen else "block" if "block" in seen else "skip"), None
 
@@ -270,13 +270,13 @@ class Dataflow:
                     state = binders[0].state
                     waits = state == "pending" or state == "running"
                 else:
-                    waits = self._look(key)[0] == "wait"
+                    waits = self._lookup(key)[0] == "wait"
                 if waits:
                     if slot.waiters is None:
                         slot.waiters = []
                     slot.waiters.append((entry, entry.epoch))
                     waiting += 1
-            elif self._look(key)[0] == "wait":
+            elif self._lookup(key)[0] == "wait":
                 if slot.item_waiters is None:
                     slot.item_waiters = {}
                 slot.item_waiters.setdefault(index, []).append((entry, entry.epoch))
@@ -295,9 +295,9 @@ class Dataflow:
                 self._changes.append(("ready", entry))
                 return
         while True:
-            broken = self._broken(entry)
-            if broken is not None:
-                self.settle(entry, "blocked", error=broken)
+            missing = self._missing_input(entry)
+            if missing is not None:
+                self.settle(entry, "blocked", error=missing)
                 return
             at_inputs = entry.stage == len(guards)
             args: Any = None
@@ -306,7 +306,7 @@ class Dataflow:
                 if at_inputs:
                     skip, args = self._inputs(entry)
                 else:
-                    skip = self._refusal(entry, guards[entry.stage])
+                    skip = self._guard_refusal(entry, guards[entry.stage])
             except Exception as error:
                 entry.exception = error
                 self.settle(entry, "failed", error=explain(error))
@@ -347,10 +347,10 @@ class Dataflow:
                 return None
         return args
 
-    def _broken(self, entry: NodeRecord) -> str | None:
+    def _missing_input(self, entry: NodeRecord) -> str | None:
         """Why something that the current stage reads is not there, down to the node that failed."""
         for key in entry.stages[entry.stage]:
-            if self._look(key)[0] == "block":
+            if self._lookup(key)[0] == "block":
                 causes = [b for b in self.graph.slots[key[0]].binders if _STATUS[b.state] == "block"]
                 cause = causes[0] if causes else None
                 if cause is None:
@@ -360,7 +360,7 @@ class Dataflow:
                 return f"needs {key[0]}, which {_ENDED[cause.state]}: {preview(cause.error or cause.state)}"
         return None
 
-    def _refusal(self, entry: NodeRecord, guard: Guard) -> str | None:
+    def _guard_refusal(self, entry: NodeRecord, guard: Guard) -> str | None:
         value = evaluate_with(guard.condition, lambda ref: self._read(entry, ref))
         if value is SKIPPED:
             return "its condition reads a skipped node"
@@ -396,11 +396,11 @@ class Dataflow:
                     f"{over.name} was bound anew and has {len(source)} items now, not {count}"
                 )
         index = entry.order[1] - 1
-        status, _ = self._look((over.name, index))
+        status, _ = self._lookup((over.name, index))
         if status != "skip":
             return False
-        givers = [b.children[index] for b in self.graph.slots[over.name].binders if b.children]
-        entry.dropped = any(giver.dropped for giver in givers)
+        sources = [b.children[index] for b in self.graph.slots[over.name].binders if b.children]
+        entry.dropped = any(source.dropped for source in sources)
         return True
 
     def _arguments(self, entry: NodeRecord, op: ToolCall | Think | Ask | Answer) -> Any:
@@ -437,18 +437,18 @@ class Dataflow:
             return item if item is SKIPPED else resolve_path(item, ref.path)
         head = ref.path[0] if ref.path else None
         index = head if isinstance(head, int) else None
-        status, giver = self._look((ref.name, index))
+        status, source = self._lookup((ref.name, index))
         if status == "skip":
             return SKIPPED
-        if status != "ok" or giver is None:
+        if status != "ok" or source is None:
             raise PathError(f"{ref.name!r} has no value")
         path = ref.path
-        if giver.parent is not None:
+        if source.parent is not None:
             path = path[1:]
-            if giver.state != "done":
-                return resolve_path(ItemError(giver.error or giver.state), path)
+            if source.state != "done":
+                return resolve_path(ItemError(source.error or source.state), path)
         try:
-            return resolve_path(giver.value, path)
+            return resolve_path(source.value, path)
         except PathError as error:
             raise PathError(f"{label_of(ref)}: {error}") from None
 
@@ -481,8 +481,8 @@ class Dataflow:
         """The map whose items `op` goes over one by one, if it is one and has its items."""
         if not isinstance(op.over, Ref) or op.over.path:
             return None
-        giver = self._look((op.over.name, "items"))[1]
-        return giver if giver is not None and giver.children is not None else None
+        source = self._lookup((op.over.name, "items"))[1]
+        return source if source is not None and source.children is not None else None
 
     def _expand(self, entry: NodeRecord, items: Sequence[Any]) -> None:
         op = entry.node.op

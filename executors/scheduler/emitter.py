@@ -181,7 +181,7 @@ def event_json(event: Event) -> str:
         return json.dumps(event.model_dump(mode="python"), default=str)
 
 
-def told_as_json(build: Callable[[Any, float], Event], what: Any, at: float) -> str:
+def deferred_json(build: Callable[[Any, float], Event], what: Any, at: float) -> str:
     """`event_json` of what `build` makes of `what` and `at`, without making it where it is one of the frequent ones."""
     if isinstance(build, EventBuilder):
         return json_text(build.fields(what, at))

@@ -34,27 +34,27 @@ class Priorities:
         self._ranks: dict[NodeRecord, float] = {}
         self._size = 0
         self._means: dict[str, tuple[int, float]] = {}
-        self._used: dict[str, float] = {}
-        self._moved = False
+        self._assumed: dict[str, float] = {}
+        self._drifted = False
         self._end = 0.0
 
-    def learn(self, entry: NodeRecord) -> None:
+    def observe(self, entry: NodeRecord) -> None:
         """Take note of how long `entry` took."""
         kind = duration_class(entry.node)
         count, mean = self._means.get(kind, (0, 0.0))
         mean += (entry.seconds - mean) / (count + 1)
         self._means[kind] = count + 1, mean
-        before = self._used.get(kind)
+        before = self._assumed.get(kind)
         if before is not None and not before / DRIFT <= mean <= before * DRIFT:
-            self._moved = True
+            self._drifted = True
 
     def refresh(self) -> int:
         """Forget ranks that the graph has outgrown; returns the generation that `rank` answers from."""
         size = len(self.graph.entries)
-        if self._moved or size > self._size * GROWTH + 16:
+        if self._drifted or size > self._size * GROWTH + 16:
             self._ranks.clear()
-            self._used.clear()
-            self._size, self._moved = size, False
+            self._assumed.clear()
+            self._size, self._drifted = size, False
             self.generation += 1
         return self.generation
 
@@ -106,9 +106,9 @@ class Priorities:
     def _seconds(self, node: Node) -> float:
         if isinstance(node.op, Answer):
             return 0.0
-        said = self.estimate(node) if self.estimate is not None else None
-        if said is not None:
-            return said
+        estimated = self.estimate(node) if self.estimate is not None else None
+        if estimated is not None:
+            return estimated
         kind = duration_class(node)
         known = self._means.get(kind)
         if known is not None:
@@ -116,7 +116,7 @@ class Priorities:
         else:  # nothing of this kind has run yet: as long as the others do
             means = self._means.values()
             seconds = sum(mean for _, mean in means) / len(means) if means else 1.0
-        self._used[kind] = seconds
+        self._assumed[kind] = seconds
         return seconds
 
 

@@ -85,7 +85,7 @@ async def run_graph(
     revisions = Revisions(graph, replanner, replan or Replan()) if replanner is not None else None
     with use_budget(given.budget):
         run = GraphRun(given, past, revisions, sequential=sequential)
-        with graph.lent_to(run):
+        with graph.attach(run):
             return await run.execute(patches, queue)
 
 
@@ -134,7 +134,7 @@ class GraphRun:
         self._idle: asyncio.Future[None] = loop.create_future()
         deadline = self._watch_deadline(loop)
         self._streaming = self.answers.expecting = patches is not None
-        self.workers.slots.held = self._streaming and self._sequential
+        self.workers.slots.paused = self._streaming and self._sequential
         steered = queue is not None and self.revisions is not None
         try:
             async with self.state.group:
@@ -223,7 +223,7 @@ class GraphRun:
         self.approvals.resolve_begun(entry)
         name = (entry.parent or entry).node.name
         if waited_for and name is not None:
-            self.flow.rebound([name])
+            self.flow.rebind([name])
             self._apply_changes()
 
     # Changes of the graph.
@@ -458,7 +458,7 @@ class GraphRun:
     def _end_plan(self) -> None:
         """No patch will come any more."""
         self._streaming = False
-        self.workers.slots.held = False
+        self.workers.slots.paused = False
         self._unpark()
 
     def _unpark(self) -> None:

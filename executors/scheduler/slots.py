@@ -10,14 +10,14 @@ from typing import TypeAlias
 from braid.executors.graph import NodeRecord
 from braid.executors.scheduler.priority import Priorities
 
-Place: TypeAlias = "tuple[float, tuple[int, int], int, int, NodeRecord]"
+QueueKey: TypeAlias = "tuple[float, tuple[int, int], int, int, NodeRecord]"
 """Rank (negated: the longest chain first), plan order, a tie breaker, the entry's epoch when it was queued, the entry."""
 
 
 class SlotQueue:
     """Slots for `width` nodes at once, and for each tool as many as `cap_of` says (None: no cap).
 
-    Ready entries are `put` in; `next` gives the one that may start now, its slots taken, and `give_back` returns them. While
+    Ready entries are `put` in; `acquire` gives the one that may start now, its slots taken, and `release` returns them. While
     there are slots for all, they go in the order in which they came; when there are not, by `priorities`, or in plan order
     where there are none. A node that waits for its tool holds no slot of the run, so that one narrow tool does
     not starve the rest. Calls of tools that were seen to return without waiting (`instant`) go before all others: they
@@ -31,12 +31,12 @@ class SlotQueue:
         self.cap_of = cap_of
         self.priorities = priorities
         self.active = 0
-        self.held = False
+        self.paused = False
         self.instant: set[str | None] = set()
         self._arrived: deque[tuple[NodeRecord, int]] = deque()
         self._instant: deque[tuple[NodeRecord, int]] = deque()
-        self._queue: list[Place] = []
-        self._by_tool: dict[str, list[Place]] = {}
+        self._queue: list[QueueKey] = []
+        self._by_tool: dict[str, list[QueueKey]] = {}
         self._tool_active: dict[str | None, int] = {}
         self._caps: dict[str, int | None] = {}
         self._ticket = 0
@@ -50,7 +50,7 @@ class SlotQueue:
     @property
     def startable(self) -> int:
         """How many of these could start now, caps of tools aside."""
-        return 0 if self.held else min(self.waiting, self.width - self.active)
+        return 0 if self.paused else min(self.waiting, self.width - self.active)
 
     def put(self, entry: NodeRecord) -> None:
         """Queue an entry that is ready."""
@@ -59,9 +59,9 @@ class SlotQueue:
         else:
             self._arrived.append((entry, entry.epoch))
 
-    def next(self) -> NodeRecord | None:
+    def acquire(self) -> NodeRecord | None:
         """The entry that can run now, its slots taken; None if there is none."""
-        while self.active < self.width and not self.held:
+        while self.active < self.width and not self.paused:
             if self._instant:
                 entry, epoch = self._instant.popleft()
             elif self._arrived and self._needs_no_rank(self._arrived[0][0]):
@@ -83,14 +83,14 @@ class SlotQueue:
             if tool is not None and cap is not None:
                 active = self._tool_active.get(tool, 0)
                 if active >= cap:
-                    heapq.heappush(self._by_tool.setdefault(tool, []), self._place(entry, epoch))
+                    heapq.heappush(self._by_tool.setdefault(tool, []), self._key(entry, epoch))
                     continue
                 self._tool_active[tool] = active + 1
             self.active += 1
             return entry
         return None
 
-    def give_back(self, entry: NodeRecord) -> None:
+    def release(self, entry: NodeRecord) -> None:
         """Return the slots of an entry that ran."""
         self.active -= 1
         tool = entry.tool
@@ -111,19 +111,19 @@ class SlotQueue:
         if self.priorities is not None and self.priorities.refresh() != self._generation:
             self._generation = self.priorities.generation
             for queue in (self._queue, *self._by_tool.values()):
-                queue[:] = [self._place(entry, epoch) for _, _, _, epoch, entry in queue]
+                queue[:] = [self._key(entry, epoch) for _, _, _, epoch, entry in queue]
                 heapq.heapify(queue)
         while self._arrived:
-            heapq.heappush(self._queue, self._place(*self._arrived.popleft()))
-        place = heapq.heappop(self._queue)
-        return place[4], place[3]
+            heapq.heappush(self._queue, self._key(*self._arrived.popleft()))
+        key = heapq.heappop(self._queue)
+        return key[4], key[3]
 
     def _wake(self, tool: str | None) -> None:
         waiting = self._by_tool.get(tool) if tool is not None else None
         if waiting:
             heapq.heappush(self._queue, heapq.heappop(waiting))
 
-    def _place(self, entry: NodeRecord, epoch: int) -> Place:
+    def _key(self, entry: NodeRecord, epoch: int) -> QueueKey:
         self._ticket += 1
         rank = self.priorities.rank(entry) if self.priorities is not None else 0.0
         return -rank, entry.order, self._ticket, epoch, entry

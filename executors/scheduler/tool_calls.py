@@ -54,11 +54,11 @@ async def _make(context: GraphContext, entry: NodeRecord, tool: Tool) -> Any:
     charge()
     if tool.signature.context_parameter is None and tool.spec.effect != "mutating":
         return await call()
-    handed = tool_context(context, entry)
-    with use_budget(handed.budget):
+    call_context = tool_context(context, entry)
+    with use_budget(call_context.budget):
         if tool.spec.effect != "mutating":
-            return await call(context=handed)
-        return await _call_recorded(context, entry, tool, handed, call)
+            return await call(context=call_context)
+        return await _call_recorded(context, entry, tool, call_context, call)
 
 
 def _hedged(context: GraphContext, entry: NodeRecord, tool: Tool, second_won: bool, wasted: float) -> None:
@@ -67,13 +67,17 @@ def _hedged(context: GraphContext, entry: NodeRecord, tool: Tool, second_won: bo
 
 
 async def _call_recorded(
-    context: GraphContext, entry: NodeRecord, tool: Tool, handed: ToolContext[Any], call: Callable[..., Any]
+    context: GraphContext,
+    entry: NodeRecord,
+    tool: Tool,
+    call_context: ToolContext[Any],
+    call: Callable[..., Any],
 ) -> Any:
     """Make a mutating call. The log knows that it begins and how it ended."""
-    log, key = context.calls, handed.idempotency_key
+    log, key = context.calls, call_context.idempotency_key
     log.started(key, node=entry.node.id, tool=tool.name, args=entry.args, effect="mutating")
     try:
-        value = await call(context=handed)
+        value = await call(context=call_context)
     except UncertainError:
         raise  # stays what it is in the log: started
     except BraidError as error:
@@ -126,15 +130,15 @@ async def resolve_outcome(context: GraphContext, entry: NodeRecord, tool: Tool) 
     Raises:
         UncertainError: neither can say.
     """
-    handed = tool_context(context, entry)
+    call_context = tool_context(context, entry)
     try:
-        outcome = await tool.reconcile(handed)
+        outcome = await tool.reconcile(call_context)
     except UncertainError as unknown:
         outcome = await _ask_outcome(context, entry, tool, unknown)
     if isinstance(outcome, Done):
-        context.calls.finished(handed.idempotency_key, outcome.value)
+        context.calls.finished(call_context.idempotency_key, outcome.value)
     else:
-        context.calls.not_done(handed.idempotency_key)
+        context.calls.not_done(call_context.idempotency_key)
     return outcome
 
 

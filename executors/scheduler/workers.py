@@ -44,7 +44,7 @@ class Workers:
         self._state = state
         self._nodes = nodes
         self._sequential = sequential
-        self._pumping = False
+        self._draining = False
         self._spare = 0
         self._unbooked = 0
         self._counts_calls = context.budget.remaining("calls") is not None
@@ -55,20 +55,20 @@ class Workers:
     @property
     def idle(self) -> bool:
         """True when no node is running and none may start."""
-        if self.slots.active or self._pumping:
+        if self.slots.active or self._draining:
             return False
         return self._state.stopped is not None or not self.slots.waiting
 
     def admit(self, entry: NodeRecord) -> None:
         """Queue `entry` for the slots that it needs."""
         self.slots.put(entry)
-        if not self._pumping and not self._spare:
+        if not self._draining and not self._spare:
             self.wake()
 
     def wake(self) -> None:
         """Make sure that there are workers for what is ready."""
         state = self._state
-        if state.closing or state.stopped is not None or self._pumping:
+        if state.closing or state.stopped is not None or self._draining:
             return
         for _ in range(self.slots.startable - self._spare):
             self._spare += 1
@@ -77,22 +77,22 @@ class Workers:
     async def _work(self) -> None:
         """Run ready nodes, one after another, until there are none or another worker does."""
         self._spare -= 1
-        if self._pumping:
+        if self._draining:
             return
         state, slots, nodes, clock = self._state, self.slots, self._nodes, self._context.clock
         task = asyncio.current_task()
         assert task is not None
-        pumping = self._pumping = True
+        draining = self._draining = True
         pause = clock() + SLICE
         try:
-            while not state.closing and state.stopped is None and (entry := slots.next()) is not None:
+            while not state.closing and state.stopped is None and (entry := slots.acquire()) is not None:
                 call = self._launch(entry, task)
                 # What one node puts into context variables is not seen by the next.
                 variables = state.variables.copy()
                 try:
                     waits, value = _step(variables, call.send, None)
                     if waits:
-                        pumping = self._pumping = False
+                        draining = self._draining = False
                         self._hand_over(entry)
                         value = await _rest(call, value, variables)
                 except GeneratorExit:
@@ -104,26 +104,26 @@ class Workers:
                 else:
                     entry.task = None
                     nodes.succeed(entry, value)
-                    self._learn(entry, waited=not pumping)
-                slots.give_back(entry)
+                    self._observe(entry, waited=not draining)
+                slots.release(entry)
                 if task.cancelling():
                     break  # whatever the node did with it: this task is not for others any more
-                if not pumping:
-                    if self._pumping:
+                if not draining:
+                    if self._draining:
                         break
-                    pumping = self._pumping = True
+                    draining = self._draining = True
                     pause = clock() + SLICE
                 elif clock() > pause:
-                    self._book()
+                    self._book_calls()
                     await asyncio.sleep(0)
                     pause = clock() + SLICE
         except BaseException:
             state.closing = True  # an internal error, or one of a listener to events: it ends the run
             raise
         finally:
-            if pumping:
-                self._pumping = False
-            self._book()
+            if draining:
+                self._draining = False
+            self._book_calls()
             if not state.closing:
                 nodes.wake()
 
@@ -139,7 +139,7 @@ class Workers:
             # What the call is made of must be found again by whoever resumes the run. Else it would be made differently.
             read = (entry, *context.graph.producers(entry))
             context.journal.commit([(each.parent or each).node.id for each in read])
-        plain = self._plain_tools[tool] if tool in self._plain_tools else self._plain(tool)
+        plain = self._plain_tools[tool] if tool in self._plain_tools else self._find_plain(tool)
         if plain is None:
             return self._run_node(entry)
         if memo is not None and memo.remembers(plain):
@@ -152,17 +152,17 @@ class Workers:
         if entry.tool is not None:
             self._waited.add(entry.tool)
             self.slots.instant.discard(entry.tool)
-        self._book()
+        self._book_calls()
         self.wake()
 
-    def _learn(self, entry: NodeRecord, *, waited: bool) -> None:
+    def _observe(self, entry: NodeRecord, *, waited: bool) -> None:
         """Take note of how long a node took. Calls of a plain tool that never waited take no turns from now on."""
         if entry.state != "done":
             return
         entry.args = None
         tool = entry.tool
         if waited:
-            self.priorities.learn(entry)
+            self.priorities.observe(entry)
         elif (
             tool not in self.slots.instant and self._plain_tools.get(tool or "") and tool not in self._waited
         ):
@@ -179,7 +179,7 @@ class Workers:
         on_reused = partial(emitter.reused, entry, tool.name) if emitter.listening else None
         return await memo.call(tool, entry.args, make, on_reused=on_reused)
 
-    def _plain(self, tool: str) -> Tool | None:
+    def _find_plain(self, tool: str) -> Tool | None:
         """The tool if a call of it needs nothing but its function; None for others. Decided once for each tool."""
         known = self._tool(tool)
         limited = self._counts_calls or self._context.limits.node_timeout is not None
@@ -201,7 +201,7 @@ class Workers:
         known = self._tool(tool)
         return known.options.max_concurrency if known is not None else None
 
-    def _book(self) -> None:
+    def _book_calls(self) -> None:
         """Book the calls that were made without a reservation, for nothing limits them."""
         if self._unbooked:
             self._context.budget.book(calls=self._unbooked)

@@ -146,7 +146,7 @@ def resolve_path(value: Any, path: Sequence[str | int]) -> Any:
     names that begin with an underscore.
 
     Raises:
-        ReferenceError_: a step leads nowhere.
+        PathError: a step leads nowhere.
     """
     for place, step in enumerate(path):
         value = (
@@ -162,13 +162,13 @@ def _index(value: Any, index: int, before: Sequence[str | int]) -> Any:
         items = cast("Sequence[Any]", value)
         if -len(items) <= index < len(items):
             return items[index]
-        raise PathError(f"there is no item {index}{_at(before)}: the list has {len(items)} items")
+        raise PathError(f"there is no item {index}{_location(before)}: the list has {len(items)} items")
     if isinstance(value, Mapping):
         mapping = cast("Mapping[Any, Any]", value)
         if index in mapping:
             return mapping[index]
     raise PathError(
-        f"[{index}] needs a list{_at(before)}, which is {kind_of(value)}; {_what_is_there(value)}"
+        f"[{index}] needs a list{_location(before)}, which is {kind_of(value)}; {_what_is_there(value)}"
     )
 
 
@@ -179,7 +179,9 @@ def _attribute(value: Any, name: str, before: Sequence[str | int]) -> Any:
             return mapping[name]
     elif name in attribute_names(value):
         return getattr(value, name)
-    raise PathError(f"there is no {name!r}{_at(before)}, which is {kind_of(value)}; {_what_is_there(value)}")
+    raise PathError(
+        f"there is no {name!r}{_location(before)}, which is {kind_of(value)}; {_what_is_there(value)}"
+    )
 
 
 def attribute_names(value: Any) -> list[str]:
@@ -199,7 +201,7 @@ def attribute_names(value: Any) -> list[str]:
     return [name for name in names if not name.startswith("_") and not name.startswith("model_")]
 
 
-def _at(before: Sequence[str | int]) -> str:
+def _location(before: Sequence[str | int]) -> str:
     if not before:
         return " in the value"
     return " in " + repr("".join(f"[{s}]" if isinstance(s, int) else f".{s}" for s in before).lstrip("."))
