@@ -1,6 +1,6 @@
-"""What a run tells the outside: one event for each change of a node, in the order in which the changes happened.
+"""Events of a run: one for each change of a node, in the order in which the changes happened.
 
-`at` is seconds since the graph's first run began (monotonic clock); `seconds` is how long the node ran.
+`at` is seconds since the graph's first run began (monotonic clock). `seconds` is how long the node ran.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class NodeStarted(Event):
 
 
 class NodeFinished(Event):
-    """The node has a result; `result` is its short form, cut to a line or two."""
+    """The node has a result. `result` is its short form, cut to a line or two."""
 
     kind: Literal["node.finished"] = "node.finished"
     node: str
@@ -71,7 +71,10 @@ class NodeBlocked(Event):
 
 
 class NodeCancelled(Event):
-    """The node was stopped, or will not start: by a revision, the end of the plan, the budget, or the caller."""
+    """The node was stopped or will not start.
+
+    A revision, the end of the plan, the budget or the caller is the reason.
+    """
 
     kind: Literal["node.cancelled"] = "node.cancelled"
     node: str
@@ -90,7 +93,7 @@ class NodeUncertain(Event):
 
 
 class NodeWaits(Event):
-    """The node waits for a person, who is asked to approve its call, or whether a call that was begun happened."""
+    """The node waits for a person: for approval of its call, or for the outcome of a call that was begun."""
 
     kind: Literal["node.waits"] = "node.waits"
     node: str
@@ -107,7 +110,7 @@ class ToolReused(Event):
 
 
 class ToolHedged(Event):
-    """A slow call was made a second time; the slower of the two ran `wasted_seconds` in vain."""
+    """A slow call was made a second time. The slower of the two ran `wasted_seconds` in vain."""
 
     kind: Literal["tool.hedged"] = "tool.hedged"
     node: str
@@ -117,7 +120,7 @@ class ToolHedged(Event):
 
 
 class NodeRetried(Event):
-    """An attempt failed and the tool tries again after `wait` seconds; `attempt` counts from 1."""
+    """An attempt failed and the tool tries again after `wait` seconds. `attempt` counts from 1."""
 
     kind: Literal["node.retried"] = "node.retried"
     node: str
@@ -127,7 +130,7 @@ class NodeRetried(Event):
 
 
 class ToolAbandoned(Event):
-    """A tool's thread did not stop when its node was cancelled or timed out: it goes on by itself, its result unread."""
+    """A tool's thread did not stop when its node was cancelled or timed out. Its result will not be read."""
 
     kind: Literal["tool.abandoned"] = "tool.abandoned"
     node: str
@@ -146,7 +149,7 @@ class PlanPatched(Event):
 
 
 class BudgetExceeded(Event):
-    """The budget stopped the run; what was finished stays readable."""
+    """The budget stopped the run. What was finished stays readable."""
 
     kind: Literal["budget.exceeded"] = "budget.exceeded"
     limit: str

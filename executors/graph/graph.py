@@ -1,7 +1,8 @@
-"""The task graph: nodes, what binds which name, the state of each node, and the rules by which a patch may change it.
+"""The task graph: its nodes, the state of each, and what binds which name.
 
-A graph changes only by `GraphPatch`: versioned (compare and swap) and all or nothing. While a run is active, a patch takes
-effect at once: the run listens. Graphs are not thread-safe; they live on the event loop that runs them.
+A graph changes only by `GraphPatch`, which is versioned (compare and swap) and taken completely or not at
+all. While a run is active, the run takes the patches and acts on them at once. Graphs are not thread-safe.
+They belong to the event loop that runs them.
 """
 
 from __future__ import annotations
@@ -53,7 +54,10 @@ class GraphChange:
 
 
 class TaskGraph:
-    """Nodes by id in the order in which they came, children of maps included, with the state and result of each."""
+    """Nodes by id, with the state and result of each.
+
+    They are in the order in which they came, children of maps included.
+    """
 
     def __init__(self) -> None:
         self.version = 0
@@ -75,7 +79,7 @@ class TaskGraph:
         return self._nodes
 
     def entry(self, id: str) -> NodeRecord:
-        """The entry of a node; raises `GraphError` for an unknown id."""
+        """The entry of a node. Raises `GraphError` for an unknown id."""
         found = self.entries.get(id)
         if found is None:
             raise GraphError(
@@ -87,7 +91,7 @@ class TaskGraph:
         return self.entry(id).state
 
     def result(self, id: str) -> Any:
-        """A copy of the value of a finished node; raises `GraphError` when there is none."""
+        """A copy of the value of a finished node. Raises `GraphError` when there is none."""
         entry = self.entry(id)
         if entry.state != "done":
             raise GraphError(
@@ -97,7 +101,7 @@ class TaskGraph:
         return own_copy(entry.value)
 
     def error(self, id: str) -> str | None:
-        """Why the node failed, was blocked, skipped or cancelled; None for a node that is none of these."""
+        """Why the node failed, was blocked, skipped or cancelled. None for a node that is none of these."""
         return self.entry(id).error
 
     def exception(self, id: str) -> BaseException | None:
@@ -105,7 +109,7 @@ class TaskGraph:
         return self.entry(id).exception
 
     def children(self, id: str) -> list[Node]:
-        """The per-item nodes of a map, in the order of its list; empty until the list is there."""
+        """The per-item nodes of a map, in the order of its list. Empty until the list is there."""
         return [child.node for child in self.entry(id).children or ()]
 
     def binders(self, name: str) -> list[Node]:
@@ -118,7 +122,10 @@ class TaskGraph:
         return [name for name, slot in self.slots.items() if slot.binders]
 
     def rebindable(self, name: str) -> bool:
-        """Whether a new node may bind `name`, opposite branches aside: nothing that binds it now can give a value."""
+        """Whether a new node may bind `name`, opposite branches aside.
+
+        It may when nothing that binds the name now can give a value.
+        """
         slot = self.slots.get(name)
         return slot is None or all(binder.state in REBINDABLE for binder in slot.binders)
 
@@ -128,14 +135,14 @@ class TaskGraph:
         return self._run is not None
 
     def check(self, patch: GraphPatch) -> None:
-        """Raise what `apply` would raise; change nothing."""
+        """Raise what `apply` would raise. Change nothing."""
         self._rules.check(patch, version=self.version)
 
     def rebase(self, patch: GraphPatch) -> GraphPatch:
-        """`patch` for the graph as it is now, if what has changed since it was made does not stand against it.
+        """`patch` for the graph as it is now, if it still keeps the rules.
 
         Raises:
-            GraphError: it breaks a rule by now; the message says which.
+            GraphError: it breaks a rule by now. The message says which.
         """
         current = replace(patch, base_version=self.version)
         self.check(current)
@@ -144,9 +151,14 @@ class TaskGraph:
     def apply(self, patch: GraphPatch) -> None:
         """Commit `patch`, or raise and change nothing. While a run is active, the run acts on it at once.
 
-        The rules: ids are new; a name that is read is bound; a name is bound once, but for opposite branches of one `if`
-        and names whose nodes failed, were blocked, skipped or cancelled; no cycles, not even through a name that is bound
-        anew; a node that is done is not cancelled. Readers that have not started follow a name that is bound anew.
+        The rules:
+
+        - Ids are new.
+        - A name that is read is bound.
+        - A name is bound once, but for opposite branches of one `if` and names whose nodes failed, were
+          blocked, skipped or cancelled. Readers that have not started follow a name that is bound anew.
+        - There are no cycles, not even through a name that is bound anew.
+        - A node that is done is not cancelled.
 
         Raises:
             StalePatchError: `base_version` is not the version of the graph.
@@ -199,7 +211,7 @@ class TaskGraph:
             self.runs += 1
 
     def start_clock(self, clock: Callable[[], float], *, elapsed: float = 0.0) -> None:
-        """Begin to count seconds on `clock`, unless an earlier run has. `elapsed` of them have passed already."""
+        """Count seconds on `clock`, of which `elapsed` have passed, unless an earlier run has begun to."""
         self._clock = clock
         if self.origin is None:
             self.origin = clock() - elapsed
@@ -209,7 +221,7 @@ class TaskGraph:
         return self._clock() - self.origin if self.origin is not None else 0.0
 
     def close(self) -> tuple[str, ...]:
-        """Say that no revision will come: blocked nodes, and any not yet started, become skipped. Returns their ids."""
+        """Skip blocked nodes, and any not yet started, since no revision will come. Returns their ids."""
         changed: list[str] = []
         for entry in self.entries.values():
             if entry.state in UNSTARTED:
@@ -219,7 +231,7 @@ class TaskGraph:
         return tuple(changed)
 
     def to_dict(self) -> dict[str, Any]:
-        """The graph as JSON-able data: version, and for each node what it is, its state, times in seconds and result."""
+        """The graph as JSON-able data: version, and each node with its state, times (seconds) and result."""
         return {"version": self.version, "nodes": [self._describe(entry) for entry in self.entries.values()]}
 
     def _describe(self, entry: NodeRecord) -> dict[str, Any]:
@@ -243,7 +255,10 @@ class TaskGraph:
         }
 
     def producers(self, entry: NodeRecord) -> list[NodeRecord]:
-        """The entries that `entry` reads, guards included; a map's child also reads what its map reads, and `xs` all of xs."""
+        """The entries that `entry` reads, guards included.
+
+        A map's child also reads what its map reads. Reading a whole list means reading its map.
+        """
         found: dict[NodeRecord, None] = {}
         keys = [key for stage in entry.stages for key in stage]
         if entry.parent is not None:
@@ -263,7 +278,7 @@ class TaskGraph:
         return list(found)
 
     def add_children(self, parent: NodeRecord, items: Iterable[Any], *, are_exprs: bool) -> list[NodeRecord]:
-        """Expand a map: one entry for each item, which are values, or expressions for the children to wait for."""
+        """Expand a map into one entry for each item. Items are values, or expressions to wait for."""
         op = parent.node.op
         assert isinstance(op, Map)
         body_keys = keys_of(op_exprs(op.body), local=op.var)
@@ -296,7 +311,7 @@ class TaskGraph:
         return children
 
     def add_lost_item(self, id: str, tool: str) -> NodeRecord:
-        """A node of its own for an item that its map has no more, but whose call was begun by then. It is cancelled."""
+        """A cancelled node for an item that its map has no more, but whose call was begun."""
         above = self.entries[id.partition("[")[0]]
         node = Node(id=id, op=ToolCall(tool, ()), round=above.node.round, line=above.node.line, source=id)
         why = "its list does not have this item any more"
@@ -338,7 +353,7 @@ def _cancel(entry: NodeRecord, reason: str) -> None:
 
 @contextmanager
 def _no_collection() -> Iterator[None]:
-    """Keep the garbage collector from walking, again and again, over what is being built and cannot be garbage.
+    """Keep the garbage collector from visiting, again and again, what is being built and cannot be garbage.
 
     For 100,000 nodes in one patch this halves what a run costs in all.
     """
@@ -377,9 +392,9 @@ def reopen(entry: NodeRecord) -> None:
 
 
 def revive(graph: TaskGraph, names: Iterable[str]) -> list[NodeRecord]:
-    """Let the unstarted readers of names that were bound anew follow, and what was blocked behind them be tried again.
+    """Let unstarted readers of names that were bound anew follow. Try again what was blocked behind them.
 
-    Returns them in plan order; all are pending, and nothing that they waited for counts any more.
+    Returns them in plan order. All are pending, and nothing that they waited for counts any more.
     """
     found: dict[NodeRecord, None] = {}
     todo = list(names)

@@ -1,4 +1,4 @@
-"""What a patch may do to a graph: the rules, and the messages that say how to mend a patch that breaks one."""
+"""Patches of a graph, the rules that they keep, and messages that say how to mend one that breaks a rule."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from braid.executors.nodes import Map, Node
 
 
 class GraphError(BraidError, ValueError):
-    """A patch breaks a rule of the graph. Says which, and how to mend it; the graph is as it was."""
+    """A patch breaks a rule of the graph. Says which, and how to mend it. The graph is as it was."""
 
 
 class StalePatchError(GraphError):
@@ -37,20 +37,26 @@ class StalePatchError(GraphError):
 
 @dataclass(frozen=True)
 class GraphPatch:
-    """One change: nodes to cancel, then nodes to add, for the graph at `base_version`."""
+    """One change of a graph. It cancels nodes, then adds nodes."""
 
     base_version: int
+    """The version of the graph that it was made for."""
     add: tuple[Node, ...] = ()
+    """The nodes to add."""
     cancel: tuple[str, ...] = ()
+    """Ids of the nodes to cancel."""
     reason: str = ""
+    """Why, for events and for the cancelled nodes."""
 
 
 @dataclass(frozen=True)
 class CheckedPatch:
-    """What is known of a patch that keeps the rules: the stages of each added node, and the entries whose names it binds anew."""
+    """A patch that keeps the rules."""
 
     stages: Sequence[tuple[tuple[Key, ...], ...]]
+    """The stages of each added node."""
     superseded: Sequence[NodeRecord]
+    """The entries whose names it binds anew."""
 
 
 class PatchChecker:
@@ -98,7 +104,8 @@ class PatchChecker:
         known = self.entries.get(node.id)
         if known is not None:
             raise GraphError(
-                f"node {node.id!r} is in the graph already ({known.state}): a node keeps what it was started with; "
+                f"node {node.id!r} is in the graph already ({known.state}): "
+                "a node keeps what it was started with; "
                 "cancel it if it has not started, and add a node with a new id"
             )
         raise GraphError(f"two nodes of one patch have the id {node.id!r}; give each its own")
@@ -120,8 +127,9 @@ class PatchChecker:
                 continue
             if binder.state not in REBINDABLE and binder.node.id not in cancel:
                 raise GraphError(
-                    f"name {name!r} is bound already, by node {binder.node.id!r} ({binder.state}); use a new name: only names "
-                    "whose node failed, was skipped or cancelled, or stands in the opposite branch, may be bound again"
+                    f"name {name!r} is bound already, by node {binder.node.id!r} ({binder.state}); "
+                    "use a new name: only names whose node failed, was skipped or cancelled, "
+                    "or stands in the opposite branch, may be bound again"
                 )
             superseded.append(binder)
         return superseded
@@ -185,11 +193,10 @@ class PatchChecker:
                     path.pop(node.id)
                     finished.add(node.id)
                 elif following.id in path:
-                    chain = list(path)
-                    loop = [*chain[chain.index(following.id) :], following.id]
-                    raise GraphError(
-                        f"these nodes would wait for each other: {' -> '.join(reversed(loop))}; use a new name"
-                    )
+                    visited = list(path)
+                    loop = [*visited[visited.index(following.id) :], following.id]
+                    chain = " -> ".join(reversed(loop))
+                    raise GraphError(f"these nodes would wait for each other: {chain}; use a new name")
                 elif following.id not in finished:
                     path[following.id] = None
                     stack.append((following, producers(following)))

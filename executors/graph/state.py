@@ -1,4 +1,4 @@
-"""A node's place in a graph: its state, what it waits for, and the slots that names are. Internal to the room."""
+"""The record of a node in its graph, and names with their binders and readers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from braid.executors.nodes import (
 )
 
 Place: TypeAlias = "int | Literal['items'] | None"
-"""The whole value (None), one item of a list, or only that it is known how many items the list has."""
+"""The part of a value: all of it (None), one item of a list, or the number of its items (`items`)."""
 
 Key: TypeAlias = "tuple[str, Place]"
 """What a node waits for: a name, or a part of what it is bound to."""
@@ -37,53 +37,70 @@ UNSTARTED: Final[frozenset[NodeState]] = frozenset({"pending", "blocked"})
 
 @dataclass(slots=True, eq=False)
 class NodeRecord:
-    """A node and its state in this graph. A child of a map is an entry too.
+    """A node and its state in this graph: an entry of the graph. A child of a map is an entry too.
 
-    `stages` are the keys to wait for: one tuple for each guard, then one for the inputs. `stage`, `waiting` and `epoch`
-    are the ready counter's. `item` is the child's item: a value, or an expression (`item_is_expr`) where the map is over a
-    literal list or over another map, so that each child starts when its own item is there; `dropped` says that there is none.
-    `tool` is the name of the tool that it or its map calls. `batch` counts the runs of the graph that had ended when the
-    node came, `added` says when that was (seconds since the first of them began), `wasted` how many seconds went into attempts
-    of which nothing was used.
+    Times are seconds since the graph's first run began.
     """
 
     node: Node
     order: tuple[int, int]
+    """Place in the plan. The second number counts the items of a map from 1, and is 0 for others."""
     stages: tuple[tuple[Key, ...], ...]
+    """The keys to wait for: one tuple for each guard, then one for the inputs."""
     state: NodeState = "pending"
     value: Any = None
+    """The result, if it is done."""
     error: str | None = None
+    """Why it failed, was blocked, skipped or cancelled, or is uncertain."""
     exception: BaseException | None = None
+    """The exception that failed it."""
     args: Any = None
+    """The evaluated inputs, from when it is ready until it has run."""
     started: float | None = None
     finished: float | None = None
     usage: Usage | None = None
+    """What the engine spent on it."""
     parent: NodeRecord | None = None
+    """The map that it is an item of."""
     var: str | None = None
+    """The name under which it reads its item."""
     item: Any = None
+    """The item of a child: a value, or an expression (`item_is_expr`)."""
     item_is_expr: bool = False
+    """Whether the map is over a literal list or another map. The child then waits for its own item only."""
     batch: int = 0
+    """How many runs of the graph had ended when the node came."""
     tool: str | None = None
+    """The name of the tool that it or its map calls."""
     added: float = 0.0
+    """When the node came."""
     wasted: float = 0.0
+    """Seconds that went into attempts of which nothing was used."""
     children: list[NodeRecord] | None = None
+    """The items of a map, once its list is there."""
     unsettled: int = 0
+    """How many children are not settled."""
     dropped: bool = False
+    """Whether the child has no item."""
     stage: int = 0
+    """The stage whose keys it waits for."""
     waiting: int = 0
+    """How many keys of the stage are not settled."""
     epoch: int = 0
+    """Raised when it begins to wait anew. What was queued in an earlier epoch is stale."""
     task: Any = None
+    """The task that runs it now."""
 
     @property
     def seconds(self) -> float:
-        """How long it ran; 0 if it did not."""
+        """How long it ran. 0 if it did not."""
         return self.finished - self.started if self.started is not None and self.finished is not None else 0.0
 
 
 class NameSlot:
-    """A name: its current binders, all its readers, and who waits for it (or for one of its items) in the active run.
+    """A name: its current binders, all its readers, and the entries that wait for it in the active run.
 
-    Waiters come with the epoch in which they began to wait.
+    Those that wait for one of its items are kept apart. Each comes with the epoch in which it began to wait.
     """
 
     __slots__ = ("binders", "item_waiters", "readers", "waiters")
@@ -118,7 +135,7 @@ def op_exprs(op: ToolCall | Think | Ask | Answer) -> Sequence[Expr]:
 
 
 def keys_of(exprs: Iterable[Expr], *, local: str | None = None) -> tuple[Key, ...]:
-    """What `exprs` wait for, each once; `local` is a map's own variable."""
+    """What `exprs` wait for, each once. `local` is a map's own variable."""
     found: dict[Key, None] = {}
     for expr in exprs:
         for ref in (expr,) if isinstance(expr, Ref) else () if isinstance(expr, Const) else refs(expr):
@@ -138,8 +155,8 @@ def stages_of(node: Node) -> tuple[tuple[Key, ...], ...]:
 def input_keys(node: Node) -> tuple[Key, ...]:
     """What a node waits for once its guards allow it.
 
-    A map over a literal list waits for nothing, and one over a name only until the number of items is known: its children wait
-    for the items.
+    A map over a literal list waits for nothing. One over a name waits only until the number of items is
+    known. Its children wait for the items.
     """
     op = node.op
     if not isinstance(op, Map):

@@ -1,6 +1,7 @@
-"""Expressions over results: what arguments, f-strings and guards come to. The planner parses them, this evaluates them.
+"""Evaluation of expressions over results: arguments, f-strings and guards.
 
-References are resolved where the plan wrote them and nowhere else: text inside a value is never read as one.
+References are resolved where the plan wrote them and nowhere else. Text inside a value is never read as a
+reference.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from braid.executors.values import (
 
 
 class Skipped:
-    """The value of the name of a skipped node. There is one, `SKIPPED`."""
+    """The type of `SKIPPED`, the value of the name of a skipped node."""
 
     def __repr__(self) -> str:
         return "SKIPPED"
@@ -46,7 +47,7 @@ SKIPPED: Final = Skipped()
 
 
 Read: TypeAlias = Callable[[Ref], Any]
-"""Gives the value of a reference; `SKIPPED` where there is none because its node was skipped."""
+"""Gives the value of a reference, or `SKIPPED` where its node was skipped."""
 
 
 def evaluate(expr: Expr, env: Mapping[str, Any]) -> Any:
@@ -111,7 +112,7 @@ def _template(parts: Sequence[str | Field], read: Read) -> Any:
 
 
 def formatted(value: Any, spec: str) -> str:
-    """`value` by a format specification; without one, its short form. A fact is formatted as its number."""
+    """`value` by a format specification, or its short form without one. A fact is formatted as its number."""
     if not spec:
         return short_form(value)
     bare = plain(value)
@@ -137,7 +138,10 @@ def plain(value: Any) -> Any:
 
 
 def truth(value: Any) -> bool:
-    """`value` as a condition: as in Python, but "no" and "false" are false, since thinking answers in words."""
+    """`value` as a condition.
+
+    As in Python, but the texts "no" and "false" are false, since thinking answers in words.
+    """
     value = plain(value)
     if isinstance(value, (bool, int, float, list, tuple, Mapping)) or value is None:
         return bool(cast("Any", value))
@@ -146,7 +150,10 @@ def truth(value: Any) -> bool:
 
 
 def _comparable(left: Any, right: Any) -> tuple[Any, Any]:
-    """Both sides on common ground: words against anything that has a short form, numbers against numbers pieces as text."""
+    """Both sides in a form that can be compared.
+
+    Text meets anything that has a short form. A number meets a number that is written as text.
+    """
     left, right = plain(left), plain(right)
     return _align(left, right), _align(right, left)
 
@@ -176,8 +183,8 @@ def _equal(left: Any, right: Any) -> bool:
 def compare(op: CompareOp, left: Any, right: Any) -> bool:
     """`left op right` as guards mean it.
 
-    A fact counts as its value; text that is a number counts as one when the other side is a number; a yes or no, or an answer
-    that the model gave, equals its word.
+    A fact counts as its value. Text that is a number counts as one when the other side is a number. A yes or
+    no, or an answer that the model gave, equals its word.
 
     Raises:
         ExpressionError: the two sides have no order, or the right side of `in` contains nothing.
@@ -203,7 +210,8 @@ def compare(op: CompareOp, left: Any, right: Any) -> bool:
                         return bool(a >= b)
             except TypeError as error:
                 raise ExpressionError(
-                    f"cannot compare {preview(left, 60)!r} ({kind_of(a)}) {op} {preview(right, 60)!r} ({kind_of(b)}); "
+                    f"cannot compare {preview(left, 60)!r} ({kind_of(a)}) {op} "
+                    f"{preview(right, 60)!r} ({kind_of(b)}); "
                     "read the field that holds the number, or compute one with calculate"
                 ) from error
         case _:

@@ -1,4 +1,4 @@
-"""The parts of a task graph: expressions over results, operations, nodes. Plain frozen data, no behaviour of its own."""
+"""The parts of a task graph: expressions over results, operations, nodes. All of it is frozen data."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ class Const:
 
 @dataclass(frozen=True, slots=True)
 class Ref:
-    """A typed reference to a result: `city.population` is `Ref("city", ("population",))`, `rows[0]` is `Ref("rows", (0,))`."""
+    """A typed reference to a result.
+
+    `city.population` is `Ref("city", ("population",))`, `rows[0]` is `Ref("rows", (0,))`.
+    """
 
     name: str
     path: tuple[str | int, ...] = ()
@@ -41,11 +44,15 @@ class Template:
 
 @dataclass(frozen=True, slots=True)
 class ListOf:
+    """A list literal. Items whose node was skipped are left out."""
+
     items: tuple[Expr, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class DictOf:
+    """A dict literal with text keys."""
+
     items: tuple[tuple[str, Expr], ...]
 
 
@@ -54,7 +61,7 @@ CompareOp = Literal["==", "!=", "<", "<=", ">", ">=", "in", "not in"]
 
 @dataclass(frozen=True, slots=True)
 class Compare:
-    """`left op right`; chained comparisons become an `AllOf` of these."""
+    """`left op right`. Chained comparisons become an `AllOf` of these."""
 
     op: CompareOp
     left: Expr
@@ -63,16 +70,22 @@ class Compare:
 
 @dataclass(frozen=True, slots=True)
 class AllOf:
+    """True when all terms are true: `and`."""
+
     terms: tuple[Expr, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class AnyOf:
+    """True when one of the terms is true: `or`."""
+
     terms: tuple[Expr, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Not:
+    """True when the term is false."""
+
     term: Expr
 
 
@@ -153,7 +166,10 @@ OpKind = Literal["tool", "think", "ask", "answer", "map"]
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """The node runs only if `condition` comes out as `expected`; one per enclosing `if`, outermost first."""
+    """The node runs only if `condition` comes out as `expected`.
+
+    A node has one for each enclosing `if`, outermost first.
+    """
 
     condition: Expr
     expected: bool
@@ -161,23 +177,30 @@ class Guard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """One statement of a plan.
-
-    `id` is unique in the graph; `name` is what the statement binds (None for a bare call). Two nodes may share a name when they
-    stand in opposite branches of one `if`, or when a revision rebinds a name whose nodes failed, were skipped or cancelled.
-    `source` is the statement's text, `line` its 1-based line in the plan of round `round`.
-    """
+    """One statement of a plan."""
 
     id: str
+    """Unique in the graph."""
     op: Op
     name: str | None = None
+    """What the statement binds. None for a bare call.
+
+    Two nodes may share a name when they stand in opposite branches of one `if`, or when a revision rebinds a
+    name whose nodes failed, were skipped or cancelled.
+    """
     guards: tuple[Guard, ...] = ()
     round: int = 0
+    """The round of planning that it comes from."""
     line: int = 0
+    """Its line in the plan of that round, from 1."""
     source: str = ""
+    """The statement's text."""
     tags: frozenset[str] = field(default_factory=lambda: frozenset[str]())
 
 
 NodeState = Literal["pending", "running", "done", "failed", "blocked", "skipped", "cancelled", "uncertain"]
-"""`blocked`: something it needs failed, a later revision may still mend that. `uncertain`: it called a mutating tool, and nobody
-knows whether that happened; it is never called again. All but the first two and `blocked` are final."""
+"""The state of a node. All but `pending`, `running` and `blocked` are final.
+
+`blocked`: something that it needs failed. A later revision may still mend that.
+`uncertain`: it called a mutating tool, and nobody knows whether that happened. It is never called again.
+"""

@@ -1,4 +1,4 @@
-"""The rules of `answer`: what has to wait until it is known whether the plan ends there, and what the end leaves running."""
+"""The rules of `answer`: what waits for the plan's end to be known, and what the end leaves running."""
 
 from __future__ import annotations
 
@@ -43,7 +43,10 @@ class Answers:
         return True
 
     def unpark(self) -> list[NodeRecord]:
-        """Nodes that may start now. Call `park` again before starting one: an earlier answer may have appeared."""
+        """Nodes that may start now.
+
+        Call `park` again before starting one: an earlier answer may have appeared.
+        """
         free: list[NodeRecord] = []
         for entry, epoch in list(self._parked.items()):
             stale = entry.epoch != epoch or entry.state != "pending"
@@ -58,8 +61,8 @@ class Answers:
     ) -> list[NodeRecord]:
         """`answer` ran. Returns the entries to cancel.
 
-        Mutating calls that have begun, or stand before the answer, are carried out, with all they need. The rest was not
-        read.
+        Mutating calls that have begun, or stand before the answer, are carried out, with all they need. The
+        rest was not read.
         """
         self.given = answer
         unfinished = [e for e in self.graph.entries.values() if e.state in ("pending", "running")]
@@ -74,8 +77,9 @@ class Answers:
     def _must_wait(self, entry: NodeRecord) -> bool:
         """Whether an earlier `answer` may yet end the plan before this statement's turn.
 
-        A mutating call and an answer run only once every answer that stands before them, in the same round, was skipped.
-        An answer left over from an earlier round waits for the stream's end, since a newer one takes its place.
+        A mutating call and an answer run only once every answer that stands before them, in the same round,
+        was skipped. An answer left over from an earlier round waits for the stream's end, since a newer one
+        takes its place.
         """
         is_answer = isinstance(entry.node.op, Answer)
         if not is_answer and (not self._answers or not self.mutates(entry) or entry.node.id in self._begun):

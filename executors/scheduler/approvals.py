@@ -1,6 +1,9 @@
-"""Approvals: nodes that wait for a person, for the answer to a question, an approval, or word of how a call ended.
+"""Approvals: nodes that wait for a person.
 
-They hold no slot of the run or of their tool, so that a person who takes an hour holds up only what reads the node.
+The person answers a question, approves a call, or says how a call ended.
+
+They hold no slot of the run or of their tool, so that a person who takes an hour holds up only what reads the
+node.
 """
 
 from __future__ import annotations
@@ -53,13 +56,16 @@ class Approvals:
     def __init__(self, context: GraphContext, state: RunState, nodes: NodeLifecycle) -> None:
         self.waiting: dict[NodeRecord, asyncio.Task[None]] = {}
         self.uncertain: set[NodeRecord] = set()
-        """Nodes whose call may or may not have happened, and that everybody was asked about, or is being asked."""
+        """Nodes whose call may or may not have happened. Whoever may know was asked, or is being asked."""
         self._context = context
         self._state = state
         self._nodes = nodes
 
     def request(self, entry: NodeRecord) -> None:
-        """Put an `ask` to the person, or get a mutating call approved. It is admitted to the slots once it is."""
+        """Put a question to the person, or ask for approval of a mutating call.
+
+        The call is admitted to the slots once it is approved.
+        """
         if isinstance(entry.node.op, Ask):
             self._nodes.begin(entry)
             self._spawn(entry, self._ask)
@@ -75,7 +81,10 @@ class Approvals:
         self._spawn(entry, self._resolve)
 
     def resolve_begun(self, entry: NodeRecord) -> None:
-        """The same for a call that an earlier process began. One that did not happen is made now, unless it was settled."""
+        """The same for a call that an earlier process began.
+
+        One that did not happen is made now, unless its node was settled.
+        """
         self.uncertain.add(entry)
         if entry.state not in FINAL:
             entry.state = "running"
@@ -131,7 +140,7 @@ class Approvals:
             if entry.epoch == epoch:  # else its inputs were bound anew, and it was requested again
                 self._carry_out(entry, decision)
         except BaseException:
-            # A cancellation is emitted by who cancels. Anything else is an internal error, or a listener's.
+            # Whoever cancels emits it. Anything else is an internal error, or a listener's.
             state.closing = state.closing or not task.cancelling()
             raise
         finally:

@@ -57,8 +57,8 @@ AskPerson: TypeAlias = Callable[[str], Awaitable[str]]
 class RunJournal(CallLog, Protocol):
     """What a run writes down before anybody sees it, so that another process can go on from there.
 
-    It is called on the event loop, before readers of a node are released and before events are emitted. What the graph
-    derives by itself (guards, skips, maps, blocked readers) is not written. `braid.executors.scheduler.replay` derives it
+    It is called on the event loop, before readers of a node are released and before events are emitted. What
+    the graph derives by itself (guards, skips, maps, blocked readers) is not written. `Replay` derives it
     again.
     """
 
@@ -91,7 +91,8 @@ class RunJournal(CallLog, Protocol):
     def commit(self, nodes: Collection[str] | None = None) -> None:
         """Make what was written of `nodes` (None: of all nodes), and all before it, outlive the process.
 
-        Something outside the process is about to see an effect of these nodes. An item of a map goes by the map's id.
+        Something outside the process is about to see an effect of these nodes. An item of a map goes by the
+        map's id.
         """
         ...
 
@@ -126,8 +127,8 @@ class RunContext:
     journal: RunJournal | None = None
     """Written to before anybody sees what happened.
 
-    What it knows of this call from an earlier process is replayed first (`braid.executors.scheduler.replay`). Only what is
-    not finished is run. The patch stream then goes on where the recorded patches end.
+    What it knows of this call from an earlier process is replayed first (`Replay`). Only what is not finished
+    is run. The patch stream then goes on where the recorded patches end.
     """
     memo: CallMemo | None = None
     """Makes equal calls of pure tools once. None makes each call that the plan has."""

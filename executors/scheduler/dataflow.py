@@ -1,11 +1,11 @@
 """Which node may start: ready counters over the graph, with guards, skips, blocked readers and maps.
 
-There is no input or output here. Every unstarted entry counts the keys (a name, or an item of one) that are not settled
-yet. Settling a key counts its waiters down, so that the whole run costs O(nodes + edges).
+There is no input or output here. Every unstarted entry counts the keys (a name, or an item of one) that are
+not settled yet. Settling a key counts its waiters down, so the whole run costs O(nodes + edges).
 
-Nothing is called when something happens. What has happened is queued as a `Change`, and whoever owns the state machine
-takes one after another: `GraphRun` acts on them, `Replay` only follows. Consequences come from the same queue, never from
-recursion, so a chain of a hundred thousand skips is as good as one.
+The state machine does not call out. It queues what has happened as a `Change`. `GraphRun` takes the changes
+and acts on them. `Replay` takes them and runs nothing. Consequences come from the same queue and never from
+recursion, so a chain of a hundred thousand skips needs no deep stack.
 """
 
 from __future__ import annotations
@@ -67,8 +67,8 @@ _ENDED: dict[NodeState, str] = {
 }
 
 
-Change: TypeAlias = "tuple[Literal['ready'], NodeRecord] | tuple[Literal['settled'], NodeRecord] | tuple[Literal['expanded'], NodeRecord]"
-"""What has happened to a node. Tuples, since each node of a large graph has two of them.
+Change: TypeAlias = tuple[Literal["ready", "settled", "expanded"], NodeRecord]
+"""What has happened to which node. A tuple, since each node of a large graph has two changes.
 
 - `ready`: all inputs are there and evaluated (`args`), so it may start.
 - `settled`: it reached a state other than pending and running. Its readers follow with `Dataflow.release`.
@@ -87,7 +87,7 @@ class Dataflow:
         self._settled: deque[NodeRecord] = deque()
 
     def next_change(self) -> Change | None:
-        """The next thing that has happened; None when there is nothing more."""
+        """The next thing that has happened. None when there is nothing more."""
         if self._changes:
             return self._changes.popleft()
         if self._settled:
@@ -103,7 +103,7 @@ class Dataflow:
         self.arm([entry for entry in self.graph.entries.values() if entry.state == "pending"])
 
     def arm(self, entries: Iterable[NodeRecord]) -> None:
-        """Start counting for `entries`; those with nothing to wait for go on at once."""
+        """Start counting for `entries`. Those with nothing to wait for go on at once."""
         for entry in entries:
             entry.epoch += 1
             entry.stage = 0
@@ -164,7 +164,7 @@ class Dataflow:
         """Cancel `entry`, and with a map its children. What is final stays as it is."""
         if entry.state in FINAL:
             return
-        # The map first: its children then have nobody to tell.
+        # The map first: its children then release nobody.
         self.settle(entry, "cancelled", error=reason)
         for child in entry.children or ():
             if child.state not in FINAL:
@@ -186,7 +186,7 @@ class Dataflow:
         return found
 
     def available(self, entry: NodeRecord) -> tuple[Any, ...]:
-        """Those values of an answer that can be told now: what a run that was stopped has to show."""
+        """Those values of an answer that are there: the partial answer of a run that was stopped."""
         op = entry.node.op
         assert isinstance(op, Answer)
         values: list[Any] = []
@@ -232,7 +232,7 @@ class Dataflow:
                     self._stage_ready(entry)
 
     def _lookup(self, key: Key) -> tuple[Status, NodeRecord | None]:
-        """How it stands with a key, and the entry that gives its value if it is `ok`."""
+        """The status of a key, and the entry that gives its value if it is `ok`."""
         name, index = key
         slot = self.graph.slots.get(name)
         binders = slot.binders if slot is not None else []
@@ -286,7 +286,7 @@ class Dataflow:
             self._stage_ready(entry)
 
     def _stage_ready(self, entry: NodeRecord) -> None:
-        """Everything that the current stage reads is settled: go on to the next stage, or out."""
+        """Everything that the current stage reads is settled. Go on to the next stage, or to the node."""
         guards = entry.node.guards
         if not guards and entry.parent is None:
             args = self._plain_arguments(entry.node.op)
@@ -302,7 +302,7 @@ class Dataflow:
             at_inputs = entry.stage == len(guards)
             args: Any = None
             try:
-                # Evaluating runs properties and short forms of values, which are others' code: what they raise fails the node.
+                # Evaluating runs properties and short forms of values: others' code. An error fails the node.
                 if at_inputs:
                     skip, args = self._inputs(entry)
                 else:
@@ -327,9 +327,9 @@ class Dataflow:
                 return
 
     def _plain_arguments(self, op: Op) -> dict[str, Any] | None:
-        """The arguments of a call that has only literals and whole results, all there; None for anything else.
+        """The arguments of a call that reads only literals and whole results, all there. Else None.
 
-        Most calls of a large graph are of this kind: it is checked and evaluated in one go.
+        Most calls of a large graph are of this kind. It is checked and evaluated in one pass.
         """
         if type(op) is not ToolCall:
             return None
@@ -378,7 +378,10 @@ class Dataflow:
         return ("it reads a skipped node", None) if args is SKIPPED else (None, args)
 
     def _item_is_skipped(self, entry: NodeRecord) -> bool:
-        """Whether the child has no item. An item of a literal list is then left out, and so is what another map left out."""
+        """Whether the child has no item.
+
+        An item of a literal list is then left out, and so is what another map left out.
+        """
         parent = entry.parent
         assert parent is not None and isinstance(parent.node.op, Map)
         over, item = parent.node.op.over, cast("Expr", entry.item)
@@ -453,7 +456,10 @@ class Dataflow:
             raise PathError(f"{label_of(ref)}: {error}") from None
 
     def _items(self, entry: NodeRecord, op: Map) -> Any:
-        """The items that the map is over: those of a literal list or another map as expressions, else values; or `SKIPPED`."""
+        """The items that the map is over, or `SKIPPED`.
+
+        Those of a literal list or of another map are expressions. Others are values.
+        """
         if isinstance(op.over, ListOf):
             items: Any = op.over.items
         elif (source := self._mapped(op)) is not None:
@@ -535,7 +541,7 @@ def _collects(entry: NodeRecord) -> bool:
 
 
 def label_of(expr: Expr) -> str:
-    """How a reference was written: `city.population`, `rows[0]`; empty for other expressions."""
+    """How a reference was written (`city.population`, `rows[0]`). Empty for other expressions."""
     if not isinstance(expr, Ref):
         return ""
     return expr.name + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in expr.path)

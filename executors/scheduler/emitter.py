@@ -13,15 +13,18 @@ from braid.executors.graph import GraphPatch, NodeRecord, TaskGraph, op_kind, to
 from braid.executors.values import json_text, preview
 
 Emit: TypeAlias = Callable[[Event], None]
-"""Called with each event at once. One with an attribute `deferred` that is a list gets what is frequent there instead
-(`Deferred`)."""
+"""Called with each event at once.
+
+One that has a list as its attribute `deferred` gets the frequent events there instead (`Deferred`).
+"""
 
 Deferred: TypeAlias = "list[Any]"
-"""Events to be, three items each: what builds the event from a thing and a moment, that thing, and that moment (the run's
-clock, seconds).
+"""Events that are not built yet, three items each.
 
-For listeners that only keep events until somebody looks: building one costs more than running a node that does nothing.
-The list is flat, since the garbage collector would visit each tuple in it, again and again.
+The first item builds the event from the other two: what it is about, and the moment (seconds on the run's
+clock). It is for listeners that only keep events until they are read, since building one costs more than
+running a node that does nothing. The list is flat, since the garbage collector would visit each tuple in it,
+again and again.
 """
 
 
@@ -130,7 +133,7 @@ class EventEmitter:
     def out_of_budget(self, error: BudgetExceededError) -> None:
         self.emit(events.BudgetExceeded(limit=error.limit, scope=error.scope, message=str(error)))
 
-    # What these read later stays as it is: what a node is and reads, and the times and result of one that is done.
+    # These may be called much later. A node's definition, and a result with its times, do not change.
 
     def _added(self, entry: NodeRecord, at: float) -> dict[str, Any]:
         node = entry.node
@@ -182,7 +185,7 @@ def event_json(event: Event) -> str:
 
 
 def deferred_json(build: Callable[[Any, float], Event], what: Any, at: float) -> str:
-    """`event_json` of what `build` makes of `what` and `at`, without making it where it is one of the frequent ones."""
+    """`event_json` of what `build` makes of `what` and `at`. Frequent events are not built for that."""
     if isinstance(build, EventBuilder):
         return json_text(build.fields(what, at))
     return event_json(build(what, at))

@@ -13,7 +13,10 @@ StopReason: TypeAlias = Literal["budget", "cancelled"]
 
 
 class RunState:
-    """Whether a run goes on, and the task group of everything that it starts. Lives on the event loop that runs it."""
+    """Whether a run goes on, and the task group of everything that it starts.
+
+    It belongs to the event loop that runs it.
+    """
 
     def __init__(self) -> None:
         self.group = asyncio.TaskGroup()
@@ -34,7 +37,8 @@ class RunState:
 class NodeLifecycle(Protocol):
     """The steps of a node's life. The run implements them.
 
-    A protocol, since the run owns the workers and approvals that report to it: importing it there would be a circle.
+    It is a protocol since the run owns the workers and approvals that report to it. Importing the run there
+    would be a circle.
     """
 
     def begin(self, entry: NodeRecord) -> None:
@@ -54,9 +58,9 @@ class NodeLifecycle(Protocol):
         ...
 
     def rearm(self, entry: NodeRecord) -> None:
-        """The call of `entry` did not happen. Whether and when to make it is up to its inputs, as for any other."""
+        """The call of `entry` did not happen. It is made when its inputs are there, as any other."""
         ...
 
     def wake(self) -> None:
-        """A slot or a person is free: let others run, or end the run if nothing can happen any more."""
+        """A slot is free or a node waits no longer. Let others run, or end the run if nothing can happen."""
         ...

@@ -11,12 +11,16 @@ from braid.executors.graph import GraphError
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Bounds of one run. `node_timeout`: seconds for one tool call or think node, retries included; people may take longer."""
+    """Bounds of one run."""
 
     max_concurrency: int = 64
+    """How many nodes may run at once."""
     node_timeout: float | None = None
+    """Seconds for one tool call or think node, retries included. People may take longer."""
     max_nodes: int = 10_000
+    """How many nodes the graph may have, items of maps included."""
     max_map_items: int = 10_000
+    """How many items one map may have."""
 
     def __post_init__(self) -> None:
         if self.max_concurrency < 1 or self.max_nodes < 1 or self.max_map_items < 1:
@@ -29,19 +33,23 @@ class Limits:
 
 @dataclass(frozen=True, kw_only=True)
 class RunOutcome:
-    """How a run ended. `answer` holds the values of the answer that ran.
-
-    When something `stopped` the run before it could answer, `partial` holds what the answer's values came to so far.
-    `failures` are the failed and uncertain nodes that nothing has replaced, with what went wrong. `usage` is what the think
-    nodes of this run spent; `seconds` its duration.
-    """
+    """How a run ended."""
 
     answer: tuple[Any, ...] | None = None
+    """The values of the answer that ran."""
     answered: bool = False
+    """Whether an answer ran."""
     partial: tuple[Any, ...] = ()
+    """The answer's values that were there when something stopped the run before it could answer."""
     stopped: Literal["budget", "cancelled"] | None = None
+    """What stopped the run, if something did."""
     reason: str = ""
+    """`stopped` in words."""
     failures: tuple[tuple[str, str], ...] = ()
+    """The failed and uncertain nodes that nothing has replaced, with their errors."""
     blocked: tuple[str, ...] = ()
+    """Ids of the blocked nodes."""
     usage: Usage = field(default_factory=Usage)
+    """What the think nodes of this run spent."""
     seconds: float = 0.0
+    """Duration of the run."""

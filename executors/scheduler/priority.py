@@ -1,9 +1,10 @@
 """Which ready node goes first when slots are scarce: the one with the longest chain of work behind it.
 
-That is list scheduling by bottom level: all nodes that are ready may start at the same moment, so the one with the longest
-path to the end of the graph has the least slack. How long a node takes is what the caller says, or the mean of what its tool took
-in this run so far. Ranks are worked out when they are first asked for, and again only after the graph has grown by a part
-of its size or a mean has moved far, so that all of it stays linear in the size of the graph.
+This is list scheduling by bottom level. All nodes that are ready may start at the same moment, so the one
+with the longest path to the end of the graph has the least slack. The duration of a node is what the caller
+says, or the mean of its tool in this run so far. Ranks are computed when they are first needed. They are
+computed again only after the graph has grown by a part of its size or a mean has moved far, so the whole cost
+stays linear in the size of the graph.
 """
 
 from __future__ import annotations
@@ -18,19 +19,20 @@ Estimate: TypeAlias = Callable[[Node], float | None]
 """The seconds that a node will take, or None where the caller does not know."""
 
 GROWTH: Final = 1.05
-"""The graph may grow by this factor before ranks are worked out again."""
+"""The graph may grow by this factor before ranks are computed again."""
 
 DRIFT: Final = 1.5
-"""A mean may move by this factor before ranks are worked out again."""
+"""A mean may move by this factor before ranks are computed again."""
 
 
 class Priorities:
-    """Ranks of the unstarted nodes of `graph`, in seconds. `generation` counts how often they were worked out anew."""
+    """Ranks of the unstarted nodes of `graph`, in seconds."""
 
     def __init__(self, graph: TaskGraph, estimate: Estimate | None = None) -> None:
         self.graph = graph
         self.estimate = estimate
         self.generation = 0
+        """How often ranks were forgotten, to be computed anew."""
         self._ranks: dict[NodeRecord, float] = {}
         self._size = 0
         self._means: dict[str, tuple[int, float]] = {}
@@ -49,7 +51,7 @@ class Priorities:
             self._drifted = True
 
     def refresh(self) -> int:
-        """Forget ranks that the graph has outgrown; returns the generation that `rank` answers from."""
+        """Forget ranks that the graph has outgrown. Returns the generation that `rank` answers from."""
         size = len(self.graph.entries)
         if self._drifted or size > self._size * GROWTH + 16:
             self._ranks.clear()
@@ -63,7 +65,7 @@ class Priorities:
         ranks = self._ranks
         if entry in ranks:
             return ranks[entry]
-        # Names of opposite branches may look like a cycle: whoever comes back here finds nothing.
+        # Names of opposite branches may look like a cycle. The second visit finds a rank of 0.
         ranks[entry] = 0.0
         stack = [(entry, self._readers(entry), 0.0)]
         while True:
@@ -87,7 +89,7 @@ class Priorities:
             stack.append((above, its_readers, max(so_far, found)))
 
     def slack(self, entry: NodeRecord, now: float) -> float:
-        """Seconds by which `entry`, which starts at `now`, may be late without delaying the longest chain seen so far."""
+        """Seconds by which `entry` may start after `now` without delaying the longest chain so far."""
         self.refresh()
         end = now + self.rank(entry)
         self._end = max(self._end, end)
@@ -121,7 +123,7 @@ class Priorities:
 
 
 def duration_class(node: Node) -> str:
-    """What nodes of about the same duration have in common: the tool, or the method of thinking."""
+    """The class of nodes of about the same duration: those of one tool, or of one method of thinking."""
     op = node.op.body if isinstance(node.op, Map) else node.op
     match op:
         case Think():

@@ -1,7 +1,8 @@
-"""Resume is replay: what a run wrote down is put through the same dataflow again, and what it had not finished is run.
+"""Replay: the records of an earlier process go through the same dataflow. What it had not finished is run.
 
-Written down are the inputs of the graph's state machine, in order: patches, the end of the plan, and how each node that ran
-ended. Everything else (guards, skips, the items of maps, what an answer ends) follows from these as it did the first time.
+The records are the inputs of the graph's state machine, in order: patches, the end of the plan, and how each
+node that ran ended. Everything else (guards, skips, the items of maps, what an answer ends) follows from
+these as it did the first time.
 """
 
 from __future__ import annotations
@@ -110,7 +111,7 @@ class Replay:
         """Entries that started once, or would have, with their epoch."""
 
     def run(self) -> list[NodeRecord]:
-        """Replay everything. Returns the entries that are ready to run now, in the order in which they came to be.
+        """Replay everything. Returns the entries that are ready now, in the order in which they became ready.
 
         Raises:
             ResumeError: the records do not fit the rules of this version of Braid.
@@ -211,7 +212,10 @@ class Replay:
         self._apply_changes()
 
     def _left(self) -> list[NodeRecord]:
-        """The entries that are ready and did not end. Items of a list that had to be made anew are looked up once more."""
+        """The entries that are ready and did not end.
+
+        Items of a list that had to be computed anew are looked up once more.
+        """
         while True:
             ready = [
                 e

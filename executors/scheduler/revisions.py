@@ -1,8 +1,8 @@
-"""Revisions of a graph while it runs: what calls for one, and who is asked. What a revision does not touch goes on.
+"""Revisions of a graph while it runs: what calls for one, and who is asked.
 
-The run reports to `Revisions` what happens. Those ask a `Replanner`, which is handed down from the rooms above, for patches.
-Revisions come one at a time, after the plan's own stream has ended. What has called for one meanwhile is handed over
-together.
+The run reports to `Revisions` what happens. `Revisions` asks a `Replanner`, which the rooms above provide,
+for patches. Revisions come one at a time, after the plan's own stream has ended. Requests that come meanwhile
+are handed over together. What a revision does not touch goes on.
 """
 
 from __future__ import annotations
@@ -25,8 +25,11 @@ class RevisionRequest:
     """What calls for a revision, in words for the planner."""
 
     kind: Literal["failed", "surprise", "progress", "person", "rejected"]
-    """A failed node, a surprising result, a summary after so many results, what a person said, or why patches of the last
-    revision were not taken."""
+    """What happened.
+
+    A node failed, its result is a surprise, there are so many results, a person said something, or patches of
+    the last revision were not taken.
+    """
     text: str
     node: str | None = None
     """The id of the node, for `failed` and `surprise`."""
@@ -36,7 +39,7 @@ class Replanner(Protocol):
     """Turns requests into patches for the running graph."""
 
     def surprise(self, node: Node, value: Any) -> str | None:
-        """Why the result of a node is not what the plan reckoned with; None when it is. The node then counts as failed."""
+        """Why the result of a node is not what the plan expected, or None. The node then counts as failed."""
         ...
 
     def revise(self, requests: Sequence[RevisionRequest], /) -> AsyncIterator[GraphPatch]:
@@ -91,7 +94,7 @@ class SteeringQueue:
 
 
 class SurprisingResultError(GraphError):
-    """A result that the planner's check did not expect; the message says why. It stands for the node's failure."""
+    """A result that the planner's check did not expect. It is the failure of the node."""
 
 
 class Revisions:
@@ -113,7 +116,7 @@ class Revisions:
         return not self.running and bool(self._allowed())
 
     def surprise(self, entry: NodeRecord, value: Any) -> str | None:
-        """Why `value` calls for a revision; None when it does not, or none is left."""
+        """Why `value` calls for a revision. None when it does not, or no revision is left."""
         if self._left <= 0 or entry.parent is not None:
             return None
         return self.replanner.surprise(entry.node, value)
@@ -150,7 +153,7 @@ class Revisions:
         async for patch in self.replanner.revise(requests):
             try:
                 apply(patch)
-            except GraphError as error:  # it met a node that has moved on; nothing of the patch was taken
+            except GraphError as error:  # a node has moved on, so nothing of the patch was taken
                 reasons.append(str(error))
         if reasons:
             self._add("rejected", "; ".join(reasons))

@@ -1,17 +1,18 @@
 """The scheduler: `run_graph`, and the run that it starts. A node starts the moment its inputs exist.
 
-There is no loop that looks for work. A node that settles counts its readers down (`braid.executors.scheduler.dataflow`), and
-those that reach zero start at once. Patches are read side by side with all that. `braid.executors.scheduler.workers` runs
-the nodes. What ends a run:
+There is no loop that looks for work. A node that settles counts its readers down (`Dataflow`), and those that
+reach zero start at once. `Workers` run the nodes. Patches are read concurrently. What ends a run:
 
-- Everything settled and the patch stream at its end. Blocked nodes stay blocked, for a later round on the same graph may mend
-  what they wait for. `TaskGraph.close` says that none will come.
-- An `answer` ran. What still runs or waits is cancelled, except mutating calls: those under way finish, and so do those
-  that stand before the answer in the plan, with all they need. Statements behind an answer that ran never start. A call that
-  an earlier process began is under way, wherever it stands. An answer without guards leaves the stream to end by itself (it
-  is the last statement anyway). One under an `if` closes it.
-- The budget. Nothing new starts. Calls that are paid for finish, but when time is what ran out, they are cancelled.
-- The caller: cancelling the task that awaits `run_graph` cancels every node and waits for them.
+- Everything is settled and the patch stream is at its end. Blocked nodes stay blocked, since a later round on
+  the same graph may mend what they wait for. `TaskGraph.close` says that none will come.
+- An `answer` ran. What still runs or waits is cancelled, except mutating calls. Those under way finish, and
+  so do those that stand before the answer in the plan, with all they need. Statements behind an answer that
+  ran never start. A call that an earlier process began is under way, wherever it stands. An answer without
+  guards leaves the stream to end by itself, since it is the last statement anyway. One under an `if` closes
+  the stream.
+- The budget is spent. Nothing new starts. Calls that are paid for finish. When time is what ran out, they are
+  cancelled.
+- The caller cancels the task that awaits `run_graph`. Every node is cancelled and awaited.
 """
 
 from __future__ import annotations
@@ -65,12 +66,14 @@ async def run_graph(
 
     Args:
         graph: the nodes that are there already, and where the patches go.
-        patches: consumed while nodes run. None runs what the graph holds. An exception from it cancels the run and is raised
-            as it is, but `BudgetExceededError` stops the run and `CancelledError` of its own making ends the stream.
+        patches: consumed while nodes run. None runs what the graph holds. An exception from it cancels the
+            run and is raised as it is, but `BudgetExceededError` stops the run and `CancelledError` of its
+            own making ends the stream.
         context: what the nodes work with.
-        sequential: read all patches first, then run one node at a time in plan order: the baseline of every speed claim.
-        replanner: asked for patches while the graph runs, whenever `replan` or a word in `queue` calls for it. What a patch
-            does not touch goes on.
+        sequential: read all patches first, then run one node at a time in plan order. This is the baseline of
+            every speed claim.
+        replanner: asked for patches while the graph runs, whenever `replan` or a word in `queue` asks for it.
+            What a patch does not touch goes on.
         replan: when to ask the replanner. By default as soon as a failure blocks something.
         queue: where a person's words for the replanner arrive.
 
@@ -90,7 +93,7 @@ async def run_graph(
 
 
 class GraphRun:
-    """One call of `run_graph`: acts on the changes of the dataflow, takes patches, owns the tasks."""
+    """One call of `run_graph`. It acts on the changes of the dataflow, takes patches and owns the tasks."""
 
     def __init__(
         self,
@@ -114,9 +117,9 @@ class GraphRun:
         self.ran: list[NodeRecord] = []
         self._past = past
         self._begun = {id: call for id, call in recorded.begun.items() if id not in recorded.known}
-        """Calls that an earlier process began, and that nothing has been found out about yet."""
+        """Calls that an earlier process began and whose outcome is not resolved yet."""
         self._over = recorded.over or recorded.answered
-        """Only the last round of a run without an answer finds out anything. The others end as they did."""
+        """Whether the call was over before. If so, begun calls are not resolved."""
         self._sequential = sequential
         self._clock = context.clock
         self._origin = self.graph.origin or 0.0
@@ -125,7 +128,7 @@ class GraphRun:
         self._streaming = False
         self._reader: asyncio.Task[None] | None = None
         self._reading = False
-        self._enough = False
+        self._stream_closed = False
 
     async def execute(
         self, patches: AsyncIterator[GraphPatch] | None, queue: SteeringQueue | None
@@ -135,12 +138,13 @@ class GraphRun:
         deadline = self._watch_deadline(loop)
         self._streaming = self.answers.expecting = patches is not None
         self.workers.slots.paused = self._streaming and self._sequential
-        steered = queue is not None and self.revisions is not None
+        steering = queue is not None and self.revisions is not None
+        listening = queue.listened_to(self._steer) if queue is not None and steering else nullcontext()
         try:
             async with self.state.group:
                 try:
                     # Words that are there already wait for the end of the stream.
-                    with queue.listened_to(self._steer) if queue is not None and steered else nullcontext():
+                    with listening:
                         self._begin(patches)
                         await self._idle
                 except BaseException:
@@ -165,7 +169,7 @@ class GraphRun:
         else:
             self.flow.begin()
             self._apply_changes()
-        if patches is not None and self._streaming and not self._enough:
+        if patches is not None and self._streaming and not self._stream_closed:
             self._reader = self.state.spawn(self._read(patches), "braid plan")
         elif self._streaming:
             self._end_plan()
@@ -182,7 +186,7 @@ class GraphRun:
             self.emitter.mute()
             self.journal = None
         answer = self.answers.given
-        self._enough = answer is not None and bool(answer.node.guards)
+        self._stream_closed = answer is not None and bool(answer.node.guards)
         if self._streaming and not self.answers.expecting:
             self._end_plan()
         if self.revisions is not None:
@@ -197,9 +201,9 @@ class GraphRun:
                 self._apply_changes()
 
     def _resolve_begun_calls(self, *, lost: bool = False) -> None:
-        """Find out about the calls that an earlier process began, whatever has become of their nodes.
+        """Resolve the calls that an earlier process began, whatever the state of their nodes.
 
-        Items of maps may come yet. When nothing else can happen, those that did not are `lost`.
+        Items of maps may come yet. When nothing else can happen, those that did not come are `lost`.
         """
         for id in [id for id in self._begun if lost or id in self.graph.entries]:
             call = self._begun.pop(id)
@@ -301,7 +305,10 @@ class GraphRun:
             self.approvals.drop(entry)
 
     def _write(self, journal: RunJournal, entry: NodeRecord) -> None:
-        """Record how the node ended. Interruptions are not recorded: a resumed run executes the node again."""
+        """Record how the node ended.
+
+        Interruptions are not recorded: a resumed run executes the node again.
+        """
         state = entry.state
         if state != "done" and (state != "failed" or self.state.closing):
             return
@@ -350,9 +357,9 @@ class GraphRun:
 
     def succeed(self, entry: NodeRecord, value: Any) -> None:
         if entry.state != "running":
-            return  # it was cancelled and would not listen: nobody reads its result
+            return  # it was cancelled and went on: its result is not read
         entry.finished = self._clock() - self._origin
-        # Nothing of the value itself is touched: it is somebody else's code.
+        # The value itself is not touched: its methods are others' code.
         kind = cast("type[Any]", type(value))
         if issubclass(kind, Solution):
             entry.usage = value.usage
@@ -416,7 +423,7 @@ class GraphRun:
         try:
             async for patch in patches:
                 self.graph.apply(patch)
-                if self._enough:
+                if self._stream_closed:
                     break
                 await asyncio.sleep(0)  # a stream that never waits must not keep nodes from starting
         except asyncio.CancelledError:
@@ -435,7 +442,7 @@ class GraphRun:
             self._stream_ended()
 
     def _close_stream(self) -> None:
-        self._enough = True
+        self._stream_closed = True
         reader = self._reader
         if reader is None or reader is asyncio.current_task():
             return
@@ -493,14 +500,14 @@ class GraphRun:
         finally:
             revisions.running = False
             if not self.state.closing:
-                self._revise_if_due()  # what called for one meanwhile does not wait for the graph to be idle
+                self._revise_if_due()  # requests that came meanwhile do not wait for the graph to be idle
                 self._unpark()
                 self.wake()
 
     # Budget.
 
     def _stop_or_raise(self, error: BaseException) -> None:
-        """An error of the planner: the end of the run's budget stops the run, any other ends it."""
+        """Handle an error of the planner. The run's budget stops the run, any other error ends it."""
         if not isinstance(error, BudgetExceededError) or not self._is_ours(error):
             self.state.closing = True
             raise error
@@ -541,7 +548,7 @@ class GraphRun:
     # The end.
 
     def _sweep(self) -> None:
-        """Nothing runs any more: settle what could not be."""
+        """Nothing runs any more. Settle what is not settled."""
         interrupted = self.state.stopped is not None or not self._idle.done() or self._idle.cancelled()
         reason = self.state.reason or "the run was cancelled"
         for entry in list(self.graph.entries.values()):
@@ -576,7 +583,7 @@ class GraphRun:
 
 
 def close_graph(graph: TaskGraph, *, emit: Emit | None = None) -> tuple[str, ...]:
-    """`TaskGraph.close` with an event for each node: no revision will come, what is blocked becomes skipped."""
+    """`TaskGraph.close` with an event for each node: what is blocked becomes skipped."""
     ids = graph.close()
     if emit is not None:
         for id in ids:

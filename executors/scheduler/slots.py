@@ -1,4 +1,4 @@
-"""Who may run now: slots of the run and of each tool, and who waits for them. No waiting here, only bookkeeping."""
+"""Concurrency slots of the run and of each tool, and the queue of nodes that need them. Only bookkeeping."""
 
 from __future__ import annotations
 
@@ -11,17 +11,16 @@ from braid.executors.graph import NodeRecord
 from braid.executors.scheduler.priority import Priorities
 
 QueueKey: TypeAlias = "tuple[float, tuple[int, int], int, int, NodeRecord]"
-"""Rank (negated: the longest chain first), plan order, a tie breaker, the entry's epoch when it was queued, the entry."""
+"""Rank (negated: the longest chain first), plan order, a tie breaker, the epoch when queued, the entry."""
 
 
 class SlotQueue:
     """Slots for `width` nodes at once, and for each tool as many as `cap_of` says (None: no cap).
 
-    Ready entries are `put` in; `acquire` gives the one that may start now, its slots taken, and `release` returns them. While
-    there are slots for all, they go in the order in which they came; when there are not, by `priorities`, or in plan order
-    where there are none. A node that waits for its tool holds no slot of the run, so that one narrow tool does
-    not starve the rest. Calls of tools that were seen to return without waiting (`instant`) go before all others: they
-    take no time, and others may wait for them.
+    Ready entries are `put` in. `acquire` gives the one that may start now and takes its slots. `release`
+    returns them. While there are slots for all, entries start in the order in which they came. When there are
+    not, they start by `priorities`, or in plan order where there are none. A node that waits for its tool
+    holds no slot of the run, so one narrow tool does not starve the rest.
     """
 
     def __init__(
@@ -32,7 +31,12 @@ class SlotQueue:
         self.priorities = priorities
         self.active = 0
         self.paused = False
+        """Whether `acquire` gives nothing."""
         self.instant: set[str | None] = set()
+        """Tools whose calls returned without waiting so far.
+
+        Their calls start before all others: they take no time, and others may wait for them.
+        """
         self._arrived: deque[tuple[NodeRecord, int]] = deque()
         self._instant: deque[tuple[NodeRecord, int]] = deque()
         self._queue: list[QueueKey] = []
@@ -60,7 +64,7 @@ class SlotQueue:
             self._arrived.append((entry, entry.epoch))
 
     def acquire(self) -> NodeRecord | None:
-        """The entry that can run now, its slots taken; None if there is none."""
+        """The entry that can run now, its slots taken. None if there is none."""
         while self.active < self.width and not self.paused:
             if self._instant:
                 entry, epoch = self._instant.popleft()

@@ -25,15 +25,15 @@ async def ask_person(context: GraphContext, question: Any) -> str:
 async def think(context: GraphContext, entry: NodeRecord, op: Think, *, priority: float = 0.0) -> Solution:
     """Prefill the run's root and this question, reason by the method, and give the context back.
 
-    The node has a budget scope of its own. With a soft limit reached it does with less (`braid.reasoning.fit_to_budget`).
-    The seed of its branches depends on the node's place in the plan only, so the order of completion never changes a
-    result.
+    The node has a budget scope of its own. With a soft limit reached it does with less
+    (`braid.reasoning.fit_to_budget`). The seed of its branches depends on the node's place in the plan only,
+    so the order of completion never changes a result.
 
     Args:
         context: what the run works with.
         entry: the node, with its evaluated question and what is known as `args`.
         op: its operation.
-        priority: what the engine goes by when it has more to do than it can do at once (`braid.engine.scope.priority`).
+        priority: what the engine goes by when it has more requests than it can serve at once.
 
     Raises:
         NothingToThinkWithError: the run has no engine.

@@ -22,8 +22,8 @@ from braid.executors.values import explain, own_copies, preview
 async def call_tool(context: GraphContext, entry: NodeRecord, tool: str) -> Any:
     """Call `tool` with the entry's arguments, or take the result of an equal call of a pure tool.
 
-    Each attempt is paid for with one call of the budget. A mutating call must have been approved (`approve_call`). That it
-    begins is written down before it does, and so is how it ended.
+    Each attempt is paid for with one call of the budget. A mutating call must have been approved
+    (`approve_call`). That it begins is written down before it does, and so is how it ended.
 
     Raises:
         BudgetExceededError: no call is left.
@@ -88,7 +88,7 @@ async def _call_recorded(
 
 
 def tool_context(context: GraphContext, entry: NodeRecord) -> ToolContext[Any]:
-    """What a call of this node is told about its run. Its budget is a scope of its own."""
+    """The context of a tool call of this node. Its budget is a scope of its own."""
     node = entry.node.id
     return ToolContext(
         deps=context.deps,

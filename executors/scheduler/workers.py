@@ -1,8 +1,9 @@
-"""Who runs ready nodes: worker tasks. A call that only computes costs no task of its own, one that waits costs what a task costs.
+"""Worker tasks, which run ready nodes. A call that only computes costs no task of its own.
 
-A worker runs one ready node after another for as long as they return without waiting for anything. A node that does wait
-keeps its worker for itself, and others go on in its place. So a node always runs inside one real task, which it may cancel, time
-out or name as it likes, and most of a large graph of quick calls runs in one.
+A worker runs one ready node after another for as long as they return without waiting for anything. A node
+that does wait keeps its worker for itself, and other workers go on in its place. So a node always runs inside
+one real task, which it may cancel, time out or name as it likes. Most of a large graph of quick calls runs in
+one task.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ SLICE: Final = 0.002
 
 
 class Workers:
-    """The workers of one run, and the slots that they share out."""
+    """The workers of one run and their slots."""
 
     def __init__(
         self, context: GraphContext, state: RunState, nodes: NodeLifecycle, *, sequential: bool
@@ -118,7 +119,7 @@ class Workers:
                     await asyncio.sleep(0)
                     pause = clock() + SLICE
         except BaseException:
-            state.closing = True  # an internal error, or one of a listener to events: it ends the run
+            state.closing = True  # an internal error, or a listener's: it ends the run
             raise
         finally:
             if draining:
@@ -136,7 +137,7 @@ class Workers:
         if tool is None:
             return self._run_node(entry)
         if context.journal is not None and not self._is_pure(tool):
-            # What the call is made of must be found again by whoever resumes the run. Else it would be made differently.
+            # A resumed run must find the inputs of the call again. Else it would make a different call.
             read = (entry, *context.graph.producers(entry))
             context.journal.commit([(each.parent or each).node.id for each in read])
         plain = self._plain_tools[tool] if tool in self._plain_tools else self._find_plain(tool)
@@ -156,7 +157,7 @@ class Workers:
         self.wake()
 
     def _observe(self, entry: NodeRecord, *, waited: bool) -> None:
-        """Take note of how long a node took. Calls of a plain tool that never waited take no turns from now on."""
+        """Note how long a node took. Calls of a plain tool that never waited start first from now on."""
         if entry.state != "done":
             return
         entry.args = None
@@ -180,7 +181,7 @@ class Workers:
         return await memo.call(tool, entry.args, make, on_reused=on_reused)
 
     def _find_plain(self, tool: str) -> Tool | None:
-        """The tool if a call of it needs nothing but its function; None for others. Decided once for each tool."""
+        """The tool if a call of it needs nothing but its function, else None. Decided once for each tool."""
         known = self._tool(tool)
         limited = self._counts_calls or self._context.limits.node_timeout is not None
         self._plain_tools[tool] = known if known is not None and known.is_plain and not limited else None
@@ -248,7 +249,7 @@ class Workers:
 def _rest(
     call: Coroutine[Any, Any, Any], waits_for: Any, context: contextvars.Context
 ) -> Generator[Any, Any, Any]:
-    """Carry on with a coroutine that was begun by hand and waits for something; returns its result."""
+    """Await the rest of a coroutine that was started by hand and waits for something. Returns its result."""
     waits = True
     while waits:
         try:

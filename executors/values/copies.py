@@ -1,7 +1,7 @@
-"""Copies of values: whoever is handed one may change it, and nobody else sees that.
+"""Copies of values. The receiver of a copy may change it, and nobody else sees that.
 
-A run keeps its values to itself. What a tool returns is copied. Inside the run that copy is shared, and nothing changes it. It is
-copied once more for each tool, approval and caller that it is handed to.
+A run keeps its values to itself. What a tool returns is copied. Inside the run that copy is shared, and
+nothing changes it. It is copied once more for each tool, approval and caller that receives it.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ _FIXED: Final[frozenset[type]] = frozenset(
 
 
 def own_copy(value: Any) -> Any:
-    """A copy of `value` with all that it holds, for its receiver to change; `value` itself where nothing in it can be changed.
+    """A deep copy of `value`, or `value` itself where nothing in it can be changed.
 
-    What cannot be copied (an open file, a lock, a generator, an object that holds one, lists in lists beyond some hundred levels)
-    is shared: the copy holds it as it is. A class may define `__deepcopy__`.
+    What cannot be copied is shared: an open file, a lock, a generator, an object that holds one, lists in
+    lists beyond some hundred levels. The copy holds it as it is. A class may define `__deepcopy__`.
     """
     if type(value) in _FIXED:
         return value
@@ -48,7 +48,7 @@ def own_copies(args: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _copied(value: Any, made: dict[int, Any]) -> Any:
-    """`made` holds the copies so far by the `id` of the original, as `copy.deepcopy` does, which is slow for plain data."""
+    """A fast `copy.deepcopy` for plain data. `made` holds the copies by the `id` of the original."""
     kind = cast("type[Any]", type(value))
     if kind in _FIXED:
         return value

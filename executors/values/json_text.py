@@ -1,4 +1,4 @@
-"""JSON as text, quickly: for what is written down with every node."""
+"""Fast JSON text, for what is written down with every node."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic_core import to_json
 
 
 def json_text(data: Any) -> str:
-    """Plain data as compact JSON; raises `ValueError` or `TypeError` for what is not plain."""
+    """Plain data as compact JSON. Raises `ValueError` or `TypeError` for what is not plain."""
     try:
         return to_json(data).decode()
     except ValueError:  # half a surrogate pair, which a tool or a model may well write

@@ -1,7 +1,7 @@
-"""The names under which Braid's own types of values stand in journals: `braid:Fact`, wherever `Fact` lives.
+"""The tags of Braid's own types of values in journals: `braid:Fact`, wherever `Fact` lives.
 
-A tag stays for ever, since journals outlive the code. A type that moves to another module keeps its tag, and only its module here
-changes. Types of users stand under `module:qualified.name`.
+A tag stays for ever, since journals outlive the code. A type that moves to another module keeps its tag, and
+only its module here changes. Types of users are stored as `module:qualified.name`.
 """
 
 from __future__ import annotations
@@ -24,14 +24,15 @@ _TYPES: Final[tuple[tuple[str, str, str], ...]] = (
     (
         "braid.executors.events",
         "executors.events",
-        "BudgetExceeded NodeAdded NodeBlocked NodeCancelled NodeFailed NodeFinished NodeRetried NodeSkipped NodeStarted "
-        "NodeUncertain NodeWaits PlanPatched ToolAbandoned ToolHedged ToolReused",
+        "BudgetExceeded NodeAdded NodeBlocked NodeCancelled NodeFailed NodeFinished NodeRetried NodeSkipped "
+        "NodeStarted NodeUncertain NodeWaits PlanPatched ToolAbandoned ToolHedged ToolReused",
     ),
     ("braid.executors.journal.store", "executors.journal_store", "Pruned RunRow"),
     (
         "braid.executors.nodes.nodes",
         "executors.nodes",
-        "All=AllOf Answer Any_=AnyOf Ask Compare Const DictOf Field Guard ListOf Map Node Not Ref Template Think ToolCall",
+        "All=AllOf Answer Any_=AnyOf Ask Compare Const DictOf Field Guard ListOf Map Node Not Ref Template "
+        "Think ToolCall",
     ),
     ("braid.executors.scheduler.context", "executors.operations", "ToolCallRequest"),
     ("braid.executors.scheduler.outcome", "executors.outcome", "Limits RunOutcome"),
@@ -62,9 +63,9 @@ _TYPES: Final[tuple[tuple[str, str, str], ...]] = (
     ),
     ("braid.reasoning.voting", "reasoning.voting", "Group"),
 )
-"""`TAG`, `TAG=NAME` or `TAG=NAME=BEFORE`: the tag is `braid:TAG`. NAME is the type's name today, BEFORE its name before there were tags.
+"""`TAG`, `TAG=NAME` or `TAG=NAME=BEFORE`, for the tag `braid:TAG`.
 
-What is left out is the same as TAG.
+NAME is the type's name today. BEFORE is its name before there were tags. What is left out is the same as TAG.
 """
 
 _PACKAGES: Final = frozenset({"braid"})
@@ -92,7 +93,7 @@ _TAGS: Final = {home: tag for tag, home in HOMES.items()}
 
 
 def tag_of(kind: type[Any]) -> str | None:
-    """The tag of a type; None if it has none."""
+    """The tag of a type. None if it has none."""
     return _TAGS.get(f"{kind.__module__}:{kind.__qualname__}")
 
 

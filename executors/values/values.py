@@ -1,8 +1,8 @@
-"""Values that flow between nodes: their short form in text, and paths into them. `braid.executors.nodes.evaluate` computes with them.
+"""Values that flow between nodes: their short form in text, and paths into them.
 
-A value is data for ever. Nothing here looks for references inside a value; only the parsed expressions of a plan have references.
-Kinds of values that a tool defines take part by duck typing: `short_form()` says what goes into text, and a numeric field
-`value` (a fact) is what a comparison or a number format sees.
+A value is data for ever. Nothing here looks for references inside a value. Only the parsed expressions of a
+plan have references. Types of values that a tool defines take part by duck typing. `short_form()` says what
+goes into text. A numeric field `value` (a fact) is what a comparison or a number format sees.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from braid.engine import BraidError
 
 MAX_KEYS_SHOWN: Final = 12
 MAX_INT_DIGITS: Final = 4_000
-"""Python refuses to print whole numbers far beyond this; see `sys.set_int_max_str_digits`."""
+"""Python refuses to print whole numbers far beyond this (`sys.set_int_max_str_digits`)."""
 
 
 class PathError(BraidError, LookupError):
@@ -45,8 +45,8 @@ class ItemError:
 def short_form(value: Any) -> str:
     """What goes into text, such as an f-string or a prompt, where `value` is read.
 
-    An object with a method `short_form` decides for itself. Floats come without noise (12 significant digits), truth values
-    as yes and no, lists comma-joined, mappings and models as compact JSON.
+    An object with a method `short_form` decides for itself. Floats have 12 significant digits, truth values
+    are yes and no, lists are comma-joined, mappings and models are compact JSON.
     """
     if isinstance(value, str) and not isinstance(value, enum.Enum):
         return value
@@ -89,7 +89,10 @@ def _short_float(value: float) -> str:
 
 
 def plain_data(value: Any) -> Any:
-    """`value` as JSON-able data: models and dataclasses become dicts, sets sorted lists, the rest its short form."""
+    """`value` as JSON-able data.
+
+    Models and dataclasses become dicts, sets sorted lists, the rest short forms.
+    """
     if isinstance(value, enum.Enum):
         return plain_data(value.value)
     if value is None or isinstance(value, (str, bool)):
@@ -140,10 +143,10 @@ def explain(error: BaseException) -> str:
 
 
 def resolve_path(value: Any, path: Sequence[str | int]) -> Any:
-    """Follow `path` into `value`: a text step is an attribute or a key, a whole number an index (negative from the end).
+    """Follow `path` into `value`: a text step is an attribute or a key, a number an index.
 
-    Attributes are the fields and properties of pydantic models, dataclasses and named tuples: data only, never methods or
-    names that begin with an underscore.
+    Attributes are the fields and properties of pydantic models, dataclasses and named tuples. Methods and
+    names that begin with an underscore are none.
 
     Raises:
         PathError: a step leads nowhere.

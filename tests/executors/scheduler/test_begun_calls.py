@@ -1,4 +1,4 @@
-"""What a resumed run does about the mutating calls that an earlier process had begun, wherever they stand in the plan.
+"""What a resumed run does about the mutating calls that an earlier process began.
 
 A process is ended by cancelling its run: nothing is written down then that a kill would not have left.
 """
@@ -372,7 +372,7 @@ async def test_a_call_that_is_cancelled_while_its_fate_is_looked_into(journal: J
 
 
 async def test_a_call_that_is_cancelled_while_its_fate_is_not_known_yet() -> None:
-    """The same where no process has ended: a call loses its connection, and a revision cancels it while the bank is asked."""
+    """The same within one process: a call loses its connection, and is cancelled while the bank is asked."""
     world = World()
     graph = TaskGraph()
     world.fates["a"] = Done("found")

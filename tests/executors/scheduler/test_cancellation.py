@@ -1,4 +1,4 @@
-"""Cancelling a run reaches everything that it started: HTTP requests, the engine's KV, threads, waiting calls."""
+"""Cancelling a run reaches all that it started: HTTP requests, the engine's KV, threads, waiting calls."""
 
 from __future__ import annotations
 

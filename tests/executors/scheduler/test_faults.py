@@ -45,7 +45,7 @@ async def pause(x: int) -> int:
 async def with_siblings(
     bad: Tool[..., Any], *, limits: Limits | None = None, within: float = 20.0
 ) -> Recorded:
-    """Run a node of `bad`, a reader of it, and siblings with readers of their own; the siblings must do their work."""
+    """Run a node of `bad`, a reader of it, and siblings with readers. The siblings must do their work."""
     recorded = Recorded()
     siblings = [call(f"s{i}", "pause", x=i) for i in range(SIBLINGS)]
     readers = [call(f"r{i}", "same", x=Ref(f"s{i}")) for i in range(SIBLINGS)]

@@ -1,5 +1,7 @@
-"""Random patches on running graphs, and plans with random damage: only typed errors, no cycle, no end that does not come,
-and nothing in a plan's text is ever executed."""
+"""Random patches on running graphs, and plans with random damage.
+
+All errors are typed, there is no cycle, every run ends, and nothing in a plan's text is executed.
+"""
 
 from __future__ import annotations
 
@@ -229,19 +231,25 @@ def fuzz_patches(seeds: range) -> None:
 
 PLANS = [
     'a = now(x="one")\nb = later(x=a)\nanswer(b)\n',
-    'xs = [now(x=m) for m in ["a", "b", "c"]]\nys = [later(x=m) for m in xs]\nz = now(x=xs[0])\nanswer(f"{z} and {ys[1]}")\n',
-    'a = listed(n=3)\nif a[1] > 0 and not a[0] == 1:\n    b = now(x=a)\nelse:\n    b = fails(x=1)\nanswer(b, a[2])\n',
-    'n = listed()\nys = [narrow(x=i) for i in n]\nc = now(x={"k": [1, 2.5, None, True], "r": ys})\nanswer(c)\n',
+    'xs = [now(x=m) for m in ["a", "b", "c"]]\nys = [later(x=m) for m in xs]\nz = now(x=xs[0])\n'
+    'answer(f"{z} and {ys[1]}")\n',
+    'a = listed(n=3)\nif a[1] > 0 and not a[0] == 1:\n    b = now(x=a)\nelse:\n    b = fails(x=1)\n'
+    'answer(b, a[2])\n',
+    'n = listed()\nys = [narrow(x=i) for i in n]\nc = now(x={"k": [1, 2.5, None, True], "r": ys})\n'
+    'answer(c)\n',
     'a = crashes(x="no")\nb = now(x=a.field)\nc = now(x=f"{a:.2f} of {b}")\nanswer(c)\n',
 ]  # fmt: skip
 
 PIECES = [
-    "(", ")", "[", "]", "{", "}", ":", ",", "=", "\n", "\n    ", "if ", "else:\n", "for m in ", " in ", "answer(",
-    "f\"{a}\"", "'", '"', '"""', "\\", "#", "\x00", "\u2028", "é", "a", "xs", ".__class__", ".__globals__",
+    "(", ")", "[", "]", "{", "}", ":", ",", "=", "\n", "\n    ", "if ", "else:\n", "for m in ", " in ",
+    "answer(", "f\"{a}\"", "'", '"', '"""', "\\", "#", "\x00", "\u2028", "é", "a", "xs", ".__class__",
+    ".__globals__",
     "__import__('os').system('{touch}')", "open('{file}', 'w').write('x')", "exec(\"open('{file}','w')\")",
     "eval('1')", "lambda: 0", "(x := 1)", "import os\n", "f\"{open('{file}','w')}\"", "f\"{a!r:{b}}\"",
-    "[m for m in xs if m]", "*a", "**a", "@now\n", "async ", "await ", "yield ", "del a\n", "9" * 5_000, "1e999", "-",
-    "+", "while True:\n    ", "def f():\n    ", "class A:\n    ", "global a\n", "(" * 300, "[" * 300, "a" * 3_000,
+    "[m for m in xs if m]", "*a", "**a", "@now\n", "async ", "await ", "yield ", "del a\n", "9" * 5_000,
+    "1e999",
+    "-", "+", "while True:\n    ", "def f():\n    ", "class A:\n    ", "global a\n", "(" * 300, "[" * 300,
+    "a" * 3_000,
     "think(\"x\", given=[a])", "ask(\"?\")", "now(x=now(x=1))", "a = a\n", "answer()\n", "<|end|>", "```",
     "builtins.pwned = 1", "print(1)\n",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""How close a run comes to list scheduling, on a virtual clock: the scheduler itself must cost no time that a schedule has."""
+"""How close a run comes to list scheduling, on a virtual clock."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.written_plans import all_refs, call
 
 @dataclass(frozen=True)
 class Problem:
-    """A random graph: what each node reads (earlier ones), how long it takes, and how many may run at once."""
+    """A random graph: what each node reads, how long it takes, and how many may run at once."""
 
     reads: list[list[int]]
     seconds: list[float]
@@ -125,7 +125,7 @@ def test_200_random_graphs_are_scheduled_as_by_a_list_scheduler() -> None:
 
 
 def test_the_longest_chain_goes_first() -> None:
-    # Ten short nodes stand before a chain of three in the plan. Two slots: in plan order the chain would start last.
+    # Ten short nodes stand before a chain of three. Two slots: in plan order the chain would start last.
     reads: list[list[int]] = [[] for _ in range(11)] + [[10], [11]]
     given = Problem(reads, [1.0] * 10 + [4.0] * 3, 2)
     assert makespan(given, informed=True) == pytest.approx(12.0)
@@ -159,6 +159,6 @@ def test_what_a_tool_took_decides_who_goes_first() -> None:
         )
 
     run_virtually(go)
-    # Until the first slow one has ended, they seem alike; then the rest of them goes before what stands earlier in the plan.
+    # Until the first slow node has ended, both tools seem alike. Then the other slow ones go first.
     assert starts[:10] == ["slow", *["quick"] * 9]
     assert starts[-5:] == ["quick"] * 5

@@ -20,7 +20,7 @@ from tests.support.written_plans import Recorded, all_refs, assert_settled, bran
 
 @st.composite
 def dags(draw: st.DrawFn) -> tuple[list[list[int]], list[int], list[float]]:
-    """Dependencies of each node (on earlier ones), sizes of the chunks, and delays of the nodes in seconds."""
+    """Dependencies of each node, sizes of the chunks, and delays of the nodes in seconds."""
     size = draw(st.integers(1, 14))
     depends = [
         sorted(draw(st.sets(st.integers(0, node - 1), max_size=4))) if node else [] for node in range(size)

@@ -1,4 +1,4 @@
-"""Who is handed a value may change it, and nobody else sees that: other nodes, further attempts, equal calls, later runs."""
+"""The receiver of a value may change it. Other nodes, attempts and later runs do not see that."""
 
 from __future__ import annotations
 
