@@ -23,17 +23,18 @@ class Answers:
         self.expecting = False
         """Whether more of the plan may come."""
         self._begun = {id for node in begun for id in (node, node.partition("[")[0])}
-        self._answers: list[NodeRecord] = []
+        self.in_order: list[NodeRecord] = []
+        """The answers in plan order."""
         self._parked: dict[NodeRecord, int] = {}
 
     @property
     def last(self) -> NodeRecord | None:
         """The answer that stands last in the plan."""
-        return self._answers[-1] if self._answers else None
+        return self.in_order[-1] if self.in_order else None
 
     def add(self, entries: Iterable[NodeRecord]) -> None:
         """Take note of the answers among `entries`."""
-        self._answers.extend(entry for entry in entries if isinstance(entry.node.op, Answer))
+        self.in_order.extend(entry for entry in entries if isinstance(entry.node.op, Answer))
 
     def park(self, entry: NodeRecord) -> bool:
         """Whether `entry` must wait for an answer that stands before it. It is then kept for `unpark`."""
@@ -82,13 +83,13 @@ class Answers:
         takes its place.
         """
         is_answer = isinstance(entry.node.op, Answer)
-        if not is_answer and (not self._answers or not self.mutates(entry) or entry.node.id in self._begun):
+        if not is_answer and (not self.in_order or not self.mutates(entry) or entry.node.id in self._begun):
             return False
         if is_answer and entry.batch < self.graph.runs:
-            newer = (a for a in self._answers if a.batch > entry.batch)
+            newer = (a for a in self.in_order if a.batch > entry.batch)
             if self.expecting or any(_may_run(a) for a in newer):
                 return True
-        return any(a.order < entry.order and a.batch == entry.batch and _may_run(a) for a in self._answers)
+        return any(a.order < entry.order and a.batch == entry.batch and _may_run(a) for a in self.in_order)
 
 
 def _may_run(answer: NodeRecord) -> bool:

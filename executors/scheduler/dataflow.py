@@ -67,12 +67,13 @@ _ENDED: dict[NodeState, str] = {
 }
 
 
-Change: TypeAlias = tuple[Literal["ready", "settled", "expanded"], NodeRecord]
+Change: TypeAlias = tuple[Literal["ready", "settled", "expanded", "answered"], NodeRecord]
 """What has happened to which node. A tuple, since each node of a large graph has two changes.
 
 - `ready`: all inputs are there and evaluated (`args`), so it may start.
 - `settled`: it reached a state other than pending and running. Its readers follow with `Dataflow.release`.
 - `expanded`: the list of a map is there, and its `children` are in the graph.
+- `answered`: the answer ended the plan.
 """
 
 
@@ -146,6 +147,7 @@ class Dataflow:
         """Let the readers of a settled `entry` follow. The change that says so must have been acted on."""
         if isinstance(entry.node.op, Answer):
             if entry.state == "done" and self.answers.given is None:
+                self._changes.append(("answered", entry))
                 for unread in self.answers.end(entry, self.needed_by):
                     self.cancel(unread, "the plan was answered without it")
             self.unpark()

@@ -154,6 +154,10 @@ class Replay:
                     flow.release(entry)
                 case "expanded":
                     entry.started = self._now
+                case "answered":
+                    pass
+                case _:
+                    assert_never(kind)
 
     def _patch(self, record: Patched) -> None:
         self._now = record.at

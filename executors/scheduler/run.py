@@ -20,7 +20,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import nullcontext
-from typing import Any, cast
+from typing import Any, assert_never, cast
 
 from braid.engine import BudgetExceededError
 from braid.engine.scope import use_budget
@@ -247,20 +247,23 @@ class GraphRun:
                     case "settled":
                         self._record(entry)
                         flow.release(entry)
-                        if entry is self.answers.given and entry.node.guards:
-                            self._close_stream()
                     case "expanded":
                         entry.started = self.now()
                         self.emitter.started(entry)
                         self.emitter.added(entry.children or ())
+                    case "answered":
+                        if entry.node.guards:
+                            self._close_stream()
+                    case _:
+                        assert_never(kind)
         finally:
             self._applying = False
 
     def _start_or_park(self, entry: NodeRecord) -> None:
-        over = self.state.closing or self.state.stopped is not None
-        if over and not isinstance(entry.node.op, Answer):
+        state, answers = self.state, self.answers
+        if (state.closing or state.stopped is not None) and not isinstance(entry.node.op, Answer):
             return  # stays pending, and is swept up as cancelled
-        if not self.answers.last or not self.answers.park(entry):
+        if not answers.in_order or not answers.park(entry):
             self._start(entry)
 
     def _start(self, entry: NodeRecord) -> None:
