@@ -147,7 +147,7 @@ class EventEmitter:
             "round": node.round,
             "line": node.line,
             "parent": entry.parent.node.id if entry.parent else None,
-            "depends_on": [producer.node.id for producer in self.graph.producers(entry)],
+            "depends_on": tuple([producer.node.id for producer in self.graph.producers(entry)]),
         }
 
     def _started(self, entry: NodeRecord, at: float) -> dict[str, Any]:
@@ -173,7 +173,7 @@ class EventBuilder:
         self.fields = fields
 
     def __call__(self, entry: NodeRecord, at: float) -> Event:
-        return self._event(**self.fields(entry, at))
+        return self._event.model_validate(self.fields(entry, at))
 
 
 def event_json(event: Event) -> str:
