@@ -1,15 +1,16 @@
-"""The local engine's handle on what a model has read."""
+"""Contexts of the local engine, and the set of those that are open."""
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from braid.engine.base import Context
+from braid.engine.local.kv import Pins, Pool, PrefixEnd
 from braid.engine.types import Usage
 
 if TYPE_CHECKING:
     from braid.engine.local.engine import LocalEngine
-    from braid.engine.local.kv import Pins, PrefixEnd
 
 
 class LocalContext(Context):
@@ -74,3 +75,45 @@ class LocalContext(Context):
     def __repr__(self) -> str:
         state = "released" if self._released else f"{len(self.ids)} tokens"
         return f"<LocalContext of {self.engine.info.uri}: {state}>"
+
+
+class OpenContexts:
+    """In the order of their last use. Called from the caller's thread and the model's; the pool's lock guards it."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._open: OrderedDict[LocalContext, None] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def add(self, context: LocalContext) -> None:
+        with self._pool.lock:
+            self._open[context] = None
+
+    def remove(self, context: LocalContext) -> None:
+        with self._pool.lock:
+            self._open.pop(context, None)
+            self._pool.unpin(context.pins)
+            context.pins = ()
+
+    def use(self, context: LocalContext) -> tuple[PrefixEnd, int, Pins]:
+        """Where the KV of a context ends, how many tokens that covers, and pins on it for whoever goes on from there."""
+        with self._pool.lock:
+            if context in self._open:
+                self._open.move_to_end(context)
+            pins = context.tip.pins()
+            self._pool.pin(pins)
+            return context.tip, context.covered, pins
+
+    def spill(self) -> bool:
+        """Give up the KV of the context that was used the longest ago and can be read again; False when there is none."""
+        with self._pool.lock:
+            for context in self._open:
+                if context.covered and self._pool.rebuildable(context.tip):
+                    self._pool.unpin(context.pins)
+                    context.tip, context.covered = PrefixEnd(self._pool.root, 0), 0
+                    context.pins = context.tip.pins()
+                    self._pool.pin(context.pins)
+                    return True
+        return False

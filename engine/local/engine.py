@@ -11,8 +11,7 @@ from typing import Literal
 
 from braid.engine.base import Context, Engine
 from braid.engine.errors import ContextLengthError, ContextReleasedError, EngineError, InvalidParamsError
-from braid.engine.local.context import LocalContext
-from braid.engine.local.contexts import OpenContexts
+from braid.engine.local.context import LocalContext, OpenContexts
 from braid.engine.local.join import Layout, Positions, join_kv, joined_ids
 from braid.engine.local.kv import Pool, PrefixEnd
 from braid.engine.local.model import (
@@ -22,6 +21,7 @@ from braid.engine.local.model import (
     best_threads,
     default_memory,
     describe,
+    load_model,
     locate_model,
     off_loop,
     prompt_size,
@@ -99,7 +99,7 @@ class LocalEngine(Engine):
         if chunk_tokens < 1:
             raise InvalidParamsError(f"chunk_tokens must be at least 1, got {chunk_tokens!r}")
         folder = await asyncio.to_thread(locate_model, name_or_path)
-        model = await in_own_thread(partial(Model.load, folder, dtype=dtype, device=device, fast=fast))
+        model = await in_own_thread(partial(load_model, folder, dtype=dtype, device=device, fast=fast))
         if threads is None:
             threads = await in_own_thread(partial(best_threads, model, processors().usable))
         return cls(

@@ -1,7 +1,6 @@
 """engine/remote: any OpenAI-compatible server behind the engine's face."""
 
-from braid.engine.remote.client import retry_after
 from braid.engine.remote.context import RemoteContext
 from braid.engine.remote.engine import RemoteEngine
 
-__all__ = ["RemoteContext", "RemoteEngine", "retry_after"]
+__all__ = ["RemoteContext", "RemoteEngine"]

@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import Any, Protocol
 
 import httpx
@@ -23,6 +21,7 @@ from pydantic import SecretStr
 from braid.engine.errors import EngineConnectionError, EngineError, EngineResponseError
 from braid.engine.openai_api import SSEParser, read_error, read_json
 from braid.engine.scope import Budget
+from braid.engine.system import retry_after
 from braid.engine.types import Token
 
 MAX_ERROR_CHARS = 500
@@ -95,20 +94,6 @@ class StreamReader(Protocol):
 
 def retryable_status(status: int) -> bool:
     return status in (408, 425, 429) or (500 <= status < 600 and status not in (501, 505))
-
-
-def retry_after(headers: Mapping[str, str], *, now: float | None = None) -> float | None:
-    """Seconds that the server asks to wait: `retry-after-ms`, or Retry-After as seconds or as an HTTP date; None if unsaid."""
-    try:
-        if (value := headers.get("retry-after-ms")) is not None:
-            return max(0.0, float(value) / 1000)
-        if (value := headers.get("retry-after")) is None:
-            return None
-        if value.strip().replace(".", "", 1).isdigit():
-            return float(value)
-        return max(0.0, parsedate_to_datetime(value).timestamp() - (time.time() if now is None else now))
-    except (ValueError, TypeError, OverflowError):
-        return None
 
 
 class _BearerAuth(httpx.Auth):

@@ -1,6 +1,7 @@
-"""What the machine tells (processors, memory, GPUs), what HTTP headers tell, and helpers for structured concurrency."""
+"""What the machine offers (processors, memory, GPUs), what HTTP headers say, and helpers for structured concurrency."""
 
 from braid.engine.system.concurrency import first_error, merge_streams, run_all
 from braid.engine.system.hardware import gpus, memory, processors
+from braid.engine.system.http import retry_after
 
-__all__ = ["first_error", "gpus", "memory", "merge_streams", "processors", "run_all"]
+__all__ = ["first_error", "gpus", "memory", "merge_streams", "processors", "retry_after", "run_all"]

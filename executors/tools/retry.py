@@ -76,6 +76,6 @@ def retry_after(error: BaseException) -> float | None:
     headers = getattr(getattr(error, "response", None), "headers", None)
     if headers is None:
         return None
-    from braid.engine.remote import retry_after as delay_of_headers
+    from braid.engine.system import retry_after as delay_of_headers
 
     return delay_of_headers(headers)

@@ -1,4 +1,4 @@
-"""The scripted engine as users' tests see it; its conformance is tested with the engines."""
+"""The scripted engine as users' tests see it, and its conformance."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from braid.engine import (
     Budget,
     BudgetExceededError,
     CapabilityError,
+    Engine,
     EngineConnectionError,
     InvalidParamsError,
     SamplingParams,
 )
+from braid.engine.conformance import EngineConformance
 from braid.engine.scripted import ScriptedEngine, ScriptExhaustedError
 
 PARAMS = SamplingParams()
@@ -144,3 +146,29 @@ async def test_capabilities_can_be_taken_away_but_not_made_up():
 
 async def test_details_reach_the_planner():
     assert ScriptedEngine("x", details={"prompt_style": "compact"}).info.details["prompt_style"] == "compact"
+
+
+TEXT = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen"
+
+
+async def pieces(prompt: str) -> AsyncIterator[str]:
+    for start in range(0, len(TEXT), 5):
+        yield TEXT[start : start + 5]
+
+
+class TestScriptedEngine(EngineConformance):
+    @pytest.fixture(
+        params=[
+            {"responses": TEXT},
+            {"responses": TEXT, "chunk": "char", "delay": 0.001},
+            {"responses": TEXT, "chunk": "whole"},
+            {"responses": pieces, "chunk": 3, "max_context": 1000},
+            {"responses": lambda prompt: TEXT, "capabilities": ()},
+            {"responses": TEXT, "scorer": lambda context, text: [0.0]},
+        ],
+        ids=["words", "characters", "whole", "generator", "bare", "scorer"],
+    )
+    async def engine(self, request: pytest.FixtureRequest) -> AsyncIterator[Engine]:
+        async with ScriptedEngine(**request.param) as engine:
+            yield engine
+            assert engine.open_contexts() == 0

@@ -2,8 +2,9 @@
 
 from braid.engine.local.model.grammar import TokenMasks
 from braid.engine.local.model.info import default_memory, describe
+from braid.engine.local.model.load import Dtype, load_model
 from braid.engine.local.model.locate import locate_model
-from braid.engine.local.model.model import Dtype, Model
+from braid.engine.local.model.model import Model
 from braid.engine.local.model.sampler import BranchSampler, draw, top_logprobs
 from braid.engine.local.model.threads import best_threads
 from braid.engine.local.model.tokenizer import Detokenizer, TextCodec, off_loop, prompt_size
@@ -19,6 +20,7 @@ __all__ = [
     "default_memory",
     "describe",
     "draw",
+    "load_model",
     "locate_model",
     "off_loop",
     "prompt_size",

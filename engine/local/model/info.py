@@ -37,7 +37,7 @@ def describe(model: Model, *, name: str, threads: int, memory_bytes: int) -> Eng
         "dtype": model.dtype,
         "device": model.device.type,
         "parameters": str(model.parameters),
-        "path": model.path,
+        "path": model.decoder.path,
         "kv_limit_bytes": str(memory_bytes),
         "grammar": model.grammars.version if model.grammars else f"none: {model.no_grammars}",
     }

@@ -35,7 +35,9 @@ class _Layer:
 
 
 class LeanDecoder:
-    """Runs packed steps as `Model.forward` does."""
+    """A `Decoder` without modules."""
+
+    path = "lean"
 
     def __init__(self, network: Any) -> None:
         base = network.model
@@ -114,7 +116,7 @@ class LeanDecoder:
         return torch.div(x, length.hypot_(self._floor), out=out)
 
 
-def build(network: Any) -> LeanDecoder | None:
+def build_lean(network: Any) -> LeanDecoder | None:
     """The lean decoder of a network, or None for models that are not of the family."""
     if type(network).__name__ not in _FAMILIES or network.config.hidden_act != "silu":
         return None

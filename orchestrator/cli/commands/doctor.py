@@ -121,16 +121,16 @@ def _settings() -> Iterator[Finding]:
 
 
 def _machine() -> Iterator[Finding]:
-    cpu = machine.processors()
+    cpu = system.processors()
     quota = "no quota" if cpu.quota is None else f"quota {cpu.quota:g}"
     detail = f"{cpu.usable} usable ({cpu.installed} installed, {cpu.allowed} allowed, {quota})"
     yield Finding(area="machine", name="threads", status="ok", detail=detail)
-    memory = machine.memory()
+    memory = system.memory()
     parts = [f"{_gib(memory.total)} in all", f"{_gib(memory.available)} free"]
     if memory.limit is not None:
         parts.append(f"limit {_gib(memory.limit)}")
     yield Finding(area="machine", name="memory", status="ok", detail=", ".join(parts))
-    found = machine.gpus()
+    found = system.gpus()
     torch = installed.version_of("torch") or ""
     if not found:
         yield Finding(area="machine", name="gpu", status="absent", detail="none; the processors are used")

@@ -1,31 +1,19 @@
-"""A scripted engine for tests: an `Engine` that says what the test tells it to, and remembers what it was asked.
-
-    engine = ScriptedEngine('a = search("height of K2")\\nanswer(a)')
-    agent = Agent(engine=engine, tools=[...])
-
-An asynchronous generator as the response holds the engine silent for as long as the test wants:
-
-    async def plan(prompt: str) -> AsyncIterator[str]:
-        yield 'a = search("height of K2")\\n'
-        await hold.wait()
-        yield "answer(a)"
-"""
+"""The scripted engine: an `Engine` for tests."""
 
 from __future__ import annotations
 
 import asyncio
-import inspect
-import re
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias, cast
+from typing import Literal, cast
 
 from braid.engine.base import Context, Engine
 from braid.engine.errors import ContextLengthError, ContextReleasedError, EngineError, InvalidParamsError
 from braid.engine.prompts import ChatPrompt, TextPrompt, TokenPrompt, plain_chat, read_prompt
 from braid.engine.scope import Budget, ambient_budget
-from braid.engine.stop_strings import find_stop, held_back
+from braid.engine.scripted.script import Response, branch_text, completion_end, split_pieces
+from braid.engine.stop_strings import held_back
 from braid.engine.types import (
     Capability,
     Completion,
@@ -38,13 +26,6 @@ from braid.engine.types import (
     Usage,
 )
 
-Script: TypeAlias = "Callable[[str], str | Awaitable[str] | AsyncIterator[str]]"
-"""A function of the prompt's text: returns the response (plain or awaited), or an asynchronous generator of its pieces."""
-
-Response: TypeAlias = "str | BaseException | Script | Sequence[str]"
-"""What answers one call: text, an error to raise, a function of the prompt, or one text for each of the `n` branches."""
-
-_PIECE = re.compile(r"\s*(?:\w+|[^\w\s])|\s+")
 _DEFAULT: frozenset[Capability] = frozenset({"chat", "cut", "text_join", "native_n", "seed", "logprobs"})
 _SCORING: frozenset[Capability] = frozenset({"prompt_logprobs"})
 _POSSIBLE = _DEFAULT | _SCORING
@@ -137,11 +118,11 @@ class ScriptedEngine(Engine):
                 self.require("token_ids", "a script has no vocabulary")
                 raise AssertionError("a scripted engine never declares token_ids")
         self.prefills.append(text)
-        return self._charged((*_pieces(text),), len(_pieces(text)), 0, messages, budget)
+        return self._charged((*split_pieces(text),), len(split_pieces(text)), 0, messages, budget)
 
     async def extend(self, context: Context, text: str, *, budget: Budget | None = None) -> Context:
         own = self._own(context)
-        added = _pieces(text)
+        added = split_pieces(text)
         return self._charged(own.pieces + added, len(added), own.critical_path_tokens, own.messages, budget)
 
     async def cut(self, context: Context, length: int, *, budget: Budget | None = None) -> Context:
@@ -168,7 +149,7 @@ class ScriptedEngine(Engine):
             if pieces[: len(own.pieces)] != own.pieces:
                 raise InvalidParamsError(f"part {place} does not descend from the joined context")
             texts.append("".join(pieces[len(own.pieces) :]))
-        added = _pieces(separator.join(texts))
+        added = split_pieces(separator.join(texts))
         critical = max((part.critical_path_tokens for part in parts), default=own.critical_path_tokens)
         return self._charged(own.pieces + added, len(added), critical, own.messages, budget)
 
@@ -176,9 +157,9 @@ class ScriptedEngine(Engine):
         self.require("prompt_logprobs")
         assert self._scorer is not None
         own = self._own(context)
-        with _scope(budget).reserve(tokens=len(_pieces(text)), calls=1) as held:
+        with _scope(budget).reserve(tokens=len(split_pieces(text)), calls=1) as held:
             scores = self._scorer(own.text, text)
-            held.settle(tokens=len(_pieces(text)), calls=1)
+            held.settle(tokens=len(split_pieces(text)), calls=1)
         return scores
 
     async def generate(
@@ -238,7 +219,7 @@ class ScriptedEngine(Engine):
                     async with aclosing(self._branch(own.text, params, response, index)) as source:
                         async for text, reason, stop in source:
                             branch += text
-                            generated = before + len(_pieces(branch))
+                            generated = before + len(split_pieces(branch))
                             usage = None
                             if reason is not None:
                                 count = generated - before
@@ -264,10 +245,10 @@ class ScriptedEngine(Engine):
     ) -> AsyncGenerator[tuple[str, FinishReason | None, str | None]]:
         """Pieces of one branch with stop strings and `max_tokens` applied; the last carries the reason."""
         text, shown = "", 0
-        async with aclosing(_source(response, prompt, index)) as source:
+        async with aclosing(branch_text(response, prompt, index)) as source:
             async for piece in source:
                 text += piece
-                end, reason, stop = _ending(text, params)
+                end, reason, stop = completion_end(text, params)
                 if reason is None:
                     end -= held_back(text, params.stop)
                 for part in self._split(text[shown:end]):
@@ -293,7 +274,7 @@ class ScriptedEngine(Engine):
             case "char":
                 return text
             case "word":
-                return _pieces(text)
+                return split_pieces(text)
             case int(size):
                 return [text[at : at + size] for at in range(0, len(text), size)]
 
@@ -312,7 +293,7 @@ class ScriptedEngine(Engine):
         text = "".join(token.text for token in tokens)
         last = tokens[-1]
         assert last.finish_reason is not None and last.usage is not None
-        pieces = _pieces(text)
+        pieces = split_pieces(text)
         logprobs = top = None
         if params.logprobs is not None:
             logprobs = (0.0,) * len(pieces)
@@ -395,42 +376,6 @@ class _ScriptedContext(Context):
         if not self.done:
             self.done = True
             self.engine._open -= 1  # pyright: ignore[reportPrivateUsage]
-
-
-async def _source(response: Response, prompt: str, index: int) -> AsyncGenerator[str]:
-    """The raw text of one branch, as it comes."""
-    if isinstance(response, BaseException):
-        raise response
-    if isinstance(response, str):
-        yield response
-        return
-    if not callable(response):
-        yield response[index % len(response)]
-        return
-    made = response(prompt)
-    if isinstance(made, str):
-        yield made
-    elif inspect.isawaitable(made):
-        yield await made
-    else:
-        async for piece in made:
-            yield piece
-
-
-def _ending(text: str, params: SamplingParams) -> tuple[int, FinishReason | None, str | None]:
-    """How many characters of `text` are the completion's so far, and whether it ends there."""
-    hit = find_stop(text, params.stop)
-    end = hit[0] if hit else len(text)
-    if len(text) > params.max_tokens:  # a piece has at least one character
-        pieces = _pieces(text)
-        cut = sum(map(len, pieces[: params.max_tokens]))
-        if len(pieces) > params.max_tokens and cut < end:
-            return cut, "length", None
-    return (end, "stop", hit[1]) if hit else (end, None, None)
-
-
-def _pieces(text: str) -> tuple[str, ...]:
-    return tuple(_PIECE.findall(text))
 
 
 def _scope(budget: Budget | None) -> Budget:

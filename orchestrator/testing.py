@@ -1,0 +1,5 @@
+"""For users' tests: an engine that gives scripted responses."""
+
+from braid.engine.scripted import Response, ScriptedEngine
+
+__all__ = ["Response", "ScriptedEngine"]
