@@ -6,6 +6,7 @@ import itertools
 import time
 from collections.abc import Callable
 from collections.abc import Sequence as Listing
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -22,7 +23,7 @@ _serial = itertools.count()
 class Request:
     """Work on `ids`, of which the KV of the first `covered` ends at `base`, pinned with `pins`.
 
-    Made on the caller's side, run by the scheduler; `deliver` takes the outcome from the model's thread.
+    Made on the caller's side, run by the scheduler.
     """
 
     def __init__(
@@ -45,7 +46,6 @@ class Request:
         self.arrived = time.monotonic()
         self.cancelled = False
         self.sequences: list[Sequence] = []
-        self.deliver: Callable[[Any, BaseException | None], None]
 
     def must_run(self) -> int:
         """How many ids at the end of a sequence are read even if their KV is known, for their logits."""
@@ -70,6 +70,16 @@ class Request:
 
     def discard(self, pool: Pool) -> None:
         """Give back what an outcome that nobody wants holds."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A request that the scheduler is done with."""
+
+    request: Request
+    result: Any
+    """What the kind of request produces. None after an error."""
+    error: BaseException | None = None
 
 
 class Read(Request):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -14,7 +14,7 @@ from braid.engine.local.model import Model
 from braid.engine.local.scheduler.batch import StepPlan, Wanted, pack
 from braid.engine.local.scheduler.branch import Branch
 from braid.engine.local.scheduler.chunk_size import ChunkSizer
-from braid.engine.local.scheduler.request import Generate, Read, Request, Score, Sequence
+from braid.engine.local.scheduler.request import Finished, Generate, Read, Request, Score, Sequence
 from braid.engine.local.scheduler.running import RunningSet
 from braid.engine.local.scheduler.sampling import sample_step
 from braid.engine.types import Token
@@ -52,6 +52,7 @@ class Scheduler:
         self._pool = pool
         self._spill = spill
         self._requests: list[Request] = []
+        self._finished: list[Finished] = []
         self._waiting: list[Sequence] = []
         self._running = RunningSet(pool)
         self._pace = ChunkSizer(chunk)
@@ -64,31 +65,39 @@ class Scheduler:
         self._requests.append(request)
         self._waiting.append(request.start())
 
-    def step(self) -> None:
-        """Drop, admit, run, collect."""
+    def step(self) -> Iterator[Finished]:
+        """Drop, admit, run, collect. Yields the requests that finish, before the forward and after it."""
         began = time.perf_counter()
         self._drop()
         with self._pool.lock:
             self._admit()
             plan = self._plan()
             step, wanted = pack(plan, self._running.tails, self._model.rotate)
+        yield from self._take_finished()
         if step.ids:
             start = time.perf_counter()
             try:
                 logits = self._model.forward(step, [place for _, places in wanted for place in places])
             except Exception as error:
                 self._fail_running(step_failed(error))
+                yield from self._take_finished()
                 return
-            self._count(plan, time.perf_counter() - start)  # whoever gets an outcome sees its counts
+            self._count(plan, time.perf_counter() - start)
             self._collect(plan, wanted, logits)
             seconds = time.perf_counter() - began
             self.stats.seconds += seconds
             self._pace.note(plan.decoded, plan.read, plan.before, seconds)
+            yield from self._take_finished()
 
-    def abandon(self, error: Exception) -> None:
+    def abandon(self, error: Exception) -> list[Finished]:
         """End every request."""
         for request in list(self._requests):
             self._end(request, None, error)
+        return self._take_finished()
+
+    def _take_finished(self) -> list[Finished]:
+        finished, self._finished = self._finished, []
+        return finished
 
     # before the step
 
@@ -282,7 +291,7 @@ class Scheduler:
         self._end(request, request.outcome)
 
     def _end(self, request: Request, outcome: object, error: BaseException | None = None) -> None:
-        """Take a request out and hand over its outcome."""
+        """Take a request out."""
         with self._pool.lock:
             for sequence in request.sequences:
                 self._running.stop(sequence)
@@ -292,7 +301,7 @@ class Scheduler:
             self._pool.unpin(request.pins)
             if error is not None:
                 request.discard(self._pool)
-        request.deliver(outcome, error)
+        self._finished.append(Finished(request, outcome, error))
 
     def _fail_running(self, error: Exception) -> None:
         for request in {s.request: None for s in self._running.sequences}:

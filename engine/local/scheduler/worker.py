@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
 from typing import Any, TypeVar
@@ -13,7 +13,7 @@ import torch
 
 from braid.engine.errors import EngineError
 from braid.engine.local.kv import Pool
-from braid.engine.local.scheduler.request import Request
+from braid.engine.local.scheduler.request import Finished, Request
 from braid.engine.local.scheduler.scheduler import Scheduler, step_failed
 
 T = TypeVar("T")
@@ -23,11 +23,10 @@ class Work:
     """A request under way, as the asyncio side sees it. `done` is a future of the loop that made it."""
 
     def __init__(self, request: Request, pool: Pool) -> None:
-        self._request = request
+        self.request = request
         self._pool = pool
         self._loop = asyncio.get_running_loop()
         self.done: asyncio.Future[Any] = self._loop.create_future()
-        request.deliver = self._deliver
 
     async def result(self) -> Any:
         """Wait for the outcome. When the waiting task is cancelled, the request is dropped before the next step."""
@@ -39,7 +38,7 @@ class Work:
 
     def cancel(self) -> None:
         """Cancel the request; what it made is given back, whether or not somebody waits for that."""
-        self._request.cancelled = True
+        self.request.cancelled = True
         if self.done.done():
             self._discard(self.done)
         else:
@@ -54,23 +53,23 @@ class Work:
     def _discard(self, done: asyncio.Future[Any]) -> None:
         if not done.cancelled():
             done.exception()  # taken note of: nobody waits for it any more
-        self._request.discard(self._pool)
+        self.request.discard(self._pool)
 
-    def _deliver(self, value: Any, error: BaseException | None) -> None:
+    def deliver(self, finished: Finished) -> None:
         """Hand over the outcome, from the worker thread."""
 
-        def deliver() -> None:
+        def set_done() -> None:
             if self.done.done():
                 return
-            if error is not None:
-                self.done.set_exception(error)
+            if finished.error is not None:
+                self.done.set_exception(finished.error)
             else:
-                self.done.set_result(value)
+                self.done.set_result(finished.result)
 
         try:
-            self._loop.call_soon_threadsafe(deliver)
+            self._loop.call_soon_threadsafe(set_done)
         except RuntimeError:  # the loop is closed: nobody is left to tell
-            self._request.discard(self._pool)
+            self.request.discard(self._pool)
 
 
 async def in_own_thread(work: Callable[[], T]) -> T:
@@ -91,7 +90,7 @@ class Worker:
         self._scheduler = scheduler
         self._pool = pool
         self._threads = threads
-        self._inbox: SimpleQueue[Request | None] = SimpleQueue()
+        self._inbox: SimpleQueue[Work | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._closed = False
         self._thread = threading.Thread(target=self._main, name="braid-local-engine", daemon=True)
@@ -103,7 +102,7 @@ class Worker:
             if self._closed:
                 self._pool.unpin(request.pins)
                 raise EngineError("the engine is closed")
-            self._inbox.put(request)
+            self._inbox.put(work)
         return work
 
     def close(self) -> None:
@@ -117,16 +116,22 @@ class Worker:
     @torch.inference_mode()
     def _main(self) -> None:
         torch.set_num_threads(self._threads)  # holds for this thread
+        works: dict[Request, Work] = {}
+
+        def deliver(finished: Iterable[Finished]) -> None:
+            for each in finished:
+                works.pop(each.request).deliver(each)
+
         while True:
             while not self._scheduler.busy or not self._inbox.empty():
-                request = self._inbox.get()
-                if request is None:
-                    self._scheduler.abandon(EngineError("the engine was closed while this request ran"))
+                work = self._inbox.get()
+                if work is None:
+                    closed = EngineError("the engine was closed while this request ran")
+                    deliver(self._scheduler.abandon(closed))
                     return
-                self._scheduler.add(request)
+                works[work.request] = work
+                self._scheduler.add(work.request)
             try:
-                self._scheduler.step()
-            except (
-                Exception
-            ) as error:  # a fault of ours: who waits is told, and later requests may still be served
-                self._scheduler.abandon(step_failed(error))
+                deliver(self._scheduler.step())
+            except Exception as error:  # an internal error: the waiting requests fail, later ones are served
+                deliver(self._scheduler.abandon(step_failed(error)))
