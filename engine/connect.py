@@ -7,7 +7,7 @@ import importlib
 from typing import Any
 
 from braid.engine.base import Engine
-from braid.engine.errors import EngineURIError
+from braid.engine.errors import EngineURIError, MissingPackageError
 
 _FORMS = "local:braid-mini, local:<folder or hub id>, openai:<url>#<model> (such as openai:http://127.0.0.1:8000/v1#my-model)"
 
@@ -17,17 +17,30 @@ async def connect(uri: str, **options: Any) -> Engine:
 
     `local:` loads a Hugging Face causal LM from a folder, the hub's cache, or Braid's own models by name;
     `openai:` speaks to any OpenAI-compatible server. `options` go to the backend (`LocalEngine.load`, `RemoteEngine.open`).
-    Raises `EngineURIError` when the address cannot be read.
+
+    Raises:
+        EngineURIError: the address cannot be read.
+        MissingPackageError: `local:` in an installation without the packages of the local engine.
     """
     scheme, colon, rest = uri.partition(":")
     if not colon or not rest:
         raise EngineURIError(f"cannot read the engine address {uri!r}; expected one of: {_FORMS}")
     if scheme == "local":
         # In a thread, because importing torch takes seconds in which a live display would stand still.
-        backend = await asyncio.to_thread(importlib.import_module, "braid.engine.local")
+        backend = await asyncio.to_thread(_import_local)
         return await backend.LocalEngine.load(rest, **options)
     if scheme == "openai":
         from braid.engine.remote import RemoteEngine
 
         return await RemoteEngine.open(rest, **options)
     raise EngineURIError(f"unknown engine kind {scheme!r} in {uri!r}; expected one of: {_FORMS}")
+
+
+def _import_local() -> Any:
+    try:
+        return importlib.import_module("braid.engine.local")
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package in ("", "braid"):
+            raise
+        raise MissingPackageError(package, needed_by="local engines", extra="local") from error

@@ -20,6 +20,17 @@ class EngineURIError(EngineError, ValueError):
     """The engine address given to `connect` cannot be read, or names nothing that exists."""
 
 
+class MissingPackageError(EngineError):
+    """A package that this part of Braid needs is not installed. `extra` is the extra of `braid-agents` that brings it."""
+
+    def __init__(self, package: str, *, needed_by: str, extra: str) -> None:
+        super().__init__(
+            f"{package} is not installed, and {needed_by} need it; pip install 'braid-agents[{extra}]' brings it"
+        )
+        self.package = package
+        self.extra = extra
+
+
 class CapabilityError(EngineError):
     """The backend cannot do this. Engines never degrade by themselves; callers may."""
 

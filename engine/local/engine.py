@@ -392,7 +392,7 @@ class LocalEngine(Engine):
 
     def _check_params(self, own: LocalContext, params: SamplingParams) -> None:
         if params.grammar is not None:
-            self.require("grammar")
+            self.require("grammar", self._model.no_grammars)
         for name, tokens in (("stop_token_ids", params.stop_token_ids), ("logit_bias", params.logit_bias)):
             bad = [token for token in tokens if not 0 <= token < self._model.vocabulary]
             if bad:

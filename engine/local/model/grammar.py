@@ -9,12 +9,11 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from importlib.metadata import version
-from importlib.util import find_spec
 from typing import Any
 
 import torch
 
-from braid.engine.errors import EngineError, InvalidParamsError
+from braid.engine.errors import EngineError, InvalidParamsError, MissingPackageError
 from braid.engine.types import Grammar
 
 _KEPT = 64
@@ -32,18 +31,18 @@ class Grammars:
         """Make the token index, which takes up to a second for a large vocabulary.
 
         Raises:
-            EngineError: llguidance is not installed, cannot read this tokenizer, or no token ends a completion. The
-                message says which.
+            MissingPackageError: llguidance is not installed.
+            EngineError: llguidance cannot read this tokenizer, or no token ends a completion.
         """
-        if find_spec("llguidance") is None:
-            raise EngineError("llguidance is not installed; `pip install llguidance` brings it")
+        try:
+            from llguidance import LLMatcher
+            from llguidance.hf import from_tokenizer
+        except ModuleNotFoundError as error:
+            raise MissingPackageError("llguidance", needed_by="grammars", extra="local") from error
         if not end_ids:
             raise EngineError(
                 "the model has no end-of-sequence token, which a grammar needs to end a completion"
             )
-        from llguidance import LLMatcher
-        from llguidance.hf import from_tokenizer
-
         self._matcher = LLMatcher
         try:
             self._tokens = from_tokenizer(
