@@ -6,7 +6,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from braid.engine.base import Context
-from braid.engine.local.kv import Pins, Pool, PrefixEnd
+from braid.engine.local.kv import Locks, Pool, PrefixEnd
 from braid.engine.types import Usage
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class LocalContext(Context):
-    """Token ids, and a pinned end in the prefix tree that has the KV of the first `covered` of them.
+    """Token ids, and a pinned end in the prefix tree that has the KV of the first `num_computed_tokens` of them.
 
     The KV of an idle context may be given up when memory runs out, and is computed again from the ids when it is needed; that of
     a KV join cannot be, and stays.
@@ -23,18 +23,18 @@ class LocalContext(Context):
     def __init__(
         self,
         engine: LocalEngine,
-        ids: tuple[int, ...],
-        tip: PrefixEnd,
-        covered: int,
-        pins: Pins,
+        token_ids: tuple[int, ...],
+        prefix: PrefixEnd,
+        num_computed_tokens: int,
+        locks: Locks,
         critical: int,
         usage: Usage,
     ) -> None:
         self.engine = engine
-        self.ids = ids
-        self.tip = tip
-        self.covered = covered
-        self.pins = pins
+        self.token_ids = token_ids
+        self.prefix = prefix
+        self.num_computed_tokens = num_computed_tokens
+        self.locks = locks
         self._critical = critical
         self._usage = usage
         self._released = False
@@ -44,16 +44,12 @@ class LocalContext(Context):
     @property
     def text(self) -> str:
         if self._text is None:
-            self._text = self.engine.decode(self.ids)
+            self._text = self.engine.decode(self.token_ids)
         return self._text
 
     @property
-    def token_ids(self) -> tuple[int, ...]:
-        return self.ids
-
-    @property
     def token_count(self) -> int:
-        return len(self.ids)
+        return len(self.token_ids)
 
     @property
     def critical_path_tokens(self) -> int:
@@ -73,7 +69,7 @@ class LocalContext(Context):
             self.engine._contexts.remove(self)
 
     def __repr__(self) -> str:
-        state = "released" if self._released else f"{len(self.ids)} tokens"
+        state = "released" if self._released else f"{len(self.token_ids)} tokens"
         return f"<LocalContext of {self.engine.info.uri}: {state}>"
 
 
@@ -88,32 +84,32 @@ class OpenContexts:
         return len(self._open)
 
     def add(self, context: LocalContext) -> None:
-        with self._pool.lock:
+        with self._pool.mutex:
             self._open[context] = None
 
     def remove(self, context: LocalContext) -> None:
-        with self._pool.lock:
+        with self._pool.mutex:
             self._open.pop(context, None)
-            self._pool.unpin(context.pins)
-            context.pins = ()
+            self._pool.release(context.locks)
+            context.locks = ()
 
-    def use(self, context: LocalContext) -> tuple[PrefixEnd, int, Pins]:
+    def use(self, context: LocalContext) -> tuple[PrefixEnd, int, Locks]:
         """Where the KV of a context ends, how many tokens that covers, and pins on it for whoever goes on from there."""
-        with self._pool.lock:
+        with self._pool.mutex:
             if context in self._open:
                 self._open.move_to_end(context)
-            pins = context.tip.pins()
-            self._pool.pin(pins)
-            return context.tip, context.covered, pins
+            locks = context.prefix.locks()
+            self._pool.acquire(locks)
+            return context.prefix, context.num_computed_tokens, locks
 
-    def spill(self) -> bool:
+    def evict_idle(self) -> bool:
         """Give up the KV of the context that was used the longest ago and can be read again; False when there is none."""
-        with self._pool.lock:
+        with self._pool.mutex:
             for context in self._open:
-                if context.covered and self._pool.rebuildable(context.tip):
-                    self._pool.unpin(context.pins)
-                    context.tip, context.covered = PrefixEnd(self._pool.root, 0), 0
-                    context.pins = context.tip.pins()
-                    self._pool.pin(context.pins)
+                if context.num_computed_tokens and self._pool.recomputable(context.prefix):
+                    self._pool.release(context.locks)
+                    context.prefix, context.num_computed_tokens = PrefixEnd(self._pool.root, 0), 0
+                    context.locks = context.prefix.locks()
+                    self._pool.acquire(context.locks)
                     return True
         return False

@@ -12,7 +12,7 @@ from typing import Literal
 from braid.engine.base import Context, Engine
 from braid.engine.errors import ContextLengthError, ContextReleasedError, EngineError, InvalidParamsError
 from braid.engine.local.context import LocalContext, OpenContexts
-from braid.engine.local.join import Layout, Positions, join_kv, joined_ids
+from braid.engine.local.join import JoinLayout, Positions, join_kv, joined_ids
 from braid.engine.local.kv import Pool, PrefixEnd
 from braid.engine.local.model import (
     Dtype,
@@ -28,10 +28,10 @@ from braid.engine.local.model import (
 )
 from braid.engine.local.scheduler import (
     Branch,
-    Generate,
-    Read,
+    GenerateRequest,
+    PrefillRequest,
     Scheduler,
-    Score,
+    ScoreRequest,
     Stats,
     Worker,
     in_own_thread,
@@ -55,9 +55,9 @@ class LocalEngine(Engine):
         self, model: Model, *, name: str, threads: int, cache_bytes: int, memory_bytes: int, chunk_tokens: int
     ) -> None:
         self._model = model
-        self._pool = Pool(model.geometry, limit=memory_bytes, keep=cache_bytes)
+        self._pool = Pool(model.geometry, limit_bytes=memory_bytes, keep_bytes=cache_bytes)
         self._contexts = OpenContexts(self._pool)
-        self._scheduler = Scheduler(model, self._pool, self._contexts.spill, chunk=chunk_tokens)
+        self._scheduler = Scheduler(model, self._pool, self._contexts.evict_idle, chunk=chunk_tokens)
         self._worker = Worker(self._scheduler, self._pool, threads)
         self._closed = False
         self._info = describe(model, name=name, threads=threads, memory_bytes=memory_bytes)
@@ -127,24 +127,34 @@ class LocalEngine(Engine):
     async def extend(self, context: Context, text: str, *, budget: Budget | None = None) -> LocalContext:
         """`context` with `text` behind it, tokenized on its own."""
         added = await off_loop(lambda: self._model.codec.encode(text), len(text))
-        own = self._own(context)
-        return await self._read(own.ids + added, own, budget)
+        ours = self._ours(context)
+        return await self._read(ours.token_ids + added, ours, budget)
 
     async def cut(self, context: Context, length: int, *, budget: Budget | None = None) -> LocalContext:
         """The first `length` tokens of `context`; costs nothing.
 
         Cut in the middle of a KV join, what is left is a join of what is left of the parts.
         """
-        own = self._own(context)
-        if not 1 <= length <= len(own.ids):
-            raise InvalidParamsError(f"cut length must lie in 1..{len(own.ids)} tokens, got {length!r}")
-        with self._pool.lock:
+        ours = self._ours(context)
+        if not 1 <= length <= len(ours.token_ids):
+            raise InvalidParamsError(
+                f"cut length must lie in 1..{len(ours.token_ids)} tokens, got {length!r}"
+            )
+        with self._pool.mutex:
             # The last token is left to whoever goes on, as everywhere; in the middle of a join that is where it counts.
-            covered = min(own.covered, length - 1)
-            tip = self._pool.back(own.tip, own.covered - covered)
-            pins = tip.pins()
-            self._pool.pin(pins)
-        return LocalContext(self, own.ids[:length], tip, covered, pins, own.critical_path_tokens, Usage())
+            num_computed_tokens = min(ours.num_computed_tokens, length - 1)
+            prefix = self._pool.rewind(ours.prefix, ours.num_computed_tokens - num_computed_tokens)
+            locks = prefix.locks()
+            self._pool.acquire(locks)
+        return LocalContext(
+            self,
+            ours.token_ids[:length],
+            prefix,
+            num_computed_tokens,
+            locks,
+            ours.critical_path_tokens,
+            Usage(),
+        )
 
     async def join(
         self,
@@ -169,53 +179,53 @@ class LocalEngine(Engine):
             temperature: of attention to the parts, and
             scale: factor of how much they get together (adaptive parallel encoding). KV joins only.
         """
-        own = self._own(context)
+        ours = self._ours(context)
         between = self._model.codec.encode(separator) if separator else ()
-        ids, pieces = joined_ids(own, [self._own(part) for part in parts], between)
-        critical = max((part.critical_path_tokens for part in parts), default=own.critical_path_tokens)
+        ids, pieces = joined_ids(ours, [self._ours(part) for part in parts], between)
+        critical = max((part.critical_path_tokens for part in parts), default=ours.critical_path_tokens)
         if how == "text":
-            return await self._read(ids, own, budget, critical)
+            return await self._read(ids, ours, budget, critical)
         if temperature <= 0 or scale <= 0:
             raise InvalidParamsError(f"temperature and scale must be > 0, got {temperature!r} and {scale!r}")
         if positions == "sequence" and self._model.rotate is None:
             raise InvalidParamsError(f"{self._model.name} has no rotary positions that could be shifted")
-        if len(ids) - len(own.ids) < 2:
-            return await self._read(ids, own, budget, critical)
+        if len(ids) - len(ours.token_ids) < 2:
+            return await self._read(ids, ours, budget, critical)
         self._check_length(len(ids), "the join")
-        added = len(ids) - len(own.ids)
+        added = len(ids) - len(ours.token_ids)
         scope = ambient_budget() if budget is None else budget
         cost = self._price(scope).of(prompt=added)
         last, whole = pieces.pop()
-        with scope.reserve(tokens=added, cost=cost) as held:
+        with scope.reserve(tokens=added, cost=cost) as reservation:
             reads = (self._read_request(piece, part, scope) for part, piece in [*pieces, (last, whole[:-1])])
-            layout = Layout(len(own.ids), positions, temperature, scale)
-            tip, pins, computed = await join_kv(self._worker, self._pool, reads, layout)
-            held.settle(tokens=added, cost=cost)
+            layout = JoinLayout(len(ours.token_ids), positions, temperature, scale)
+            prefix, locks, computed = await join_kv(self._worker, self._pool, reads, layout)
+            reservation.settle(tokens=added, cost=cost)
         usage = Usage(prompt_tokens=added, cached_tokens=max(0, added - computed))
-        return LocalContext(self, ids, tip, len(ids) - 1, pins, critical, usage)
+        return LocalContext(self, ids, prefix, len(ids) - 1, locks, critical, usage)
 
     async def score(self, context: Context, text: str, *, budget: Budget | None = None) -> list[float]:
         """The model's log-probability of each token of `text` after `context`, at temperature 1."""
         added = await off_loop(lambda: self._model.codec.encode(text), len(text))
-        own = self._own(context)
+        ours = self._ours(context)
         if not added:
             return []
-        self._check_length(len(own.ids) + len(added), "the scored text")
+        self._check_length(len(ours.token_ids) + len(added), "the scored text")
         scope = ambient_budget() if budget is None else budget
         cost = self._price(scope).of(prompt=len(added), calls=1)
-        with scope.reserve(tokens=len(added), calls=1, cost=cost) as held:
-            tip, covered, pins = self._contexts.use(own)
-            request = Score(
-                own.ids + added,
-                tip,
-                covered,
-                pins,
+        with scope.reserve(tokens=len(added), calls=1, cost=cost) as reservation:
+            prefix, num_computed_tokens, locks = self._contexts.use(ours)
+            request = ScoreRequest(
+                ours.token_ids + added,
+                prefix,
+                num_computed_tokens,
+                locks,
                 scope=scope,
                 priority=ambient_priority(),
                 count=len(added),
             )
             scores = await self._worker.submit(request).result()
-            held.settle(tokens=len(added), calls=1, cost=cost)
+            reservation.settle(tokens=len(added), calls=1, cost=cost)
         return scores
 
     async def generate(
@@ -226,53 +236,57 @@ class LocalEngine(Engine):
         `token_ids` and `logprobs` cover every sampled token, the ending one included; `text` and `context` stop before
         an end-of-sequence token or stop string. Log-probabilities are the model's own, before temperature and truncation.
         """
-        own = self._own(context)
-        self._check_params(own, params)
+        ours = self._ours(context)
+        self._check_params(ours, params)
         masks = await self._masks(params)
         scope = ambient_budget() if budget is None else budget
-        most, price = params.n * params.max_tokens, self._price(scope)
-        with scope.reserve(tokens=most, calls=1, cost=price.of(generated=most, calls=1)) as held:
-            request = self._generate_request(own, params, scope, masks)
+        max_generated, price = params.n * params.max_tokens, self._price(scope)
+        with scope.reserve(
+            tokens=max_generated, calls=1, cost=price.of(generated=max_generated, calls=1)
+        ) as reservation:
+            request = self._generate_request(ours, params, scope, masks)
             try:
                 branches: list[Branch] = await self._worker.submit(request).result()
             finally:
-                held.settle(
+                reservation.settle(
                     tokens=request.generated, calls=1, cost=price.of(generated=request.generated, calls=1)
                 )
-        return [self._completion(own, branch) for branch in branches]
+        return [self._completion(ours, branch) for branch in branches]
 
     async def stream(
         self, context: Context, params: SamplingParams, *, budget: Budget | None = None
     ) -> AsyncGenerator[Token]:
         """One `Token` for each sampled token; its text may be empty while a character or a stop string is open."""
-        own = self._own(context)
-        self._check_params(own, params)
+        ours = self._ours(context)
+        self._check_params(ours, params)
         masks = await self._masks(params)
         scope = ambient_budget() if budget is None else budget
         loop = asyncio.get_running_loop()
         steps: asyncio.Queue[list[Token] | None] = asyncio.Queue()
-        most, price = params.n * params.max_tokens, self._price(scope)
-        with scope.reserve(tokens=most, calls=1, cost=price.of(generated=most, calls=1)) as held:
+        max_generated, price = params.n * params.max_tokens, self._price(scope)
+        with scope.reserve(
+            tokens=max_generated, calls=1, cost=price.of(generated=max_generated, calls=1)
+        ) as reservation:
 
-            def show(tokens: list[Token]) -> None:
+            def on_tokens(tokens: list[Token]) -> None:
                 try:
                     loop.call_soon_threadsafe(steps.put_nowait, tokens)
                 except RuntimeError:  # the loop is closed: nobody reads any further
                     request.cancelled = True
 
-            request = self._generate_request(own, params, scope, masks, show)
-            work = self._worker.submit(request)
-            work.done.add_done_callback(lambda _: steps.put_nowait(None))
+            request = self._generate_request(ours, params, scope, masks, on_tokens)
+            handle = self._worker.submit(request)
+            handle.done.add_done_callback(lambda _: steps.put_nowait(None))
             try:
                 while (tokens := await steps.get()) is not None:
                     for token in tokens:
                         yield token
-                work.done.result()
+                handle.done.result()
             finally:
                 try:
-                    await work.drop()
+                    await handle.drop()
                 finally:
-                    held.settle(
+                    reservation.settle(
                         tokens=request.generated, calls=1, cost=price.of(generated=request.generated, calls=1)
                     )
 
@@ -281,14 +295,14 @@ class LocalEngine(Engine):
 
     def kv_bytes(self) -> int:
         """Bytes of KV held now, by contexts, by running requests and for reuse."""
-        return self._pool.total
+        return self._pool.total_bytes
 
     def kv_peak_bytes(self, *, reset: bool = False) -> int:
         """Highest `kv_bytes` so far; `reset` begins anew from now."""
-        with self._pool.lock:
-            peak = self._pool.peak
+        with self._pool.mutex:
+            peak = self._pool.peak_bytes
             if reset:
-                self._pool.peak = self._pool.total
+                self._pool.peak_bytes = self._pool.total_bytes
         return peak
 
     def forget(self) -> None:
@@ -319,78 +333,88 @@ class LocalEngine(Engine):
     async def _read(
         self,
         ids: tuple[int, ...],
-        base: LocalContext | None,
+        parent: LocalContext | None,
         budget: Budget | None,
         critical: int | None = None,
     ) -> LocalContext:
-        """The context of `ids`, which continue `base`; what lies behind `base` is read and charged.
+        """The context of `token_ids`, which continue `parent`; what lies behind `parent` is read and charged.
 
         The last token is left to whoever goes on: it is read for its logits then.
         """
         self._check_length(len(ids), "the prompt")
-        known = len(base.ids) if base else 0
+        known = len(parent.token_ids) if parent else 0
         scope = ambient_budget() if budget is None else budget
         cost = self._price(scope).of(prompt=len(ids) - known)
-        with scope.reserve(tokens=len(ids) - known, cost=cost) as held:
-            work = self._worker.submit(self._read_request(ids[:-1], base, scope))
-            tip, pins, reused = await work.result()
-            held.settle(tokens=len(ids) - known, cost=cost)
+        with scope.reserve(tokens=len(ids) - known, cost=cost) as reservation:
+            handle = self._worker.submit(self._read_request(ids[:-1], parent, scope))
+            prefix, locks, reused = await handle.result()
+            reservation.settle(tokens=len(ids) - known, cost=cost)
         usage = Usage(prompt_tokens=len(ids) - known, cached_tokens=max(0, reused - known))
         if critical is None:
-            critical = base.critical_path_tokens if base else 0
-        return LocalContext(self, ids, tip, len(ids) - 1, pins, critical, usage)
+            critical = parent.critical_path_tokens if parent else 0
+        return LocalContext(self, ids, prefix, len(ids) - 1, locks, critical, usage)
 
     def _price(self, scope: Budget) -> Price:
         return scope.price_of(self.info.uri, self.info.model)
 
-    def _read_request(self, ids: tuple[int, ...], base: LocalContext | None, scope: Budget) -> Read:
-        if base is None:
-            tip = PrefixEnd(self._pool.root, 0)
-            return Read(ids, tip, 0, (), scope=scope, priority=ambient_priority())
-        tip, covered, pins = self._contexts.use(base)
-        return Read(ids, tip, covered, pins, scope=scope, priority=ambient_priority())
+    def _read_request(
+        self, ids: tuple[int, ...], parent: LocalContext | None, scope: Budget
+    ) -> PrefillRequest:
+        if parent is None:
+            prefix = PrefixEnd(self._pool.root, 0)
+            return PrefillRequest(ids, prefix, 0, (), scope=scope, priority=ambient_priority())
+        prefix, num_computed_tokens, locks = self._contexts.use(parent)
+        return PrefillRequest(
+            ids, prefix, num_computed_tokens, locks, scope=scope, priority=ambient_priority()
+        )
 
     def _generate_request(
         self,
-        own: LocalContext,
+        ours: LocalContext,
         params: SamplingParams,
         scope: Budget,
         masks: TokenMasks | None,
-        show: Callable[[list[Token]], None] | None = None,
-    ) -> Generate:
-        tip, covered, pins = self._contexts.use(self._own(own))  # a grammar took its time: still open?
+        on_tokens: Callable[[list[Token]], None] | None = None,
+    ) -> GenerateRequest:
+        prefix, num_computed_tokens, locks = self._contexts.use(
+            self._ours(ours)
+        )  # a grammar took its time: still open?
         codec = self._model.codec
-        return Generate(
-            own.ids,
-            tip,
-            covered,
-            pins,
+        return GenerateRequest(
+            ours.token_ids,
+            prefix,
+            num_computed_tokens,
+            locks,
             scope=scope,
             priority=ambient_priority(),
             params=params,
             codec=codec,
             masks=masks,
-            show=show,
+            on_tokens=on_tokens,
         )
 
-    def _completion(self, own: LocalContext, branch: Branch) -> Completion:
+    def _completion(self, ours: LocalContext, branch: Branch) -> Completion:
         kept, rest = branch.kept()
-        ids = own.ids + tuple(branch.ids[:kept]) + (self._model.codec.encode(rest) if rest else ())
-        critical = own.critical_path_tokens + len(branch.ids)
-        assert branch.reason is not None and branch.tip is not None
+        ids = (
+            ours.token_ids + tuple(branch.token_ids[:kept]) + (self._model.codec.encode(rest) if rest else ())
+        )
+        critical = ours.critical_path_tokens + len(branch.token_ids)
+        assert branch.finish_reason is not None and branch.prefix is not None
         return Completion(
             text=branch.text,
-            context=LocalContext(self, ids, branch.tip, branch.covered, branch.pins, critical, Usage()),
-            finish_reason=branch.reason,
+            context=LocalContext(
+                self, ids, branch.prefix, branch.num_computed_tokens, branch.locks, critical, Usage()
+            ),
+            finish_reason=branch.finish_reason,
             usage=branch.usage(),
             index=branch.index,
             stop_hit=branch.stop_hit,
-            token_ids=tuple(branch.ids),
+            token_ids=tuple(branch.token_ids),
             logprobs=tuple(branch.logprobs) if branch.logprobs else None,
-            top_logprobs=tuple(branch.tops) if branch.tops else None,
+            top_logprobs=tuple(branch.top_logprobs) if branch.top_logprobs else None,
         )
 
-    def _check_params(self, own: LocalContext, params: SamplingParams) -> None:
+    def _check_params(self, ours: LocalContext, params: SamplingParams) -> None:
         if params.grammar is not None:
             self.require("grammar", self._model.no_grammars)
         for name, tokens in (("stop_token_ids", params.stop_token_ids), ("logit_bias", params.logit_bias)):
@@ -398,7 +422,8 @@ class LocalEngine(Engine):
             if bad:
                 raise InvalidParamsError(f"{name} must lie in 0..{self._model.vocabulary - 1}, got {bad}")
         self._check_length(
-            len(own.ids) + params.max_tokens, f"{len(own.ids)} tokens plus max_tokens={params.max_tokens}"
+            len(ours.token_ids) + params.max_tokens,
+            f"{len(ours.token_ids)} tokens plus max_tokens={params.max_tokens}",
         )
 
     async def _masks(self, params: SamplingParams) -> TokenMasks | None:
@@ -413,7 +438,7 @@ class LocalEngine(Engine):
         if limit is not None and length > limit:
             raise ContextLengthError(f"{what}: {length} tokens are more than the model's context of {limit}")
 
-    def _own(self, context: Context) -> LocalContext:
+    def _ours(self, context: Context) -> LocalContext:
         self._check_open()
         if not isinstance(context, LocalContext) or context.engine is not self:
             raise ContextReleasedError(f"{context!r} does not belong to this engine ({self._info.uri})")

@@ -39,7 +39,7 @@ _current = threading.local()
 class Chunk:
     """Consecutive tokens of one sequence, written to `segment` from `at` on. They see its prefix and what lies before."""
 
-    ids: Sequence[int]
+    token_ids: Sequence[int]
     segment: Segment
     at: int
 
@@ -87,13 +87,15 @@ class Step:
         self.rows = rows
         self.tails = tails
         self._rotate = rotate
-        self.ids = [token for chunk in chunks for token in chunk.ids] + [row.token for row in rows]
+        self.token_ids = [token for chunk in chunks for token in chunk.token_ids] + [
+            row.token for row in rows
+        ]
         self.positions = [
             position
             for chunk in chunks
-            for position in range(chunk.position, chunk.position + len(chunk.ids))
+            for position in range(chunk.position, chunk.position + len(chunk.token_ids))
         ] + [row.position for row in rows]
-        self._first_row = len(self.ids) - len(rows)
+        self._first_row = len(self.token_ids) - len(rows)
         in_tails = [place for place, row in enumerate(rows) if row.slot >= 0]
         self._written = [
             (place, row.segment, row.at) for place, row in enumerate(rows) if row.segment is not None
@@ -143,7 +145,7 @@ class Step:
         start = 0
         parts: list[torch.Tensor] = []
         for chunk in self.chunks:
-            end = start + len(chunk.ids)
+            end = start + len(chunk.token_ids)
             parts.append(
                 self._attend_chunk(
                     layer, chunk, q[:, start:end], k[:, start:end], v[:, start:end], traits, sinks
@@ -176,7 +178,7 @@ class Step:
         grouped = q.unflatten(0, (heads, -1))  # [kv heads, group, tokens, dim]
         merged: list[Partial] = []
         tempered: dict[tuple[float, float], list[Partial]] = {}
-        views = (*segment.prefix, View(segment, 0, at)) if at else segment.prefix
+        views = (*segment.prefix_views, View(segment, 0, at)) if at else segment.prefix_views
         positions = range(chunk.position, chunk.position + count)
         for view in views:
             turned = grouped
@@ -358,9 +360,9 @@ def _segments_attention(
     **other: Any,
 ) -> tuple[torch.Tensor, None]:
     """transformers' attention interface: query [1, heads, tokens, dim] to [1, tokens, heads, dim]."""
-    odd = [name for name, given in other.items() if given is not None and name in _REFUSED]
-    if odd or attention_mask is not None:
-        raise NotImplementedError(f"attention over segments does not know {odd or 'masks'}")
+    unknown = [name for name, given in other.items() if given is not None and name in _REFUSED]
+    if unknown or attention_mask is not None:
+        raise NotImplementedError(f"attention over segments does not know {unknown or 'masks'}")
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     step: Step = _current.step
     out = step.attend(module.layer_idx, query[0], key[0], value[0], scale, sliding_window, softcap, s_aux)

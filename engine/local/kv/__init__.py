@@ -1,16 +1,16 @@
 """The KV cache: immutable segments in a tree, a pool that owns their memory, and an arena for decode tails."""
 
 from braid.engine.local.kv.pool import OutOfKV, Pool
-from braid.engine.local.kv.segment import WHOLE, Geometry, Pins, PrefixEnd, Segment, View
-from braid.engine.local.kv.tail_arena import LONGEST, End, TailArena
+from braid.engine.local.kv.segment import WHOLE, Geometry, Locks, PrefixEnd, Segment, View
+from braid.engine.local.kv.tail_arena import MAX_TAIL_TOKENS, FreedSlot, TailArena
 
 __all__ = [
-    "LONGEST",
+    "MAX_TAIL_TOKENS",
     "WHOLE",
-    "End",
+    "FreedSlot",
     "Geometry",
+    "Locks",
     "OutOfKV",
-    "Pins",
     "Pool",
     "PrefixEnd",
     "Segment",

@@ -14,7 +14,15 @@ from collections import Counter
 from collections.abc import Sequence
 
 from braid.engine.errors import EngineError
-from braid.engine.local.kv.segment import WHOLE, Geometry, Pins, PrefixEnd, Segment, View, shared_length
+from braid.engine.local.kv.segment import (
+    WHOLE,
+    Geometry,
+    Locks,
+    PrefixEnd,
+    Segment,
+    View,
+    common_prefix_length,
+)
 
 _ROUND = 16
 
@@ -24,43 +32,45 @@ class OutOfKV(EngineError):
 
 
 class Pool:
-    """All segments of an engine. `limit` bounds the bytes in use, `keep` those of them that nobody holds.
+    """All segments of an engine. `limit_bytes` bounds the bytes in use, `keep_bytes` those of them that nobody holds.
 
     Contexts pin and unpin from the caller's thread, the model's thread does the rest; `lock` guards both.
     """
 
-    def __init__(self, geometry: Geometry, *, limit: int, keep: int) -> None:
+    def __init__(self, geometry: Geometry, *, limit_bytes: int, keep_bytes: int) -> None:
         self.geometry = geometry
-        self.limit = limit
-        self.keep = keep
-        self.lock = threading.RLock()
+        self.limit_bytes = limit_bytes
+        self.keep_bytes = keep_bytes
+        self.mutex = threading.RLock()
         self._serial = itertools.count()
         self._clock = itertools.count(1)
         self.root = Segment(next(self._serial), None, 0, (), 0)
         self.segments: set[Segment] = set()
         self._joins: dict[tuple[tuple[View, ...], int], Segment] = {}
         self._idle: list[tuple[int, int, Segment]] = []
-        self.used = 0
-        self.pinned = 0
-        self.charged = 0
-        self.peak = 0
+        self.used_bytes = 0
+        self.locked_bytes = 0
+        self.charged_bytes = 0
+        self.peak_bytes = 0
         """Highest number of bytes in use so far, kept-for-reuse ones included."""
 
     @property
-    def total(self) -> int:
+    def total_bytes(self) -> int:
         """Bytes in use: segments, and what others were charged with."""
-        return self.used + self.charged
+        return self.used_bytes + self.charged_bytes
 
     def bytes_of(self, tokens: int) -> int:
         return tokens * self.geometry.token_bytes
 
     # finding and holding
 
-    def match(self, tip: PrefixEnd, ids: Sequence[int]) -> tuple[PrefixEnd, int]:
-        """Follow `ids` from `tip` as far as they are known, in flight or ready; where that ends, and how far it went."""
-        segment, length, at = tip.segment, tip.length, 0
+    def match(self, prefix: PrefixEnd, ids: Sequence[int]) -> tuple[PrefixEnd, int]:
+        """Follow `token_ids` from `prefix` as far as they are known, in flight or ready; where that ends, and how far it went."""
+        segment, length, at = prefix.segment, prefix.length, 0
         while at < len(ids):
-            run = shared_length(segment.ids[length : length + len(ids) - at], ids[at:] if at else ids)
+            run = common_prefix_length(
+                segment.token_ids[length : length + len(ids) - at], ids[at:] if at else ids
+            )
             length += run
             at += run
             if at == len(ids):
@@ -71,30 +81,30 @@ class Pool:
             segment, length = child, 0
         return PrefixEnd(segment, length), at
 
-    def rebuildable(self, tip: PrefixEnd) -> bool:
-        """Whether the KV behind `tip` could be computed again from token ids alone: not behind a join."""
-        segment = tip.segment
+    def recomputable(self, prefix: PrefixEnd) -> bool:
+        """Whether the KV behind `prefix` could be computed again from token ids alone: not behind a join."""
+        segment = prefix.segment
         while segment.parent is not None:
             segment = segment.parent
         return segment is self.root
 
-    def pin(self, pins: Pins) -> None:
-        with self.lock:
-            for segment, length in pins:
-                if not segment.pins:
-                    self.pinned += self.bytes_of(segment.capacity)
-                segment.pins[length] += 1
+    def acquire(self, locks: Locks) -> None:
+        with self.mutex:
+            for segment, length in locks:
+                if not segment.locks:
+                    self.locked_bytes += self.bytes_of(segment.capacity)
+                segment.locks[length] += 1
 
-    def unpin(self, pins: Pins, *, evict: bool = True) -> None:
-        with self.lock:
-            stamp = next(self._clock)
-            for segment, length in pins:
-                _take(segment.pins, length)
-                segment.stamp = stamp
-                if not segment.pins:
-                    self.pinned -= self.bytes_of(segment.capacity)
-                    self._note_idle(segment)
-            while evict and self.used - self.pinned > self.keep and self._evict_one():
+    def release(self, locks: Locks, *, evict: bool = True) -> None:
+        with self.mutex:
+            last_used = next(self._clock)
+            for segment, length in locks:
+                _decrement(segment.locks, length)
+                segment.last_used = last_used
+                if not segment.locks:
+                    self.locked_bytes -= self.bytes_of(segment.capacity)
+                    self._push_idle(segment)
+            while evict and self.used_bytes - self.locked_bytes > self.keep_bytes and self._evict_one():
                 pass
 
     # making
@@ -108,21 +118,21 @@ class Pool:
             self.segments.add(anchor)
             for view in views:
                 view.segment.uses[view.stop] += 1
-            self._note_idle(anchor)
+            self._push_idle(anchor)
         return PrefixEnd(anchor, 0)
 
-    def back(self, tip: PrefixEnd, count: int) -> PrefixEnd:
-        """The end `count` tokens before `tip`."""
-        segment, length = tip.segment, tip.length
+    def rewind(self, prefix: PrefixEnd, count: int) -> PrefixEnd:
+        """The end `count` tokens before `prefix`."""
+        segment, length = prefix.segment, prefix.length
         while count > length:
             count -= length
             if segment.parent is None:
-                return self._back_in_join(segment, count)
+                return self._rewind_in_join(segment, count)
             segment, length = segment.parent, segment.offset
         return PrefixEnd(segment, length - count)
 
-    def _back_in_join(self, anchor: Segment, count: int) -> PrefixEnd:
-        views = list(anchor.prefix)
+    def _rewind_in_join(self, anchor: Segment, count: int) -> PrefixEnd:
+        views = list(anchor.prefix_views)
         while views and views[-1].length <= count:
             count -= views.pop().length
         if count:
@@ -139,98 +149,102 @@ class Pool:
             return PrefixEnd(kept[-1].segment, kept[-1].stop)  # back on an ordinary path
         return self.join(kept, max((view.position + view.length for view in kept), default=0))
 
-    def extend(self, tip: PrefixEnd, ids: Sequence[int], grower: object, *, room: int = 0) -> PrefixEnd:
-        """Make room for `ids` behind `tip`, to be computed by `grower`: in the same segment if it ends there and has room, or
+    def extend(self, prefix: PrefixEnd, ids: Sequence[int], writer: object, *, room: int = 0) -> PrefixEnd:
+        """Make room for `token_ids` behind `prefix`, to be computed by `writer`: in the same segment if it ends there and has room, or
         in a new one with room for `room` more. Returns where the first of them goes. Raises `OutOfKV`."""
-        segment, length = tip.segment, tip.length
-        whole = length == len(segment.ids) == segment.ready and segment.grower is None
+        segment, length = prefix.segment, prefix.length
+        whole = length == len(segment.token_ids) == segment.num_computed_tokens and segment.writer is None
         if whole and segment.capacity >= length + len(ids) and (length, ids[0]) not in segment.children:
-            segment.ids.extend(ids)
-            segment.grower = grower
-            return tip
-        child = self._child(tip, len(ids) + room)
+            segment.token_ids.extend(ids)
+            segment.writer = writer
+            return prefix
+        child = self._child(prefix, len(ids) + room)
         for _ in range(self.geometry.layers):
             keys, values = self.geometry.allocate(self.geometry.heads, child.capacity)
             child.keys.append(keys)
             child.values.append(values)
-        child.ids = list(ids)
-        child.grower = grower
+        child.token_ids = list(ids)
+        child.writer = writer
         segment.children.setdefault((length, ids[0]), child)
         return PrefixEnd(child, 0)
 
-    def can_grow(self, tip: PrefixEnd) -> bool:
-        """Whether the next token may go into the segment where `tip` ends."""
-        segment, length = tip.segment, tip.length
-        return segment.capacity > 0 and length == len(segment.ids) == segment.ready and segment.grower is None
+    def can_append(self, prefix: PrefixEnd) -> bool:
+        """Whether the next token may go into the segment where `prefix` ends."""
+        segment, length = prefix.segment, prefix.length
+        return (
+            segment.capacity > 0
+            and length == len(segment.token_ids) == segment.num_computed_tokens
+            and segment.writer is None
+        )
 
     def reserve(self, segment: Segment, tokens: int) -> None:
         """Room for `tokens` in all; grows by half at least, so that appending costs a constant amount of copying."""
         if tokens <= segment.capacity:
             return
-        capacity = _rounded(max(tokens, segment.capacity + max(64, segment.capacity // 2)))
+        capacity = _round_up(max(tokens, segment.capacity + max(64, segment.capacity // 2)))
         try:
             self._resize(segment, capacity)
         except OutOfKV:
-            self._resize(segment, _rounded(tokens))
+            self._resize(segment, _round_up(tokens))
 
-    def adopt(self, tip: PrefixEnd, ids: Sequence[int]) -> tuple[PrefixEnd, int]:
-        """A place behind `tip` for computed KV of `ids`, pinned for the caller; and how many of them are there already.
+    def insert(self, prefix: PrefixEnd, ids: Sequence[int]) -> tuple[PrefixEnd, int]:
+        """A place behind `prefix` for computed KV of `token_ids`, pinned for the caller; and how many of them are there already.
 
         When those are not all, the segment is new and has no tensors: the caller fills them in before anything else happens.
         Raises `OutOfKV`.
         """
-        found, known = self.match(tip, ids)
-        if found.length > found.segment.ready:
-            known -= found.length - found.segment.ready
-            found = PrefixEnd(found.segment, found.segment.ready)
-        self.pin(found.pins())  # making room must not evict it
+        found, known = self.match(prefix, ids)
+        if found.length > found.segment.num_computed_tokens:
+            known -= found.length - found.segment.num_computed_tokens
+            found = PrefixEnd(found.segment, found.segment.num_computed_tokens)
+        self.acquire(found.locks())  # making room must not evict it
         if known == len(ids):
             return found, known
         try:
             child = self._child(found, len(ids) - known)
         finally:
-            self.unpin(found.pins(), evict=False)
-        child.ids = list(ids[known:])
-        child.ready = len(child.ids)
-        found.segment.children.setdefault((found.length, child.ids[0]), child)
-        end = PrefixEnd(child, child.ready)
-        self.pin(end.pins())
+            self.release(found.locks(), evict=False)
+        child.token_ids = list(ids[known:])
+        child.num_computed_tokens = len(child.token_ids)
+        found.segment.children.setdefault((found.length, child.token_ids[0]), child)
+        end = PrefixEnd(child, child.num_computed_tokens)
+        self.acquire(end.locks())
         return end, known
 
-    def settle(self, segment: Segment, grower: object) -> None:
-        """`grower` appends no more. What it did not compute is forgotten."""
-        if segment.grower is grower:
-            segment.grower = None
-            del segment.ids[segment.ready :]
-            if not segment.ids and segment.parent is not None:
-                self._unhang(segment)
-            self._note_idle(segment)
+    def stop_writing(self, segment: Segment, writer: object) -> None:
+        """`writer` appends no more. What it did not compute is forgotten."""
+        if segment.writer is writer:
+            segment.writer = None
+            del segment.token_ids[segment.num_computed_tokens :]
+            if not segment.token_ids and segment.parent is not None:
+                self._detach(segment)
+            self._push_idle(segment)
 
     def charge(self, change: int) -> None:
         """Count `change` bytes that live outside of segments. Raises `OutOfKV`."""
         if change > 0:
             self._make_room(change)
-        self.charged += change
-        self.peak = max(self.peak, self.total)
+        self.charged_bytes += change
+        self.peak_bytes = max(self.peak_bytes, self.total_bytes)
 
     def clear(self) -> None:
         """Evict all that nobody holds."""
-        with self.lock:
+        with self.mutex:
             while self._evict_one():
                 pass
 
     # inside
 
-    def _child(self, tip: PrefixEnd, tokens: int) -> Segment:
-        capacity = _rounded(tokens)
+    def _child(self, prefix: PrefixEnd, tokens: int) -> Segment:
+        capacity = _round_up(tokens)
         self._make_room(self.bytes_of(capacity))
-        child = Segment(next(self._serial), tip.segment, tip.length, tip.views(), tip.position)
+        child = Segment(next(self._serial), prefix.segment, prefix.length, prefix.views(), prefix.position)
         child.capacity = capacity
-        self.used += self.bytes_of(capacity)
-        self.peak = max(self.peak, self.total)
+        self.used_bytes += self.bytes_of(capacity)
+        self.peak_bytes = max(self.peak_bytes, self.total_bytes)
         self.segments.add(child)
-        tip.segment.uses[tip.length] += 1
-        self._note_idle(child)
+        prefix.segment.uses[prefix.length] += 1
+        self._push_idle(child)
         return child
 
     def _resize(self, segment: Segment, capacity: int) -> None:
@@ -239,61 +253,63 @@ class Pool:
         twice = self.bytes_of(max(capacity, segment.capacity)) // self.geometry.layers
         if change > 0:
             self._make_room(change + twice)
-        self.peak = max(self.peak, self.total + max(change, 0) + twice)
-        kept = min(capacity, segment.ready)
+        self.peak_bytes = max(self.peak_bytes, self.total_bytes + max(change, 0) + twice)
+        kept = min(capacity, segment.num_computed_tokens)
         for layer in range(self.geometry.layers):
             keys, values = self.geometry.allocate(self.geometry.heads, capacity)
             keys[:, :kept] = segment.keys[layer][:, :kept]
             values[:, :kept] = segment.values[layer][:, :kept]
             segment.keys[layer], segment.values[layer] = keys, values
         segment.capacity = capacity
-        self.used += change
-        self.pinned += change if segment.pins else 0
+        self.used_bytes += change
+        self.locked_bytes += change if segment.locks else 0
 
     def _make_room(self, size: int) -> None:
-        while self.total + size > self.limit:
+        while self.total_bytes + size > self.limit_bytes:
             if not self._evict_one() and not self._trim_one():
                 raise OutOfKV(
-                    f"no room for {size} more bytes of KV: {self.total} of {self.limit} are held "
+                    f"no room for {size} more bytes of KV: {self.total_bytes} of {self.limit_bytes} are held "
                     f"by open contexts and running requests; release contexts or give more memory_bytes"
                 )
 
-    def _note_idle(self, segment: Segment) -> None:
+    def _push_idle(self, segment: Segment) -> None:
         if segment is self.root or not self._evictable(segment):
             return
-        heapq.heappush(self._idle, (segment.stamp, segment.serial, segment))
+        heapq.heappush(self._idle, (segment.last_used, segment.serial, segment))
         if len(self._idle) > 2 * len(self.segments) + 64:  # mostly entries of what was held again since
-            self._idle = [(each.stamp, each.serial, each) for each in self.segments if self._evictable(each)]
+            self._idle = [
+                (each.last_used, each.serial, each) for each in self.segments if self._evictable(each)
+            ]
             heapq.heapify(self._idle)
 
     def _evictable(self, segment: Segment) -> bool:
-        return not segment.pins and not segment.uses and segment.grower is None
+        return not segment.locks and not segment.uses and segment.writer is None
 
     def _evict_one(self) -> bool:
         """Evict the leaf that was held last the longest ago."""
         while self._idle:
-            stamp, _, segment = heapq.heappop(self._idle)
-            if segment in self.segments and stamp == segment.stamp and self._evictable(segment):
+            last_used, _, segment = heapq.heappop(self._idle)
+            if segment in self.segments and last_used == segment.last_used and self._evictable(segment):
                 self._remove(segment)
                 return True
         return False
 
     def _remove(self, segment: Segment) -> None:
         self.segments.discard(segment)
-        self.used -= self.bytes_of(segment.capacity)
+        self.used_bytes -= self.bytes_of(segment.capacity)
         segment.keys, segment.values = [], []
         if segment.parent is None:
-            del self._joins[segment.prefix, segment.position]
-            held = [(view.segment, view.stop) for view in segment.prefix]
+            del self._joins[segment.prefix_views, segment.position]
+            held = [(view.segment, view.stop) for view in segment.prefix_views]
         else:
-            self._unhang(segment)
+            self._detach(segment)
             held = [(segment.parent, segment.offset)]
         for other, length in held:
-            _take(other.uses, length)
-            self._note_idle(other)
+            _decrement(other.uses, length)
+            self._push_idle(other)
 
     @staticmethod
-    def _unhang(segment: Segment) -> None:
+    def _detach(segment: Segment) -> None:
         assert segment.parent is not None
         for key, child in segment.parent.children.items():
             if child is segment:
@@ -303,38 +319,42 @@ class Pool:
     def _trim_one(self) -> bool:
         """Give back the end of a segment of which only the beginning is held."""
         for segment in self.segments:
-            needed = segment.needed()
-            if segment.grower is None and needed < WHOLE and _rounded(needed) < segment.capacity:
-                del segment.ids[needed:]
-                segment.ready = min(segment.ready, needed)
-                self._resize(segment, _rounded(needed))
+            needed = segment.num_held_tokens()
+            if segment.writer is None and needed < WHOLE and _round_up(needed) < segment.capacity:
+                del segment.token_ids[needed:]
+                segment.num_computed_tokens = min(segment.num_computed_tokens, needed)
+                self._resize(segment, _round_up(needed))
                 return True
         return False
 
     def check(self) -> None:
         """Recount everything; raises AssertionError where the books are wrong."""
-        with self.lock:
+        with self.mutex:
             size = {segment: self.bytes_of(segment.capacity) for segment in self.segments}
-            pinned = sum(size[segment] for segment in self.segments if segment.pins)
-            cached = sum(size[segment] for segment in self.segments if not segment.pins)
-            free = self.limit - pinned - cached - self.charged
+            locked_bytes = sum(size[segment] for segment in self.segments if segment.locks)
+            cached = sum(size[segment] for segment in self.segments if not segment.locks)
+            free = self.limit_bytes - locked_bytes - cached - self.charged_bytes
             assert free >= 0, "more memory in use than the limit allows"
-            assert self.used == pinned + cached and self.pinned == pinned, "the counts of bytes are wrong"
+            assert self.used_bytes == locked_bytes + cached and self.locked_bytes == locked_bytes, (
+                "the counts of bytes are wrong"
+            )
             uses: dict[Segment, Counter[int]] = {}
             for segment in self.segments:
                 below = (
                     [(segment.parent, segment.offset)]
                     if segment.parent is not None
-                    else [(view.segment, view.stop) for view in segment.prefix]
+                    else [(view.segment, view.stop) for view in segment.prefix_views]
                 )
                 for other, length in below:
                     assert other is self.root or other in self.segments, (
                         "a segment continues one that is gone"
                     )
-                    assert length <= other.ready, "a segment continues what was not computed"
+                    assert length <= other.num_computed_tokens, "a segment continues what was not computed"
                     uses.setdefault(other, Counter())[length] += 1
-                assert len(segment.ids) <= segment.capacity and segment.ready <= len(segment.ids)
-                assert segment.grower is not None or segment.ready == len(segment.ids)
+                assert len(segment.token_ids) <= segment.capacity and segment.num_computed_tokens <= len(
+                    segment.token_ids
+                )
+                assert segment.writer is not None or segment.num_computed_tokens == len(segment.token_ids)
                 assert (
                     len(segment.keys)
                     == len(segment.values)
@@ -342,21 +362,21 @@ class Pool:
                 )
                 assert all(tensor.shape[1] == segment.capacity for tensor in segment.keys)
                 for (offset, token), child in segment.children.items():
-                    assert child.parent is segment and child.offset == offset and child.ids[0] == token
+                    assert child.parent is segment and child.offset == offset and child.token_ids[0] == token
             for segment in (self.root, *self.segments):
                 assert segment.uses == uses.get(segment, Counter()), "the counts of uses are wrong"
                 assert (
                     not self._evictable(segment)
                     or segment is self.root
-                    or any(entry[2] is segment and entry[0] == segment.stamp for entry in self._idle)
+                    or any(entry[2] is segment and entry[0] == segment.last_used for entry in self._idle)
                 ), "an idle segment can never be evicted"
 
 
-def _take(counter: Counter[int], length: int) -> None:
+def _decrement(counter: Counter[int], length: int) -> None:
     counter[length] -= 1
     if counter[length] <= 0:
         del counter[length]
 
 
-def _rounded(tokens: int) -> int:
+def _round_up(tokens: int) -> int:
     return -(-tokens // _ROUND) * _ROUND

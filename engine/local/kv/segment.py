@@ -66,33 +66,33 @@ class View:
 
 @dataclass(eq=False, slots=True)
 class Segment:
-    """KV of consecutive tokens at consecutive positions. Its first token sees `prefix`.
+    """KV of consecutive tokens at consecutive positions. Its first token sees `prefix_views`.
 
-    `ids` are the tokens that it holds or will hold, of which the KV of the first `ready` is there. Only `grower` may append;
+    `token_ids` are the tokens that it holds or will hold, of which the KV of the first `num_computed_tokens` is there. Only `writer` may append;
     views of what is there stay valid. One without tokens is an anchor: the root of the tree, or a join.
     """
 
     serial: int
     parent: Segment | None
     offset: int
-    prefix: tuple[View, ...]
+    prefix_views: tuple[View, ...]
     position: int
-    ids: list[int] = field(default_factory=list[int])
-    ready: int = 0
+    token_ids: list[int] = field(default_factory=list[int])
+    num_computed_tokens: int = 0
     capacity: int = 0
     keys: list[torch.Tensor] = field(default_factory=list[torch.Tensor])
     values: list[torch.Tensor] = field(default_factory=list[torch.Tensor])
     children: dict[tuple[int, int], Segment] = field(default_factory=dict[tuple[int, int], "Segment"])
-    pins: Counter[int] = field(default_factory=Counter[int])
+    locks: Counter[int] = field(default_factory=Counter[int])
     """Lengths that contexts and running sequences hold."""
     uses: Counter[int] = field(default_factory=Counter[int])
     """Lengths that other segments continue."""
-    grower: object | None = None
-    stamp: int = 0
+    writer: object | None = None
+    last_used: int = 0
 
-    def needed(self) -> int:
+    def num_held_tokens(self) -> int:
         """How many of its tokens somebody holds."""
-        return max((*self.pins, *self.uses), default=0)
+        return max((*self.locks, *self.uses), default=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,19 +108,19 @@ class PrefixEnd:
         return self.segment.position + self.length
 
     def views(self) -> tuple[View, ...]:
-        prefix = self.segment.prefix
-        return (*prefix, View(self.segment, 0, self.length)) if self.length else prefix
+        prefix_views = self.segment.prefix_views
+        return (*prefix_views, View(self.segment, 0, self.length)) if self.length else prefix_views
 
-    def pins(self) -> tuple[tuple[Segment, int], ...]:
+    def locks(self) -> tuple[tuple[Segment, int], ...]:
         """What must stay for this tip: its views, and the anchor itself."""
-        held = tuple((view.segment, view.stop) for view in self.segment.prefix)
+        held = tuple((view.segment, view.stop) for view in self.segment.prefix_views)
         return (*held, (self.segment, self.length))
 
 
-Pins = tuple[tuple[Segment, int], ...]
+Locks = tuple[tuple[Segment, int], ...]
 
 
-def shared_length(a: Sequence[int], b: Sequence[int]) -> int:
+def common_prefix_length(a: Sequence[int], b: Sequence[int]) -> int:
     """How many tokens `a` and `b` begin with in common."""
     low, high = 0, min(len(a), len(b))
     if a[:high] == b[:high]:

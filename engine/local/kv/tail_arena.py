@@ -10,10 +10,10 @@ import torch
 from braid.engine.local.kv.pool import OutOfKV, Pool
 from braid.engine.local.kv.segment import PrefixEnd, Segment
 
-LONGEST = 256
+MAX_TAIL_TOKENS = 256
 """Tokens that a tail holds before it becomes a segment of its own."""
-_SHORTEST = 16
-End = tuple[int, PrefixEnd, Sequence[int]]
+_MIN_WIDTH = 16
+FreedSlot = tuple[int, PrefixEnd, Sequence[int]]
 """A slot that is left, the tip that its tail continues, and the ids at its beginning whose KV is to stay."""
 
 
@@ -37,12 +37,12 @@ class TailArena:
     def count(self) -> int:
         return len(self.lengths)
 
-    def expect(self, count: int) -> None:
+    def reserve_slots(self, count: int) -> None:
         """Make room for `count` more slots at once, if there is any."""
         with suppress(OutOfKV):
             self._more_slots(self.count + count)
 
-    def open(self) -> int:
+    def open_slot(self) -> int:
         """A new empty slot. Raises `OutOfKV`."""
         self._more_slots(self.count + 1)
         self.lengths.append(0)
@@ -53,37 +53,41 @@ class TailArena:
         if self.lengths[slot] + 1 > self.width:
             self._resize(self.count, self.width * 2)
 
-    def take_out(self, ends: Sequence[End], *, drop: bool = True) -> tuple[list[PrefixEnd | None], list[int]]:
+    def free_slots(
+        self, ends: Sequence[FreedSlot], *, drop: bool = True
+    ) -> tuple[list[PrefixEnd | None], list[int]]:
         """Free slots; what is to stay of their tails becomes segments.
 
         Returns a pinned tip for each end, None where nothing is to stay or there is no room for it (with `drop=False` such a slot
         stays occupied); and for each slot that is occupied now, the number that it had before.
         """
-        left = self._slots_for(self.count - len(ends) if drop else self.count)
-        twice = 0
+        left = self._slots_to_keep(self.count - len(ends) if drop else self.count)
+        copy_bytes = 0
         if 0 < left < self.slots or any(ids for _, _, ids in ends):
-            twice = self._bytes(self.slots, self.width) // self._pool.geometry.layers
+            copy_bytes = self._bytes(self.slots, self.width) // self._pool.geometry.layers
             try:
-                self._pool.charge(twice)
+                self._pool.charge(copy_bytes)
             except OutOfKV:
-                twice, left = 0, self.slots if left else 0
+                copy_bytes, left = 0, self.slots if left else 0
         self._pool.charge(-self._bytes(self.slots - left, self.width))
-        tips: list[PrefixEnd | None] = []
+        prefixes: list[PrefixEnd | None] = []
         fill: list[tuple[Segment, int, int]] = []
-        for slot, tip, ids in ends:
+        for slot, prefix, ids in ends:
             end = None
-            if ids and twice:
+            if ids and copy_bytes:
                 with suppress(OutOfKV):
-                    end, known = self._pool.adopt(tip, ids)
+                    end, known = self._pool.insert(prefix, ids)
                     if known < len(ids):
                         fill.append((end.segment, slot, known))
-            tips.append(end)
-        gone = {slot for (slot, _, _), tip in zip(ends, tips, strict=True) if drop or tip is not None}
-        order = self._close(gone, fill, left)
-        self._pool.charge(-twice)
-        return tips, order
+            prefixes.append(end)
+        gone = {
+            slot for (slot, _, _), prefix in zip(ends, prefixes, strict=True) if drop or prefix is not None
+        }
+        order = self._compact(gone, fill, left)
+        self._pool.charge(-copy_bytes)
+        return prefixes, order
 
-    def _close(self, gone: set[int], fill: Sequence[tuple[Segment, int, int]], left: int) -> list[int]:
+    def _compact(self, gone: set[int], fill: Sequence[tuple[Segment, int, int]], left: int) -> list[int]:
         """Empty the slots in `gone`, of which some fill segments from a place on, and keep room for `left`."""
         order = [slot for slot in range(self.count) if slot not in gone]
         if left == self.slots:  # in place: the last ones move into the gaps
@@ -98,7 +102,7 @@ class TailArena:
         for layer in range(len(self.keys)):
             keys, values = self.keys[layer], self.values[layer]
             for segment, slot, start in fill:
-                tokens = segment.ready
+                tokens = segment.num_computed_tokens
                 new_keys, new_values = self._pool.geometry.allocate(keys.shape[1], segment.capacity)
                 new_keys[:, :tokens] = keys[slot, :, start : start + tokens]
                 new_values[:, :tokens] = values[slot, :, start : start + tokens]
@@ -115,20 +119,20 @@ class TailArena:
             self.keys, self.values, self.width = [], [], 0
         return order
 
-    def _slots_for(self, count: int) -> int:
+    def _slots_to_keep(self, count: int) -> int:
         """How many slots to keep when `count` stay occupied."""
         return count if not count or (self.slots >= 16 and count * 4 <= self.slots * 3) else self.slots
 
     def _more_slots(self, count: int) -> None:
         if count > self.slots:
-            self._resize(max(count, self.slots + self.slots // 4, 4), max(self.width, _SHORTEST))
+            self._resize(max(count, self.slots + self.slots // 4, 4), max(self.width, _MIN_WIDTH))
 
     def _resize(self, slots: int, width: int) -> None:
         """Move into larger tensors. Raises `OutOfKV` before anything has moved."""
         geometry, before = self._pool.geometry, self._bytes(self.slots, self.width)
         change = self._bytes(slots, width) - before
-        twice = before // geometry.layers
-        self._pool.charge(max(change, 0) + twice)
+        copy_bytes = before // geometry.layers
+        self._pool.charge(max(change, 0) + copy_bytes)
         used, old = self.count, self.width
         for layer in range(geometry.layers):
             keys, values = geometry.allocate(slots, geometry.heads, width)
@@ -144,7 +148,7 @@ class TailArena:
             else:
                 self.keys.append(keys)
                 self.values.append(values)
-        self._pool.charge(min(change, 0) - twice)
+        self._pool.charge(min(change, 0) - copy_bytes)
         self.slots, self.width = slots, width
 
     def _bytes(self, slots: int, width: int) -> int:

@@ -5,7 +5,7 @@ from braid.engine.local.model.info import default_memory, describe
 from braid.engine.local.model.load import Dtype, load_model
 from braid.engine.local.model.locate import locate_model
 from braid.engine.local.model.model import Model
-from braid.engine.local.model.sampler import BranchSampler, draw, top_logprobs
+from braid.engine.local.model.sampler import BranchSampler, sample_tokens, top_logprobs
 from braid.engine.local.model.threads import best_threads
 from braid.engine.local.model.tokenizer import Detokenizer, TextCodec, off_loop, prompt_size
 
@@ -19,10 +19,10 @@ __all__ = [
     "best_threads",
     "default_memory",
     "describe",
-    "draw",
     "load_model",
     "locate_model",
     "off_loop",
     "prompt_size",
+    "sample_tokens",
     "top_logprobs",
 ]

@@ -80,7 +80,7 @@ class LeanDecoder:
         )
 
     def forward(
-        self, step: Step, ids: torch.Tensor, positions: torch.Tensor, wanted: torch.Tensor
+        self, step: Step, ids: torch.Tensor, positions: torch.Tensor, logits_indices: torch.Tensor
     ) -> torch.Tensor | None:
         """float32 logits [wanted, vocabulary]; None when none are wanted."""
         x = F.embedding(ids, self._embedding)
@@ -104,10 +104,10 @@ class LeanDecoder:
             x += layer.output(out.reshape(count, -1))
             gate, up = layer.gate_up(self._normalise(x, normed)).chunk(2, -1)
             x += layer.down(F.silu(gate).mul_(up))
-        if not len(wanted):
+        if not len(logits_indices):
             return None
-        if len(wanted) != count:
-            x = x[wanted]
+        if len(logits_indices) != count:
+            x = x[logits_indices]
         return self._head(F.rms_norm(x, width, self._norm, self._epsilon)).float()
 
     def _normalise(self, x: torch.Tensor, out: torch.Tensor) -> torch.Tensor:

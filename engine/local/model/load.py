@@ -165,12 +165,12 @@ def _find_rotation(model: Model, network: Any) -> Rotate | None:
     seen: list[torch.Tensor] = []
     try:
         for moved in (0, shift):
-            pool = Pool(model.geometry, limit=1 << 40, keep=0)
+            pool = Pool(model.geometry, limit_bytes=1 << 40, keep_bytes=0)
             me, tails = object(), TailArena(pool)
-            tip = pool.join((), 0 if moved else shift)
-            first = pool.extend(tip, ids[:half], me).segment
+            prefix = pool.join((), 0 if moved else shift)
+            first = pool.extend(prefix, ids[:half], me).segment
             model.forward(Step([Chunk(ids[:half], first, 0)], [], tails, rotate), [])
-            first.ready = half
+            first.num_computed_tokens = half
             joined = pool.join((View(first, 0, half, moved),), shift + half)
             second = pool.extend(joined, ids[half:], me).segment
             chunk = Chunk(ids[half:], second, 0)

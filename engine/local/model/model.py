@@ -21,9 +21,9 @@ class Decoder(Protocol):
     """Name of this code, shown in `EngineInfo.details`."""
 
     def forward(
-        self, step: Step, ids: torch.Tensor, positions: torch.Tensor, wanted: torch.Tensor
+        self, step: Step, ids: torch.Tensor, positions: torch.Tensor, logits_indices: torch.Tensor
     ) -> torch.Tensor | None:
-        """float32 logits [wanted, vocabulary] for `ids` and `positions` [tokens]. None when `wanted` is empty."""
+        """float32 logits [wanted, vocabulary] for `token_ids` and `positions` [tokens]. None when `logits_indices` is empty."""
         ...
 
 
@@ -37,14 +37,14 @@ class ModuleDecoder:
         self._network = network
 
     def forward(
-        self, step: Step, ids: torch.Tensor, positions: torch.Tensor, wanted: torch.Tensor
+        self, step: Step, ids: torch.Tensor, positions: torch.Tensor, logits_indices: torch.Tensor
     ) -> torch.Tensor | None:
         inputs = {"input_ids": ids[None], "position_ids": positions[None], "use_cache": False}
         with running(step):
-            if not len(wanted):
+            if not len(logits_indices):
                 self._network.base_model(**inputs)
                 return None
-            return self._network(**inputs, logits_to_keep=wanted).logits[0].float()
+            return self._network(**inputs, logits_to_keep=logits_indices).logits[0].float()
 
 
 @dataclass(eq=False, kw_only=True)
@@ -79,41 +79,41 @@ class Model:
         """Precision of the weights and of the KV."""
         return str(self.geometry.dtype).removeprefix("torch.")
 
-    def forward(self, step: Step, wanted: Sequence[int]) -> torch.Tensor | None:
+    def forward(self, step: Step, logits_indices: Sequence[int]) -> torch.Tensor | None:
         """Run a step. KV is written where the step says.
 
         Returns:
-            float32 logits [wanted, vocabulary] of those of its tokens, None when `wanted` is empty.
+            float32 logits [wanted, vocabulary] of those of its tokens, None when `logits_indices` is empty.
         """
-        ids = torch.tensor(step.ids, device=self.device)
+        ids = torch.tensor(step.token_ids, device=self.device)
         positions = torch.tensor(step.positions, device=self.device)
         return self.decoder.forward(
-            step, ids, positions, torch.tensor(wanted, dtype=torch.long, device=self.device)
+            step, ids, positions, torch.tensor(logits_indices, dtype=torch.long, device=self.device)
         )
 
     def probe(self) -> torch.Tensor:
         """Logits of the probe, read in the three ways that there are: as a chunk, as a chunk behind one, and as rows in place and
         in the arena."""
         ids = self.probe_ids.tolist()
-        pool = Pool(self.geometry, limit=1 << 40, keep=0)
+        pool = Pool(self.geometry, limit_bytes=1 << 40, keep_bytes=0)
         tails = TailArena(pool)
         me = object()
         found: list[torch.Tensor] = []
         third = len(ids) // 3
-        tip = pool.extend(PrefixEnd(pool.root, 0), ids[:third], me, room=len(ids))
-        segment = tip.segment
+        prefix = pool.extend(PrefixEnd(pool.root, 0), ids[:third], me, room=len(ids))
+        segment = prefix.segment
 
         def run(step: Step) -> None:
-            logits = self.forward(step, range(len(step.ids)))
+            logits = self.forward(step, range(len(step.token_ids)))
             assert logits is not None
             found.append(logits)
 
         run(Step([Chunk(ids[:third], segment, 0)], [], tails, None))
-        segment.ids.extend(ids[third:-2])
+        segment.token_ids.extend(ids[third:-2])
         run(Step([Chunk(ids[third:-2], segment, third)], [], tails, None))
         at = len(ids) - 2
-        segment.ids.append(ids[at])
+        segment.token_ids.append(ids[at])
         run(Step([], [Row(ids[at], at, (View(segment, 0, at + 1),), segment, at)], tails, None))
-        slot = tails.open()
+        slot = tails.open_slot()
         run(Step([], [Row(ids[at + 1], at + 1, (View(segment, 0, at + 1),), None, 0, slot)], tails, None))
         return torch.cat(found)

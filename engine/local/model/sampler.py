@@ -26,7 +26,7 @@ class BranchSampler:
         self._random = random.Random(seed)
         self._written: Counter[int] = Counter()
         self._read = prompt
-        self.adjusts = bool(
+        self.has_penalties = bool(
             params.repetition_penalty != 1
             or params.presence_penalty
             or params.frequency_penalty
@@ -43,12 +43,12 @@ class BranchSampler:
     def uniform(self) -> float:
         return self._random.random()
 
-    def note(self, token: int) -> None:
+    def record(self, token: int) -> None:
         """Take note of a token that was drawn."""
-        if self.adjusts:
+        if self.has_penalties:
             self._written[token] += 1
 
-    def adjust(self, logits: torch.Tensor) -> None:
+    def apply_penalties(self, logits: torch.Tensor) -> None:
         """Apply penalties and bias to one row of logits, in place.
 
         The repetition penalty (CTRL) is for tokens of the prompt, too; presence and frequency penalties are for those that this
@@ -99,41 +99,45 @@ def sampling_probabilities(
     return probabilities
 
 
-def draw(logits: torch.Tensor, draws: Sequence[BranchSampler]) -> list[int]:
+def sample_tokens(logits: torch.Tensor, samplers: Sequence[BranchSampler]) -> list[int]:
     """One token for each row of `logits` [rows, vocabulary], which is not changed."""
-    if any(each.adjusts for each in draws):
+    if any(sampler.has_penalties for sampler in samplers):
         logits = logits.clone()
-        for row, each in enumerate(draws):
-            if each.adjusts:
-                each.adjust(logits[row])
-    tokens = [0] * len(draws)
+        for row, sampler in enumerate(samplers):
+            if sampler.has_penalties:
+                sampler.apply_penalties(logits[row])
+    tokens = [0] * len(samplers)
     alike: dict[tuple[int, float, float] | None, list[int]] = {}
-    for row, each in enumerate(draws):
-        alike.setdefault(None if each.greedy else each.truncation, []).append(row)
+    for row, sampler in enumerate(samplers):
+        alike.setdefault(None if sampler.greedy else sampler.truncation, []).append(row)
     for truncation, rows in alike.items():
-        part = logits if len(rows) == len(draws) else logits[rows]
+        part = logits if len(rows) == len(samplers) else logits[rows]
         found = (
-            _greedy(part) if truncation is None else _sample(part, [draws[row] for row in rows], truncation)
+            _greedy(part)
+            if truncation is None
+            else _sample_rows(part, [samplers[row] for row in rows], truncation)
         )
         for row, token in zip(rows, found, strict=True):
             tokens[row] = token
-    for each, token in zip(draws, tokens, strict=True):
-        each.note(token)
+    for sampler, token in zip(samplers, tokens, strict=True):
+        sampler.record(token)
     return tokens
 
 
-def _sample(
-    logits: torch.Tensor, draws: Sequence[BranchSampler], truncation: tuple[int, float, float]
+def _sample_rows(
+    logits: torch.Tensor, samplers: Sequence[BranchSampler], truncation: tuple[int, float, float]
 ) -> list[int]:
     """By inversion: one uniform number a row, so that rows need no generators of their own. First a block of tokens is found,
     then the token in it: running sums in float64 over the whole vocabulary would cost more than the softmax."""
-    temperatures = [each.params.temperature for each in draws]
+    temperatures = [sampler.params.temperature for sampler in samplers]
     temperature = None
-    if any(each != 1 for each in temperatures):
+    if any(sampler != 1 for sampler in temperatures):
         temperature = torch.tensor(temperatures, device=logits.device)
     blocks = _blocks(sampling_probabilities(logits, temperature, *truncation), 0.0)
     mass = blocks.sum(-1).double().cumsum(-1)
-    uniform = torch.tensor([each.uniform() for each in draws], dtype=torch.float64, device=logits.device)
+    uniform = torch.tensor(
+        [sampler.uniform() for sampler in samplers], dtype=torch.float64, device=logits.device
+    )
     target = uniform[:, None] * mass[:, -1:] * (1 - 1e-15)
     block = torch.searchsorted(mass, target, right=True).clamp_(max=mass.shape[1] - 1)
     inside = _pick(blocks, block).double().cumsum(-1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from braid.engine.local.kv import Pins, PrefixEnd
+from braid.engine.local.kv import Locks, PrefixEnd
 from braid.engine.local.model import Detokenizer
 from braid.engine.stop_strings import find_stop, held_back
 from braid.engine.types import FinishReason, SamplingParams, Token, Usage
@@ -17,76 +17,82 @@ class Branch:
 
     index: int
     params: SamplingParams
-    growing: Detokenizer
+    detokenizer: Detokenizer
     streamed: bool = False
-    ids: list[int] = field(default_factory=list[int])
+    token_ids: list[int] = field(default_factory=list[int])
     text: str = ""
     logprobs: list[float] = field(default_factory=list[float])
-    tops: list[tuple[tuple[str, float], ...]] = field(default_factory=list[tuple[tuple[str, float], ...]])
-    reason: FinishReason | None = None
+    top_logprobs: list[tuple[tuple[str, float], ...]] = field(
+        default_factory=list[tuple[tuple[str, float], ...]]
+    )
+    finish_reason: FinishReason | None = None
     stop_hit: str | None = None
-    tip: PrefixEnd | None = None
-    covered: int = 0
-    """How many of prompt and generated tokens have their KV behind `tip`."""
-    pins: Pins = ()
-    whole: list[tuple[int, int]] = field(default_factory=lambda: [(0, 0)])
+    prefix: PrefixEnd | None = None
+    num_computed_tokens: int = 0
+    """How many of prompt and generated tokens have their KV behind `prefix`."""
+    locks: Locks = ()
+    boundaries: list[tuple[int, int]] = field(default_factory=lambda: [(0, 0)])
     """(characters, tokens) wherever text and tokens end together."""
     _shown: int = 0
 
-    def push(self, token: int, ends: frozenset[int]) -> Token | None:
+    def push(self, token: int, end_ids: frozenset[int]) -> Token | None:
         """Take in a sampled token; returns what may be shown of the text now, when it is streamed."""
-        self.ids.append(token)
-        if (token in ends and not self.params.ignore_eos) or token in self.params.stop_token_ids:
-            self.reason = "stop"
-        elif len(self.ids) == self.params.max_tokens:
-            self.reason = "length"
+        self.token_ids.append(token)
+        if (token in end_ids and not self.params.ignore_eos) or token in self.params.stop_token_ids:
+            self.finish_reason = "stop"
+        elif len(self.token_ids) == self.params.max_tokens:
+            self.finish_reason = "length"
         if self.streamed or self.params.stop:
-            self._read(token)
-        elif self.reason is not None:
-            self.text = self.growing.push_all(self.ids if self.reason == "length" else self.ids[:-1])
-        return self._piece(token) if self.streamed else None
+            self._decode(token)
+        elif self.finish_reason is not None:
+            self.text = self.detokenizer.push_all(
+                self.token_ids if self.finish_reason == "length" else self.token_ids[:-1]
+            )
+        return self._make_token(token) if self.streamed else None
 
     def kept(self) -> tuple[int, str]:
         """How many sampled tokens lie wholly within the text, and the text behind them."""
         if self.stop_hit is None:
             # Nothing was cut: every token but an ending one belongs to the context, torn ones too.
-            return len(self.ids) - (self.reason == "stop"), ""
+            return len(self.token_ids) - (self.finish_reason == "stop"), ""
         characters, tokens = max(
-            (point for point in self.whole if point[0] <= len(self.text)), default=(0, 0)
+            (point for point in self.boundaries if point[0] <= len(self.text)), default=(0, 0)
         )
         return tokens, self.text[characters:]
 
     def usage(self) -> Usage:
-        count = len(self.ids)
+        count = len(self.token_ids)
         return Usage(generated_tokens=count, critical_path_tokens=count, calls=1 if self.index == 0 else 0)
 
-    def _read(self, token: int) -> None:
+    def _decode(self, token: int) -> None:
         before = len(self.text)
-        if self.reason == "stop":
-            self.text += self.growing.flush()
+        if self.finish_reason == "stop":
+            self.text += self.detokenizer.flush()
         else:
-            self.text += self.growing.push(token)
-            if self.reason == "length":
-                self.text += self.growing.flush()
-            if not self.growing.torn:
-                self.whole.append((len(self.text), len(self.ids)))
+            self.text += self.detokenizer.push(token)
+            if self.finish_reason == "length":
+                self.text += self.detokenizer.flush()
+            if not self.detokenizer.torn:
+                self.boundaries.append((len(self.text), len(self.token_ids)))
         longest = max(map(len, self.params.stop), default=0)
         hit = find_stop(self.text, self.params.stop, max(0, before - longest + 1))
         if hit:
             end, self.stop_hit = hit
             self.text = self.text[:end]
-            self.reason = "stop"
+            self.finish_reason = "stop"
 
-    def _piece(self, token: int) -> Token:
-        end = len(self.text) if self.reason else len(self.text) - held_back(self.text, self.params.stop)
+    def _make_token(self, token: int) -> Token:
+        end = (
+            len(self.text) if self.finish_reason else len(self.text) - held_back(self.text, self.params.stop)
+        )
         shown, self._shown = self.text[self._shown : end], max(self._shown, end)
         return Token(
             text=shown,
             index=self.index,
             id=token,
             logprob=self.logprobs[-1] if self.logprobs else None,
-            top_logprobs=self.tops[-1] if self.tops else (),
-            finish_reason=self.reason,
+            top_logprobs=self.top_logprobs[-1] if self.top_logprobs else (),
+            finish_reason=self.finish_reason,
             stop_hit=self.stop_hit,
-            usage=self.usage() if self.reason else None,
+            usage=self.usage() if self.finish_reason else None,
         )

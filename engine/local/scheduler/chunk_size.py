@@ -24,7 +24,7 @@ class ChunkSizer:
         self._sizes: dict[tuple[int, int], float] = {}
         self._mixed = 0
 
-    def budget(self, rows: int, before: int) -> int:
+    def token_budget(self, rows: int, before: int) -> int:
         """How many tokens to read beside `rows` decodes, of a prompt of which `before` tokens are read; 0 when a step of decoding
         alone is to be measured first."""
         if not rows:
@@ -34,26 +34,30 @@ class ChunkSizer:
         size = self._size(rows.bit_length(), before.bit_length())
         return max(self._smallest, min(self._largest, int(size) // 16 * 16))
 
-    def note(self, rows: int, read: int, before: int, seconds: float) -> None:
+    def record(self, rows: int, read: int, before: int, seconds: float) -> None:
         """A step of `rows` decodes, and of `read` tokens of prompts behind `before` others, took `seconds`."""
-        many, far = rows.bit_length(), before.bit_length()
+        rows_bucket, prefix_bucket = rows.bit_length(), before.bit_length()
         if not read:
-            known = self._decode.get(many, seconds)
-            self._decode[many] = known + 0.2 * (seconds - known)
+            known = self._decode.get(rows_bucket, seconds)
+            self._decode[rows_bucket] = known + 0.2 * (seconds - known)
             self._mixed = 0
-        elif rows and many in self._decode:
+        elif rows and rows_bucket in self._decode:
             self._mixed += 1
-            decode, size = self._decode[many], self._size(many, far)
+            decode, size = self._decode[rows_bucket], self._size(rows_bucket, prefix_bucket)
             change = decode * _STRETCH / max(seconds - decode, 0.1 * decode)
             # Where a prompt ends, a step reads less than it might: that it was quick says nothing.
             if change < 1 or read >= 0.75 * min(size, self._largest):
-                wanted = max(self._smallest, min(self._largest, read * max(0.5, min(2.0, change))))
-                self._sizes[many, far] = size + 0.5 * (wanted - size)
+                target = max(self._smallest, min(self._largest, read * max(0.5, min(2.0, change))))
+                self._sizes[rows_bucket, prefix_bucket] = size + 0.5 * (target - size)
 
-    def _size(self, many: int, far: int) -> float:
+    def _size(self, rows_bucket: int, prefix_bucket: int) -> float:
         """What is known of such steps, or of the most similar ones."""
-        known = self._sizes.get((many, far))
+        known = self._sizes.get((rows_bucket, prefix_bucket))
         if known is None:
-            near = min(self._sizes, key=lambda key: (abs(key[0] - many), abs(key[1] - far)), default=None)
-            return _FIRST if near is None else self._sizes[near]
+            nearest = min(
+                self._sizes,
+                key=lambda key: (abs(key[0] - rows_bucket), abs(key[1] - prefix_bucket)),
+                default=None,
+            )
+            return _FIRST if nearest is None else self._sizes[nearest]
         return known

@@ -7,32 +7,32 @@ from collections.abc import Sequence as Listing
 import torch
 
 from braid.engine.errors import EngineError
-from braid.engine.local.model import Model, draw, top_logprobs
+from braid.engine.local.model import Model, sample_tokens, top_logprobs
 from braid.engine.local.scheduler.branch import Branch
-from braid.engine.local.scheduler.request import Generate
+from braid.engine.local.scheduler.request import GenerateRequest
 
-Drawing = tuple[Generate, Branch]
+Drawing = tuple[GenerateRequest, Branch]
 
 
 def sample_step(
     model: Model, drawings: Listing[Drawing], logits: torch.Tensor
-) -> tuple[list[int], dict[Generate, EngineError]]:
+) -> tuple[list[int], dict[GenerateRequest, EngineError]]:
     """A token for each row of `logits` [rows, vocabulary], noted in its branch's log-probabilities, not yet in its text; and the
     requests whose grammar became too complex, whose tokens mean nothing."""
-    bound: dict[Generate, list[int]] = {}
+    constrained: dict[GenerateRequest, list[int]] = {}
     for row, (request, _) in enumerate(drawings):
         if request.masks is not None:
-            bound.setdefault(request, []).append(row)
-    allowed = logits.clone() if bound else logits
-    faults: dict[Generate, EngineError] = {}
-    for request, rows in bound.items():
+            constrained.setdefault(request, []).append(row)
+    allowed = logits.clone() if constrained else logits
+    faults: dict[GenerateRequest, EngineError] = {}
+    for request, rows in constrained.items():
         assert request.masks is not None
         try:
             allowed[rows] = request.masks.apply(allowed[rows], [drawings[row][1].index for row in rows])
         except EngineError as error:
             faults[request] = error
-    tokens = draw(allowed, [request.draws[branch.index] for request, branch in drawings])
-    for request, rows in bound.items():
+    tokens = sample_tokens(allowed, [request.samplers[branch.index] for request, branch in drawings])
+    for request, rows in constrained.items():
         assert request.masks is not None
         if request in faults:
             continue
@@ -55,4 +55,4 @@ def _note_logprobs(model: Model, drawings: Listing[Drawing], tokens: list[int], 
         branch.logprobs.append(float(values[tokens[row]]))
         if branch.params.logprobs:
             best = top_logprobs(values, branch.params.logprobs)
-            branch.tops.append(tuple((model.codec.decode([token]), value) for token, value in best))
+            branch.top_logprobs.append(tuple((model.codec.decode([token]), value) for token, value in best))

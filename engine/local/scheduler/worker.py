@@ -19,7 +19,7 @@ from braid.engine.local.scheduler.scheduler import Scheduler, step_failed
 T = TypeVar("T")
 
 
-class Work:
+class RequestHandle:
     """A request under way, as the asyncio side sees it. `done` is a future of the loop that made it."""
 
     def __init__(self, request: Request, pool: Pool) -> None:
@@ -72,15 +72,15 @@ class Work:
             self.request.discard(self._pool)
 
 
-async def in_own_thread(work: Callable[[], T]) -> T:
-    """Run `work` on a thread that ends with it.
+async def in_own_thread(handle: Callable[[], T]) -> T:
+    """Run `handle` on a thread that ends with it.
 
     Each thread that has run operators on several CPU threads keeps helpers of its own. While there are more of these than
     processors, GNU OpenMP lets waiting threads sleep at once instead of spinning, and every operator of the engine takes some
     80 microseconds longer.
     """
     with ThreadPoolExecutor(1, thread_name_prefix="braid-local-engine-load") as threads:
-        return await asyncio.get_running_loop().run_in_executor(threads, work)
+        return await asyncio.get_running_loop().run_in_executor(threads, handle)
 
 
 class Worker:
@@ -90,20 +90,20 @@ class Worker:
         self._scheduler = scheduler
         self._pool = pool
         self._threads = threads
-        self._inbox: SimpleQueue[Work | None] = SimpleQueue()
+        self._inbox: SimpleQueue[RequestHandle | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._closed = False
         self._thread = threading.Thread(target=self._main, name="braid-local-engine", daemon=True)
         self._thread.start()
 
-    def submit(self, request: Request) -> Work:
-        work = Work(request, self._pool)
+    def submit(self, request: Request) -> RequestHandle:
+        handle = RequestHandle(request, self._pool)
         with self._lock:
             if self._closed:
-                self._pool.unpin(request.pins)
+                self._pool.release(request.locks)
                 raise EngineError("the engine is closed")
-            self._inbox.put(work)
-        return work
+            self._inbox.put(handle)
+        return handle
 
     def close(self) -> None:
         """Drop all work and end the thread. Blocks for at most one step."""
@@ -116,22 +116,22 @@ class Worker:
     @torch.inference_mode()
     def _main(self) -> None:
         torch.set_num_threads(self._threads)  # holds for this thread
-        works: dict[Request, Work] = {}
+        handles: dict[Request, RequestHandle] = {}
 
         def deliver(finished: Iterable[Finished]) -> None:
             for each in finished:
-                works.pop(each.request).deliver(each)
+                handles.pop(each.request).deliver(each)
 
         while True:
             while not self._scheduler.busy or not self._inbox.empty():
-                work = self._inbox.get()
-                if work is None:
+                handle = self._inbox.get()
+                if handle is None:
                     closed = EngineError("the engine was closed while this request ran")
-                    deliver(self._scheduler.abandon(closed))
+                    deliver(self._scheduler.fail_all(closed))
                     return
-                works[work.request] = work
-                self._scheduler.add(work.request)
+                handles[handle.request] = handle
+                self._scheduler.add(handle.request)
             try:
                 deliver(self._scheduler.step())
             except Exception as error:  # an internal error: the waiting requests fail, later ones are served
-                deliver(self._scheduler.abandon(step_failed(error)))
+                deliver(self._scheduler.fail_all(step_failed(error)))

@@ -12,7 +12,7 @@ from braid.engine.conformance.base import released
 from braid.engine.local.engine import LocalEngine
 from braid.engine.local.model.grammar import TokenMasks
 from braid.engine.local.model.lean import LeanDecoder
-from braid.engine.local.scheduler.request import Generate
+from braid.engine.local.scheduler.request import GenerateRequest
 from braid.engine.scope.priority import use_priority
 from braid.engine.server.config import ServerLimits
 from braid.engine.server.generation import Generation
@@ -92,7 +92,7 @@ async def test_loops_that_close_in_the_middle_leave_nothing_behind(engine):
     """A loop that is stopped while its requests run can take neither tokens nor outcomes; other loops notice nothing."""
     async with await engine.prefill(PROMPT) as context:
         expected = released(await engine.generate(context, sampled(100, seed=1)))[0].token_ids
-        idle = engine._pool.pinned
+        idle = engine._pool.locked_bytes
 
         def abandoned() -> None:
             loop = asyncio.new_event_loop()
@@ -119,7 +119,7 @@ async def test_loops_that_close_in_the_middle_leave_nothing_behind(engine):
         async with asyncio.timeout(20):
             while engine._scheduler.busy:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
-        assert engine._pool.pinned == idle
+        assert engine._pool.locked_bytes == idle
         for tasks, _ in kept:
             for task in tasks:
                 task._log_destroy_pending = False
@@ -128,12 +128,12 @@ async def test_loops_that_close_in_the_middle_leave_nothing_behind(engine):
 async def test_branches_that_wait_for_room_end_together(engine, monkeypatch):
     """Whatever the room: branches that were preempted fit later, or their request ends once, with the reason."""
     pool = engine._pool
-    monkeypatch.setattr(Generate, "future_tokens", lambda self, sequence: 0)
+    monkeypatch.setattr(GenerateRequest, "num_future_tokens", lambda self, sequence: 0)
     outcomes = set()
     async with await engine.prefill(PROMPT) as context:
         for tokens in range(60, 400, 8):
             engine.forget()
-            pool.limit = pool.pinned + pool.bytes_of(tokens)
+            pool.limit_bytes = pool.locked_bytes + pool.bytes_of(tokens)
             try:
                 outcomes.add(len(released(await engine.generate(context, sampled(60, n=3)))))
             except EngineError as error:
@@ -203,11 +203,11 @@ async def test_kv_is_given_up_in_the_order_of_its_last_use(engine):
     prompts = [[first, *range(20, 60)] for first in (2, 3, 4)]
     for ids in (*prompts, prompts[0]):
         (await engine.prefill(ids)).release()
-    engine._pool.limit = engine.kv_bytes() + engine._pool.bytes_of(1)
+    engine._pool.limit_bytes = engine.kv_bytes() + engine._pool.bytes_of(1)
     (
         await engine.prefill([5, *range(20, 60)])
     ).release()  # in place of the second, which was used the longest ago
-    engine._pool.limit = 1 << 30
+    engine._pool.limit_bytes = 1 << 30
     reused = []
     for ids in prompts:
         async with await engine.prefill(ids) as context:

@@ -16,7 +16,7 @@ from braid.engine import Context, EngineError, SamplingParams
 from braid.engine.conformance.base import released
 from braid.engine.local.engine import LocalEngine
 from braid.engine.local.kv.pool import OutOfKV
-from braid.engine.local.scheduler.request import Generate
+from braid.engine.local.scheduler.request import GenerateRequest
 from braid.engine.scope.priority import use_priority
 from tests.support.architectures import (
     ARCHITECTURES,
@@ -97,8 +97,10 @@ async def test_preempted_sequences_go_on_where_they_were(architecture, name, mon
     prompts = [[i + 2, *PROMPT[:30]] for i in range(6)]
     async with opened(folder) as engine:
         token = engine._pool.geometry.token_bytes
-        engine._pool.limit = 300 * token  # six times 91 tokens do not fit
-        monkeypatch.setattr(Generate, "future_tokens", lambda self, sequence: 0)  # and nobody counts on it
+        engine._pool.limit_bytes = 300 * token  # six times 91 tokens do not fit
+        monkeypatch.setattr(
+            GenerateRequest, "num_future_tokens", lambda self, sequence: 0
+        )  # and nobody counts on it
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(complete(engine, ids, 60)) for ids in prompts]
         assert engine.stats().preempted > 0
@@ -308,7 +310,7 @@ async def test_penalties_follow_their_definitions(architecture, options):
 
 
 def chain(layout: list[Placed], ids) -> list[Placed]:
-    """`layout` continued by `ids`, each of which sees everything before it."""
+    """`layout` continued by `token_ids`, each of which sees everything before it."""
     made = list(layout)
     for token in ids:
         position = max((other.position for other in made), default=-1) + 1
