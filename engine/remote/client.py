@@ -46,11 +46,11 @@ class RetryPolicy:
 
 
 class RejectedError(EngineResponseError):
-    """The server refused the request; `said` is its explanation, in lower case, for the reader that looks for a reason."""
+    """The server refused the request; `reason` is its explanation, in lower case, for the reader that looks for a reason."""
 
-    def __init__(self, message: str, *, status: int | None, said: str) -> None:
+    def __init__(self, message: str, *, status: int | None, reason: str) -> None:
         super().__init__(message, status=status)
-        self.said = said.lower()
+        self.reason = reason.lower()
 
 
 class AttemptFailed(Exception):
@@ -131,8 +131,8 @@ class Client:
         if key is not None:
             self._secrets.insert(0, key)
         self._slots = asyncio.Semaphore(concurrency)
-        self._at_work: set[asyncio.Task[Any]] = set()
-        self._cut_off: set[asyncio.Task[Any]] = set()
+        self._busy: set[asyncio.Task[Any]] = set()
+        self._hung_up: set[asyncio.Task[Any]] = set()
         self._closed = False
         self._http = httpx.AsyncClient(
             headers=dict(headers),
@@ -156,11 +156,11 @@ class Client:
 
     async def get(self, path: str, *, budget: Budget, max_retries: int | None = None) -> object:
         """The parsed JSON behind `path`."""
-        return await self._whole("GET", path, None, budget, max_retries)
+        return await self._request_json("GET", path, None, budget, max_retries)
 
     async def post(self, path: str, body: dict[str, Any], *, budget: Budget) -> object:
         """The parsed JSON that the server answers to `body`."""
-        return await self._whole("POST", path, body, budget, None)
+        return await self._request_json("POST", path, body, budget, None)
 
     async def stream(
         self, path: str, body: dict[str, Any], reader: StreamReader, *, budget: Budget
@@ -179,38 +179,38 @@ class Client:
             except AttemptFailed as failure:
                 if reader.committed:
                     failure.retryable = False
-                await self._again(failure, f"POST {path}", attempt, None, budget)
+                await self._retry_or_raise(failure, f"POST {path}", attempt, None, budget)
             reader.reset()
             attempt += 1
 
     async def close(self) -> None:
         """Hang up on everything. Calls under way end with an `EngineError`."""
         self._closed = True
-        for task in self._at_work:
-            self._cut_off.add(task)
+        for task in self._busy:
+            self._hung_up.add(task)
             task.cancel()
         await self._http.aclose()
 
-    async def _whole(
+    async def _request_json(
         self, method: str, path: str, body: dict[str, Any] | None, budget: Budget, max_retries: int | None
     ) -> object:
         attempt = 0
         while True:
             try:
-                async with self._slot(budget), self._opened(method, path, body, budget) as response:
-                    return self._json(await self._rest(response, budget))
+                async with self._slot(budget), self._send(method, path, body, budget) as response:
+                    return self._json(await self._read_body(response, budget))
             except AttemptFailed as failure:
-                await self._again(failure, f"{method} {path}", attempt, max_retries, budget)
+                await self._retry_or_raise(failure, f"{method} {path}", attempt, max_retries, budget)
             attempt += 1
 
     async def _events(
         self, path: str, body: dict[str, Any], reader: StreamReader, budget: Budget
     ) -> AsyncGenerator[list[Token]]:
-        async with self._opened("POST", path, body, budget) as response:
+        async with self._send("POST", path, body, budget) as response:
             if "event-stream" not in response.headers.get("content-type", ""):
                 # A server that does not stream answers in one piece.
                 yield [
-                    *reader.feed(self._checked(await self._rest(response, budget))),
+                    *reader.feed(self._payload(await self._read_body(response, budget))),
                     *reader.end(done=True),
                 ]
                 return
@@ -218,14 +218,14 @@ class Client:
             source = response.aiter_bytes()
             over = False
             while not over:
-                chunk = await self._chunk(source, budget)
+                chunk = await self._next_chunk(source, budget)
                 for data in parser.close() if chunk is None else parser.feed(chunk):
                     if data.strip() == "[DONE]":
                         yield reader.end(done=True)
-                        await _drained(source)
+                        await _drain(source)
                         return
                     try:
-                        payload = self._checked(data)
+                        payload = self._payload(data)
                     except EngineResponseError:
                         if chunk is None:
                             break  # the connection ended inside an event: `end` says that it was lost
@@ -241,54 +241,54 @@ class Client:
         except EngineResponseError as error:
             raise EngineResponseError(f"{self.shown}: {error}: {self.scrub(text)!r}") from None
 
-    def _checked(self, text: str) -> object:
+    def _payload(self, text: str) -> object:
         """Parsed JSON that is no error. An error inside a stream has only its own `code` to say whether to retry."""
         payload = self._json(text)
         if error := read_error(payload):
-            said = self.scrub(error.message)
+            reason = self.scrub(error.message)
             raise AttemptFailed(
-                f"error in the response: {said}",
+                f"error in the response: {reason}",
                 retryable=error.code is not None and retryable_status(error.code),
                 status=error.code,
             )
         return payload
 
-    async def _chunk(self, source: AsyncIterator[bytes], budget: Budget) -> bytes | None:
-        with self._translated("reading the response"):
-            async with self._working(budget):
+    async def _next_chunk(self, source: AsyncIterator[bytes], budget: Budget) -> bytes | None:
+        with self._translate_errors("reading the response"):
+            async with self._interruptible(budget):
                 return await anext(source, None)
 
-    async def _rest(self, response: httpx.Response, budget: Budget) -> str:
-        with self._translated("reading the response"):
-            async with self._working(budget):
+    async def _read_body(self, response: httpx.Response, budget: Budget) -> str:
+        with self._translate_errors("reading the response"):
+            async with self._interruptible(budget):
                 await response.aread()
         return response.text
 
     @asynccontextmanager
-    async def _opened(
+    async def _send(
         self, method: str, path: str, body: dict[str, Any] | None, budget: Budget
     ) -> AsyncIterator[httpx.Response]:
-        with self._translated("sending the request"):
+        with self._translate_errors("sending the request"):
             request = self._http.build_request(method, f"{self._base}/{path}", params=self._params, json=body)
-            async with self._working(budget):
+            async with self._interruptible(budget):
                 response = await self._http.send(request, stream=True)
         try:
             if not response.is_success:
-                await self._refuse(response, budget)
+                await self._raise_refusal(response, budget)
             yield response
         finally:
             await response.aclose()
 
-    async def _refuse(self, response: httpx.Response, budget: Budget) -> None:
+    async def _raise_refusal(self, response: httpx.Response, budget: Budget) -> None:
         """Raise what an answer other than 2xx means."""
-        text = await self._rest(response, budget)
+        text = await self._read_body(response, budget)
         try:
             error = read_error(read_json(text))
         except EngineResponseError:
             error = None
-        said = self.scrub(error.message if error else text.strip() or response.reason_phrase)
+        reason = self.scrub(error.message if error else text.strip() or response.reason_phrase)
         raise AttemptFailed(
-            f"HTTP {response.status_code}: {said}",
+            f"HTTP {response.status_code}: {reason}",
             retryable=retryable_status(response.status_code),
             status=response.status_code,
             retry_after=retry_after(response.headers),
@@ -296,7 +296,7 @@ class Client:
 
     @asynccontextmanager
     async def _slot(self, budget: Budget) -> AsyncIterator[None]:
-        async with self._working(budget):
+        async with self._interruptible(budget):
             await self._slots.acquire()
         try:
             yield
@@ -304,7 +304,7 @@ class Client:
             self._slots.release()
 
     @asynccontextmanager
-    async def _working(self, budget: Budget) -> AsyncIterator[None]:
+    async def _interruptible(self, budget: Budget) -> AsyncIterator[None]:
         """Around every wait: the budget's deadline holds, and `close` ends it."""
         self.check_open()
         budget.check_time()
@@ -313,7 +313,7 @@ class Client:
         remaining = budget.remaining_seconds()
         # A little more than what remains, so that the deadline has passed for `check_time` as well.
         limit = asyncio.timeout(None if remaining is None else remaining + 0.005)
-        self._at_work.add(task)
+        self._busy.add(task)
         try:
             async with limit:
                 yield
@@ -322,17 +322,17 @@ class Client:
                 budget.check_time()
             raise
         except asyncio.CancelledError:
-            if task in self._cut_off and task.uncancel() == 0:
+            if task in self._hung_up and task.uncancel() == 0:
                 raise EngineError(f"{self.shown}: the engine was closed while it worked") from None
             raise
         finally:
-            self._at_work.discard(task)
-            self._cut_off.discard(task)
+            self._busy.discard(task)
+            self._hung_up.discard(task)
 
-    def _translated(self, doing: str) -> _Translated:
-        return _Translated(self, doing, self._timeout)
+    def _translate_errors(self, doing: str) -> _ErrorTranslation:
+        return _ErrorTranslation(self, doing, self._timeout)
 
-    async def _again(
+    async def _retry_or_raise(
         self, failure: AttemptFailed, what: str, attempt: int, max_retries: int | None, budget: Budget
     ) -> None:
         """Wait before the next attempt, or raise the typed error when there is none."""
@@ -345,12 +345,12 @@ class Client:
                 message += f"; the server asks to wait {asked:.0f} s, more than the {self.retries.longest_wait:.0f} s allowed"
             if failure.lost:
                 raise EngineConnectionError(message) from None
-            raise RejectedError(message, status=failure.status, said=str(failure)) from None
-        async with self._working(budget):
+            raise RejectedError(message, status=failure.status, reason=str(failure)) from None
+        async with self._interruptible(budget):
             await asyncio.sleep(self.retries.wait(attempt, asked))
 
 
-async def _drained(source: AsyncIterator[bytes]) -> None:
+async def _drain(source: AsyncIterator[bytes]) -> None:
     """Read the end of a response behind its last event, so that the connection can be used again; not worth a long wait."""
     with suppress(TimeoutError, httpx.HTTPError):
         async with asyncio.timeout(0.1):
@@ -358,7 +358,7 @@ async def _drained(source: AsyncIterator[bytes]) -> None:
                 pass
 
 
-class _Translated:
+class _ErrorTranslation:
     """Turns httpx's exceptions into `AttemptFailed`, without the request (and its headers) that they carry."""
 
     def __init__(self, client: Client, doing: str, timeout: float) -> None:

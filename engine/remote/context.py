@@ -17,7 +17,7 @@ class TextForm:
 
     content: str
 
-    def extended(self, text: str) -> TextForm:
+    def extend(self, text: str) -> TextForm:
         return TextForm(self.content + text)
 
 
@@ -28,10 +28,10 @@ class ChatForm:
     messages: tuple[Message, ...]
     tail: str = ""
 
-    def extended(self, text: str) -> ChatForm:
+    def extend(self, text: str) -> ChatForm:
         return replace(self, tail=self.tail + text)
 
-    def to_send(self) -> list[Message]:
+    def messages_to_send(self) -> list[Message]:
         tail: list[Message] = [{"role": "assistant", "content": self.tail}] if self.tail else []
         return [*self.messages, *tail]
 
@@ -43,7 +43,7 @@ class IdsForm:
     ids: tuple[int, ...]
     tail: str = ""
 
-    def extended(self, text: str) -> IdsForm:
+    def extend(self, text: str) -> IdsForm:
         return replace(self, tail=self.tail + text)
 
 

@@ -26,7 +26,7 @@ _UNKNOWN = ("support", "unknown", "unrecognized", "not permitted", "extra", "can
 _PENALTIES = ("presence_penalty", "frequency_penalty", "repetition_penalty", "logit_bias")
 
 
-def assumed(api: Api, *, listed: Collection[str] = ()) -> set[Capability]:
+def assumed_capabilities(api: Api, *, listed: Collection[str] = ()) -> set[Capability]:
     """What the API promises; servers that do not keep it are found out. `listed` is what the server itself says of its model.
 
     Penalties are not assumed: the API does not have all of them, and many servers read over what they do not know.
@@ -57,7 +57,7 @@ class Dialect:
         self._server = server
         self._model = model
         self._continuation: Continuation = continuation
-        self._asks_usage = True
+        self._requests_usage = True
         self._limit_field = "max_tokens"
         self._tokens_per_byte = _FIRST_GUESS
         self._details = dict(details)
@@ -71,12 +71,12 @@ class Dialect:
         native = {None: "unknown", True: "yes", False: "no"}[self.n_is_native]
         return self._details | {"continuation": self._continuation, "n served natively": native}
 
-    def groups(self, params: SamplingParams) -> list[list[int]]:
+    def request_groups(self, params: SamplingParams) -> list[list[int]]:
         """Which branches share a request. Greedy branches never do: servers refuse `n > 1` at temperature 0."""
         alone = self.n_is_native is False or params.temperature == 0
         return [[i] for i in range(params.n)] if alone else [list(range(params.n))]
 
-    def to_send(self, form: Form) -> tuple[Endpoint, Any]:
+    def endpoint_and_prompt(self, form: Form) -> tuple[Endpoint, Any]:
         """Endpoint and prompt for `form`. Raises `CapabilityError` when it cannot be sent."""
         match form:
             case TextForm(content):
@@ -89,20 +89,20 @@ class Dialect:
             case ChatForm(tail=tail):
                 if tail:
                     self.check_continuation()
-                return "chat", form.to_send()
+                return "chat", form.messages_to_send()
             case _:
                 assert_never(form)
 
     def body(self, form: Form, params: SamplingParams, indexes: Sequence[int]) -> dict[str, Any]:
         """The request for the branches `indexes`. Only what is needed is in it: strict servers refuse the rest."""
-        endpoint, prompt = self.to_send(form)
+        endpoint, prompt = self.endpoint_and_prompt(form)
         seed = None if params.seed is None else branch_seed(params.seed, indexes[0])
         body: dict[str, Any] = {"model": self._model} | prompt_fields(prompt, endpoint=endpoint)
         body |= sampling_fields(params, endpoint=endpoint, n=len(indexes), seed=seed)
         if self._limit_field != "max_tokens" and endpoint == "chat":
             body[self._limit_field] = body.pop("max_tokens")
         body["stream"] = True
-        if self._asks_usage:
+        if self._requests_usage:
             body["stream_options"] = {"include_usage": True}
         if "token_ids" in self.capabilities:
             body["return_token_ids"] = True
@@ -110,45 +110,47 @@ class Dialect:
             body |= {"continue_final_message": True, "add_generation_prompt": False}
         return body
 
-    def adapts(self, error: RejectedError, body: Mapping[str, Any]) -> bool:
+    def adapt(self, error: RejectedError, body: Mapping[str, Any]) -> bool:
         """True when the request is worth repeating without what the server refused."""
         if error.status not in (400, 422):
             return False
-        if "stream_options" in error.said and self._asks_usage:
-            self._asks_usage = False
+        if "stream_options" in error.reason and self._requests_usage:
+            self._requests_usage = False
             return True
-        if "max_completion_tokens" in error.said and "messages" in body and "max_tokens" in body:
+        if "max_completion_tokens" in error.reason and "messages" in body and "max_tokens" in body:
             self._limit_field = "max_completion_tokens"  # OpenAI's newer models
             return True
-        words = "".join(c if c.isalnum() or c == "_" else " " for c in error.said).split()
+        words = "".join(c if c.isalnum() or c == "_" else " " for c in error.reason).split()
         if "n" in body and ("n" in words or "choices" in words):
-            self.serves_n(False)
+            self.set_native_n(False)
             return True
         return False
 
-    def explained(self, error: RejectedError, form: Form, body: Mapping[str, Any]) -> BraidError:
+    def explain(self, error: RejectedError, form: Form, body: Mapping[str, Any]) -> BraidError:
         """The typed error that says what to do about a refusal; the refusal itself when there is nothing better."""
-        said, status = error.said, error.status
+        reason, status = error.reason, error.status
         if status in (401, 403):
             hint = "is the right key in the environment variable? (api_key_env=)"
             return EngineResponseError(f"{error}; {hint}", status=status)
         if status in (404, 405, 501):
-            unknown_model = self._model.lower() in said or "model_not_found" in said or "not exist" in said
-            if "model" in said and unknown_model:
+            unknown_model = (
+                self._model.lower() in reason or "model_not_found" in reason or "not exist" in reason
+            )
+            if "model" in reason and unknown_model:
                 hint = "name a model of the server after '#' in the address"
                 return EngineResponseError(f"{error}; {hint}", status=status)
             return self._no_endpoint("chat" if isinstance(form, ChatForm) else "completions")
         if status not in (400, 413, 422):
             return error
-        if any(words in said for words in _TOO_LONG):
+        if any(words in reason for words in _TOO_LONG):
             return ContextLengthError(str(error))
         if "continue_final_message" in body and any(
-            words in said for words in ("continue_final_message", "add_generation_prompt", "assistant")
+            words in reason for words in ("continue_final_message", "add_generation_prompt", "assistant")
         ):
             self._continuation = "none"
             return CapabilityError("chat_continuation", self.uri, f"{_CANNOT_CONTINUE}: {error}")
         # Any other refusal of a penalty is about its value.
-        unknown = any(words in said for words in _UNKNOWN)
+        unknown = any(words in reason for words in _UNKNOWN)
         refused: list[tuple[Capability, bool, tuple[str, ...]]] = [
             ("token_ids", "return_token_ids" in body, ("return_token_ids",)),
             ("token_ids", isinstance(form, IdsForm), ("prompt",)),
@@ -158,7 +160,7 @@ class Dialect:
             *(("penalties", name in body and unknown, (name,)) for name in _PENALTIES),
         ]
         for capability, used, words in refused:
-            if used and any(word in said for word in words):
+            if used and any(word in reason for word in words):
                 self.capabilities.discard(capability)
                 return CapabilityError(capability, self.uri, f"the server refused it: {error}")
         return error
@@ -177,7 +179,7 @@ class Dialect:
         if self._continuation == "none":
             raise CapabilityError("chat_continuation", self.uri, _CANNOT_CONTINUE)
 
-    def serves_n(self, native: bool) -> None:
+    def set_native_n(self, native: bool) -> None:
         self.n_is_native = native
         if not native:
             self.capabilities.discard("native_n")
@@ -185,28 +187,28 @@ class Dialect:
     def learn(self, form: Form, reader: ResponseReader, n: int) -> None:
         """Take from a complete response what later requests should know."""
         if n > 1 and len(reader.branches) == n:
-            self.serves_n(True)
+            self.set_native_n(True)
         if reader.usage is None:
             self._details["usage"] = "estimated: the server reports none"
         else:
             self._details.setdefault("usage", "reported by the server")
             # The worst ratio so far, since estimates serve as upper bounds for budgets.
-            if size := _size(form):
+            if size := _size_bytes(form):
                 self._tokens_per_byte = max(self._tokens_per_byte, reader.usage.prompt_tokens / size)
 
-    def measure(self, form: Form) -> int:
+    def count_tokens(self, form: Form) -> int:
         """Length in tokens: exact for ids, an estimate for the rest."""
         if isinstance(form, IdsForm):
-            return len(form.ids) + self.estimate(form.tail)
+            return len(form.ids) + self.estimate_tokens(form.tail)
         messages = len(form.messages) if isinstance(form, ChatForm) else 0
-        return max(1, round(_size(form) * self._tokens_per_byte)) + _TOKENS_PER_MESSAGE * messages
+        return max(1, round(_size_bytes(form) * self._tokens_per_byte)) + _TOKENS_PER_MESSAGE * messages
 
-    def estimate(self, text: str) -> int:
+    def estimate_tokens(self, text: str) -> int:
         """Tokens of `text`, roughly: bytes times the ratio that the server's own counts have shown."""
         return max(1, round(len(text.encode()) * self._tokens_per_byte)) if text else 0
 
 
-def _size(form: Form) -> int:
+def _size_bytes(form: Form) -> int:
     match form:
         case TextForm(content):
             return len(content.encode())

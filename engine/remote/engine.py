@@ -7,7 +7,7 @@ or asked at the start (`probe=True`); what it turns out not to do raises `Capabi
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Literal, Self
@@ -19,7 +19,7 @@ from braid.engine.prompts import ChatPrompt, TextPrompt, TokenPrompt, read_promp
 from braid.engine.remote.address import read_address
 from braid.engine.remote.client import Client, RejectedError, RetryPolicy
 from braid.engine.remote.context import ChatForm, Form, IdsForm, RemoteContext, TextForm
-from braid.engine.remote.dialect import Api, Continuation, Dialect, assumed
+from braid.engine.remote.dialect import Api, Continuation, Dialect, assumed_capabilities
 from braid.engine.remote.discovery import DEFAULT_KEY_ENV, find_model, read_key
 from braid.engine.remote.echo import echo_body, read_echo
 from braid.engine.remote.probe import probe_server
@@ -84,7 +84,7 @@ class RemoteEngine(Engine):
         Raises `EngineURIError` (address, or no single model), `EngineConnectionError`, `EngineResponseError` (key refused)
         and `InvalidParamsError`.
         """
-        where = read_address(address)
+        parsed = read_address(address)
         if concurrency < 1 or max_retries < 0 or timeout <= 0:
             raise InvalidParamsError(
                 f"concurrency must be >= 1, max_retries >= 0 and timeout > 0, "
@@ -92,19 +92,19 @@ class RemoteEngine(Engine):
             )
         key = read_key(api_key_env)
         client = Client(
-            where.url,
-            shown=where.shown,
+            parsed.url,
+            shown=parsed.shown,
             key=key,
             headers=headers or {},
             timeout=timeout,
             concurrency=concurrency,
             retries=retries or RetryPolicy(max_retries=max_retries),
         )
-        details = {"server": where.shown, "api": api, "key": f"from ${api_key_env}" if key else "none"}
-        if key and where.in_the_clear:
+        details = {"server": parsed.shown, "api": api, "key": f"from ${api_key_env}" if key else "none"}
+        if key and parsed.in_the_clear:
             details["warning"] = "the key goes over plain http to another machine"
         try:
-            found_model = await find_model(client, where.model, api_key_env)
+            found_model = await find_model(client, parsed.model, api_key_env)
             model = found_model.id
             if probe:
                 found = await probe_server(
@@ -117,10 +117,10 @@ class RemoteEngine(Engine):
             await client.close()
             raise
         dialect = Dialect(
-            server=where.shown,
+            server=parsed.shown,
             model=model,
             continuation=continuation,
-            capabilities=assumed(api, listed=found_model.capabilities)
+            capabilities=assumed_capabilities(api, listed=found_model.capabilities)
             if capabilities is None
             else capabilities,
             details=details,
@@ -176,12 +176,12 @@ class RemoteEngine(Engine):
 
         Raises `CapabilityError` for token ids (only the server has the tokenizer) and where a chat cannot be continued.
         """
-        mine = self._mine(context)
+        ours = self._ours(context)
         (budget or ambient_budget()).check_time()
-        if isinstance(mine.form, IdsForm):
+        if isinstance(ours.form, IdsForm):
             hint = "text cannot follow token ids; prefill text or all ids instead"
             raise CapabilityError("extend", self._dialect.uri, hint)
-        return self._extended(mine, text, mine.critical_path_tokens)
+        return self._extended(ours, text, ours.critical_path_tokens)
 
     async def join(
         self,
@@ -198,7 +198,7 @@ class RemoteEngine(Engine):
                 "kv_join", self._dialect.uri, "a remote server joins text only; use how='text'"
             )
         self.require("text_join")
-        root, branches = self._mine(context), [self._mine(part) for part in parts]
+        root, branches = self._ours(context), [self._ours(part) for part in parts]
         (budget or ambient_budget()).check_time()
         added: list[str] = []
         for place, part in enumerate(branches):
@@ -208,32 +208,32 @@ class RemoteEngine(Engine):
         critical = max(part.critical_path_tokens for part in [root, *branches])
         return self._extended(root, separator.join(added), critical)
 
-    def _extended(self, mine: RemoteContext, text: str, critical: int) -> RemoteContext:
-        if isinstance(mine.form, ChatForm):
+    def _extended(self, ours: RemoteContext, text: str, critical: int) -> RemoteContext:
+        if isinstance(ours.form, ChatForm):
             self._dialect.check_continuation()
         return self._context(
-            mine.form.extended(text), critical, mine.token_count + self._dialect.estimate(text)
+            ours.form.extend(text), critical, ours.token_count + self._dialect.estimate_tokens(text)
         )
 
     async def generate(
         self, context: Context, params: SamplingParams, *, budget: Budget | None = None
     ) -> list[Completion]:
         """`params.n` completions. A server that ignores `n` is sent the missing ones as requests of their own."""
-        mine, scope = self._mine(context), budget or ambient_budget()
-        self._check(mine, params)
-        done: list[_Outcome] = []
+        ours, scope = self._ours(context), budget or ambient_budget()
+        self._check(ours, params)
+        outcomes: list[_Outcome] = []
 
         async def run(indexes: Sequence[int]) -> None:
-            async with aclosing(self._request(mine, params, indexes, scope, done.append)) as tokens:
-                async for _ in tokens:
-                    pass  # the outcome has them; as nothing is handed on, a lost connection may be tried again
+            # Only the outcome is read. As no token is handed on, a lost connection may be tried again.
+            async with aclosing(self._request(ours, params, indexes, scope)) as items:
+                outcomes.extend([item async for item in items if isinstance(item, _Outcome)])
 
-        groups = self._dialect.groups(params)
+        groups = self._dialect.request_groups(params)
         while groups:
             await run_all([run(group) for group in groups])
-            groups = self._missing(params, done)
-        outcomes = {index: outcome for outcome in done for index in outcome.branches}
-        return [self._completion(mine, params, index, outcomes[index]) for index in range(params.n)]
+            groups = self._missing(params, outcomes)
+        by_index = {index: outcome for outcome in outcomes for index in outcome.branches}
+        return [self._completion(ours, params, index, by_index[index]) for index in range(params.n)]
 
     def stream(
         self, context: Context, params: SamplingParams, *, budget: Budget | None = None
@@ -242,100 +242,109 @@ class RemoteEngine(Engine):
         return self._stream(context, params, budget or ambient_budget())
 
     async def _stream(self, context: Context, params: SamplingParams, scope: Budget) -> AsyncGenerator[Token]:
-        mine = self._mine(context)
-        self._check(mine, params)
-        done: list[_Outcome] = []
-        groups = self._dialect.groups(params)
+        ours = self._ours(context)
+        self._check(ours, params)
+        outcomes: list[_Outcome] = []
+        groups = self._dialect.request_groups(params)
         while groups:
-            requests = [
-                self._request(mine, params, group, scope, done.append, hand_on=True) for group in groups
-            ]
-            async with aclosing(merge_streams(requests)) as batches:
-                async for tokens in batches:
-                    for token in tokens:
+            requests = [self._request(ours, params, group, scope, streamed=True) for group in groups]
+            async with aclosing(merge_streams(requests)) as items:
+                async for item in items:
+                    if isinstance(item, _Outcome):
+                        outcomes.append(item)
+                        continue
+                    for token in item:
                         yield token
-            groups = self._missing(params, done)
+            groups = self._missing(params, outcomes)
 
-    def _missing(self, params: SamplingParams, done: Sequence[_Outcome]) -> list[list[int]]:
+    def _missing(self, params: SamplingParams, outcomes: Sequence[_Outcome]) -> list[list[int]]:
         """The branches that the server left out, each to be sent by itself."""
-        found = {index for outcome in done for index in outcome.branches}
+        found = {index for outcome in outcomes for index in outcome.branches}
         missing = [[index] for index in range(params.n) if index not in found]
         if missing:
-            self._dialect.serves_n(False)
+            self._dialect.set_native_n(False)
         return missing
 
     async def _request(
         self,
-        mine: RemoteContext,
+        ours: RemoteContext,
         params: SamplingParams,
         indexes: Sequence[int],
         scope: Budget,
-        report: Callable[[_Outcome], None],
         *,
-        hand_on: bool = False,
-    ) -> AsyncGenerator[list[Token]]:
-        """One HTTP request for the branches `indexes`; repeated when the server refuses something that can be left out."""
-        endpoint, _ = self._dialect.to_send(mine.form)
+        streamed: bool = False,
+    ) -> AsyncGenerator[list[Token] | _Outcome]:
+        """One HTTP request for the branches `indexes`: its tokens as they come, then its outcome.
+
+        It is repeated when the server refuses something that can be left out. There is no outcome when the branches have to be
+        sent one by one.
+        """
+        endpoint, _ = self._dialect.endpoint_and_prompt(ours.form)
         while True:
-            body = self._dialect.body(mine.form, params, indexes)
+            body = self._dialect.body(ours.form, params, indexes)
             reader = ResponseReader(
                 endpoint=endpoint,
                 params=params,
                 indexes=indexes,
-                prompt_tokens=mine.token_count,
+                prompt_tokens=ours.token_count,
                 tokens_per_byte=self._dialect.tokens_per_byte,
                 server=self._dialect.uri,
             )
-            price, most = scope.price_of(self.info.uri, self.info.model), len(indexes) * params.max_tokens
-            cost = price.of(prompt=mine.token_count, generated=most, calls=1)
-            with scope.reserve(tokens=mine.token_count + most, calls=1, cost=cost) as held:
+            price = scope.price_of(self.info.uri, self.info.model)
+            max_generated = len(indexes) * params.max_tokens
+            cost = price.of(prompt=ours.token_count, generated=max_generated, calls=1)
+            with scope.reserve(tokens=ours.token_count + max_generated, calls=1, cost=cost) as held:
                 try:
                     async with aclosing(
                         self._client.stream(PATHS[endpoint], body, reader, budget=scope)
                     ) as events:
                         async for tokens in events:
-                            reader.committed = reader.committed or (hand_on and bool(tokens))
+                            reader.committed = reader.committed or (streamed and bool(tokens))
                             yield tokens
-                    self._dialect.learn(mine.form, reader, len(indexes))
-                    prompt_tokens = reader.usage.prompt_tokens if reader.usage else mine.token_count
-                    report(_Outcome(reader.branches, reader.shares(), prompt_tokens))
-                    return
+                    self._dialect.learn(ours.form, reader, len(indexes))
+                    prompt_tokens = reader.usage.prompt_tokens if reader.usage else ours.token_count
+                    outcome = _Outcome(reader.branches, reader.shares(), prompt_tokens)
                 except RejectedError as error:
-                    if not self._dialect.adapts(error, body):
-                        raise self._dialect.explained(error, mine.form, body) from None
+                    if not self._dialect.adapt(error, body):
+                        raise self._dialect.explain(error, ours.form, body) from None
                     if "n" in body and self._dialect.n_is_native is False:
                         return  # the caller sends the branches one by one
+                    continue
                 except CapabilityError:
                     self._dialect.capabilities.discard("logprobs")
                     raise
                 finally:
                     if reader.branches or reader.discarded:
                         held.settle(tokens=reader.spent(), calls=1, cost=reader.cost(price))
+            yield outcome
+            return
 
     def _completion(
-        self, mine: RemoteContext, params: SamplingParams, index: int, outcome: _Outcome
+        self, ours: RemoteContext, params: SamplingParams, index: int, outcome: _Outcome
     ) -> Completion:
         branch, usage = outcome.branches[index], outcome.shares[index]
         assert branch.finish is not None, (
             "a response that was read to its end has a finish reason in every branch"
         )
-        form = mine.form.extended(branch.text)
-        if isinstance(mine.form, IdsForm) and branch.token_ids and branch.stop_hit is None:
-            form = IdsForm((*mine.form.ids, *branch.token_ids))
-        told = [token for token in branch.tokens if token.logprob is not None]
+        form = ours.form.extend(branch.text)
+        if isinstance(ours.form, IdsForm) and branch.token_ids and branch.stop_hit is None:
+            form = IdsForm((*ours.form.ids, *branch.token_ids))
+        with_logprobs = [token for token in branch.tokens if token.logprob is not None]
         generated = usage.critical_path_tokens
         return Completion(
             text=branch.text,
             context=self._context(
-                form, mine.critical_path_tokens + generated, outcome.prompt_tokens + generated
+                form, ours.critical_path_tokens + generated, outcome.prompt_tokens + generated
             ),
             finish_reason=branch.finish,
             usage=usage,
             index=index,
             stop_hit=branch.stop_hit,
             token_ids=tuple(branch.token_ids) or None,
-            logprobs=None if params.logprobs is None else tuple(token.logprob or 0.0 for token in told),
-            top_logprobs=tuple(token.top_logprobs for token in told) if params.logprobs else None,
+            logprobs=None
+            if params.logprobs is None
+            else tuple(token.logprob or 0.0 for token in with_logprobs),
+            top_logprobs=tuple(token.top_logprobs for token in with_logprobs) if params.logprobs else None,
         )
 
     async def score(self, context: Context, text: str, *, budget: Budget | None = None) -> list[float]:
@@ -343,27 +352,27 @@ class RemoteEngine(Engine):
 
         A token that begins in the context and ends in `text` counts. Raises `CapabilityError` for chats and token ids.
         """
-        mine, scope = self._mine(context), budget or ambient_budget()
+        ours, scope = self._ours(context), budget or ambient_budget()
         self.require("prompt_logprobs", "declare it (capabilities=) or open the engine with probe=True")
-        if not isinstance(mine.form, TextForm):
+        if not isinstance(ours.form, TextForm):
             hint = "only text can be scored, since /completions echoes text"
             raise CapabilityError("prompt_logprobs", self._dialect.uri, hint)
         if not text:
             return []
-        before = mine.form.content
+        before = ours.form.content
         body = echo_body(self._model, before + text)
-        estimate = mine.token_count + self._dialect.estimate(text) + 1
+        estimate = ours.token_count + self._dialect.estimate_tokens(text) + 1
         price = scope.price_of(self.info.uri, self.info.model)
-        most = price.of(prompt=estimate, calls=1)
-        with scope.reserve(tokens=estimate, calls=1, cost=most) as held:
+        max_generated = price.of(prompt=estimate, calls=1)
+        with scope.reserve(tokens=estimate, calls=1, cost=max_generated) as held:
             try:
                 payload = await self._client.post(PATHS["completions"], body, budget=scope)
                 scores, usage = read_echo(payload, before, text, self._dialect.uri)
             except RejectedError as error:
-                raise self._dialect.explained(error, mine.form, body) from None
+                raise self._dialect.explain(error, ours.form, body) from None
             except CapabilityError:
                 self._dialect.capabilities.discard("prompt_logprobs")
-                held.settle(tokens=estimate, calls=1, cost=most)
+                held.settle(tokens=estimate, calls=1, cost=max_generated)
                 raise
             used = usage.prompt_tokens + 1 if usage else estimate
             held.settle(tokens=used, calls=1, cost=price.of(prompt=used, calls=1))
@@ -382,14 +391,14 @@ class RemoteEngine(Engine):
         context = RemoteContext(
             form,
             owner=self,
-            token_count=self._dialect.measure(form) if token_count is None else token_count,
+            token_count=self._dialect.count_tokens(form) if token_count is None else token_count,
             critical_path_tokens=critical,
             on_release=self._open.discard,
         )
         self._open.add(context)
         return context
 
-    def _mine(self, context: Context) -> RemoteContext:
+    def _ours(self, context: Context) -> RemoteContext:
         self._client.check_open()
         if not isinstance(context, RemoteContext) or context.owner is not self:
             raise ContextReleasedError(f"{context!r} does not belong to {self!r}")
@@ -397,7 +406,7 @@ class RemoteEngine(Engine):
             raise ContextReleasedError(f"the context was released before this use of {self!r}")
         return context
 
-    def _check(self, mine: RemoteContext, params: SamplingParams) -> None:
+    def _check(self, ours: RemoteContext, params: SamplingParams) -> None:
         """Refuse before anything is sent what is known not to work."""
         if params.logprobs is not None:
             self.require("logprobs", "the server does not give log-probabilities")
@@ -410,11 +419,11 @@ class RemoteEngine(Engine):
             if not isinstance(params.grammar, dict):
                 hint = "the OpenAI API takes a JSON schema, not a regular expression"
                 raise CapabilityError("grammar", self._dialect.uri, hint)
-        self._dialect.to_send(mine.form)
+        self._dialect.endpoint_and_prompt(ours.form)
         # Only ids are counted exactly on this side; for text the server is the judge.
-        least = (len(mine.form.ids) if isinstance(mine.form, IdsForm) else 1) + params.max_tokens
-        if self._max_context is not None and least > self._max_context:
+        min_length = (len(ours.form.ids) if isinstance(ours.form, IdsForm) else 1) + params.max_tokens
+        if self._max_context is not None and min_length > self._max_context:
             raise ContextLengthError(
-                f"at least {least} tokens (prompt and max_tokens) do not fit into the {self._max_context} "
+                f"at least {min_length} tokens (prompt and max_tokens) do not fit into the {self._max_context} "
                 f"of {self._dialect.uri}"
             )

@@ -58,40 +58,42 @@ async def probe_server(client: Client, model: str, *, chat: bool, completions: b
     Raises `EngineConnectionError`, and `EngineResponseError` when
     neither endpoint answers at all.
     """
-    ask = _Asker(client, model)
-    found: set[Capability] = {"text_join"}
+    probe = _Probe(client, model)
+    capabilities: set[Capability] = {"text_join"}
     endpoints: list[Endpoint] = []
-    if chat and await ask.reply("chat", _CHAT):
-        found.add("chat")
+    if chat and await probe.reply("chat", _CHAT):
+        capabilities.add("chat")
         endpoints.append("chat")
-    if completions and await ask.reply("completions", _TEXT):
+    if completions and await probe.reply("completions", _TEXT):
         endpoints.append("completions")
-        if await ask.reports_ids():
-            found.add("token_ids")
-        if await ask.echoes():
-            found.add("prompt_logprobs")
+        if await probe.reports_ids():
+            capabilities.add("token_ids")
+        if await probe.echoes():
+            capabilities.add("prompt_logprobs")
     if not endpoints:
         raise EngineResponseError(
-            f"{client.shown}: the server answers neither chat nor completions: {ask.refusal}"
+            f"{client.shown}: the server answers neither chat nor completions: {probe.refusal}"
         )
     prompts: dict[Endpoint, Any] = {"chat": _CHAT, "completions": _TEXT}
-    natives = [await ask.choices(endpoint, prompts[endpoint]) == 2 for endpoint in endpoints]
+    natives = [await probe.choices(endpoint, prompts[endpoint]) == 2 for endpoint in endpoints]
     if all(natives):
-        found.add("native_n")
-    if all([await ask.gives_logprobs(endpoint, prompts[endpoint]) for endpoint in endpoints]):
-        found.add("logprobs")
-    if all([await ask.obeys_schema(endpoint, prompts[endpoint]) for endpoint in endpoints]):
-        found.add("grammar")
-    if all([await ask.obeys_seed(endpoint, prompts[endpoint]) for endpoint in endpoints]):
-        found.add("seed")
-    if all([await ask.obeys_penalties(endpoint, prompts[endpoint]) for endpoint in endpoints]):
-        found.add("penalties")
+        capabilities.add("native_n")
+    if all([await probe.gives_logprobs(endpoint, prompts[endpoint]) for endpoint in endpoints]):
+        capabilities.add("logprobs")
+    if all([await probe.obeys_schema(endpoint, prompts[endpoint]) for endpoint in endpoints]):
+        capabilities.add("grammar")
+    if all([await probe.obeys_seed(endpoint, prompts[endpoint]) for endpoint in endpoints]):
+        capabilities.add("seed")
+    if all([await probe.obeys_penalties(endpoint, prompts[endpoint]) for endpoint in endpoints]):
+        capabilities.add("penalties")
     begun = [*_CHAT, {"role": "assistant", "content": "One, two,"}]
     flags = {"continue_final_message": True, "add_generation_prompt": False}
-    return Findings(frozenset(found), "chat" in endpoints and bool(await ask.reply("chat", begun, **flags)))
+    return Findings(
+        frozenset(capabilities), "chat" in endpoints and bool(await probe.reply("chat", begun, **flags))
+    )
 
 
-class _Asker:
+class _Probe:
     def __init__(self, client: Client, model: str) -> None:
         self._client = client
         self._model = model
@@ -127,10 +129,10 @@ class _Asker:
         return len(reply.pieces) if reply else 0
 
     async def gives_logprobs(self, endpoint: Endpoint, prompt: Any) -> bool:
-        wanted: dict[str, Any] = (
+        fields_of_logprobs: dict[str, Any] = (
             {"logprobs": True, "top_logprobs": 1} if endpoint == "chat" else {"logprobs": 1}
         )
-        reply = await self.reply(endpoint, prompt, **wanted)
+        reply = await self.reply(endpoint, prompt, **fields_of_logprobs)
         return bool(reply and any(piece.parts for piece in reply.pieces))
 
     async def reports_ids(self) -> bool:

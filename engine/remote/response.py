@@ -26,7 +26,7 @@ class RemoteBranch:
 
     index: int
     tokens: list[Token] = field(default_factory=list[Token])
-    held: list[Token] = field(default_factory=list[Token])
+    held_back_tokens: list[Token] = field(default_factory=list[Token])
     token_ids: list[int] = field(default_factory=list[int])
     pieces: int = 0
     parts: int = 0
@@ -43,26 +43,26 @@ class RemoteBranch:
 
     def add(self, tokens: Sequence[Token], stops: Sequence[str]) -> list[Token]:
         """Take in new tokens; return those that no stop string can touch any more."""
-        self.held.extend(tokens)
-        text = "".join(token.text for token in self.held)
+        self.held_back_tokens.extend(tokens)
+        text = "".join(token.text for token in self.held_back_tokens)
         if hit := find_stop(text, stops):
             at, self.stop_hit = hit
             self.cut, self.finish = True, "stop"
-            ready = _until(self.held, at)
-            self.held = []
+            ready = _truncate(self.held_back_tokens, at)
+            self.held_back_tokens = []
         else:
-            ready = _whole(self.held, len(text) - held_back(text, stops))
-            self.held = self.held[len(ready) :]
+            ready = _request_json(self.held_back_tokens, len(text) - held_back(text, stops))
+            self.held_back_tokens = self.held_back_tokens[len(ready) :]
         self.tokens.extend(ready)
         return ready
 
     def flush(self) -> list[Token]:
-        ready, self.held = self.held, []
+        ready, self.held_back_tokens = self.held_back_tokens, []
         self.tokens.extend(ready)
         return ready
 
 
-def _whole(tokens: Sequence[Token], length: int) -> list[Token]:
+def _request_json(tokens: Sequence[Token], length: int) -> list[Token]:
     """The leading tokens that lie wholly inside the first `length` characters."""
     ready: list[Token] = []
     for token in tokens:
@@ -73,7 +73,7 @@ def _whole(tokens: Sequence[Token], length: int) -> list[Token]:
     return ready
 
 
-def _until(tokens: Sequence[Token], length: int) -> list[Token]:
+def _truncate(tokens: Sequence[Token], length: int) -> list[Token]:
     """The tokens of the first `length` characters; the last one is shortened to fit."""
     ready: list[Token] = []
     for token in tokens:
@@ -87,7 +87,7 @@ def _until(tokens: Sequence[Token], length: int) -> list[Token]:
 class ResponseReader:
     """Reads one response of `len(indexes)` branches; `indexes` are their places in the caller's `n`.
 
-    `estimate` turns a number of UTF-8 bytes into tokens, for servers that report no usage.
+    `estimate_tokens` turns a number of UTF-8 bytes into tokens, for servers that report no usage.
     """
 
     def __init__(
@@ -139,13 +139,13 @@ class ResponseReader:
         branch.parts += len(piece.parts)
         ready: list[Token] = []
         if not branch.cut:
-            wanted = self._params.logprobs
-            if wanted is not None and piece.text and not branch.parts:
+            num_logprobs = self._params.logprobs
+            if num_logprobs is not None and piece.text and not branch.parts:
                 raise CapabilityError(
                     "logprobs", self._server, "the server ignores the request for log-probabilities"
                 )
             branch.token_ids.extend(piece.token_ids)
-            ready = branch.add(_tokens(index, piece, wanted), self._params.stop)
+            ready = branch.add(_tokens(index, piece, num_logprobs), self._params.stop)
         else:
             branch.pieces_after_stop += bool(piece.text)
         if piece.finish is not None:
@@ -155,8 +155,8 @@ class ResponseReader:
                 branch.stop_hit = piece.stop_hit if piece.stop_hit in self._params.stop else branch.stop_hit
         return ready
 
-    def _finish(self, said: str) -> FinishReason:
-        match said:
+    def _finish(self, reason: str) -> FinishReason:
+        match reason:
             case "length":
                 return "length"
             case "abort" | "cancelled":
@@ -193,11 +193,11 @@ class ResponseReader:
 
     def generated(self) -> dict[int, int]:
         """Tokens generated so far by each branch: counted where the server tells, else estimated."""
-        counts = {index: self._count(branch) for index, branch in self.branches.items()}
+        counts = {index: self._count_tokens(branch) for index, branch in self.branches.items()}
         total = self.usage.completion_tokens if self.usage else None
         return _apportion(total, counts) if total is not None and counts else counts
 
-    def _count(self, branch: RemoteBranch) -> int:
+    def _count_tokens(self, branch: RemoteBranch) -> int:
         if branch.token_ids or branch.parts:
             return max(len(branch.token_ids), branch.parts)
         if branch.finish == "length":
@@ -250,9 +250,9 @@ def _apportion(total: int, weights: dict[int, int]) -> dict[int, int]:
     return shares
 
 
-def _tokens(index: int, piece: Piece, wanted: int | None) -> list[Token]:
+def _tokens(index: int, piece: Piece, num_logprobs: int | None) -> list[Token]:
     """The piece as tokens: one for each part when the parts spell its text, else its text goes with the last part."""
-    if not piece.parts or wanted is None:
+    if not piece.parts or num_logprobs is None:
         only = piece.token_ids[0] if len(piece.token_ids) == 1 else None
         return [Token(text=piece.text, index=index, id=only)] if piece.text else []
     spelled = "".join(part.text for part in piece.parts) == piece.text
@@ -261,9 +261,10 @@ def _tokens(index: int, piece: Piece, wanted: int | None) -> list[Token]:
     if len(piece.token_ids) == len(piece.parts):
         ids = list(piece.token_ids)
     return [
-        _token(index, text, part, id, wanted) for text, part, id in zip(texts, piece.parts, ids, strict=True)
+        _token(index, text, part, id, num_logprobs)
+        for text, part, id in zip(texts, piece.parts, ids, strict=True)
     ]
 
 
-def _token(index: int, text: str, part: Part, id: int | None, wanted: int) -> Token:
-    return Token(text=text, index=index, id=id, logprob=part.logprob, top_logprobs=part.top[:wanted])
+def _token(index: int, text: str, part: Part, id: int | None, num_logprobs: int) -> Token:
+    return Token(text=text, index=index, id=id, logprob=part.logprob, top_logprobs=part.top[:num_logprobs])

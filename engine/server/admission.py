@@ -9,23 +9,23 @@ from contextlib import asynccontextmanager
 from braid.engine.server.errors import ApiError, server_error
 
 
-class Gate:
+class Admission:
     """First come, first served, `running` at a time and `waiting` in the queue."""
 
     def __init__(self, *, max_running: int, max_waiting: int) -> None:
         self.running = 0
         self.waiting = 0
         self.draining = False
-        self.cut = asyncio.Event()
+        self.stop_now = asyncio.Event()
         """Set when the grace time is over: whatever still runs is to end now."""
         self._max_waiting = max_waiting
         self._slots = asyncio.Semaphore(max_running)
 
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
+    async def slot(self) -> AsyncIterator[None]:
         """Hold one of the places while the block runs; raises `ApiError` 429 when the queue is full, 503 when draining."""
         if self.draining:
-            raise stopping()
+            raise shutting_down()
         if self._slots.locked() and self.waiting >= self._max_waiting:
             raise ApiError(
                 429,
@@ -47,5 +47,5 @@ class Gate:
             self._slots.release()
 
 
-def stopping() -> ApiError:
+def shutting_down() -> ApiError:
     return server_error(503, "the server is shutting down", "shutting_down")

@@ -21,22 +21,22 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from braid.engine.base import Engine
 from braid.engine.openai_api import PATHS, Endpoint
-from braid.engine.server.admission import Gate
+from braid.engine.server.admission import Admission
 from braid.engine.server.config import ServerOptions
-from braid.engine.server.errors import ApiError, from_engine_error
+from braid.engine.server.errors import ApiError, to_api_error
 from braid.engine.server.generation import Generation
-from braid.engine.server.http_exchange import STATUS_GONE, ClientGoneError, Exchange
+from braid.engine.server.http_exchange import STATUS_CLIENT_GONE, ClientGoneError, HTTPExchange
 from braid.engine.server.metrics import CONTENT_TYPE, Metrics
-from braid.engine.server.requests import GenerationRequest, read_job, unknown_model
+from braid.engine.server.requests import GenerationRequest, read_request, unknown_model
 from braid.engine.server.responses import ResponseWriter
 from braid.engine.types import Token, Usage
 
 _log = logging.getLogger(__name__)
-_OPEN = frozenset({"/health", "/metrics"})
+_WITHOUT_KEY = frozenset({"/health", "/metrics"})
 
 
 @runtime_checkable
-class _HoldsKV(Protocol):
+class _HasKV(Protocol):
     """An engine that keeps KV itself, as the local one does."""
 
     def kv_bytes(self) -> int: ...
@@ -50,12 +50,12 @@ class Service:
         self.model = options.served_model_name or engine.info.model
         self.limits = options.limits
         self.created = int(time.time())
-        self.gate = Gate(max_running=self.limits.max_concurrency, max_waiting=self.limits.max_queue)
+        self.admission = Admission(max_running=self.limits.max_concurrency, max_waiting=self.limits.max_queue)
         self.metrics = Metrics(
-            running=lambda: self.gate.running,
-            waiting=lambda: self.gate.waiting,
+            running=lambda: self.admission.running,
+            waiting=lambda: self.admission.waiting,
             open_contexts=engine.open_contexts,
-            kv_bytes=engine.kv_bytes if isinstance(engine, _HoldsKV) else None,
+            kv_bytes=engine.kv_bytes if isinstance(engine, _HasKV) else None,
         )
 
     async def models(self, request: Request) -> Response:
@@ -79,7 +79,7 @@ class Service:
         }
 
     async def health(self, request: Request) -> Response:
-        if self.gate.draining:
+        if self.admission.draining:
             return JSONResponse({"status": "draining"}, status_code=503)
         return JSONResponse({"status": "ok", "model": self.model})
 
@@ -96,9 +96,9 @@ class GenerationRoute:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         metrics = self._service.metrics
-        exchange = Exchange(scope, receive, send, limits=self._service.limits)
+        exchange = HTTPExchange(scope, receive, send, limits=self._service.limits)
         arrived = time.perf_counter()
-        status = STATUS_GONE
+        status = STATUS_CLIENT_GONE
         try:
             status = await self._answer(exchange, arrived)
         except ClientGoneError:
@@ -107,54 +107,59 @@ class GenerationRoute:
             metrics.requests.add(endpoint=self._kind, status=str(status))
             metrics.request_seconds.observe(time.perf_counter() - arrived, endpoint=self._kind)
 
-    async def _answer(self, exchange: Exchange, arrived: float) -> int:
+    async def _answer(self, exchange: HTTPExchange, arrived: float) -> int:
         """Answer the request, with an error if need be; returns the status that it counts as."""
         params = {"prompt": "messages" if self._kind == "chat" else "prompt"}
         try:
             body = await exchange.read_json_body()
-            job = read_job(self._kind, body, model=self._service.model, limits=self._service.limits)
-            params = job.params
-            await exchange.attend(self._generate(job, exchange, arrived), self._service.gate.cut)
+            request = read_request(self._kind, body, model=self._service.model, limits=self._service.limits)
+            params = request.params
+            await exchange.run_while_connected(
+                self._generate(request, exchange, arrived), self._service.admission.stop_now
+            )
         except ClientGoneError:
             raise
         except Exception as error:
-            refusal = from_engine_error(error, params=params)
-            if refusal.status >= 500 and not isinstance(error, ApiError):
-                _log.error("%s: %s", type(error).__name__, error, exc_info=refusal.code == "internal_error")
-            await exchange.fail(refusal)
-            return refusal.status
+            api_error = to_api_error(error, params=params)
+            if api_error.status >= 500 and not isinstance(error, ApiError):
+                _log.error("%s: %s", type(error).__name__, error, exc_info=api_error.code == "internal_error")
+            await exchange.fail(api_error)
+            return api_error.status
         return exchange.status
 
-    async def _generate(self, job: GenerationRequest, exchange: Exchange, arrived: float) -> None:
+    async def _generate(self, request: GenerationRequest, exchange: HTTPExchange, arrived: float) -> None:
         service = self._service
-        replies = ResponseWriter(job, model=service.model)
-        choices: list[list[Token]] = [[] for _ in range(job.choices)]
-        async with service.gate.turn(), Generation(service.engine, job, service.limits) as generation:
-            echoes = [generation.echo(index) if job.echo else "" for index in range(job.choices)]
+        writer = ResponseWriter(request, model=service.model)
+        choices: list[list[Token]] = [[] for _ in range(request.choices)]
+        async with (
+            service.admission.slot(),
+            Generation(service.engine, request, service.limits) as generation,
+        ):
+            echoes = [generation.echo(index) if request.echo else "" for index in range(request.choices)]
             try:
                 async with aclosing(generation.tokens()) as tokens:
                     # An engine that refuses does so before its first token, while the status can still say it.
                     token = await anext(tokens)
                     waited = time.perf_counter() - arrived
                     service.metrics.first_token_seconds.observe(waited, endpoint=self._kind)
-                    if job.stream:
-                        for chunk in replies.opening(echoes):
-                            await exchange.send_event(chunk, replies.headers)
+                    if request.stream:
+                        for chunk in writer.first_chunks(echoes):
+                            await exchange.send_event(chunk, writer.headers)
                     while token is not None:
-                        if not job.stream:
+                        if not request.stream:
                             choices[token.index].append(token)
-                        elif chunk := replies.chunk(token):
-                            await exchange.send_event(chunk, replies.headers)
+                        elif chunk := writer.chunk(token):
+                            await exchange.send_event(chunk, writer.headers)
                         token = await anext(tokens, None)
                 usage = generation.usage()
             finally:
                 self._count(generation.usage())
         # Everything is given back before the client learns that it is done.
-        if not job.stream:
-            await exchange.send_json(200, replies.whole(choices, echoes, usage), replies.headers)
+        if not request.stream:
+            await exchange.send_json(200, writer.full_response(choices, echoes, usage), writer.headers)
             return
-        if job.include_usage:
-            await exchange.send_event(replies.usage_chunk(usage), replies.headers)
+        if request.include_usage:
+            await exchange.send_event(writer.usage_chunk(usage), writer.headers)
         await exchange.end_events(done=True)
 
     def _count(self, usage: Usage) -> None:
@@ -172,14 +177,14 @@ class KeyCheck:
         self._key = key
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in _OPEN or self._fits(Headers(scope=scope)):
+        if scope["type"] != "http" or scope["path"] in _WITHOUT_KEY or self._has_key(Headers(scope=scope)):
             await self._app(scope, receive, send)
             return
         message = "the API key is missing or wrong; send it as 'Authorization: Bearer <key>'"
         error = ApiError(401, message, type="authentication_error", code="invalid_api_key")
         await _respond(error, {"www-authenticate": "Bearer"})(scope, receive, send)
 
-    def _fits(self, headers: Headers) -> bool:
+    def _has_key(self, headers: Headers) -> bool:
         scheme, _, given = headers.get("authorization", "").partition(" ")
         known = self._key.get_secret_value().encode()
         return hmac.compare_digest(given.strip().encode("latin-1"), known) and scheme.lower() == "bearer"
@@ -222,7 +227,7 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
 
 
 async def _on_any_error(request: Request, error: Exception) -> Response:
-    return _respond(from_engine_error(error, params={}))
+    return _respond(to_api_error(error, params={}))
 
 
 def _respond(error: ApiError, headers: Mapping[str, str] | None = None) -> Response:

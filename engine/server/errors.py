@@ -58,7 +58,7 @@ def unsupported(param: str, message: str) -> ApiError:
     return ApiError(400, message, param=param, code="unsupported_parameter")
 
 
-def from_engine_error(error: Exception, *, params: Mapping[str, str]) -> ApiError:
+def to_api_error(error: Exception, *, params: Mapping[str, str]) -> ApiError:
     """What the client is told. `params` names the request field behind a capability, and behind `prompt`.
 
     Only messages that were written for people go out; of an unexpected error the client learns nothing but that it happened.
@@ -70,9 +70,9 @@ def from_engine_error(error: Exception, *, params: Mapping[str, str]) -> ApiErro
             return ApiError(400, str(error), param=params.get("prompt"), code="context_length_exceeded")
         case CapabilityError(capability=capability):
             field = params.get(capability)
-            said = f"this model's engine cannot do that ({capability})"
-            said = f"{field!r}: {said}" if field else said
-            return ApiError(400, said, param=field, code="unsupported_parameter")
+            text = f"this model's engine cannot do that ({capability})"
+            text = f"{field!r}: {text}" if field else text
+            return ApiError(400, text, param=field, code="unsupported_parameter")
         case InvalidParamsError():
             # An engine that knows which parameter is wrong begins with its name.
             named = params.get(str(error).partition(" ")[0])
@@ -96,11 +96,11 @@ def from_validation(error: ValidationError) -> ApiError:
     param = ""
     for step in first["loc"]:
         param += f"[{step}]" if isinstance(step, int) else f".{step}" if param else step
-    kind, said = first["type"], first["msg"].removeprefix("Value error, ")
+    kind, text = first["type"], first["msg"].removeprefix("Value error, ")
     if kind == "missing":
         return ApiError(400, f"{param!r} is missing", param=param, code="missing_required_parameter")
     if kind == "extra_forbidden":
         return ApiError(400, f"unknown parameter: {param!r}", param=param, code="unknown_parameter")
     code = "invalid_type" if kind.endswith(("_type", "_parsing")) else "invalid_value"
-    message = f"{param!r}: {said}" if param else said
+    message = f"{param!r}: {text}" if param else text
     return ApiError(400, message, param=param or None, code=code)

@@ -16,7 +16,7 @@ from braid.engine.system import merge_streams, run_all
 from braid.engine.types import Completion, Prompt, SamplingParams, Token, Usage
 
 # What a chat without max_tokens may write where the engine does not know how long its context is.
-_UNKNOWN_ROOM = 2048
+_DEFAULT_CHAT_TOKENS = 2048
 
 
 class Generation:
@@ -25,21 +25,21 @@ class Generation:
     Raises `ApiError` for what the engine cannot do, before anything is read, and otherwise what the engine raises.
     """
 
-    def __init__(self, engine: Engine, job: GenerationRequest, limits: ServerLimits) -> None:
+    def __init__(self, engine: Engine, request: GenerationRequest, limits: ServerLimits) -> None:
         self._engine = engine
-        self._job = job
+        self._request = request
         self._limits = limits
         self._contexts: dict[int, Context] = {}
         self._generated = 0
-        self._read: list[Usage] = []
-        self._ended: list[Usage] = []
+        self._prompt_usages: list[Usage] = []
+        self._branch_usages: list[Usage] = []
 
     async def __aenter__(self) -> Self:
-        for capability, param in self._job.needs:
+        for capability, param in self._request.needs:
             if capability not in self._engine.capabilities:
                 raise unsupported(param, f"{param!r}: this model's engine cannot do that ({capability})")
         try:
-            prompts = enumerate(self._job.prompts)
+            prompts = enumerate(self._request.prompts)
             await run_all([self._read_prompt(place, prompt) for place, prompt in prompts])
         except BaseException:
             self._release()
@@ -51,8 +51,8 @@ class Generation:
 
     def echo(self, choice: int) -> str:
         """The prompt of a choice as text."""
-        place = choice // self._job.sampling.n
-        prompt = self._job.prompts[place]
+        place = choice // self._request.sampling.n
+        prompt = self._request.prompts[place]
         return prompt if isinstance(prompt, str) else self._contexts[place].text
 
     async def tokens(self) -> AsyncGenerator[Token]:
@@ -67,29 +67,29 @@ class Generation:
                 self._generated += is_sampled(token)
                 if token.finish_reason is not None:
                     count = counts[token.index]
-                    self._ended.append(token.usage or Usage(generated_tokens=count))
-                    self._generated += self._ended[-1].generated_tokens - count
+                    self._branch_usages.append(token.usage or Usage(generated_tokens=count))
+                    self._generated += self._branch_usages[-1].generated_tokens - count
                 yield token
 
     def usage(self) -> Usage:
         """What the request cost so far: its prompts, each read once for its `n` branches, and what was generated."""
-        total = Usage.parallel([*self._read, *self._ended])
+        total = Usage.parallel([*self._prompt_usages, *self._branch_usages])
         prompt = total.prompt_tokens or sum(context.token_count for context in self._contexts.values())
         return replace(total, prompt_tokens=prompt, generated_tokens=self._generated)
 
     async def _read_prompt(self, place: int, prompt: Prompt) -> None:
         context = await self._engine.prefill(prompt)
         self._contexts[place] = context
-        self._read.append(context.usage)
-        if self._job.begun:
-            longer = await self._engine.extend(context, self._job.begun)
+        self._prompt_usages.append(context.usage)
+        if self._request.answer_start:
+            longer = await self._engine.extend(context, self._request.answer_start)
             context.release()
             self._contexts[place] = longer
-            self._read.append(longer.usage)
+            self._prompt_usages.append(longer.usage)
 
     async def _branches(self, place: int, context: Context) -> AsyncGenerator[Token]:
-        first = place * self._job.sampling.n
-        if not self._job.stream and self._job.sampling.logprobs is None:
+        first = place * self._request.sampling.n
+        if not self._request.stream and self._request.sampling.logprobs is None:
             completions = await self._engine.generate(context, self._sampling(context))
             for completion in completions:  # all of them at once: the reader may go away in the middle
                 completion.context.release()
@@ -104,16 +104,16 @@ class Generation:
                 yield replace(token, index=first + token.index) if first else token
 
     def _sampling(self, context: Context) -> SamplingParams:
-        if self._job.max_tokens is not None:
-            return self._job.sampling
+        if self._request.max_tokens is not None:
+            return self._request.sampling
         longest = self._engine.info.max_context
-        room = _UNKNOWN_ROOM if longest is None else longest - context.token_count
+        room = _DEFAULT_CHAT_TOKENS if longest is None else longest - context.token_count
         if room < 1:
             raise ContextLengthError(
                 f"the prompt has {context.token_count} tokens and fills the model's context of {longest}; "
                 "there is no room for an answer"
             )
-        return replace(self._job.sampling, max_tokens=min(room, self._limits.max_tokens))
+        return replace(self._request.sampling, max_tokens=min(room, self._limits.max_tokens))
 
     def _release(self) -> None:
         for context in self._contexts.values():

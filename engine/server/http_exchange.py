@@ -10,23 +10,23 @@ from typing import Any
 from starlette.datastructures import Headers
 from starlette.types import Message, Receive, Scope, Send
 
-from braid.engine.server.admission import stopping
+from braid.engine.server.admission import shutting_down
 from braid.engine.server.config import ServerLimits
 from braid.engine.server.errors import ApiError
 from braid.engine.system import first_error
 
-STATUS_GONE = 499
+STATUS_CLIENT_GONE = 499
 """What a request counts as whose client hung up, as web servers log it."""
 
 # A refused body is read over up to so many times the limit: a client that is still sending cannot read the refusal.
-_READ_OVER = 8
+_DISCARD_FACTOR = 8
 
 
 class ClientGoneError(Exception):
     """The client hung up, or left unread what was sent to it."""
 
 
-class Exchange:
+class HTTPExchange:
     """A request that is being answered. `status` is what was sent, 0 before that."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, *, limits: ServerLimits) -> None:
@@ -53,7 +53,7 @@ class Exchange:
         more = self._unread = True
         try:
             async with asyncio.timeout(self._limits.body_seconds):
-                while more and size <= limit * _READ_OVER:
+                while more and size <= limit * _DISCARD_FACTOR:
                     message = await self._receive()
                     if message["type"] == "http.disconnect":
                         raise ClientGoneError
@@ -73,14 +73,17 @@ class Exchange:
             raise ApiError(413, f"the request is larger than {limit} bytes", code="request_too_large")
         return b"".join(chunks)
 
-    async def attend(self, work: Awaitable[None], cut: asyncio.Event) -> None:
+    async def run_while_connected(self, work: Awaitable[None], stop_now: asyncio.Event) -> None:
         """Do `work` as long as there is somebody to do it for.
 
-        Cancels it, and waits until it has let go, when the client hangs up (`ClientGoneError`) or `cut` is set (`ApiError` 503).
+        Cancels it, and waits until it has let go, when the client hangs up (`ClientGoneError`) or `stop_now` is set (`ApiError` 503).
         """
         try:
             async with asyncio.TaskGroup() as group:
-                watchers = [group.create_task(self._watch_client()), group.create_task(_watch(cut))]
+                watchers = [
+                    group.create_task(self._raise_when_client_leaves()),
+                    group.create_task(_raise_when_stopped(stop_now)),
+                ]
                 await work
                 for watcher in watchers:
                     watcher.cancel()
@@ -116,7 +119,7 @@ class Exchange:
         else:
             await self.send_json(error.status, error.body, error.headers)
 
-    async def _watch_client(self) -> None:
+    async def _raise_when_client_leaves(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
         if not self._complete:
@@ -144,6 +147,6 @@ def encode(payload: Mapping[str, Any]) -> bytes:
     return json.dumps(payload, separators=(",", ":"), allow_nan=False).encode("ascii")
 
 
-async def _watch(cut: asyncio.Event) -> None:
-    await cut.wait()
-    raise stopping()
+async def _raise_when_stopped(stop_now: asyncio.Event) -> None:
+    await stop_now.wait()
+    raise shutting_down()

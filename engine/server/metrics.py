@@ -39,11 +39,11 @@ class Gauge:
     def __init__(self, name: str, help: str, read: Callable[[], float]) -> None:
         self.name = name
         self.help = help
-        self._read = read
+        self._prompt_usages = read
 
     def lines(self) -> Iterator[str]:
         yield from _head(self.name, self.help, "gauge")
-        yield _line(self.name, (), self._read())
+        yield _line(self.name, (), self._prompt_usages())
 
 
 class Histogram:
@@ -103,8 +103,8 @@ class Metrics:
             Gauge("braid_open_contexts", "Contexts of the engine that are not released.", open_contexts),
         ]
         if kv_bytes is not None:
-            said = "KV that the engine holds now, for contexts, running requests and reuse."
-            self._gauges.append(Gauge("braid_kv_bytes", said, kv_bytes))
+            text = "KV that the engine holds now, for contexts, running requests and reuse."
+            self._gauges.append(Gauge("braid_kv_bytes", text, kv_bytes))
 
     def text(self) -> str:
         counters = (self.requests, self.prompt_tokens, self.cached_tokens, self.generated_tokens)

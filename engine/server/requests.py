@@ -9,7 +9,7 @@ Source: the request types of the `openai` package.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self, TypeVar, cast
 
@@ -206,7 +206,7 @@ class ChatRequest(_Request):
     continue_final_message: bool = False
     add_generation_prompt: bool = True
 
-    def to_job(self) -> GenerationRequest:
+    def to_generation_request(self) -> GenerationRequest:
         """Raises `ApiError` when fields contradict each other."""
         if self.top_logprobs is not None and not self.logprobs:
             raise ApiError(
@@ -217,7 +217,7 @@ class ChatRequest(_Request):
                 "add_generation_prompt",
                 "'add_generation_prompt' must be false with 'continue_final_message', and true without it",
             )
-        messages, begun = [message.to_message() for message in self.messages], ""
+        messages, answer_start = [message.to_message() for message in self.messages], ""
         if self.continue_final_message:
             if len(messages) < 2 or messages[-1]["role"] != "assistant":
                 raise ApiError(
@@ -226,12 +226,12 @@ class ChatRequest(_Request):
                     param="messages",
                     code="invalid_value",
                 )
-            begun = messages.pop()["content"]
+            answer_start = messages.pop()["content"]
         limit = self.max_tokens if self.max_completion_tokens is None else self.max_completion_tokens
         return GenerationRequest(
             kind="chat",
             prompts=(messages,),
-            begun=begun,
+            answer_start=answer_start,
             sampling=self.sampling(
                 max_tokens=limit, logprobs=self.top_logprobs or 0 if self.logprobs else None
             ),
@@ -266,7 +266,7 @@ class CompletionRequest(_Request):
             "prompt_type", "a prompt is text, a list of texts, token ids, or a list of lists of token ids"
         )
 
-    def to_job(self) -> GenerationRequest:
+    def to_generation_request(self) -> GenerationRequest:
         """Raises `ApiError` for what cannot go together."""
         if self.echo and self.logprobs is not None:
             raise unsupported("echo", "'echo' with 'logprobs' is not supported: prompts are not scored here")
@@ -294,14 +294,14 @@ class GenerationRequest:
     """What an engine is asked to do for one request.
 
     Choice `p * n + i` is branch `i` of prompt `p`. `max_tokens` None leaves as much as the context has room for;
-    `begun` is the beginning of the answer, which is part of the prompt.
+    `answer_start` is the beginning of the answer, which is part of the prompt.
     """
 
     kind: Endpoint
     prompts: tuple[Prompt, ...]
     sampling: SamplingParams
     max_tokens: int | None
-    begun: str = ""
+    answer_start: str = ""
     echo: bool = False
     stream: bool = False
     include_usage: bool = False
@@ -345,32 +345,32 @@ class GenerationRequest:
         }
 
 
-def read_job(kind: Endpoint, body: bytes, *, model: str, limits: ServerLimits) -> GenerationRequest:
+def read_request(kind: Endpoint, body: bytes, *, model: str, limits: ServerLimits) -> GenerationRequest:
     """The request in `body`, for the model that is served as `model`. Raises `ApiError`."""
     fields = _fields(body)
-    request = _validated(ChatRequest if kind == "chat" else CompletionRequest, fields)
-    if request.model != model:
-        raise unknown_model(request.model, model)
+    given = _validated(ChatRequest if kind == "chat" else CompletionRequest, fields)
+    if given.model != model:
+        raise unknown_model(given.model, model)
     try:
-        job = request.to_job()
+        request = given.to_generation_request()
     except InvalidParamsError as error:
         raise ApiError(400, str(error), code="invalid_value") from None
-    if job.choices > limits.max_choices:
+    if request.choices > limits.max_choices:
         raise ApiError(
             400,
-            f"{job.choices} completions are asked for (prompts times 'n'); this server allows {limits.max_choices}",
+            f"{request.choices} completions are asked for (prompts times 'n'); this server allows {limits.max_choices}",
             param="n",
             code="invalid_value",
         )
-    if job.max_tokens is not None and job.max_tokens > limits.max_tokens:
+    if request.max_tokens is not None and request.max_tokens > limits.max_tokens:
         field = "max_completion_tokens" if "max_completion_tokens" in fields else "max_tokens"
         raise ApiError(
             400,
-            f"{field!r} is {job.max_tokens}; this server allows {limits.max_tokens}",
+            f"{field!r} is {request.max_tokens}; this server allows {limits.max_tokens}",
             param=field,
             code="invalid_value",
         )
-    return job
+    return request
 
 
 def unknown_model(asked: str, served: str) -> ApiError:
@@ -392,7 +392,7 @@ def _fields(body: bytes) -> dict[str, Any]:
         raise ApiError(400, "the body must be a JSON object", code="invalid_type")
     fields: dict[str, Any] = {}
     for name, value in cast("dict[str, Any]", parsed).items():
-        if value is None or name in _IGNORED or _asks_for_nothing(name, value):
+        if value is None or name in _IGNORED or _is_neutral(name, value):
             continue
         if name in _NEUTRAL:
             raise unsupported(name, f"{name!r} is not supported by this server")
@@ -400,7 +400,7 @@ def _fields(body: bytes) -> dict[str, Any]:
     return fields
 
 
-def _asks_for_nothing(name: str, value: object) -> bool:
+def _is_neutral(name: str, value: object) -> bool:
     return any(value == neutral for neutral in _NEUTRAL.get(name, ()))
 
 
@@ -412,12 +412,3 @@ def _validated(model: type[_RequestT], fields: Mapping[str, Any]) -> _RequestT:
         return model.model_validate(fields)
     except ValidationError as error:
         raise from_validation(error) from None
-
-
-__all__: Sequence[str] = (
-    "ChatRequest",
-    "CompletionRequest",
-    "GenerationRequest",
-    "read_job",
-    "unknown_model",
-)

@@ -24,11 +24,11 @@ _NEVER = -9999.0
 
 
 class ResponseWriter:
-    """The replies to one job: `chunks` and `usage_chunk` for a stream, `whole` for one response."""
+    """The replies to one job: `chunks` and `usage_chunk` for a stream, `full_response` for one response."""
 
-    def __init__(self, job: GenerationRequest, *, model: str) -> None:
-        self.id = ("chatcmpl-" if job.kind == "chat" else "cmpl-") + secrets.token_hex(12)
-        self._job = job
+    def __init__(self, request: GenerationRequest, *, model: str) -> None:
+        self.id = ("chatcmpl-" if request.kind == "chat" else "cmpl-") + secrets.token_hex(12)
+        self._request = request
         self._model = model
         self._created = int(time.time())
         self._lengths: dict[int, int] = {}
@@ -37,11 +37,11 @@ class ResponseWriter:
     def headers(self) -> dict[str, str]:
         return {"x-request-id": self.id}
 
-    def opening(self, echoes: Sequence[str]) -> Iterator[dict[str, Any]]:
+    def first_chunks(self, echoes: Sequence[str]) -> Iterator[dict[str, Any]]:
         """What comes before the first token of each choice: the role, or the echoed prompt."""
         for index, echo in enumerate(echoes):
             choice: dict[str, Any] = {"index": index, "logprobs": None, "finish_reason": None}
-            if self._job.kind == "chat":
+            if self._request.kind == "chat":
                 delta = {"role": "assistant", "content": "", "refusal": None}
                 yield self._chunk([choice | {"delta": delta}])
             elif echo:
@@ -50,13 +50,13 @@ class ResponseWriter:
 
     def chunk(self, token: Token) -> dict[str, Any] | None:
         """What `token` adds; None when that is nothing that can be seen."""
-        told = token.logprob is not None or self._job.return_token_ids
-        if not token.text and not token.finish_reason and not told:
+        with_logprobs = token.logprob is not None or self._request.return_token_ids
+        if not token.text and not token.finish_reason and not with_logprobs:
             return None
         at = self._lengths.get(token.index, 0)
         self._lengths[token.index] = at + len(token.text)
         choice: dict[str, Any] = {"index": token.index}
-        if self._job.kind == "chat":
+        if self._request.kind == "chat":
             choice["delta"] = {"content": token.text} if token.text else {}
         else:
             choice["text"] = token.text
@@ -65,7 +65,7 @@ class ResponseWriter:
     def usage_chunk(self, usage: Usage) -> dict[str, Any]:
         return self._chunk([]) | {"usage": _usage(usage)}
 
-    def whole(
+    def full_response(
         self, choices: Sequence[Sequence[Token]], echoes: Sequence[str], usage: Usage
     ) -> dict[str, Any]:
         """The response to a request that is not streamed; `choices` are their tokens, in order of their index."""
@@ -73,12 +73,12 @@ class ResponseWriter:
         for index, (tokens, echo) in enumerate(zip(choices, echoes, strict=True)):
             text = echo + "".join(token.text for token in tokens)
             choice: dict[str, Any] = {"index": index}
-            if self._job.kind == "chat":
+            if self._request.kind == "chat":
                 choice["message"] = {"role": "assistant", "content": text, "refusal": None}
             else:
                 choice["text"] = text
             made.append(choice | self._details(tokens, len(echo)))
-        kind = "chat.completion" if self._job.kind == "chat" else "text_completion"
+        kind = "chat.completion" if self._request.kind == "chat" else "text_completion"
         return self._envelope(kind) | {"choices": made, "usage": _usage(usage)}
 
     def _details(self, tokens: Sequence[Token], at: int) -> dict[str, Any]:
@@ -87,18 +87,18 @@ class ResponseWriter:
         details: dict[str, Any] = {"logprobs": None, "finish_reason": last.finish_reason}
         if last.stop_hit is not None:
             details["stop_reason"] = last.stop_hit
-        told = [token for token in tokens if token.logprob is not None and is_sampled(token)]
-        if self._job.sampling.logprobs is not None and told:
-            chat = self._job.kind == "chat"
-            details["logprobs"] = _chat_logprobs(told) if chat else _text_logprobs(told, at)
-        if self._job.return_token_ids:
+        with_logprobs = [token for token in tokens if token.logprob is not None and is_sampled(token)]
+        if self._request.sampling.logprobs is not None and with_logprobs:
+            chat = self._request.kind == "chat"
+            details["logprobs"] = _chat_logprobs(with_logprobs) if chat else _text_logprobs(with_logprobs, at)
+        if self._request.return_token_ids:
             details["token_ids"] = [token.id for token in tokens if token.id is not None]
         return details
 
     def _chunk(self, choices: list[dict[str, Any]]) -> dict[str, Any]:
-        kind = "chat.completion.chunk" if self._job.kind == "chat" else "text_completion"
+        kind = "chat.completion.chunk" if self._request.kind == "chat" else "text_completion"
         chunk = self._envelope(kind) | {"choices": choices}
-        return chunk | {"usage": None} if self._job.include_usage else chunk
+        return chunk | {"usage": None} if self._request.include_usage else chunk
 
     def _envelope(self, kind: str) -> dict[str, Any]:
         return {"id": self.id, "object": kind, "created": self._created, "model": self._model}

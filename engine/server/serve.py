@@ -17,7 +17,7 @@ from braid.engine.server.app import Service, build_app
 from braid.engine.server.config import ServerOptions
 
 # Requests that are cut at the end of the grace time still say so to their clients; then uvicorn stops waiting.
-_LAST_WORDS = 5.0
+_FINAL_SECONDS = 5.0
 
 
 async def serve(
@@ -81,7 +81,7 @@ class _Server(uvicorn.Server):
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,
-                timeout_graceful_shutdown=math.ceil(options.grace + _LAST_WORDS),
+                timeout_graceful_shutdown=math.ceil(options.grace + _FINAL_SECONDS),
             )
         )
 
@@ -93,13 +93,13 @@ class _Server(uvicorn.Server):
 
     def stop(self) -> None:
         """Drain; asked once more, stop at once. To be called in the event loop."""
-        gate = self._service.gate
-        if gate.draining:
-            gate.cut.set()
+        admission = self._service.admission
+        if admission.draining:
+            admission.stop_now.set()
             return
-        gate.draining = True
+        admission.draining = True
         self.should_exit = True
-        asyncio.get_running_loop().call_later(self._options.grace, gate.cut.set)
+        asyncio.get_running_loop().call_later(self._options.grace, admission.stop_now.set)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)

@@ -16,7 +16,7 @@ from braid.engine.local.scheduler.request import GenerateRequest
 from braid.engine.scope.priority import use_priority
 from braid.engine.server.config import ServerLimits
 from braid.engine.server.generation import Generation
-from braid.engine.server.requests import read_job
+from braid.engine.server.requests import read_request
 
 PROMPT = "The height of K2 is 8611 metres, and Mont Blanc"
 
@@ -223,8 +223,8 @@ async def test_what_is_noted_of_idle_kv_does_not_grow_with_every_request(engine)
 
 async def test_a_reader_that_goes_away_leaves_no_completions_open(engine):
     body = b'{"model": "tiny", "prompt": ["one", "two"], "n": 8, "max_tokens": 20, "ignore_eos": true}'
-    job = read_job("completions", body, model="tiny", limits=ServerLimits())
-    async with Generation(engine, job, ServerLimits()) as generation:
+    request = read_request("completions", body, model="tiny", limits=ServerLimits())
+    async with Generation(engine, request, ServerLimits()) as generation:
         tokens = generation.tokens()
         await anext(tokens)
         await tokens.aclose()

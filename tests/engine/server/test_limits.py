@@ -20,7 +20,7 @@ from braid.engine import EngineConnectionError, EngineError, InvalidParamsError
 from braid.engine.scripted import ScriptedEngine
 from braid.engine.server.config import ServerLimits, ServerOptions, read_api_key
 from braid.engine.server.errors import ApiError
-from braid.engine.server.requests import ChatRequest, CompletionRequest, read_job
+from braid.engine.server.requests import ChatRequest, CompletionRequest, read_request
 from braid.engine.server.serve import serving
 from tests.support.waiting import metric, until
 
@@ -166,11 +166,11 @@ FIELDS = sorted(
 def test_any_json_is_a_job_or_a_refusal(kind: Any, given_fields: dict[str, Any]) -> None:
     body = json.dumps((CHAT if kind == "chat" else TEXT) | given_fields).encode()
     try:
-        job = read_job(kind, body, model="scripted", limits=ServerLimits())
+        request = read_request(kind, body, model="scripted", limits=ServerLimits())
     except ApiError as error:
         assert error.status == 400 and error.message and error.code
     else:
-        assert 1 <= job.choices <= ServerLimits().max_choices
+        assert 1 <= request.choices <= ServerLimits().max_choices
 
 
 async def test_unknown_models_paths_and_methods() -> None:
@@ -331,7 +331,7 @@ async def test_an_error_in_the_middle_of_a_stream() -> None:
 def test_response_format_becomes_a_grammar() -> None:
     def grammar(form: dict[str, Any]) -> Any:
         body = json.dumps(CHAT | {"response_format": form}).encode()
-        return read_job("chat", body, model="scripted", limits=ServerLimits()).sampling.grammar
+        return read_request("chat", body, model="scripted", limits=ServerLimits()).sampling.grammar
 
     schema = {"name": "a", "schema": {"type": "array"}, "strict": True}
     assert grammar({"type": "json_schema", "json_schema": schema}) == {"type": "array"}
