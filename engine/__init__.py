@@ -1,4 +1,4 @@
-"""engine: context in, tokens out. The ground floor of Braid; it imports no other room."""
+"""engine: context in, tokens out. It is the lowest room of Braid and imports no other room."""
 
 from braid.engine.base import Context, Engine
 from braid.engine.connect import connect

@@ -1,4 +1,7 @@
-"""The engine's face: context in, tokens out. Every backend implements `Engine`; the conformance suite holds them to it."""
+"""The interface of engines: context in, tokens out.
+
+Every backend implements `Engine`. The conformance suite tests that it does.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +18,9 @@ from braid.engine.types import Capability, Completion, EngineInfo, Prompt, Sampl
 class Context(ABC):
     """An immutable handle on a node of the engine's prefix tree: what the model has read so far.
 
-    Generating twice from one Context forks it; nothing is copied. The caller owns every Context it is given and
-    releases it (`release()`, or `async with ctx:`); descendants keep their own hold on what they need.
-    Using a released Context raises `ContextReleasedError`.
+    Generating twice from one Context forks it. Nothing is copied. The caller owns every Context it is given
+    and releases it (`release()`, or `async with context:`). Descendants hold what they need themselves. Using
+    a released Context raises `ContextReleasedError`.
     """
 
     @property
@@ -28,17 +31,17 @@ class Context(ABC):
     @property
     @abstractmethod
     def token_count(self) -> int:
-        """Length in tokens; remote backends that do not tell give their best estimate."""
+        """Length in tokens. Remote backends that do not report it give their best estimate."""
 
     @property
     @abstractmethod
     def critical_path_tokens(self) -> int:
-        """Generated tokens on the longest path that led here; a join takes the maximum of its parts."""
+        """Generated tokens on the longest path that led here. A join takes the maximum of its parts."""
 
     @property
     @abstractmethod
     def usage(self) -> Usage:
-        """What making this one handle cost (its own prefill, not its ancestors')."""
+        """What making this one handle cost: its own prefill, without that of its ancestors."""
 
     @property
     @abstractmethod
@@ -58,10 +61,11 @@ class Context(ABC):
 
 
 class Engine(ABC):
-    """A language model behind one face, local or remote.
+    """A language model behind one interface, local or remote.
 
-    Every call charges `budget` (None: the ambient one, see `braid.engine.scope.budget`), is cancelled by cancelling its task, and
-    then frees what it held. What a backend cannot do raises `CapabilityError`; look at `capabilities` first.
+    Every call charges `budget`. None stands for the ambient one, see `braid.engine.budget`. Cancelling the
+    task cancels the call, which then frees what it held. What a backend cannot do raises `CapabilityError`.
+    Look at `capabilities` first.
     """
 
     @property
@@ -84,13 +88,13 @@ class Engine(ABC):
     async def generate(
         self, context: Context, params: SamplingParams, *, budget: Budget | None = None
     ) -> list[Completion]:
-        """`params.n` completions in order of their index."""
+        """`params.n` completions, in order of their index."""
 
     @abstractmethod
     def stream(
         self, context: Context, params: SamplingParams, *, budget: Budget | None = None
     ) -> AsyncIterator[Token]:
-        """The same tokens as `generate`, as they come. Closing the iterator cancels the work."""
+        """The tokens of `generate`, as they come. Closing the iterator cancels the work."""
 
     @abstractmethod
     async def extend(self, context: Context, text: str, *, budget: Budget | None = None) -> Context:
@@ -111,7 +115,7 @@ class Engine(ABC):
     ) -> Context:
         """`context` continued by what each of `parts` (its descendants) added, with `separator` between them.
 
-        `text` reads it again as one text (capability `text_join`); `kv` reuses the KV as it is (`kv_join`).
+        `text` reads it again as one text (capability `text_join`). `kv` reuses the KV as it is (`kv_join`).
         """
         raise CapabilityError("kv_join" if how == "kv" else "text_join", self.info.uri)
 
@@ -121,7 +125,7 @@ class Engine(ABC):
 
     @abstractmethod
     def open_contexts(self) -> int:
-        """How many handles are not released; tests fail when it is not 0 at the end."""
+        """Number of handles that are not released. Tests fail when it is not 0 at the end."""
 
     @abstractmethod
     async def close(self) -> None:

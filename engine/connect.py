@@ -1,4 +1,4 @@
-"""From an engine address to an engine; the backends are imported only when they are asked for."""
+"""From an engine address to an engine. A backend is imported when it is first asked for."""
 
 from __future__ import annotations
 
@@ -9,14 +9,21 @@ from typing import Any
 from braid.engine.base import Engine
 from braid.engine.errors import EngineURIError, MissingPackageError
 
-_FORMS = "local:braid-mini, local:<folder or hub id>, openai:<url>#<model> (such as openai:http://127.0.0.1:8000/v1#my-model)"
+_FORMS = (
+    "local:braid-mini, local:<folder or hub id>, openai:<url>#<model> "
+    "(such as openai:http://127.0.0.1:8000/v1#my-model)"
+)
 
 
 async def connect(uri: str, **options: Any) -> Engine:
     """Open an engine by its address.
 
-    `local:` loads a Hugging Face causal LM from a folder, the hub's cache, or Braid's own models by name;
-    `openai:` speaks to any OpenAI-compatible server. `options` go to the backend (`LocalEngine.load`, `RemoteEngine.open`).
+    `local:` loads a Hugging Face causal LM from a folder, the hub's cache, or Braid's own models by name.
+    `openai:` connects to any OpenAI-compatible server.
+
+    Args:
+        uri: the address.
+        **options: options of the backend, see `LocalEngine.load` and `RemoteEngine.open`.
 
     Raises:
         EngineURIError: the address cannot be read.

@@ -1,4 +1,4 @@
-"""Typed errors of the ground floor. Every error that Braid raises on purpose derives from `BraidError`."""
+"""Typed errors of the engine. Every error that Braid raises on purpose derives from `BraidError`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class BraidError(Exception):
-    """Base class: `except BraidError` catches what Braid raises on purpose, and no programming error."""
+    """Base class. `except BraidError` catches what Braid raises on purpose, and no programming error."""
 
 
 class EngineError(BraidError):
@@ -21,18 +21,22 @@ class EngineURIError(EngineError, ValueError):
 
 
 class MissingPackageError(EngineError):
-    """A package that this part of Braid needs is not installed. `extra` is the extra of `braid-agents` that brings it."""
+    """A package that this part of Braid needs is not installed.
+
+    `extra` is the extra of `braid-agents` that brings it.
+    """
 
     def __init__(self, package: str, *, needed_by: str, extra: str) -> None:
         super().__init__(
-            f"{package} is not installed, and {needed_by} need it; pip install 'braid-agents[{extra}]' brings it"
+            f"{package} is not installed, and {needed_by} need it; "
+            f"pip install 'braid-agents[{extra}]' brings it"
         )
         self.package = package
         self.extra = extra
 
 
 class CapabilityError(EngineError):
-    """The backend cannot do this. Engines never degrade by themselves; callers may."""
+    """The backend cannot do this. Engines never degrade by themselves. Callers may."""
 
     def __init__(self, capability: str, engine: str, hint: str = "") -> None:
         super().__init__(f"{engine} does not support {capability!r}" + (f": {hint}" if hint else ""))
@@ -48,7 +52,7 @@ class ContextLengthError(EngineError, ValueError):
 
 
 class EngineConnectionError(EngineError):
-    """The server could not be reached, or hung up; raised after the retries are used up."""
+    """The server could not be reached, or hung up. Raised after the retries are used up."""
 
 
 class EngineResponseError(EngineError):
@@ -64,7 +68,10 @@ class InvalidParamsError(EngineError, ValueError):
 
 
 class BudgetExceededError(BraidError):
-    """A hard limit was hit. Says which limit of which scope (`budget` is the scope itself), and by how much."""
+    """A hard limit was hit.
+
+    It says which limit of which scope, and by how much. `budget` is the scope itself.
+    """
 
     def __init__(
         self,
@@ -77,7 +84,8 @@ class BudgetExceededError(BraidError):
         budget: Budget | None = None,
     ) -> None:
         super().__init__(
-            f"budget {scope!r}: {limit} limit {allowed:g} reached ({spent:g} spent or reserved, {asked:g} more asked)"
+            f"budget {scope!r}: {limit} limit {allowed:g} reached "
+            f"({spent:g} spent or reserved, {asked:g} more asked)"
         )
         self.limit = limit
         self.scope = scope

@@ -1,4 +1,4 @@
-"""Events: what a run tells the outside. The room that defines an event registers it by defining the class."""
+"""Events that a run emits. Defining an event's class registers it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ class UnknownEventError(BraidError, ValueError):
 
 
 class Event(BaseModel):
-    """Base of all events. A subclass sets `kind` to a literal, such as `kind: Literal["node.started"] = "node.started"`."""
+    """Base of all events.
+
+    A subclass sets `kind` to a literal, such as `kind: Literal["node.started"] = "node.started"`.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     registry: ClassVar[dict[str, type[Event]]] = {}
@@ -31,12 +34,15 @@ class Event(BaseModel):
 
 
 class Envelope(BaseModel):
-    """An event with its place in its run: `seq` counts from 0 without gaps, `at` is seconds since the epoch."""
+    """An event with its place in its run."""
 
     model_config = ConfigDict(frozen=True)
     run: str
+    """Id of the run."""
     seq: int
+    """Number of the event in its run. It counts from 0 without gaps."""
     at: float
+    """Time in seconds since the epoch."""
     event: SerializeAsAny[Event]
 
     @field_validator("event", mode="before")

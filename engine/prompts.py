@@ -1,4 +1,4 @@
-"""Reading a prompt at the border: which of the three forms it is, and how chat looks to a model without a template."""
+"""The three forms of a prompt, and the plain form of a chat for models without a template."""
 
 from __future__ import annotations
 
@@ -14,21 +14,31 @@ _ROLES = ("system", "user", "assistant")
 
 @dataclass(frozen=True)
 class TextPrompt:
+    """A prompt given as text."""
+
     text: str
 
 
 @dataclass(frozen=True)
 class ChatPrompt:
+    """A prompt given as messages."""
+
     messages: tuple[Message, ...]
 
 
 @dataclass(frozen=True)
 class TokenPrompt:
+    """A prompt given as token ids."""
+
     ids: tuple[int, ...]
 
 
 def read_prompt(prompt: Prompt) -> TextPrompt | ChatPrompt | TokenPrompt:
-    """Check a prompt and say which form it has. Raises `InvalidParamsError` for an empty or malformed one."""
+    """Check a prompt and return it in its form.
+
+    Raises:
+        InvalidParamsError: the prompt is empty or malformed.
+    """
     raw: object = prompt
     if isinstance(raw, str):
         if not raw:
@@ -61,8 +71,8 @@ def _message(item: object, place: int) -> Message:
 def plain_chat(messages: Sequence[Message]) -> str:
     """Chat as plain text, for models without a chat template.
 
-    Each message is `System: ...`, `User: ...` or `Assistant: ...`, one empty line apart; the text ends with
-    `Assistant:`, where the model goes on.
+    Each message is `System: ...`, `User: ...` or `Assistant: ...`, one empty line apart. The text ends with
+    `Assistant:`, where the model continues.
     """
     turns = [f"{message['role'].capitalize()}: {message['content']}" for message in messages]
     return "\n\n".join([*turns, "Assistant:"])

@@ -1,4 +1,4 @@
-"""The values that pass through the engine's face: prompts, sampling parameters, tokens, completions, usage."""
+"""The values that pass through an engine's interface: prompts, parameters, tokens, completions, usage."""
 
 from __future__ import annotations
 
@@ -44,19 +44,21 @@ Capability = Literal[
 
 @dataclass(frozen=True)
 class Grammar:
-    """What a completion may be, as text in one of three notations (capability `grammar`).
-
-    `regex`: a regular expression in the syntax of Rust's `regex` crate, which has no look-around and no back references.
-    `json_schema`: a JSON schema, as JSON; the completion is compact JSON, without white space between its parts.
-    `lark`: a grammar in llguidance's dialect of Lark, whose start rule is `start`.
-    """
+    """What a completion may be, in one of three notations (capability `grammar`)."""
 
     kind: Literal["regex", "json_schema", "lark"]
+    """`regex` is a regular expression in the syntax of Rust's `regex` crate, without look-around and back
+    references. `json_schema` is a JSON schema, whose completion is compact JSON without white space
+    between its parts. `lark` is a grammar in llguidance's dialect of Lark, whose start rule is `start`.
+    """
     source: str
+    """Text of the expression, schema or grammar."""
 
     @classmethod
     def of(cls, given: Grammar | str | dict[str, object]) -> Grammar:
-        """What `SamplingParams.grammar` stands for: a string is a regular expression, a dict a JSON schema.
+        """The grammar that `SamplingParams.grammar` stands for.
+
+        A string is a regular expression, a dict a JSON schema.
 
         Raises:
             InvalidParamsError: it is none of these, or the dict cannot be written as JSON.
@@ -69,40 +71,57 @@ class Grammar:
             return cls("json_schema", json.dumps(given))
         except (TypeError, ValueError) as error:
             raise InvalidParamsError(
-                f"grammar must be a Grammar, a regular expression or a JSON schema; {given!r} is no JSON: {error}"
+                "grammar must be a Grammar, a regular expression or a JSON schema; "
+                f"{given!r} is no JSON: {error}"
             ) from error
 
 
 @dataclass(frozen=True, kw_only=True)
 class SamplingParams:
-    """How to draw tokens. `temperature=0` is greedy decoding.
-
-    `seed` fixes the draws: branch `i` of `n` uses a seed derived from (seed, i), so results do not depend on
-    what else is in the batch. `logprobs=k` asks for the log-probability of each sampled token and of the k best
-    alternatives (`logprobs=0`: the sampled token only). `grammar` is a regular expression, a JSON schema or a
-    `Grammar` that the whole completion must match (capability `grammar`); one that reaches `max_tokens` or a stop string is
-    the beginning of a match. `stop` strings end the completion and are not part of it.
-    `repetition_penalty` divides what speaks for tokens that were read or written; `presence_penalty` and
-    `frequency_penalty` are subtracted for tokens that were written, once and per occurrence; `logit_bias` is added
-    (capability `penalties`).
-    """
+    """How to sample tokens."""
 
     n: int = 1
+    """Number of completions."""
     max_tokens: int = 512
+    """Most tokens that a completion may have."""
     temperature: float = 0.7
+    """0 is greedy decoding."""
     top_p: float = 1.0
+    """Smallest set of tokens with at least this probability. 1 is off."""
     top_k: int = 0
+    """Number of most probable tokens to keep. 0 is off."""
     min_p: float = 0.0
+    """Least probability of a token, as a share of that of the most probable one. 0 is off."""
     stop: tuple[str, ...] = ()
+    """Strings that end the completion. They are not part of it."""
     stop_token_ids: tuple[int, ...] = ()
+    """Tokens that end the completion."""
     ignore_eos: bool = False
+    """Whether to continue after an end-of-sequence token."""
     seed: int | None = None
+    """Fixes the samples. Branch `i` of `n` uses a seed derived from (seed, i), so results do not depend on
+    what else is in the batch.
+    """
     logprobs: int | None = None
+    """Number of alternatives whose log-probabilities are reported, beside that of each sampled token. None:
+    no log-probabilities.
+    """
     grammar: Grammar | str | dict[str, object] | None = None
+    """A regular expression, a JSON schema or a `Grammar` that the whole completion must match (capability
+    `grammar`). A completion that reaches `max_tokens` or a stop string is the beginning of a match.
+    """
     repetition_penalty: float = 1.0
+    """Divides the logits of tokens that were read or written, if they are positive, and multiplies negative
+    ones (capability `penalties`).
+    """
     presence_penalty: float = 0.0
+    """Is subtracted once from the logits of tokens that were written (capability `penalties`)."""
     frequency_penalty: float = 0.0
+    """Is subtracted from the logits of tokens that were written, for each occurrence (capability
+    `penalties`).
+    """
     logit_bias: Mapping[int, float] = field(default_factory=lambda: dict[int, float](), hash=False)
+    """Is added to the logits of these token ids (capability `penalties`)."""
 
     def __post_init__(self) -> None:
         def check(ok: bool, what: str) -> None:
@@ -144,7 +163,7 @@ class SamplingParams:
 
     @property
     def penalized(self) -> bool:
-        """Whether any penalty or bias is asked for."""
+        """Whether any penalty or bias is set."""
         return bool(
             self.repetition_penalty != 1 or self.presence_penalty or self.frequency_penalty or self.logit_bias
         )
@@ -153,7 +172,7 @@ class SamplingParams:
 def branch_seed(seed: int, index: int) -> int:
     """The seed of branch `index`: `seed` itself for branch 0, else a 63-bit hash of both.
 
-    So branch `i` of `n` draws what a single run with `seed=branch_seed(seed, i)` draws.
+    So branch `i` of `n` samples what a single run with `seed=branch_seed(seed, i)` samples.
     """
     if index == 0:
         return seed
@@ -163,37 +182,41 @@ def branch_seed(seed: int, index: int) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class Usage:
-    """What work cost, in tokens.
+    """Cost of work, in tokens.
 
-    `prompt_tokens` counts every token of the prompts, `cached_tokens` those of them whose KV was reused. A prompt is
-    counted where it is read: by `prefill`, `extend` and `join` (in `Context.usage`) when the engine keeps the KV, by
-    each request when it is sent again. So prompt plus generated tokens, over all contexts and completions, is what the
-    budget books. `generated_tokens` were sampled; `drafted`/`accepted` count speculative tokens; `discarded_tokens`
-    were generated and thrown away (cancelled branches, losers). `critical_path_tokens` is the longest chain of generated
-    tokens: a sum over what ran one after the other, a maximum over what ran side by side. `calls` counts engine requests
-    that generate or score; reading a prompt is none.
+    A prompt is counted where it is read: by `prefill`, `extend` and `join` (in `Context.usage`) when the
+    engine keeps the KV, by each request when it is sent again. So prompt plus generated tokens, over all
+    contexts and completions, is what the budget books.
     """
 
     prompt_tokens: int = 0
+    """All tokens of the prompts."""
     cached_tokens: int = 0
+    """Those prompt tokens whose KV was reused."""
     generated_tokens: int = 0
+    """Sampled tokens."""
     drafted_tokens: int = 0
+    """Tokens that were proposed by speculative decoding."""
     accepted_tokens: int = 0
+    """Proposed tokens that were accepted."""
     discarded_tokens: int = 0
+    """Tokens that were generated and thrown away: cancelled branches, losers."""
     critical_path_tokens: int = 0
+    """The longest chain of generated tokens: a sum over sequential work, a maximum over parallel work."""
     calls: int = 0
+    """Requests that generate or score. Reading a prompt is none."""
 
     def then(self, other: Usage) -> Usage:
-        """Usage of this work followed by `other`: the critical paths add up."""
+        """Usage of this work followed by `other`. The critical paths add up."""
         return self._merge(other, self.critical_path_tokens + other.critical_path_tokens)
 
     def beside(self, other: Usage) -> Usage:
-        """Usage of this work side by side with `other`: the longer critical path counts."""
+        """Usage of this work in parallel with `other`. The longer critical path counts."""
         return self._merge(other, max(self.critical_path_tokens, other.critical_path_tokens))
 
     @staticmethod
     def parallel(parts: Iterable[Usage]) -> Usage:
-        """Usage of all `parts` side by side."""
+        """Usage of all `parts` in parallel."""
         total = Usage()
         for part in parts:
             total = total.beside(part)
@@ -214,28 +237,30 @@ class Usage:
 
 @dataclass(frozen=True, kw_only=True)
 class Token:
-    """One streamed piece of a completion: usually one token; a server may send several at once.
-
-    `index` says which of the `n` branches it belongs to. `id` and `logprob` are None where the backend does not tell.
-    The last piece of a branch carries `finish_reason` (its text may be empty), and `usage` if it is known.
-    """
+    """One streamed piece of a completion. Usually it is one token, but a server may send several at once."""
 
     text: str
     index: int = 0
+    """Number of the branch that it belongs to."""
     id: int | None = None
+    """Token id. None where the backend does not report it."""
     logprob: float | None = None
+    """Natural log-probability. None where the backend does not report it."""
     top_logprobs: tuple[tuple[str, float], ...] = ()
     finish_reason: FinishReason | None = None
+    """Set in the last piece of a branch, whose text may be empty."""
     stop_hit: str | None = None
     usage: Usage | None = None
+    """Set in the last piece of a branch, if it is known."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Completion:
-    """One finished branch of `generate`. The caller owns `context` (prompt plus completion) and releases it."""
+    """One finished branch of `generate`. The caller owns `context` and releases it."""
 
     text: str
     context: Context
+    """Prompt and completion."""
     finish_reason: FinishReason
     usage: Usage
     index: int = 0
@@ -247,10 +272,12 @@ class Completion:
 
 @dataclass(frozen=True, kw_only=True)
 class EngineInfo:
-    """What an engine says of itself; `details` is shown by `braid doctor` and `/engine`."""
+    """What an engine says about itself."""
 
     uri: str
     model: str
     max_context: int | None
+    """Longest context in tokens. None: not known."""
     capabilities: frozenset[Capability] = field(default_factory=lambda: frozenset[Capability]())
     details: dict[str, str] = field(default_factory=lambda: dict[str, str]())
+    """Facts that `braid doctor` and `/engine` show."""

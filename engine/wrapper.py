@@ -1,4 +1,4 @@
-"""An engine around another one: it hands every call on, and a subclass changes the calls that it is about."""
+"""An engine around another one. It delegates every call, and a subclass overrides some of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from braid.engine.types import Completion, EngineInfo, Prompt, SamplingParams, T
 
 
 class EngineWrapper(Engine):
-    """Every call goes to `inner`, which stays the caller's: closing the wrapper does nothing. Contexts are `inner`'s own."""
+    """Delegates every call to `inner`. Contexts are those of `inner`.
+
+    The caller keeps `inner` and closes it: closing the wrapper does nothing.
+    """
 
     def __init__(self, inner: Engine) -> None:
         self.inner = inner
@@ -57,4 +60,4 @@ class EngineWrapper(Engine):
         return self.inner.open_contexts()
 
     async def close(self) -> None:
-        """Nothing."""
+        """Do nothing."""

@@ -1,21 +1,22 @@
 """The conformance suite of engines: what every backend must do, and what each declared capability promises.
 
-Whoever writes an engine subclasses `EngineConformance` in a test file and gives it a fixture:
+The author of an engine subclasses `EngineConformance` in a test file and gives it a fixture:
 
     import pytest
     from braid.engine.conformance import EngineConformance
 
     class TestMyEngine(EngineConformance):
-        prompt = "Once upon a time"      # any prompt that the model goes on from; see `ConformanceBase` for the rest
+        prompt = "Once upon a time"      # any prompt that the model continues
 
         @pytest.fixture
         async def engine(self):
             async with await MyEngine.open(...) as engine:
                 yield engine
 
-pytest then runs the core on it, and one suite for each capability that the engine declares (the others are skipped, and the core
-checks that what is not declared raises `CapabilityError`). The tests are coroutines: pytest-asyncio in auto mode, or
-anyio's plugin, runs them. A single suite can be subclassed by itself: `CoreConformance`, `LogprobsConformance`, ...
+pytest then runs the core on it, and one suite for each capability that the engine declares. The other suites
+are skipped. The core checks that what is not declared raises `CapabilityError`. `ConformanceBase` has further
+settings. The tests are coroutines. pytest-asyncio in auto mode runs them, or the plugin of anyio. A single
+suite can be subclassed by itself: `CoreConformance`, `LogprobsConformance`, ...
 """
 
 from braid.engine.conformance.base import ConformanceBase

@@ -1,4 +1,4 @@
-"""What the suites share: the settings a subclass may change, and the helpers."""
+"""Settings that a subclass of a suite may change, and helpers of the suites."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from braid.engine.types import Capability, Completion, Prompt, SamplingParams, T
 
 
 class ConformanceBase:
-    """Settings of a conformance run; change them in the subclass."""
+    """Settings of a conformance run. Change them in the subclass."""
 
     prompt: Prompt = "The quick brown fox jumps over the lazy dog. The quick"
     """Any prompt from which the model writes at least a few tokens."""
     other_prompt: Prompt = "One two three four five"
     max_tokens: int = 12
-    """Length of ordinary completions; at least 4."""
+    """Length of ordinary completions, at least 4."""
     long_tokens: int = 150
-    """Length of the completions that are cancelled on their way."""
+    """Length of the completions that are cancelled while they run."""
     deterministic: bool = True
     """Whether greedy decoding gives the same text every time. False skips what compares two runs."""
     tolerance: float = 1e-3
@@ -40,7 +40,8 @@ class ConformanceBase:
 
 
 def skip(why: str) -> None:
-    import pytest  # the package is importable without it; only running the suite needs it
+    """Skip the running test."""
+    import pytest  # the package can be imported without it, only running the suite needs it
 
     pytest.skip(why)
 
@@ -60,10 +61,12 @@ async def generate_text(engine: Engine, context: Context, params: SamplingParams
 
 
 def released(completions: Sequence[Completion]) -> list[Completion]:
+    """The completions, with their contexts released."""
     for completion in completions:
         completion.context.release()
     return list(completions)
 
 
 async def stream_all(engine: Engine, context: Context, params: SamplingParams) -> list[Token]:
+    """All tokens of a stream."""
     return [token async for token in engine.stream(context, params)]

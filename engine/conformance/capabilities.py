@@ -13,6 +13,8 @@ from braid.engine.types import Message
 
 
 class ChatConformance(ConformanceBase):
+    """Capability `chat`."""
+
     messages: tuple[Message, ...] = (
         {"role": "system", "content": "You are brief."},
         {"role": "user", "content": "Say hello."},
@@ -26,6 +28,8 @@ class ChatConformance(ConformanceBase):
 
 
 class TokenIdsConformance(ConformanceBase):
+    """Capability `token_ids`."""
+
     async def test_token_ids_are_read_and_reported(self, engine: Engine) -> None:
         self.need(engine, "token_ids")
         async with no_leak(engine), await engine.prefill(self.prompt) as context:
@@ -46,6 +50,8 @@ class TokenIdsConformance(ConformanceBase):
 
 
 class LogprobsConformance(ConformanceBase):
+    """Capability `logprobs`."""
+
     async def test_logprobs_come_with_each_token(self, engine: Engine) -> None:
         self.need(engine, "logprobs")
         async with no_leak(engine), await engine.prefill(self.prompt) as context:
@@ -76,6 +82,8 @@ class LogprobsConformance(ConformanceBase):
 
 
 class PromptLogprobsConformance(ConformanceBase):
+    """Capability `prompt_logprobs`."""
+
     async def test_score_gives_one_value_per_token(self, engine: Engine) -> None:
         self.need(engine, "prompt_logprobs")
         scope = Budget()
@@ -96,6 +104,8 @@ class PromptLogprobsConformance(ConformanceBase):
 
 
 class CutConformance(ConformanceBase):
+    """Capability `cut`."""
+
     async def test_cut_rewinds(self, engine: Engine) -> None:
         self.need(engine, "cut")
         async with no_leak(engine), await engine.prefill(self.prompt) as context:
@@ -117,6 +127,8 @@ class CutConformance(ConformanceBase):
 
 
 class TextJoinConformance(ConformanceBase):
+    """Capability `text_join`."""
+
     async def test_join_appends_what_the_parts_added(self, engine: Engine) -> None:
         self.need(engine, "text_join")
         async with no_leak(engine), await engine.prefill(self.prompt) as context:
@@ -143,6 +155,8 @@ class TextJoinConformance(ConformanceBase):
 
 
 class KVJoinConformance(ConformanceBase):
+    """Capability `kv_join`."""
+
     async def test_kv_join_goes_on_from_all_parts(self, engine: Engine) -> None:
         self.need(engine, "kv_join")
         async with no_leak(engine), await engine.prefill(self.prompt) as context:
@@ -157,6 +171,8 @@ class KVJoinConformance(ConformanceBase):
 
 
 class NativeNConformance(ConformanceBase):
+    """Capability `native_n`."""
+
     async def test_n_branches_are_one_call(self, engine: Engine) -> None:
         self.need(engine, "native_n")
         scope = Budget()
@@ -166,6 +182,8 @@ class NativeNConformance(ConformanceBase):
 
 
 class SeedConformance(ConformanceBase):
+    """Capability `seed`."""
+
     async def test_a_seed_fixes_every_branch(self, engine: Engine) -> None:
         self.need(engine, "seed")
         async with no_leak(engine), await engine.prefill(self.prompt) as context:
@@ -183,6 +201,8 @@ class SeedConformance(ConformanceBase):
 
 
 class GrammarConformance(ConformanceBase):
+    """Capability `grammar`."""
+
     async def test_a_regular_expression_binds_the_completion(self, engine: Engine) -> None:
         self.need(engine, "grammar")
         pattern = "(yes|no), [0-9]{2}"

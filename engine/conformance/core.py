@@ -21,6 +21,8 @@ from braid.engine.types import Capability, Usage
 
 
 class CoreConformance(ConformanceBase):
+    """What every engine must do."""
+
     async def test_info_is_filled_in(self, engine: Engine) -> None:
         info = engine.info
         assert info.uri and info.model

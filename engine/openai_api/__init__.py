@@ -1,4 +1,7 @@
-"""The OpenAI API's messages: schemas of requests and replies, and server-sent events. Client and server share them."""
+"""The OpenAI API's messages: schemas of requests and replies, and server-sent events.
+
+Client and server share them.
+"""
 
 from braid.engine.openai_api.schema import (
     PATHS,

@@ -1,8 +1,9 @@
-"""What goes over the wire: requests and replies of the OpenAI API, chat and completions, whole and streamed.
+"""Requests and replies of the OpenAI API, chat and completions, whole and streamed.
 
-Replies are read leniently, since servers leave fields out and add their own (`stop_reason` of vLLM, `matched_stop` of
-SGLang, `token_ids` of vLLM); everything behind this file works on `Reply`, which is the same for both endpoints.
-Source: the reference types of the `openai` package, which the tests hold these against.
+Replies are read leniently, since servers leave fields out and add their own: `stop_reason` of vLLM,
+`matched_stop` of SGLang, `token_ids` of vLLM. Everything above this module works on `Reply`, which is the
+same for both endpoints. Source: the reference types of the `openai` package, against which the tests check
+these.
 """
 
 from __future__ import annotations
@@ -26,10 +27,14 @@ class _Loose(BaseModel):
 
 
 class PromptDetails(_Loose):
+    """Details of the prompt's usage."""
+
     cached_tokens: int | None = None
 
 
 class WireUsage(_Loose):
+    """Usage as a server reports it."""
+
     prompt_tokens: int = 0
     completion_tokens: int | None = 0
     prompt_tokens_details: PromptDetails | None = None
@@ -41,19 +46,27 @@ class WireUsage(_Loose):
 
 
 class TopLogprob(_Loose):
+    """A token and its log-probability, in a chat."""
+
     token: str
     logprob: float
 
 
 class TokenLogprob(TopLogprob):
+    """A sampled token of a chat, with its alternatives."""
+
     top_logprobs: list[TopLogprob] | None = None
 
 
 class ChatLogprobs(_Loose):
+    """Log-probabilities of a chat choice."""
+
     content: list[TokenLogprob] | None = None
 
 
 class TextLogprobs(_Loose):
+    """Log-probabilities of a completions choice."""
+
     tokens: list[str] | None = None
     token_logprobs: list[float | None] | None = None
     top_logprobs: list[dict[str, float] | None] | None = None
@@ -61,12 +74,17 @@ class TextLogprobs(_Loose):
 
 
 class Delta(_Loose):
-    """A chat message, or the part of one that a chunk adds. Reasoning that a server separates is not content."""
+    """A chat message, or the part of one that a chunk adds.
+
+    Reasoning that a server separates is not content.
+    """
 
     content: str | None = None
 
 
 class Choice(_Loose):
+    """The fields of a choice that both endpoints share."""
+
     index: int = 0
     finish_reason: str | None = None
     stop_reason: str | int | None = None
@@ -76,45 +94,60 @@ class Choice(_Loose):
     @field_validator("finish_reason")
     @classmethod
     def _of_an_end(cls, said: str | None) -> str | None:
-        """None unless the completion ended: some servers send an empty text, or a null in quotes, until it does."""
+        """None unless the completion ended.
+
+        Some servers send an empty text, or a null in quotes, until it does.
+        """
         return None if said is None or said.strip().lower() in ("", "null", "none") else said
 
 
 class ChatChoice(Choice):
+    """A choice of the chat endpoint, whole or streamed."""
+
     delta: Delta | None = None
     message: Delta | None = None
     logprobs: ChatLogprobs | None = None
 
 
 class TextChoice(Choice):
+    """A choice of the completions endpoint, whole or streamed."""
+
     text: str | None = None
     logprobs: TextLogprobs | None = None
 
 
 class ChatReply(_Loose):
+    """A reply or chunk of the chat endpoint."""
+
     choices: list[ChatChoice] = Field(default_factory=list[ChatChoice])
     usage: WireUsage | None = None
 
 
 class TextReply(_Loose):
+    """A reply or chunk of the completions endpoint."""
+
     choices: list[TextChoice] = Field(default_factory=list[TextChoice])
     usage: WireUsage | None = None
 
 
 class Model(_Loose):
+    """A model that the server lists."""
+
     id: str
     max_model_len: int | None = None
     capabilities: list[str] = Field(default_factory=list[str])
-    """What our own server says that its engine can do."""
+    """What the engine can do. Braid's own server says so."""
 
 
 class ModelList(_Loose):
+    """The reply of the models endpoint."""
+
     data: list[Model] = Field(default_factory=list[Model])
 
 
 @dataclass(frozen=True)
 class Part:
-    """One token, where the server tells them apart."""
+    """One token, where the server reports single tokens."""
 
     text: str
     logprob: float
@@ -143,14 +176,14 @@ class Reply:
 
 @dataclass(frozen=True)
 class ServerError:
-    """An error in the server's words; `code` is the HTTP status that it names, if any."""
+    """An error in the server's words. `code` is the HTTP status that it names, if any."""
 
     message: str
     code: int | None = None
 
 
 def read_error(payload: object) -> ServerError | None:
-    """The error in a JSON body, in any of the shapes that servers use; None when it is not an error."""
+    """The error in a JSON body, in any of the shapes that servers use. None when it is not an error."""
     if not isinstance(payload, dict):
         return None
     body = cast("dict[str, Any]", payload)
@@ -179,7 +212,11 @@ def _status(value: object) -> int | None:
 
 
 def read_json(text: str) -> object:
-    """Parsed JSON; `EngineResponseError` when it is none. The text itself is not in the error: it may hold secrets."""
+    """Parsed JSON.
+
+    Raises:
+        EngineResponseError: the text is not JSON. The error does not hold the text, which may hold secrets.
+    """
     try:
         return cast("object", json.loads(text))
     except (ValueError, RecursionError):
@@ -187,7 +224,11 @@ def read_json(text: str) -> object:
 
 
 def read_reply(endpoint: Endpoint, payload: object) -> Reply:
-    """A reply or chunk of `endpoint`. Raises `EngineResponseError` when it does not have that shape."""
+    """A reply or chunk of `endpoint`.
+
+    Raises:
+        EngineResponseError: the payload does not have that shape.
+    """
     try:
         if endpoint == "chat":
             chat = ChatReply.model_validate(payload)
@@ -203,7 +244,13 @@ def read_reply(endpoint: Endpoint, payload: object) -> Reply:
 
 
 def read_text_logprobs(payload: object) -> tuple[list[str], list[float | None], WireUsage | None]:
-    """Tokens, their log-probabilities and the usage of an echoed completion; empty lists when it has none."""
+    """Tokens, their log-probabilities and the usage of an echoed completion.
+
+    The lists are empty when it has none.
+
+    Raises:
+        EngineResponseError: the payload is no completions reply.
+    """
     try:
         reply = TextReply.model_validate(payload)
     except ValidationError:
@@ -215,6 +262,11 @@ def read_text_logprobs(payload: object) -> tuple[list[str], list[float | None], 
 
 
 def read_models(payload: object) -> list[Model]:
+    """The models in a reply of the models endpoint.
+
+    Raises:
+        EngineResponseError: the payload does not have that shape.
+    """
     try:
         return ModelList.model_validate(payload).data
     except ValidationError:
@@ -272,8 +324,11 @@ def _best(pairs: Any) -> tuple[tuple[str, float], ...]:
 def sampling_fields(
     params: SamplingParams, *, endpoint: Endpoint, n: int, seed: int | None
 ) -> dict[str, Any]:
-    """The request fields for `params`. What the OpenAI API does not know is left out at its neutral value, since strict servers
-    refuse it; servers that take defaults from the model's `generation_config` (vLLM: top_k, min_p) then apply those."""
+    """The request fields for `params`.
+
+    What the OpenAI API does not know is left out at its neutral value, since strict servers refuse it.
+    Servers that take defaults from the model's `generation_config` (vLLM: top_k, min_p) then apply those.
+    """
     fields: dict[str, Any] = {
         "max_tokens": params.max_tokens,
         "temperature": params.temperature,
@@ -313,6 +368,7 @@ def sampling_fields(
 
 
 def prompt_fields(prompt: str | Sequence[int] | Sequence[Message], *, endpoint: Endpoint) -> dict[str, Any]:
+    """The request field of a prompt."""
     return (
         {"messages": list(prompt)}
         if endpoint == "chat"

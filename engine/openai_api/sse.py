@@ -1,7 +1,7 @@
-"""Server-sent events: bytes in any chunking to the `data` of whole events.
+"""Server-sent events: from bytes in any chunking to the `data` of whole events.
 
-Source: the event stream format of the HTML standard, section 9.2. Only `data` matters to the OpenAI API; comments
-(keep-alives), `event`, `id` and `retry` are read over.
+Source: the event stream format of the HTML standard, section 9.2. Only `data` matters to the OpenAI API.
+Comments (keep-alives), `event`, `id` and `retry` are skipped.
 """
 
 from __future__ import annotations
@@ -14,7 +14,10 @@ MAX_EVENT_CHARS = 16_000_000
 
 
 class SSEParser:
-    """`feed` bytes as they arrive, `close` when the stream ends; both return the data of the events completed by that."""
+    """Parses a stream incrementally.
+
+    `feed` takes bytes as they arrive, `close` ends the stream. Both return the data of the completed events.
+    """
 
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8-sig")(errors="replace")
@@ -23,11 +26,18 @@ class SSEParser:
         self._size = 0
 
     def feed(self, chunk: bytes) -> list[str]:
-        """Data of the events that `chunk` completes. Raises `EngineResponseError` for an event without end."""
+        """Data of the events that `chunk` completes.
+
+        Raises:
+            EngineResponseError: an event grows beyond `MAX_EVENT_CHARS`.
+        """
         return self._take(self._decoder.decode(chunk))
 
     def close(self) -> list[str]:
-        """The last event, when the server left out the empty line behind it; whether it is whole, the reader must see."""
+        """The last event, when the server left out the empty line behind it.
+
+        The reader must check that it is whole.
+        """
         events = self._take(self._decoder.decode(b"", final=True) + "\n\n")
         return events
 

@@ -1,4 +1,4 @@
-"""engine/remote: any OpenAI-compatible server behind the engine's face."""
+"""Any OpenAI-compatible server as an engine."""
 
 from braid.engine.remote.context import RemoteContext
 from braid.engine.remote.engine import RemoteEngine

@@ -1,4 +1,4 @@
-"""Reading `http://host:port/v1#model`: where the server is, which model is meant, and what may be shown of it."""
+"""Addresses of the form `http://host:port/v1#model`."""
 
 from __future__ import annotations
 
@@ -13,20 +13,27 @@ _FORM = "expected http(s)://host[:port]/path#model, such as http://127.0.0.1:800
 
 @dataclass(frozen=True)
 class Address:
-    """`url` is used exactly as given (nothing is added to its path); `shown` has no query, where some servers want keys."""
+    """Where a server is, and which model is meant."""
 
     url: httpx.URL
+    """URL to send requests to. Nothing is added to its path."""
     shown: str
+    """URL without its query, where some servers want keys."""
     model: str | None
+    """Name of the model. None: the server lists exactly one."""
 
     @property
     def in_the_clear(self) -> bool:
-        """True when what is sent can be read on the way: plain http to another machine."""
+        """Whether others can read what is sent: plain http to another machine."""
         return self.url.scheme == "http" and self.url.host not in ("localhost", "127.0.0.1", "::1")
 
 
 def read_address(address: str) -> Address:
-    """Parse an address. Raises `EngineURIError`, which never repeats a password."""
+    """Parse an address.
+
+    Raises:
+        EngineURIError: the address cannot be read. The error never repeats a password.
+    """
     base, _, model = address.partition("#")
     try:
         url = httpx.URL(base)

@@ -1,9 +1,9 @@
-"""The HTTP side: one server, its key, a cap on concurrent requests, retries, and streams that end in typed errors.
+"""The HTTP client: one server, its key, a cap on concurrent requests, retries, and streams.
 
-What is retried: 408, 425, 429, 5xx (but 501 and 505), refused or lost connections, and silence before the first byte, as long
-as nothing of the response has been handed on. Waiting is exponential with full jitter (Brooker, "Exponential Backoff And
-Jitter", 2015); `Retry-After` is honoured. The key lives in a `SecretStr`, and every text that comes from the server or from
-httpx passes `scrub` before it enters an error.
+Retried are 408, 425, 429, 5xx (but 501 and 505), refused or lost connections, and silence before the first
+byte, as long as nothing of the response has been handed on. Waiting is exponential with full jitter (Brooker,
+"Exponential Backoff And Jitter", 2015). `Retry-After` is honoured. The key lives in a `SecretStr`. Every text
+that comes from the server or from httpx passes `scrub` before it enters an error.
 """
 
 from __future__ import annotations
@@ -29,24 +29,28 @@ MAX_ERROR_CHARS = 500
 
 @dataclass(frozen=True, kw_only=True)
 class RetryPolicy:
-    """`base * 2**attempt` seconds, capped, is the most that is waited; the wait is drawn uniformly below it.
+    """How often to retry, and how long to wait.
 
-    A server that asks (Retry-After) for more than `longest_wait` is not waited for.
+    The wait before a retry is drawn uniformly below `base * 2**attempt` seconds, at most `cap`.
     """
 
     max_retries: int = 4
     base: float = 0.5
     cap: float = 20.0
     longest_wait: float = 90.0
+    """A server that asks (Retry-After) for more seconds is not waited for."""
 
     def wait(self, attempt: int, asked: float | None) -> float:
-        """Seconds before attempt number `attempt + 1` (the first is 0); never less than the server asked for."""
+        """Seconds before attempt number `attempt + 1` (the first is 0).
+
+        Never less than the server asked for.
+        """
         jitter = random.uniform(0.0, min(self.cap, self.base * 2**attempt))
         return jitter if asked is None else asked + min(jitter, 1.0)
 
 
 class RejectedError(EngineResponseError):
-    """The server refused the request; `reason` is its explanation, in lower case, for the reader that looks for a reason."""
+    """The server refused the request. `reason` is its explanation in lower case."""
 
     def __init__(self, message: str, *, status: int | None, reason: str) -> None:
         super().__init__(message, status=status)
@@ -54,7 +58,10 @@ class RejectedError(EngineResponseError):
 
 
 class AttemptFailed(Exception):
-    """One attempt failed. Stays inside this package: `Client` retries it or turns it into a typed error."""
+    """One attempt failed.
+
+    It stays inside this package: `Client` retries it or turns it into a typed error.
+    """
 
     def __init__(
         self,
@@ -73,26 +80,31 @@ class AttemptFailed(Exception):
 
 
 class StreamReader(Protocol):
-    """What reads one response: keeps its state, says when it is satisfied, and starts over when the request is repeated."""
+    """Reads one response, and starts over when the request is repeated."""
 
     committed: bool
-    """True once something was handed on that cannot be taken back: no retry from then on."""
+    """Whether something was handed on that cannot be taken back. Nothing is retried from then on."""
 
     @property
     def satisfied(self) -> bool:
-        """Everything that is wanted has come; the rest of the response need not be read."""
+        """Whether the rest of the response need not be read."""
         ...
 
     def feed(self, payload: object) -> list[Token]: ...
 
     def end(self, *, done: bool) -> list[Token]:
-        """The response is over (`done`: the server said so). Raises `AttemptFailed` when it is not complete."""
+        """The response is over. `done` says that the server said so.
+
+        Raises:
+            AttemptFailed: the response is not complete.
+        """
         ...
 
     def reset(self) -> None: ...
 
 
 def retryable_status(status: int) -> bool:
+    """Whether a request that failed with this status may be repeated."""
     return status in (408, 425, 429) or (500 <= status < 600 and status not in (501, 505))
 
 
@@ -108,7 +120,7 @@ class _BearerAuth(httpx.Auth):
 
 
 class Client:
-    """Requests to one server. Not bound to a model; `RemoteEngine` owns it."""
+    """Requests to one server. It is not bound to a model. `RemoteEngine` owns it."""
 
     def __init__(
         self,
@@ -148,7 +160,7 @@ class Client:
             raise EngineError(f"{self.shown}: the engine is closed")
 
     def scrub(self, text: str) -> str:
-        """`text` without the key and without the values of the caller's own headers, and not too long."""
+        """`text` without the key and the values of the caller's own headers, cut to a length for errors."""
         for secret in self._secrets:
             if secret.get_secret_value():
                 text = text.replace(secret.get_secret_value(), "[redacted]")
@@ -167,7 +179,10 @@ class Client:
     ) -> AsyncGenerator[list[Token]]:
         """What `reader` makes of the response, piece by piece. Closing this generator closes the connection.
 
-        Raises `EngineConnectionError`, `EngineResponseError` (`RejectedError` for 4xx) or `BudgetExceededError` (deadline).
+        Raises:
+            EngineConnectionError: the server cannot be reached, after all retries.
+            EngineResponseError: the response cannot be read. `RejectedError` for a refusal.
+            BudgetExceededError: a deadline has passed.
         """
         attempt = 0
         while True:
@@ -184,7 +199,7 @@ class Client:
             attempt += 1
 
     async def close(self) -> None:
-        """Hang up on everything. Calls under way end with an `EngineError`."""
+        """Hang up on everything. Running calls end with an `EngineError`."""
         self._closed = True
         for task in self._busy:
             self._hung_up.add(task)
@@ -242,7 +257,10 @@ class Client:
             raise EngineResponseError(f"{self.shown}: {error}: {self.scrub(text)!r}") from None
 
     def _payload(self, text: str) -> object:
-        """Parsed JSON that is no error. An error inside a stream has only its own `code` to say whether to retry."""
+        """Parsed JSON that is no error.
+
+        An error inside a stream has only its own `code` to say whether to retry.
+        """
         payload = self._json(text)
         if error := read_error(payload):
             reason = self.scrub(error.message)
@@ -280,7 +298,7 @@ class Client:
             await response.aclose()
 
     async def _raise_refusal(self, response: httpx.Response, budget: Budget) -> None:
-        """Raise what an answer other than 2xx means."""
+        """Raise what a status other than 2xx means."""
         text = await self._read_body(response, budget)
         try:
             error = read_error(read_json(text))
@@ -305,7 +323,7 @@ class Client:
 
     @asynccontextmanager
     async def _interruptible(self, budget: Budget) -> AsyncIterator[None]:
-        """Around every wait: the budget's deadline holds, and `close` ends it."""
+        """Surrounds every wait. The budget's deadline holds inside, and `close` ends it."""
         self.check_open()
         budget.check_time()
         task = asyncio.current_task()
@@ -342,7 +360,10 @@ class Client:
             tries = "" if attempt == 0 else f" (after {attempt + 1} attempts)"
             message = f"{self.shown}: {what}: {failure}{tries}"
             if asked is not None and asked > self.retries.longest_wait:
-                message += f"; the server asks to wait {asked:.0f} s, more than the {self.retries.longest_wait:.0f} s allowed"
+                message += (
+                    f"; the server asks to wait {asked:.0f} s, "
+                    f"more than the {self.retries.longest_wait:.0f} s allowed"
+                )
             if failure.lost:
                 raise EngineConnectionError(message) from None
             raise RejectedError(message, status=failure.status, reason=str(failure)) from None
@@ -351,7 +372,10 @@ class Client:
 
 
 async def _drain(source: AsyncIterator[bytes]) -> None:
-    """Read the end of a response behind its last event, so that the connection can be used again; not worth a long wait."""
+    """Read the end of a response behind its last event, so that the connection can be used again.
+
+    It waits a tenth of a second at most.
+    """
     with suppress(TimeoutError, httpx.HTTPError):
         async with asyncio.timeout(0.1):
             async for _ in source:
@@ -359,7 +383,7 @@ async def _drain(source: AsyncIterator[bytes]) -> None:
 
 
 class _ErrorTranslation:
-    """Turns httpx's exceptions into `AttemptFailed`, without the request (and its headers) that they carry."""
+    """Turns httpx's exceptions into `AttemptFailed`, without the request and headers that they carry."""
 
     def __init__(self, client: Client, doing: str, timeout: float) -> None:
         self._client = client

@@ -1,4 +1,7 @@
-"""A remote Context: text, messages or token ids, sent again with each request; the server's prefix cache does the rest."""
+"""A remote Context: text, messages or token ids, sent again with each request.
+
+The server's prefix cache avoids reading them again.
+"""
 
 from __future__ import annotations
 
@@ -23,10 +26,11 @@ class TextForm:
 
 @dataclass(frozen=True)
 class ChatForm:
-    """Messages, and the beginning of the assistant's next message when the answer is already under way."""
+    """Messages of a chat."""
 
     messages: tuple[Message, ...]
     tail: str = ""
+    """Beginning of the assistant's next message. Empty unless the answer has begun."""
 
     def extend(self, text: str) -> ChatForm:
         return replace(self, tail=self.tail + text)
@@ -38,10 +42,11 @@ class ChatForm:
 
 @dataclass(frozen=True)
 class IdsForm:
-    """Token ids; `tail` is text behind them whose ids the server did not tell, which cannot be sent again."""
+    """Token ids."""
 
     ids: tuple[int, ...]
     tail: str = ""
+    """Text behind the ids whose own ids the server did not report. It cannot be sent again."""
 
     def extend(self, text: str) -> IdsForm:
         return replace(self, tail=self.tail + text)
@@ -51,7 +56,7 @@ Form = TextForm | ChatForm | IdsForm
 
 
 class RemoteContext(Context):
-    """Handle on a prompt at a remote server. Made by `RemoteEngine`; holds nothing at the server."""
+    """Handle on a prompt at a remote server. Made by `RemoteEngine`. It holds nothing at the server."""
 
     def __init__(
         self,
@@ -73,9 +78,12 @@ class RemoteContext(Context):
 
     @property
     def text(self) -> str:
-        """The text as far as this side knows it; chat is shown as plain turns, since only the server has the template.
+        """The text as far as it is known here.
 
-        Raises `CapabilityError` for token ids, whose text only the server knows.
+        Chat is shown as plain turns, since only the server has the template.
+
+        Raises:
+            CapabilityError: the prompt is token ids, whose text only the server knows.
         """
         match self.form:
             case TextForm(content):

@@ -18,7 +18,10 @@ Continuation = Literal["auto", "flags", "trailing", "none"]
 # Tokens per UTF-8 byte before the server has told any better; English text has about a quarter, code a third.
 _FIRST_GUESS = 1 / 3
 _TOKENS_PER_MESSAGE = 8
-_CANNOT_CONTINUE = "the server cannot go on with an assistant message that is already begun; use a text prompt (/completions)"
+_CANNOT_CONTINUE = (
+    "the server cannot go on with an assistant message that is already begun; "
+    "use a text prompt (/completions)"
+)
 _TOO_LONG = ("context length", "context_length", "context window", "maximum context")
 
 
@@ -27,9 +30,10 @@ _PENALTIES = ("presence_penalty", "frequency_penalty", "repetition_penalty", "lo
 
 
 def assumed_capabilities(api: Api, *, listed: Collection[str] = ()) -> set[Capability]:
-    """What the API promises; servers that do not keep it are found out. `listed` is what the server itself says of its model.
+    """What the API promises. `listed` is what the server itself says about its model.
 
-    Penalties are not assumed: the API does not have all of them, and many servers read over what they do not know.
+    A server that breaks a promise is found out later. Penalties are not assumed: the API does not have all of
+    them, and many servers ignore what they do not know.
     """
     promised: set[Capability] = {"logprobs", "native_n", "seed", "text_join"}
     if "penalties" in listed:
@@ -72,12 +76,19 @@ class Dialect:
         return self._details | {"continuation": self._continuation, "n served natively": native}
 
     def request_groups(self, params: SamplingParams) -> list[list[int]]:
-        """Which branches share a request. Greedy branches never do: servers refuse `n > 1` at temperature 0."""
+        """Which branches share a request.
+
+        Greedy branches never do: servers refuse `n > 1` at temperature 0.
+        """
         alone = self.n_is_native is False or params.temperature == 0
         return [[i] for i in range(params.n)] if alone else [list(range(params.n))]
 
     def endpoint_and_prompt(self, form: Form) -> tuple[Endpoint, Any]:
-        """Endpoint and prompt for `form`. Raises `CapabilityError` when it cannot be sent."""
+        """Endpoint and prompt for `form`.
+
+        Raises:
+            CapabilityError: the form cannot be sent.
+        """
         match form:
             case TextForm(content):
                 return "completions", content
@@ -94,7 +105,10 @@ class Dialect:
                 assert_never(form)
 
     def body(self, form: Form, params: SamplingParams, indexes: Sequence[int]) -> dict[str, Any]:
-        """The request for the branches `indexes`. Only what is needed is in it: strict servers refuse the rest."""
+        """The request for the branches `indexes`.
+
+        It holds only what is needed, since strict servers refuse the rest.
+        """
         endpoint, prompt = self.endpoint_and_prompt(form)
         seed = None if params.seed is None else branch_seed(params.seed, indexes[0])
         body: dict[str, Any] = {"model": self._model} | prompt_fields(prompt, endpoint=endpoint)
@@ -111,7 +125,7 @@ class Dialect:
         return body
 
     def adapt(self, error: RejectedError, body: Mapping[str, Any]) -> bool:
-        """True when the request is worth repeating without what the server refused."""
+        """Learn from a refusal. True when the request is worth repeating without what the server refused."""
         if error.status not in (400, 422):
             return False
         if "stream_options" in error.reason and self._requests_usage:
@@ -127,7 +141,10 @@ class Dialect:
         return False
 
     def explain(self, error: RejectedError, form: Form, body: Mapping[str, Any]) -> BraidError:
-        """The typed error that says what to do about a refusal; the refusal itself when there is nothing better."""
+        """The typed error that says what to do about a refusal.
+
+        The refusal itself when there is nothing better.
+        """
         reason, status = error.reason, error.status
         if status in (401, 403):
             hint = "is the right key in the environment variable? (api_key_env=)"
@@ -175,11 +192,16 @@ class Dialect:
         return CapabilityError("completions", self.uri, hint)
 
     def check_continuation(self) -> None:
-        """Raise `CapabilityError` when a chat answer that is already begun cannot be sent on."""
+        """Check that a chat answer that has begun can be sent on.
+
+        Raises:
+            CapabilityError: it cannot.
+        """
         if self._continuation == "none":
             raise CapabilityError("chat_continuation", self.uri, _CANNOT_CONTINUE)
 
     def set_native_n(self, native: bool) -> None:
+        """Record whether the server serves `n` by itself."""
         self.n_is_native = native
         if not native:
             self.capabilities.discard("native_n")

@@ -1,4 +1,4 @@
-"""From an address and the environment to a client, a model and what it can do."""
+"""From an address and the environment to a client, a model and its capabilities."""
 
 from __future__ import annotations
 
@@ -15,7 +15,12 @@ DEFAULT_KEY_ENV = "OPENAI_API_KEY"
 
 
 def read_key(name: str | None) -> SecretStr | None:
-    """The key in the environment variable `name`. Only the default one may be missing: local servers want no key."""
+    """The key in the environment variable `name`.
+
+    Raises:
+        InvalidParamsError: the variable is empty or missing. Only the default one may be, since local servers
+            want no key.
+    """
     value = os.environ.get(name, "").strip() if name else ""
     if name and name != DEFAULT_KEY_ENV and not value:
         raise InvalidParamsError(f"the environment variable {name!r} (api_key_env) is empty or not set")
@@ -23,10 +28,14 @@ def read_key(name: str | None) -> SecretStr | None:
 
 
 async def find_model(client: Client, named: str | None, key_env: str | None) -> Model:
-    """The model to use, with what the server tells of it. Also the first sign of life from the server.
+    """The model to use, with what the server says about it. It is the first request to a server.
 
-    A server need not list its models when one is named. Raises `EngineConnectionError`, `EngineResponseError` (key refused)
-    and `EngineURIError` (no single model).
+    A server need not list its models when one is named.
+
+    Raises:
+        EngineConnectionError: the server cannot be reached.
+        EngineResponseError: the key was refused.
+        EngineURIError: no model is named, and the server does not list exactly one.
     """
     models: list[Model] = []
     try:

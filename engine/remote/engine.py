@@ -1,8 +1,9 @@
-"""RemoteEngine: the engine's face over any server that speaks the OpenAI API.
+"""An engine over any server that speaks the OpenAI API.
 
-Text and token ids go to `/completions`, messages to `/chat/completions`, and every generation is streamed, so that it can be
-cancelled at any token and a silent server is noticed. What a server can do is assumed from the API, learnt from its answers,
-or asked at the start (`probe=True`); what it turns out not to do raises `CapabilityError` and leaves `capabilities`.
+Text and token ids go to `/completions`, messages to `/chat/completions`. Every generation is streamed, so
+that it can be cancelled at any token and a silent server is noticed. What a server can do is assumed from the
+API, learnt from its answers, or asked at the start (`probe=True`). What it turns out not to do raises
+`CapabilityError` and leaves `capabilities`.
 """
 
 from __future__ import annotations
@@ -31,10 +32,12 @@ from braid.engine.types import Capability, Completion, EngineInfo, Prompt, Sampl
 
 @dataclass(frozen=True)
 class _Outcome:
-    """What one HTTP request brought: its branches by index, and their usage."""
+    """Result of one HTTP request."""
 
     branches: dict[int, RemoteBranch]
+    """Branches by index."""
     shares: dict[int, Usage]
+    """Usage of each branch."""
     prompt_tokens: int
 
 
@@ -67,22 +70,33 @@ class RemoteEngine(Engine):
         probe: bool = False,
         retries: RetryPolicy | None = None,
     ) -> Self:
-        """Open `http://host:port/v1#model`. The path is used as given; without `#model` the server must list exactly one.
+        """Open `http://host:port/v1#model`.
 
-        - `api_key_env`: the environment variable that holds the key; None sends none.
-        - `timeout`: seconds of silence, before the first byte and between two, after which a request is given up.
-        - `api`: `auto` sends messages to chat and text or token ids to completions; `chat` sends text as one user
-          message; `completions` takes text and token ids only.
-        - `continuation`: how a chat answer already begun is sent on. `flags` adds `continue_final_message` and
-          `add_generation_prompt=false` (vLLM, SGLang); `trailing` sends the unfinished assistant message without flags
-          (llama.cpp, Ollama and others continue it); `none` refuses. `auto` is `flags` until the server refuses them.
-          A server that ignores the flags in silence cannot be told from one that honours them.
-        - `capabilities`: exactly what the server can do, where that is known; None assumes what the API promises.
-        - `probe`: find out with some tiny requests (at most 24 tokens each) instead of assuming.
-        - `retries`: waiting between attempts in detail, in place of `max_retries`.
+        Args:
+            address: the path is used as given. Without `#model` the server must list exactly one.
+            api_key_env: the environment variable that holds the key. None sends none.
+            concurrency: requests in parallel.
+            timeout: seconds of silence, before the first byte and between two, after which a request is given
+                up.
+            max_retries: further attempts after a failure that a retry may mend.
+            api: `auto` sends messages to chat, and text or token ids to completions. `chat` sends text as one
+                user message. `completions` takes text and token ids only.
+            headers: further headers of each request.
+            continuation: how a chat answer that has begun is sent on. `flags` adds `continue_final_message`
+                and `add_generation_prompt=false` (vLLM, SGLang). `trailing` sends the unfinished assistant
+                message without flags (llama.cpp, Ollama and others continue it). `none` refuses. `auto` is
+                `flags` until the server refuses them. A server that ignores the flags in silence cannot be
+                told from one that honours them.
+            capabilities: exactly what the server can do, where that is known. None assumes what the API
+                promises.
+            probe: find out with some tiny requests (at most 24 tokens each) instead of assuming.
+            retries: waiting between attempts in detail, in place of `max_retries`.
 
-        Raises `EngineURIError` (address, or no single model), `EngineConnectionError`, `EngineResponseError` (key refused)
-        and `InvalidParamsError`.
+        Raises:
+            EngineURIError: the address cannot be read, or there is no single model.
+            EngineConnectionError: the server cannot be reached.
+            EngineResponseError: the key was refused.
+            InvalidParamsError: an option is out of range.
         """
         parsed = read_address(address)
         if concurrency < 1 or max_retries < 0 or timeout <= 0:
@@ -141,7 +155,10 @@ class RemoteEngine(Engine):
         return f"<RemoteEngine {self._dialect.uri}>"
 
     async def prefill(self, prompt: Prompt, *, budget: Budget | None = None) -> RemoteContext:
-        """A handle on `prompt`. Sends nothing: a server reads the prompt with each request, and is charged for it then."""
+        """A handle on `prompt`.
+
+        Nothing is sent: a server reads the prompt with each request, which is charged for it.
+        """
         self._client.check_open()
         (budget or ambient_budget()).check_time()
         return self._context(self._form(prompt), critical=0)
@@ -172,9 +189,13 @@ class RemoteEngine(Engine):
                 return IdsForm(ids)
 
     async def extend(self, context: Context, text: str, *, budget: Budget | None = None) -> RemoteContext:
-        """`text` behind the prompt; in a chat it is the beginning of the assistant's message (see `continuation`).
+        """`text` behind the prompt.
 
-        Raises `CapabilityError` for token ids (only the server has the tokenizer) and where a chat cannot be continued.
+        In a chat it is the beginning of the assistant's message (see `continuation`).
+
+        Raises:
+            CapabilityError: the prompt is token ids (only the server has the tokenizer), or the chat cannot
+                be continued.
         """
         ours = self._ours(context)
         (budget or ambient_budget()).check_time()
@@ -218,7 +239,10 @@ class RemoteEngine(Engine):
     async def generate(
         self, context: Context, params: SamplingParams, *, budget: Budget | None = None
     ) -> list[Completion]:
-        """`params.n` completions. A server that ignores `n` is sent the missing ones as requests of their own."""
+        """`params.n` completions.
+
+        A server that ignores `n` gets a request of its own for each missing one.
+        """
         ours, scope = self._ours(context), budget or ambient_budget()
         self._check(ours, params)
         outcomes: list[_Outcome] = []
@@ -238,7 +262,10 @@ class RemoteEngine(Engine):
     def stream(
         self, context: Context, params: SamplingParams, *, budget: Budget | None = None
     ) -> AsyncGenerator[Token]:
-        """Tokens of all branches as they come; the last of a branch has no text. Closing it closes the connections."""
+        """Tokens of all branches as they come.
+
+        The last token of a branch has no text. Closing the iterator closes the connections.
+        """
         return self._stream(context, params, budget or ambient_budget())
 
     async def _stream(self, context: Context, params: SamplingParams, scope: Budget) -> AsyncGenerator[Token]:
@@ -258,7 +285,7 @@ class RemoteEngine(Engine):
             groups = self._missing(params, outcomes)
 
     def _missing(self, params: SamplingParams, outcomes: Sequence[_Outcome]) -> list[list[int]]:
-        """The branches that the server left out, each to be sent by itself."""
+        """The branches that the server left out, each in a group of its own."""
         found = {index for outcome in outcomes for index in outcome.branches}
         missing = [[index] for index in range(params.n) if index not in found]
         if missing:
@@ -276,8 +303,8 @@ class RemoteEngine(Engine):
     ) -> AsyncGenerator[list[Token] | _Outcome]:
         """One HTTP request for the branches `indexes`: its tokens as they come, then its outcome.
 
-        It is repeated when the server refuses something that can be left out. There is no outcome when the branches have to be
-        sent one by one.
+        It is repeated when the server refuses something that can be left out. There is no outcome when the
+        branches have to be sent one by one.
         """
         endpoint, _ = self._dialect.endpoint_and_prompt(ours.form)
         while True:
@@ -350,7 +377,10 @@ class RemoteEngine(Engine):
     async def score(self, context: Context, text: str, *, budget: Budget | None = None) -> list[float]:
         """Log-probabilities of the tokens of `text`, by echo on `/completions`. Capability `prompt_logprobs`.
 
-        A token that begins in the context and ends in `text` counts. Raises `CapabilityError` for chats and token ids.
+        A token that begins in the context and ends in `text` counts.
+
+        Raises:
+            CapabilityError: the context is a chat or token ids, or the server does not echo.
         """
         ours, scope = self._ours(context), budget or ambient_budget()
         self.require("prompt_logprobs", "declare it (capabilities=) or open the engine with probe=True")
@@ -382,7 +412,7 @@ class RemoteEngine(Engine):
         return len(self._open)
 
     async def close(self) -> None:
-        """Hang up: calls under way end with an `EngineError`, and all Contexts are released."""
+        """Hang up. Running calls end with an `EngineError`, and all Contexts are released."""
         for context in list(self._open):
             context.release()
         await self._client.close()
@@ -407,7 +437,7 @@ class RemoteEngine(Engine):
         return context
 
     def _check(self, ours: RemoteContext, params: SamplingParams) -> None:
-        """Refuse before anything is sent what is known not to work."""
+        """Refuse what is known not to work, before anything is sent."""
         if params.logprobs is not None:
             self.require("logprobs", "the server does not give log-probabilities")
         if params.seed is not None:
@@ -424,6 +454,6 @@ class RemoteEngine(Engine):
         min_length = (len(ours.form.ids) if isinstance(ours.form, IdsForm) else 1) + params.max_tokens
         if self._max_context is not None and min_length > self._max_context:
             raise ContextLengthError(
-                f"at least {min_length} tokens (prompt and max_tokens) do not fit into the {self._max_context} "
-                f"of {self._dialect.uri}"
+                f"at least {min_length} tokens (prompt and max_tokens) do not fit "
+                f"into the {self._max_context} of {self._dialect.uri}"
             )

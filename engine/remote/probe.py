@@ -1,4 +1,4 @@
-"""Asking a server what it can do, with a handful of tiny requests, instead of taking the API's word for it."""
+"""Finding out with a handful of tiny requests what a server can do."""
 
 from __future__ import annotations
 
@@ -46,17 +46,21 @@ _NO_PENALTIES = {
 
 @dataclass(frozen=True)
 class Findings:
-    """What the server showed: its capabilities, and whether it accepts the flags that continue an assistant message."""
+    """What the server showed."""
 
     capabilities: frozenset[Capability]
     continues_chat: bool
+    """Whether it accepts the flags that continue an assistant message."""
 
 
 async def probe_server(client: Client, model: str, *, chat: bool, completions: bool) -> Findings:
-    """Try what `chat` and `completions` ask for. A capability counts when every endpoint in use shows it.
+    """Try the endpoints that `chat` and `completions` name.
 
-    Raises `EngineConnectionError`, and `EngineResponseError` when
-    neither endpoint answers at all.
+    A capability counts when every endpoint in use shows it.
+
+    Raises:
+        EngineConnectionError: the server cannot be reached.
+        EngineResponseError: neither endpoint answers.
     """
     probe = _Probe(client, model)
     capabilities: set[Capability] = {"text_join"}
@@ -136,12 +140,15 @@ class _Probe:
         return bool(reply and any(piece.parts for piece in reply.pieces))
 
     async def reports_ids(self) -> bool:
-        """Takes token ids, and tells those of what it generates (vLLM)."""
+        """Whether it takes token ids, and reports those of what it generates (vLLM)."""
         reply = await self.reply("completions", [1, 2, 3], return_token_ids=True)
         return bool(reply and any(piece.token_ids for piece in reply.pieces))
 
     async def obeys_seed(self, endpoint: Endpoint, prompt: Any) -> bool:
-        """Equal seeds, equal text, with other requests under way: some servers keep one random state for all."""
+        """Whether equal seeds give equal text while other requests run.
+
+        Some servers keep one random state for all.
+        """
         seeds = (1, 2, 1, 2, 1, 2)
 
         async def draw(seed: int) -> str:
@@ -159,7 +166,7 @@ class _Probe:
         return len(tokens) == len(logprobs) and _TEXT in "".join(tokens)
 
     async def obeys_penalties(self, endpoint: Endpoint, prompt: Any) -> bool:
-        """Takes all of them, and refuses each with a value that it cannot have: so it does not read over them."""
+        """Whether it takes all of them, and refuses impossible values instead of ignoring them."""
         if await self.reply(endpoint, prompt, **_PENALTIES) is None:
             return False
         return all(

@@ -1,4 +1,4 @@
-"""One response read branch by branch: tokens as they come, stop strings, log-probabilities, and what it all cost."""
+"""One response read branch by branch: tokens, stop strings, log-probabilities, and cost."""
 
 from __future__ import annotations
 
@@ -12,28 +12,27 @@ from braid.engine.scope import Price
 from braid.engine.stop_strings import find_stop, held_back
 from braid.engine.types import FinishReason, SamplingParams, Token, Usage
 
-# A server that honours a stop string may still send the rest of a token; one that goes on after that ignores it.
+# A server that honours a stop string may still send the rest of a token. More than that ignores the string.
 _PIECES_AFTER_STOP = 2
 
 
 @dataclass
 class RemoteBranch:
-    """One of the `n` completions of a request, in the making.
-
-    `cut` says that it has come to a stop string, and that what follows does not belong to it. `ended` says that the server
-    called it finished. Text that comes after that still belongs to it.
-    """
+    """One of the `n` completions of a request, in the making."""
 
     index: int
     tokens: list[Token] = field(default_factory=list[Token])
     held_back_tokens: list[Token] = field(default_factory=list[Token])
+    """Tokens that may turn out to be part of a stop string."""
     token_ids: list[int] = field(default_factory=list[int])
     pieces: int = 0
     parts: int = 0
     raw_bytes: int = 0
     pieces_after_stop: int = 0
     cut: bool = False
+    """Whether it has come to a stop string. What follows does not belong to it."""
     ended: bool = False
+    """Whether the server called it finished. Text that comes after that still belongs to it."""
     stop_hit: str | None = None
     finish: FinishReason | None = None
 
@@ -42,7 +41,11 @@ class RemoteBranch:
         return "".join(token.text for token in self.tokens)
 
     def add(self, tokens: Sequence[Token], stops: Sequence[str]) -> list[Token]:
-        """Take in new tokens; return those that no stop string can touch any more."""
+        """Take in new tokens.
+
+        Returns:
+            Those that no stop string can touch any more.
+        """
         self.held_back_tokens.extend(tokens)
         text = "".join(token.text for token in self.held_back_tokens)
         if hit := find_stop(text, stops):
@@ -57,6 +60,7 @@ class RemoteBranch:
         return ready
 
     def flush(self) -> list[Token]:
+        """The tokens that were held back."""
         ready, self.held_back_tokens = self.held_back_tokens, []
         self.tokens.extend(ready)
         return ready
@@ -74,7 +78,7 @@ def _request_json(tokens: Sequence[Token], length: int) -> list[Token]:
 
 
 def _truncate(tokens: Sequence[Token], length: int) -> list[Token]:
-    """The tokens of the first `length` characters; the last one is shortened to fit."""
+    """The tokens of the first `length` characters. The last one is shortened to fit."""
     ready: list[Token] = []
     for token in tokens:
         if length <= 0:
@@ -85,9 +89,10 @@ def _truncate(tokens: Sequence[Token], length: int) -> list[Token]:
 
 
 class ResponseReader:
-    """Reads one response of `len(indexes)` branches; `indexes` are their places in the caller's `n`.
+    """Reads one response of `len(indexes)` branches.
 
-    `estimate_tokens` turns a number of UTF-8 bytes into tokens, for servers that report no usage.
+    `indexes` are their numbers among the caller's `n`. `tokens_per_byte` turns UTF-8 bytes into tokens, for
+    servers that report no usage.
     """
 
     def __init__(
@@ -113,7 +118,7 @@ class ResponseReader:
 
     @property
     def satisfied(self) -> bool:
-        """Every branch ended at a stop string that the server goes on to ignore."""
+        """Whether every branch ended at a stop string that the server ignores."""
         ignoring = [b.pieces_after_stop > _PIECES_AFTER_STOP for b in self.branches.values() if not b.ended]
         return len(self.branches) == len(self._indexes) and bool(ignoring) and all(ignoring)
 
@@ -130,7 +135,8 @@ class ResponseReader:
     def _piece(self, piece: Piece) -> list[Token]:
         if not 0 <= piece.index < len(self._indexes):
             raise EngineResponseError(
-                f"{self._server}: the server sent choice {piece.index}, but {len(self._indexes)} were asked for"
+                f"{self._server}: the server sent choice {piece.index}, "
+                f"but {len(self._indexes)} were asked for"
             )
         index = self._indexes[piece.index]
         branch = self.branches.setdefault(index, RemoteBranch(index))
@@ -192,7 +198,7 @@ class ResponseReader:
         return last
 
     def generated(self) -> dict[int, int]:
-        """Tokens generated so far by each branch: counted where the server tells, else estimated."""
+        """Tokens generated so far by each branch: counted where the server reports them, else estimated."""
         counts = {index: self._count_tokens(branch) for index, branch in self.branches.items()}
         total = self.usage.completion_tokens if self.usage else None
         return _apportion(total, counts) if total is not None and counts else counts
@@ -207,19 +213,25 @@ class ResponseReader:
         return min(max(guess, bool(branch.raw_bytes)), self._params.max_tokens)
 
     def spent(self) -> int:
-        """Tokens to book for this response, and for the attempts that were thrown away, even if it was cut short."""
+        """Tokens to book for this response, even if it was cut short, and for failed attempts."""
         prompt = self.usage.prompt_tokens if self.usage else self._prompt_tokens
         return prompt + sum(self.generated().values()) + self.discarded
 
     def cost(self, price: Price) -> float:
-        """What `spent` costs. What was thrown away is counted as generated: a server does not say what it charges for that."""
+        """Price of `spent`.
+
+        What was thrown away counts as generated, since a server does not say what it charges for it.
+        """
         prompt = self.usage.prompt_tokens if self.usage else self._prompt_tokens
         cached = self.usage.cached_tokens if self.usage else 0
         generated = sum(self.generated().values()) + self.discarded
         return price.of(prompt=prompt, cached=cached, generated=generated, calls=1)
 
     def shares(self) -> dict[int, Usage]:
-        """Usage of each branch. The first one carries the prompt, which the server reads once for all of them."""
+        """Usage of each branch.
+
+        The first one carries the prompt, which the server reads once for all of them.
+        """
         shares: dict[int, Usage] = {}
         for place, (index, count) in enumerate(sorted(self.generated().items())):
             first = Usage()
@@ -251,7 +263,10 @@ def _apportion(total: int, weights: dict[int, int]) -> dict[int, int]:
 
 
 def _tokens(index: int, piece: Piece, num_logprobs: int | None) -> list[Token]:
-    """The piece as tokens: one for each part when the parts spell its text, else its text goes with the last part."""
+    """The piece as tokens.
+
+    There is one for each part when the parts spell its text. Else its text goes with the last part.
+    """
     if not piece.parts or num_logprobs is None:
         only = piece.token_ids[0] if len(piece.token_ids) == 1 else None
         return [Token(text=piece.text, index=index, id=only)] if piece.text else []

@@ -1,4 +1,4 @@
-"""What holds for every call inside a block: a budget and a priority. Both follow the task, through context variables."""
+"""Budget and priority of every call inside a block. Both are context variables, which tasks inherit."""
 
 from braid.engine.scope.budget import Budget, Price, Reservation, Spending, ambient_budget, budget, use_budget
 from braid.engine.scope.priority import ambient_priority, use_priority

@@ -1,9 +1,10 @@
 """Budgets: a tree of limits on tokens, calls, money and seconds, reserved and settled atomically.
 
-A scope's spending counts against every scope above it. Work reserves its upper bound before it starts and settles what it
-really used, so a hard limit is never crossed by concurrent branches; what a remote server overshoots is booked and reported.
-A soft limit stops nothing: whoever can do with less asks `pressure` and `tight`, and says what it left out.
-The ambient budget is a context variable: tasks inherit it, and engines capture it before work enters their thread.
+A scope's spending counts against every scope above it. Work reserves its upper bound before it starts and
+settles what it used, so concurrent branches never cross a hard limit. What a remote server overshoots is
+booked and reported. A soft limit stops nothing: code that can do with less asks `pressure` and `tight`, and
+reports what it left out. The ambient budget is a context variable. Tasks inherit it, and engines capture it
+before work enters their thread.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ from braid.engine.errors import BudgetExceededError, InvalidParamsError
 _ambient: ContextVar[Budget | None] = ContextVar("braid_budget", default=None)
 
 _lock: Final = threading.Lock()
-"""One for all scopes: a reservation is atomic over every tree that it counts in, and is held for a microsecond."""
+"""One lock for all scopes. A reservation is atomic over every tree that it counts in. The lock is held for a
+microsecond.
+"""
 
 Counted = Literal["tokens", "calls", "cost"]
 _LIMITS: Final[tuple[Counted, ...]] = ("tokens", "calls", "cost")
@@ -33,18 +36,19 @@ _DIGITS: Final = 9
 
 @dataclass(frozen=True, kw_only=True)
 class Price:
-    """What a model costs, in any currency: for a million tokens read, cached (read again), and generated; and for a call.
-
-    `cached` is the price of `prompt` unless given.
-    """
+    """What a model costs, in any currency."""
 
     prompt: float = 0.0
+    """Price of a million tokens that are read."""
     generated: float = 0.0
+    """Price of a million generated tokens."""
     cached: float | None = None
+    """Price of a million prompt tokens that come from the cache. None: the price of `prompt`."""
     call: float = 0.0
+    """Price of one call."""
 
     def of(self, *, prompt: int = 0, cached: int = 0, generated: int = 0, calls: int = 0) -> float:
-        """The cost of so many tokens; `cached` of the `prompt` tokens came from the cache."""
+        """The cost of this many tokens and calls. `cached` of the `prompt` tokens came from the cache."""
         again = self.prompt if self.cached is None else self.cached
         tokens = (prompt - cached) * self.prompt + cached * again + generated * self.generated
         return round(tokens / _MILLION + calls * self.call, _DIGITS)
@@ -55,26 +59,33 @@ _FREE: Final = Price()
 
 @dataclass(frozen=True, slots=True)
 class Spending:
-    """How much of one limit was spent; `limit` is the tightest one, `overshoot` how far a server went beyond it."""
+    """Spending against one limit."""
 
     spent: float
+    """Amount that was spent."""
     limit: float | None
+    """The tightest limit. None: no limit."""
     overshoot: float
+    """How far a server went beyond the limit."""
 
 
 @dataclass(slots=True)
 class Reservation:
-    """A held amount. `settle` books what was used and returns the rest; leaving `with` unsettled refunds it all."""
+    """A held amount.
+
+    `settle` books what was used and returns the rest. Leaving `with` unsettled refunds it all.
+    """
 
     budget: Budget
     held: dict[Counted, float]
     open: bool = True
 
     def settle(self, *, tokens: int = 0, calls: int = 0, cost: float = 0.0) -> None:
-        """Book what was used in place of what was held. More than was held is booked too, as overshoot."""
+        """Book what was used in place of what was held. What exceeds the held amount is booked too."""
         if self.open:
             self.open = False
-            self.budget._close(self.held, {"tokens": tokens, "calls": calls, "cost": cost})  # pyright: ignore[reportPrivateUsage]
+            used: dict[Counted, float] = {"tokens": tokens, "calls": calls, "cost": cost}
+            self.budget._close(self.held, used)  # pyright: ignore[reportPrivateUsage]
 
     def refund(self) -> None:
         """Return everything that was held."""
@@ -89,25 +100,30 @@ class Reservation:
 
 @dataclass(eq=False, slots=True)
 class Budget:
-    """One scope. None is no limit. `seconds` runs from the moment the scope is made.
-
-    Args:
-        cost: money, in the currency of `prices`.
-        soft: share of each limit (0 to 1) from which on the scope is `tight`; None: never.
-        prices: by engine address or model name, `*` as in file names; scopes below use them too. What has no price is free.
-        parent: the scope above. `within` is one more scope that this one's spending counts in, for a budget that is handed to
-            work which already has an ambient one.
-    """
+    """One scope. A limit of None is no limit."""
 
     tokens: int | None = None
+    """Limit of tokens."""
     calls: int | None = None
+    """Limit of calls."""
     seconds: float | None = None
+    """Limit of time, which runs from the moment the scope is made."""
     name: str = "run"
+    """Name of the scope in errors."""
     parent: Budget | None = None
+    """The scope above."""
     cost: float | None = None
+    """Limit of money, in the currency of `prices`."""
     soft: float | None = None
+    """Share of each limit (0 to 1) from which on the scope is `tight`. None: never."""
     prices: Mapping[str, Price] | None = None
+    """Prices by engine address or model name, with `*` as in file names. Scopes below use them too. What has
+    no price is free.
+    """
     within: Budget | None = None
+    """One more scope that this one's spending counts in, for a budget given to work that already has an
+    ambient one.
+    """
     started: float = field(default_factory=time.monotonic)
     spent: dict[str, float] = field(default_factory=lambda: {"tokens": 0, "calls": 0})
     reserved: dict[str, float] = field(default_factory=lambda: {"tokens": 0, "calls": 0})
@@ -144,7 +160,7 @@ class Budget:
         cost: float | None = None,
         soft: float | None = None,
     ) -> Budget:
-        """A scope below this one; it can only be tighter in effect, whatever limits it is given."""
+        """A scope below this one. Whatever its own limits, those above hold too."""
         return Budget(
             tokens=tokens, calls=calls, seconds=seconds, cost=cost, soft=soft, name=name, parent=self
         )
@@ -154,7 +170,11 @@ class Budget:
         return iter(self._chain)
 
     def reserve(self, *, tokens: int = 0, calls: int = 0, cost: float = 0.0) -> Reservation:
-        """Hold an upper bound in this scope and all above it, or raise `BudgetExceededError` and hold nothing."""
+        """Hold an upper bound in this scope and all above it.
+
+        Raises:
+            BudgetExceededError: a limit does not allow it. Nothing is held then.
+        """
         asked: dict[Counted, float] = {"tokens": tokens, "calls": calls}
         if cost:
             asked["cost"] = cost
@@ -169,7 +189,11 @@ class Budget:
         return Reservation(self, asked)
 
     def spend(self, *, tokens: int = 0, calls: int = 0, cost: float = 0.0) -> None:
-        """Reserve and settle in one: for what costs exactly this, whatever comes of it. Raises `BudgetExceededError`."""
+        """Reserve and settle in one, for work whose cost is known exactly beforehand.
+
+        Raises:
+            BudgetExceededError: a limit does not allow it. Nothing is booked then.
+        """
         if self._timed:
             self.check_time()
         with _lock:
@@ -184,7 +208,7 @@ class Budget:
                     spent["cost"] = _sum(spent.get("cost", 0), cost)
 
     def book(self, *, tokens: int = 0, calls: int = 0, cost: float = 0.0) -> None:
-        """Book what was used without a reservation: for what no scope limits, and so cannot be refused."""
+        """Book what was used without a reservation, for work that no scope limits."""
         self._close({}, {"tokens": tokens, "calls": calls, "cost": cost})
 
     @overload
@@ -194,7 +218,7 @@ class Budget:
     def remaining(self, key: Literal["cost"]) -> float | None: ...
 
     def remaining(self, key: Counted) -> float | None:
-        """What this scope and those above it still allow of `tokens`, `calls` or `cost`; None is no limit."""
+        """What this scope and those above it still allow of `tokens`, `calls` or `cost`. None is no limit."""
         with _lock:
             rest = [
                 max(0, _sum(getattr(scope, key), -scope._used(key))) for scope in self._limited.get(key, ())
@@ -202,7 +226,7 @@ class Budget:
         return min(rest) if rest else None
 
     def remaining_seconds(self) -> float | None:
-        """Seconds until the first deadline of this scope and those above it; None is no deadline."""
+        """Seconds until the first deadline of this scope and those above it. None is no deadline."""
         now = time.monotonic()
         rest = [s.seconds - (now - s.started) for s in self._timed if s.seconds is not None]
         return min(rest) if rest else None
@@ -222,7 +246,7 @@ class Budget:
                 )
 
     def statement(self) -> dict[str, Spending]:
-        """What was spent here of each limit that there is, here or above, and of what was spent without one."""
+        """What was spent here against each limit here or above, and what was spent without a limit."""
         found: dict[str, Spending] = {}
         with _lock:
             for key in _LIMITS:
@@ -237,17 +261,20 @@ class Budget:
 
     @property
     def pressure(self) -> float:
-        """The largest share of any limit, here or above, that is spent or reserved: 0 to 1, more after an overshoot."""
+        """The largest share of any limit that is spent or reserved, here or above.
+
+        It exceeds 1 after an overshoot.
+        """
         return max((scope._share() for scope in self._chain), default=0.0)
 
     @property
     def tight(self) -> bool:
-        """Whether a soft limit, here or above, is reached: those who can do with less should."""
+        """Whether a soft limit, here or above, is reached."""
         return any(scope.soft is not None and scope._share() >= scope.soft for scope in self._chain)
 
     @property
     def slack(self) -> float:
-        """What is left between the soft limit and the hard one: 1 until a soft limit is reached, 0 at the hard limit."""
+        """What is left between soft and hard limit. 1 until a soft limit is reached, 0 at the hard limit."""
         rest = [
             max(0.0, 1 - share) / (1 - scope.soft) if scope.soft < 1 else 0.0
             for scope in self._chain
@@ -256,7 +283,7 @@ class Budget:
         return min(rest, default=1.0)
 
     def price_of(self, *names: str) -> Price:
-        """The price of an engine that goes by these names (address, model); free where nobody says otherwise."""
+        """The price of an engine with these names (address, model). It is free where no scope has a price."""
         for scope in self._chain:
             for pattern, price in (scope.prices or {}).items():
                 if any(fnmatchcase(name, pattern) for name in names):
@@ -334,7 +361,7 @@ def budget(
     prices: Mapping[str, Price] | None = None,
     name: str = "scope",
 ) -> Iterator[Budget]:
-    """Limit everything inside the block: `with budget(tokens=5_000): ...`. Nests."""
+    """Limit everything inside the block. Budgets nest."""
     scope = Budget(
         tokens=tokens,
         calls=calls,

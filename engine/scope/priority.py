@@ -1,7 +1,8 @@
-"""How urgent the running task's requests are: a context variable, which tasks inherit and engines read.
+"""Priority of the running task's requests.
 
-The unit is seconds: work whose result may be ten seconds late without delaying the whole has priority -10, and overtakes nothing
-that is on the critical path, but what waits becomes more urgent by a second each second.
+It is a context variable, which tasks inherit and engines read. The unit is seconds. Work whose result may be
+ten seconds late without delaying the whole has priority -10. It overtakes nothing on the critical path. A
+request that waits becomes more urgent by one second each second.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ _ambient: ContextVar[float] = ContextVar("braid_priority", default=0.0)
 
 
 def ambient_priority() -> float:
-    """The priority of the running task; 0 unless somebody set it."""
+    """The priority of the running task. 0 unless it was set."""
     return _ambient.get()
 
 
 @contextmanager
 def use_priority(value: float) -> Iterator[None]:
-    """Requests made inside the block have this priority; higher is sooner."""
+    """Give requests made inside the block this priority. Higher is sooner."""
     token = _ambient.set(value)
     try:
         yield

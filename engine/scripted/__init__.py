@@ -1,12 +1,12 @@
-"""A scripted engine for tests: an `Engine` that says what the test tells it to, and remembers what it was asked.
+r"""A scripted engine for tests: an `Engine` that gives scripted responses and records what it was asked.
 
-    engine = ScriptedEngine('a = search("height of K2")\\nanswer(a)')
+    engine = ScriptedEngine('a = search("height of K2")\nanswer(a)')
     agent = Agent(engine=engine, tools=[...])
 
-An asynchronous generator as the response holds the engine silent for as long as the test wants:
+An asynchronous generator as the response keeps the engine silent for as long as the test wants:
 
     async def plan(prompt: str) -> AsyncIterator[str]:
-        yield 'a = search("height of K2")\\n'
+        yield 'a = search("height of K2")\n'
         await hold.wait()
         yield "answer(a)"
 """

@@ -37,25 +37,21 @@ class ScriptExhaustedError(EngineError):
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """One `generate` or `stream` that the engine was asked for. `messages` is None unless the prompt was a chat."""
+    """One `generate` or `stream` that the engine was asked for."""
 
     kind: Literal["generate", "stream"]
     prompt: str
     messages: tuple[Message, ...] | None
+    """Messages of the prompt. None unless it was a chat."""
     params: SamplingParams
 
 
 class ScriptedEngine(Engine):
     """An engine whose responses are given by the test.
 
-    `responses` is one response for every call, or a list with one for each call in the order of calling (then one
-    call too many raises `ScriptExhaustedError`); see `Response`. A stop string or `max_tokens` ends a scripted text as it
-    would end a sampled one. `chunk` says how text is streamed: by character, by word, as a whole, or in pieces of
-    so many characters; `delay` is the number of seconds before each piece. `scorer(context, text)` gives log-probabilities
-    to `score` and adds the capability `prompt_logprobs`. `details` fills `EngineInfo.details`, such as
-    `{"prompt_style": "compact"}`. Scripted tokens are words and punctuation marks, and their log-probability is 0.
-
-    `calls` records what was asked, `prefills` every prompt's text.
+    Scripted tokens are words and punctuation marks, and their log-probability is 0. A stop string or
+    `max_tokens` ends a scripted text as it would end a sampled one. `calls` records what was asked,
+    `prefills` the text of every prompt.
     """
 
     def __init__(
@@ -70,12 +66,31 @@ class ScriptedEngine(Engine):
         model: str = "scripted",
         details: Mapping[str, str] | None = None,
     ) -> None:
+        """Make an engine.
+
+        Args:
+            responses: one response for every call, or a list with one for each call in the order of calling.
+                One call too many then raises `ScriptExhaustedError`. See `Response`.
+            capabilities: what the engine declares.
+            chunk: how text is streamed: by character, by word, as a whole, or in pieces of this many
+                characters.
+            delay: seconds before each piece.
+            max_context: longest context in tokens.
+            scorer: `scorer(context, text)` gives log-probabilities to `score`. It adds the capability
+                `prompt_logprobs`.
+            model: name of the model.
+            details: `EngineInfo.details`, such as `{"prompt_style": "compact"}`.
+
+        Raises:
+            InvalidParamsError: the capabilities or `chunk` are out of range.
+        """
         declared = frozenset(capabilities)
         if scorer is not None:
             declared |= _SCORING
         if not declared <= _POSSIBLE:
             raise InvalidParamsError(
-                f"a scripted engine cannot have {sorted(declared - _POSSIBLE)}; it can have {sorted(_POSSIBLE)}"
+                f"a scripted engine cannot have {sorted(declared - _POSSIBLE)}; "
+                f"it can have {sorted(_POSSIBLE)}"
             )
         if "prompt_logprobs" in declared and scorer is None:
             raise InvalidParamsError("capability 'prompt_logprobs' needs a scorer=")
@@ -204,7 +219,8 @@ class ScriptedEngine(Engine):
         limit = self._info.max_context
         if limit is not None and own.token_count + params.max_tokens > limit:
             raise ContextLengthError(
-                f"{own.token_count} prompt tokens plus max_tokens={params.max_tokens} exceed the context of {limit}"
+                f"{own.token_count} prompt tokens plus max_tokens={params.max_tokens} "
+                f"exceed the context of {limit}"
             )
         scope = _scope(budget)
         price, most = scope.price_of(self.info.uri, self.info.model), params.n * params.max_tokens
@@ -243,7 +259,10 @@ class ScriptedEngine(Engine):
     async def _branch(
         self, prompt: str, params: SamplingParams, response: Response, index: int
     ) -> AsyncGenerator[tuple[str, FinishReason | None, str | None]]:
-        """Pieces of one branch with stop strings and `max_tokens` applied; the last carries the reason."""
+        """Pieces of one branch, with stop strings and `max_tokens` applied.
+
+        The last piece carries the reason.
+        """
         text, shown = "", 0
         async with aclosing(branch_text(response, prompt, index)) as source:
             async for piece in source:

@@ -1,4 +1,4 @@
-"""Scripts: what a scripted engine answers, and how its text ends."""
+"""Scripts: what a scripted engine responds, and where its text ends."""
 
 from __future__ import annotations
 
@@ -11,10 +11,14 @@ from braid.engine.stop_strings import find_stop
 from braid.engine.types import FinishReason, SamplingParams
 
 Script: TypeAlias = "Callable[[str], str | Awaitable[str] | AsyncIterator[str]]"
-"""A function of the prompt's text: returns the response (plain or awaited), or an asynchronous generator of its pieces."""
+"""A function of the prompt's text. It returns the response, plain or awaited, or is an asynchronous generator
+of its pieces.
+"""
 
 Response: TypeAlias = "str | BaseException | Script | Sequence[str]"
-"""What answers one call: text, an error to raise, a function of the prompt, or one text for each of the `n` branches."""
+"""Response to one call: text, an error to raise, a function of the prompt, or one text for each of the `n`
+branches.
+"""
 
 _PIECE = re.compile(r"\s*(?:\w+|[^\w\s])|\s+")
 
@@ -40,7 +44,7 @@ async def branch_text(response: Response, prompt: str, index: int) -> AsyncGener
 
 
 def completion_end(text: str, params: SamplingParams) -> tuple[int, FinishReason | None, str | None]:
-    """How many characters of `text` are the completion's so far, and whether it ends there."""
+    """Number of characters of `text` that belong to the completion so far, and whether it ends there."""
     hit = find_stop(text, params.stop)
     end = hit[0] if hit else len(text)
     if len(text) > params.max_tokens:  # a piece has at least one character
@@ -52,4 +56,5 @@ def completion_end(text: str, params: SamplingParams) -> tuple[int, FinishReason
 
 
 def split_pieces(text: str) -> tuple[str, ...]:
+    """Text in scripted tokens."""
     return tuple(_PIECE.findall(text))

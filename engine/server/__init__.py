@@ -1,7 +1,7 @@
-"""Any engine behind the OpenAI API: models, completions and chat completions over HTTP, with health and metrics.
+"""Any engine behind the OpenAI API: models, completions and chat over HTTP, with health and metrics.
 
 async with await connect("local:braid-mini") as engine:
-    await serve(engine, ServerOptions(port=8000))         # until SIGTERM or Ctrl-C; then drains
+    await serve(engine, ServerOptions(port=8000))         # until SIGTERM or Ctrl-C, then drains
 
 async with serving(engine, ServerOptions(port=0)) as url:  # in the background of your own program
     ...

@@ -1,4 +1,4 @@
-"""Who may generate now, who waits, who is turned away; and how a stopping server lets go of its requests."""
+"""Admission of requests: who generates, who waits, who is refused, and when a stopping server ends them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from braid.engine.server.errors import ApiError, server_error
 
 
 class Admission:
-    """First come, first served, `running` at a time and `waiting` in the queue."""
+    """First come, first served."""
 
     def __init__(self, *, max_running: int, max_waiting: int) -> None:
         self.running = 0
@@ -23,7 +23,11 @@ class Admission:
 
     @asynccontextmanager
     async def slot(self) -> AsyncIterator[None]:
-        """Hold one of the places while the block runs; raises `ApiError` 429 when the queue is full, 503 when draining."""
+        """Hold one of the places while the block runs.
+
+        Raises:
+            ApiError: 429 when the queue is full, 503 when the server drains.
+        """
         if self.draining:
             raise shutting_down()
         if self._slots.locked() and self.waiting >= self._max_waiting:
@@ -48,4 +52,5 @@ class Admission:
 
 
 def shutting_down() -> ApiError:
+    """The error for requests that a stopping server ends or refuses."""
     return server_error(503, "the server is shutting down", "shutting_down")

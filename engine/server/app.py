@@ -1,4 +1,4 @@
-"""The ASGI application: routes, the key, and the path of one request from its body to its last byte."""
+"""The ASGI application: routes, the key check, and the path of one request from its body to its last byte."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class _HasKV(Protocol):
 
 
 class Service:
-    """What the routes share: the engine, its name, the gate and the metrics."""
+    """What the routes share: the engine, its name, admission and metrics."""
 
     def __init__(self, engine: Engine, options: ServerOptions) -> None:
         self.engine = engine
@@ -108,7 +108,11 @@ class GenerationRoute:
             metrics.request_seconds.observe(time.perf_counter() - arrived, endpoint=self._kind)
 
     async def _answer(self, exchange: HTTPExchange, arrived: float) -> int:
-        """Answer the request, with an error if need be; returns the status that it counts as."""
+        """Answer the request, with an error if need be.
+
+        Returns:
+            The status that it counts as.
+        """
         params = {"prompt": "messages" if self._kind == "chat" else "prompt"}
         try:
             body = await exchange.read_json_body()
@@ -138,7 +142,7 @@ class GenerationRoute:
             echoes = [generation.echo(index) if request.echo else "" for index in range(request.choices)]
             try:
                 async with aclosing(generation.tokens()) as tokens:
-                    # An engine that refuses does so before its first token, while the status can still say it.
+                    # An engine refuses before its first token, while the status can still say it.
                     token = await anext(tokens)
                     waited = time.perf_counter() - arrived
                     service.metrics.first_token_seconds.observe(waited, endpoint=self._kind)
@@ -170,7 +174,7 @@ class GenerationRoute:
 
 
 class KeyCheck:
-    """Lets through what brings the key; /health and /metrics need none."""
+    """Refuses requests without the key. /health and /metrics need none."""
 
     def __init__(self, app: ASGIApp, *, key: SecretStr) -> None:
         self._app = app
@@ -191,6 +195,7 @@ class KeyCheck:
 
 
 def build_app(service: Service, key: SecretStr | None) -> Starlette:
+    """The application of `service`. `key` is the key that clients need."""
     routes = [
         Route("/health", service.health),
         Route("/metrics", service.show_metrics),
@@ -207,9 +212,10 @@ def build_app(service: Service, key: SecretStr | None) -> Starlette:
 
 
 def create_app(engine: Engine, options: ServerOptions | None = None) -> Starlette:
-    """The ASGI application that serves `engine`, for an ASGI server of your choice; `serve` is the one that comes with it.
+    """The ASGI application that serves `engine`, for an ASGI server of your choice.
 
-    The engine stays the caller's, who closes it. Of `options`, the address and the grace time mean nothing here.
+    The caller keeps the engine and closes it. Address and grace time of `options` have no effect here.
+    `serve` runs the application on the server that comes with Braid.
     """
     chosen = options or ServerOptions()
     return build_app(Service(engine, chosen), chosen.api_key)

@@ -1,4 +1,4 @@
-"""What can be set about a server, and the limits that protect it."""
+"""Options of a server, and the limits that protect it."""
 
 from __future__ import annotations
 
@@ -14,23 +14,25 @@ DEFAULT_KEY_ENV = "BRAID_API_KEY"
 
 @dataclass(frozen=True, kw_only=True)
 class ServerLimits:
-    """How much one request, and all of them together, may ask for. Beyond them a request is refused, never shortened.
+    """How much one request, and all of them together, may ask for.
 
-    - `max_concurrency`: requests that generate side by side; `max_queue`: those that wait for their turn. More get 429.
-    - `max_body_bytes`: size of a request's body.
-    - `max_choices`: completions of one request: prompts times `n`.
-    - `max_tokens`: the most that `max_tokens` may be. What the model's context leaves room for limits it, too.
-    - `body_seconds`: how long a client may take to send its request.
-    - `write_seconds`: how long a client may leave what was sent to it unread before it counts as gone.
+    Beyond a limit a request is refused, never shortened.
     """
 
     max_concurrency: int = 32
+    """Requests that generate in parallel."""
     max_queue: int = 128
+    """Requests that wait for their turn. More get 429."""
     max_body_bytes: int = 4 * 2**20
+    """Size of a request's body."""
     max_choices: int = 128
+    """Completions of one request: prompts times `n`."""
     max_tokens: int = 32_768
+    """Largest `max_tokens` of a request. The room in the model's context limits it too."""
     body_seconds: float = 30.0
+    """Time in which a client must have sent its request."""
     write_seconds: float = 60.0
+    """Time for which a client may leave data unread before it counts as gone."""
 
     def __post_init__(self) -> None:
         for limit in fields(self):
@@ -43,18 +45,17 @@ class ServerLimits:
 
 @dataclass(frozen=True, kw_only=True)
 class ServerOptions:
-    """Where to listen and what to promise.
-
-    `port` 0 takes a free one. `served_model_name` is what clients call the model (default: the engine's own name).
-    With `api_key`, everything under /v1 wants it as a bearer token. `grace` is the number of seconds that requests under
-    way get to finish in once the server is told to stop.
-    """
+    """Where to listen, and what clients see."""
 
     host: str = "127.0.0.1"
     port: int = 8000
+    """0 takes a free one."""
     served_model_name: str | None = None
+    """What clients call the model. None: the engine's own name."""
     api_key: SecretStr | None = None
+    """Bearer token that everything under /v1 needs. None: no key is needed."""
     grace: float = 30.0
+    """Seconds in which running requests may finish once the server is told to stop."""
     limits: ServerLimits = field(default_factory=ServerLimits)
 
     def __post_init__(self) -> None:
@@ -67,10 +68,11 @@ class ServerOptions:
 
 
 def read_api_key(name: str | None = None) -> SecretStr | None:
-    """The key from the environment variable `name`, by default `BRAID_API_KEY`; None: clients need no key.
+    """The key from the environment variable `name`, by default `BRAID_API_KEY`. None: clients need no key.
 
-    A variable that is named but not set, and any that is set to nothing, raise `InvalidParamsError`: a server that was meant
-    to be locked must not open.
+    Raises:
+        InvalidParamsError: the variable is named but not set, or it is set to nothing. A server that was
+            meant to be locked must not open.
     """
     variable = DEFAULT_KEY_ENV if name is None else name
     value = os.environ.get(variable)

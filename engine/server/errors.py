@@ -1,4 +1,4 @@
-"""Errors in the shape of the OpenAI API, and the way there from every error of ours."""
+"""Errors in the shape of the OpenAI API, and the translation of engine errors to them."""
 
 from __future__ import annotations
 
@@ -50,18 +50,24 @@ class ApiError(BraidError):
 
 
 def server_error(status: int, message: str, code: str | None = None) -> ApiError:
-    """A failure that is no fault of the request. Those with status 503 are worth another try."""
+    """A failure that the request did not cause. Status 503 says that a retry may succeed."""
     return ApiError(status, message, type="server_error", code=code, retry_after=1 if status == 503 else None)
 
 
 def unsupported(param: str, message: str) -> ApiError:
+    """The refusal of a parameter that this server does not support."""
     return ApiError(400, message, param=param, code="unsupported_parameter")
 
 
 def to_api_error(error: Exception, *, params: Mapping[str, str]) -> ApiError:
-    """What the client is told. `params` names the request field behind a capability, and behind `prompt`.
+    """The error that the client sees.
 
-    Only messages that were written for people go out; of an unexpected error the client learns nothing but that it happened.
+    Only messages that were written for people go out. Of an unexpected error the client learns only that it
+    happened.
+
+    Args:
+        error: what was raised.
+        params: names of the request fields behind a capability, and behind `prompt`.
     """
     match error:
         case ApiError():
@@ -91,7 +97,7 @@ def to_api_error(error: Exception, *, params: Mapping[str, str]) -> ApiError:
 
 
 def from_validation(error: ValidationError) -> ApiError:
-    """The first thing that is wrong, with `param` such as `messages[0].content`."""
+    """The first fault in a request, with `param` such as `messages[0].content`."""
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     param = ""
     for step in first["loc"]:

@@ -1,4 +1,4 @@
-"""A job on an engine: its prompts read, its tokens streamed, its usage summed, its contexts given back."""
+"""A request on an engine: prompts are read, tokens streamed, usage summed, contexts released."""
 
 from __future__ import annotations
 
@@ -20,9 +20,11 @@ _DEFAULT_CHAT_TOKENS = 2048
 
 
 class Generation:
-    """One request's work. Inside `async with` the prompts are read and held; leaving it gives everything back.
+    """One request's work. Inside `async with` the prompts are read and held. Leaving it releases everything.
 
-    Raises `ApiError` for what the engine cannot do, before anything is read, and otherwise what the engine raises.
+    Raises:
+        ApiError: the engine cannot do what is asked, known before anything is read.
+        EngineError: whatever the engine raises.
     """
 
     def __init__(self, engine: Engine, request: GenerationRequest, limits: ServerLimits) -> None:
@@ -56,7 +58,7 @@ class Generation:
         return prompt if isinstance(prompt, str) else self._contexts[place].text
 
     async def tokens(self) -> AsyncGenerator[Token]:
-        """The tokens of all choices as they come; `index` is the choice. Closing it cancels the work."""
+        """The tokens of all choices as they come. `index` is the choice. Closing it cancels the work."""
         counts: dict[int, int] = {}
         sources = [self._branches(place, context) for place, context in sorted(self._contexts.items())]
         async with aclosing(merge_streams(sources)) as tokens:
@@ -72,7 +74,7 @@ class Generation:
                 yield token
 
     def usage(self) -> Usage:
-        """What the request cost so far: its prompts, each read once for its `n` branches, and what was generated."""
+        """Usage so far: the prompts, each read once for its `n` branches, and what was generated."""
         total = Usage.parallel([*self._prompt_usages, *self._branch_usages])
         prompt = total.prompt_tokens or sum(context.token_count for context in self._contexts.values())
         return replace(total, prompt_tokens=prompt, generated_tokens=self._generated)
@@ -123,7 +125,8 @@ class Generation:
 def _pieces(completion: Completion) -> Iterator[Token]:
     """A completion as the pieces of a stream: its ids one by one, the text in the last.
 
-    Where nobody looks at single tokens, asking for them would cost the engine's thread a good part of its time.
+    It serves requests that do not look at single tokens: asking the engine's thread for those would cost much
+    of its time.
     """
     ids: Sequence[int | None] = completion.token_ids or (None,)
     yield from (Token(text="", id=id) for id in ids[:-1])
@@ -137,5 +140,5 @@ def _pieces(completion: Completion) -> Iterator[Token]:
 
 
 def is_sampled(token: Token) -> bool:
-    """Whether this piece stands for something sampled; the last piece of a branch may only bring its end."""
+    """Whether this piece stands for something sampled. The last piece of a branch may only bring its end."""
     return bool(token.text) or token.id is not None

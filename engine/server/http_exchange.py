@@ -1,4 +1,4 @@
-"""One HTTP exchange: reading a bounded body, noticing that the client hung up, sending JSON or server-sent events."""
+"""One HTTP exchange: read a bounded body, notice that the client hung up, send JSON or server-sent events."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from braid.engine.server.errors import ApiError
 from braid.engine.system import first_error
 
 STATUS_CLIENT_GONE = 499
-"""What a request counts as whose client hung up, as web servers log it."""
+"""Status under which a request counts whose client hung up, as in the logs of web servers."""
 
-# A refused body is read over up to so many times the limit: a client that is still sending cannot read the refusal.
+# A refused body is discarded up to this many times the limit. A client that still sends cannot read the refusal.
 _DISCARD_FACTOR = 8
 
 
@@ -43,7 +43,12 @@ class HTTPExchange:
         return self.status != 0
 
     async def read_json_body(self) -> bytes:
-        """The body. Raises `ApiError` for a wrong media type, a body too large or too slow, `ClientGoneError` for half of one."""
+        """The body.
+
+        Raises:
+            ApiError: the media type is wrong, or the body is too large or too slow.
+            ClientGoneError: the client hung up.
+        """
         media = self.headers.get("content-type", "").partition(";")[0].strip().lower()
         if media != "application/json":
             # Also keeps web pages out: a browser sends this type to another origin only with its consent.
@@ -74,9 +79,13 @@ class HTTPExchange:
         return b"".join(chunks)
 
     async def run_while_connected(self, work: Awaitable[None], stop_now: asyncio.Event) -> None:
-        """Do `work` as long as there is somebody to do it for.
+        """Run `work` until it is done, the client hangs up, or `stop_now` is set.
 
-        Cancels it, and waits until it has let go, when the client hangs up (`ClientGoneError`) or `stop_now` is set (`ApiError` 503).
+        In the last two cases it is cancelled, and this waits until it has ended.
+
+        Raises:
+            ClientGoneError: the client hung up.
+            ApiError: 503, `stop_now` was set.
         """
         try:
             async with asyncio.TaskGroup() as group:
@@ -97,7 +106,7 @@ class HTTPExchange:
         await self._write(body, more=False)
 
     async def send_event(self, payload: Mapping[str, Any], headers: Mapping[str, str]) -> None:
-        """One server-sent event; the first one sends the headers, too."""
+        """One server-sent event. The first one sends the headers too."""
         if not self.started:
             kind = {"content-type": "text/event-stream; charset=utf-8"}
             await self._start(
@@ -106,7 +115,7 @@ class HTTPExchange:
         await self._write(b"data: " + encode(payload) + b"\n\n", more=True)
 
     async def end_events(self, *, done: bool) -> None:
-        """The end of the stream; the mark `[DONE]` says that nothing is missing."""
+        """The end of the stream. The mark `[DONE]` says that nothing is missing."""
         await self._write(b"data: [DONE]\n\n" if done else b"", more=False)
 
     async def fail(self, error: ApiError) -> None:
@@ -143,7 +152,7 @@ class HTTPExchange:
 
 
 def encode(payload: Mapping[str, Any]) -> bytes:
-    """JSON in one line, ASCII only: whatever a model writes, halves of characters included, can be sent."""
+    """JSON in one line, ASCII only. Whatever a model writes can be sent, halves of characters included."""
     return json.dumps(payload, separators=(",", ":"), allow_nan=False).encode("ascii")
 
 

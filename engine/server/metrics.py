@@ -1,4 +1,4 @@
-"""Counters and histograms in Prometheus' text format. One server's worth: no registry, no threads.
+"""Counters and histograms in the text format of Prometheus, for one server. No registry, no threads.
 
 Source: the Prometheus text exposition format, version 0.0.4.
 """
@@ -34,7 +34,7 @@ class Counter:
 
 
 class Gauge:
-    """A number that is read when somebody asks."""
+    """A number that is read when it is shown."""
 
     def __init__(self, name: str, help: str, read: Callable[[], float]) -> None:
         self.name = name
@@ -47,7 +47,7 @@ class Gauge:
 
 
 class Histogram:
-    """How observations are distributed over buckets, in seconds."""
+    """Distribution of observations over buckets, in seconds."""
 
     def __init__(self, name: str, help: str, bounds: tuple[float, ...] = _SECONDS) -> None:
         self.name = name
@@ -73,7 +73,7 @@ class Histogram:
 
 
 class Metrics:
-    """What `/metrics` shows. The gauges read the gate and the engine."""
+    """The metrics of `/metrics`. The gauges read admission and engine."""
 
     def __init__(
         self,

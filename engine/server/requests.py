@@ -1,10 +1,10 @@
 """Requests of the OpenAI API, read strictly, and turned into a `GenerationRequest` for an engine.
 
-Strictly: what this server does not know or cannot do is refused by name, and never quietly left out. Fields that ask for nothing
-(null, an empty list of tools) pass, as do those that cannot change a completion (`user`, `metadata`).
-Beyond the API, as other open servers have them: `top_k`, `min_p`, `repetition_penalty`, `stop_token_ids`, `ignore_eos`,
-`return_token_ids`, and `continue_final_message` for a chat whose last message is the beginning of the answer.
-Source: the request types of the `openai` package.
+What this server does not know or cannot do is refused by name, and never quietly left out. Fields that ask
+for nothing (null, an empty list of tools) pass, as do those that cannot change a completion (`user`,
+`metadata`). Beyond the API, as in other open servers: `top_k`, `min_p`, `repetition_penalty`,
+`stop_token_ids`, `ignore_eos`, `return_token_ids`, and `continue_final_message` for a chat whose last message
+is the beginning of the answer. Source: the request types of the `openai` package.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ _NEUTRAL: Mapping[str, tuple[object, ...]] = {
 
 
 def _without_null(value: object) -> object:
-    """Null is the API's word for "not given"."""
+    """The object without its null fields. Null is the API's word for "not given"."""
     if isinstance(value, dict):
         return {key: item for key, item in cast("dict[str, Any]", value).items() if item is not None}
     return value
@@ -77,11 +77,15 @@ class _Part(BaseModel):
 
 
 class StreamOptions(_Part):
+    """Options of a stream."""
+
     include_usage: bool = False
     include_obfuscation: bool = False
 
 
 class JsonSchema(_Part):
+    """A JSON schema as a response format has it."""
+
     schema_: dict[str, Any] = Field(alias="schema")
     name: str = ""
     description: str = ""
@@ -89,6 +93,8 @@ class JsonSchema(_Part):
 
 
 class ResponseFormat(_Part):
+    """Format that a completion must have."""
+
     type: Literal["text", "json_object", "json_schema"]
     json_schema: JsonSchema | None = None
 
@@ -120,6 +126,8 @@ def _joined(value: object) -> object:
 
 
 class ChatMessage(_Part):
+    """One message of a chat."""
+
     role: Literal["system", "developer", "user", "assistant"]
     content: Annotated[str, BeforeValidator(_joined)]
     name: str = ""
@@ -134,7 +142,7 @@ def _stops(value: object) -> object:
 
 
 def _biases(value: object) -> object:
-    """JSON has no numbers as keys, so token ids come as text."""
+    """Biases by token id. JSON has no numbers as keys, so token ids come as text."""
     if not isinstance(value, dict):
         return value
     biases = cast("dict[object, object]", value)
@@ -145,7 +153,7 @@ def _biases(value: object) -> object:
 
 
 class _Request(_Part):
-    """What both endpoints have in common."""
+    """The fields that both endpoints share."""
 
     model: str
     n: int = Field(1, ge=1)
@@ -199,6 +207,8 @@ class _Request(_Part):
 
 
 class ChatRequest(_Request):
+    """A request to the chat endpoint."""
+
     messages: list[ChatMessage] = Field(min_length=1)
     max_completion_tokens: int | None = Field(None, ge=1)
     logprobs: bool = False
@@ -207,7 +217,11 @@ class ChatRequest(_Request):
     add_generation_prompt: bool = True
 
     def to_generation_request(self) -> GenerationRequest:
-        """Raises `ApiError` when fields contradict each other."""
+        """The request for an engine.
+
+        Raises:
+            ApiError: fields contradict each other.
+        """
         if self.top_logprobs is not None and not self.logprobs:
             raise ApiError(
                 400, "'top_logprobs' needs 'logprobs': true", param="top_logprobs", code="invalid_value"
@@ -243,6 +257,8 @@ class ChatRequest(_Request):
 
 
 class CompletionRequest(_Request):
+    """A request to the completions endpoint."""
+
     prompt: Any
     max_tokens: int | None = Field(_COMPLETION_TOKENS, ge=1)
     logprobs: int | None = Field(None, ge=0, le=20)
@@ -267,7 +283,11 @@ class CompletionRequest(_Request):
         )
 
     def to_generation_request(self) -> GenerationRequest:
-        """Raises `ApiError` for what cannot go together."""
+        """The request for an engine.
+
+        Raises:
+            ApiError: fields contradict each other.
+        """
         if self.echo and self.logprobs is not None:
             raise unsupported("echo", "'echo' with 'logprobs' is not supported: prompts are not scored here")
         return GenerationRequest(
@@ -293,15 +313,16 @@ def _token_ids(value: object) -> bool:
 class GenerationRequest:
     """What an engine is asked to do for one request.
 
-    Choice `p * n + i` is branch `i` of prompt `p`. `max_tokens` None leaves as much as the context has room for;
-    `answer_start` is the beginning of the answer, which is part of the prompt.
+    Choice `p * n + i` is branch `i` of prompt `p`.
     """
 
     kind: Endpoint
     prompts: tuple[Prompt, ...]
     sampling: SamplingParams
     max_tokens: int | None
+    """None leaves as much as the context has room for."""
     answer_start: str = ""
+    """Beginning of the answer, which is part of the prompt."""
     echo: bool = False
     stream: bool = False
     include_usage: bool = False
@@ -313,7 +334,7 @@ class GenerationRequest:
 
     @property
     def needs(self) -> list[tuple[Capability, str]]:
-        """What the engine must be able to do, and the request field that asks for it."""
+        """Capabilities that the engine must have, and the request field that asks for each."""
         sampling, prompt = self.sampling, self.params["prompt"]
         asked: list[tuple[Capability, str, bool]] = [
             ("grammar", "response_format", sampling.grammar is not None),
@@ -331,7 +352,7 @@ class GenerationRequest:
 
     @property
     def params(self) -> dict[str, str]:
-        """The request fields behind what an engine may refuse only when it is at work."""
+        """The request fields behind what an engine may refuse only while it runs."""
         prompt = "messages" if self.kind == "chat" else "prompt"
         return dict.fromkeys(("prompt", "chat", "chat_continuation", "extend"), prompt) | {
             "logprobs": "logprobs",
@@ -346,7 +367,11 @@ class GenerationRequest:
 
 
 def read_request(kind: Endpoint, body: bytes, *, model: str, limits: ServerLimits) -> GenerationRequest:
-    """The request in `body`, for the model that is served as `model`. Raises `ApiError`."""
+    """The request in `body`, for the model that is served as `model`.
+
+    Raises:
+        ApiError: the request is malformed, beyond a limit, or for another model.
+    """
     fields = _fields(body)
     given = _validated(ChatRequest if kind == "chat" else CompletionRequest, fields)
     if given.model != model:
@@ -358,7 +383,8 @@ def read_request(kind: Endpoint, body: bytes, *, model: str, limits: ServerLimit
     if request.choices > limits.max_choices:
         raise ApiError(
             400,
-            f"{request.choices} completions are asked for (prompts times 'n'); this server allows {limits.max_choices}",
+            f"{request.choices} completions are asked for (prompts times 'n'); "
+            f"this server allows {limits.max_choices}",
             param="n",
             code="invalid_value",
         )
@@ -374,6 +400,7 @@ def read_request(kind: Endpoint, body: bytes, *, model: str, limits: ServerLimit
 
 
 def unknown_model(asked: str, served: str) -> ApiError:
+    """The error for a model that this server does not have."""
     return ApiError(
         404,
         f"the model {asked!r} does not exist; this server has {served!r}",
@@ -383,7 +410,11 @@ def unknown_model(asked: str, served: str) -> ApiError:
 
 
 def _fields(body: bytes) -> dict[str, Any]:
-    """The fields of the request that ask for something. Raises `ApiError` for those that nobody here can serve."""
+    """The fields of the request that ask for something.
+
+    Raises:
+        ApiError: the body is no JSON object, or asks for what this server does not support.
+    """
     try:
         parsed: object = from_json(body, allow_inf_nan=False)
     except ValueError as error:

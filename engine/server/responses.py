@@ -1,9 +1,9 @@
-"""What goes back: tokens as chunks of a stream, or gathered into one response, for chat and completions.
+"""Responses: tokens as chunks of a stream, or gathered into one response, for chat and completions.
 
-There is one entry of log-probabilities for each sampled token, the ending one included. Its text is what it adds to the
-completion, so the entries spell the completion; it can be empty, where a character takes several tokens. Beyond the API, as other
-open servers have them: `stop_reason` (the stop string that was hit) and, on request, `token_ids`.
-Source: the reply types of the `openai` package.
+There is one entry of log-probabilities for each sampled token, the ending one included. Its text is what it
+adds to the completion, so the entries spell the completion. It can be empty, where a character takes several
+tokens. Beyond the API, as in other open servers: `stop_reason` (the stop string that was hit) and, on
+request, `token_ids`. Source: the reply types of the `openai` package.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ _NEVER = -9999.0
 
 
 class ResponseWriter:
-    """The replies to one job: `chunks` and `usage_chunk` for a stream, `full_response` for one response."""
+    """Writes the response to one request.
+
+    `chunk` and `usage_chunk` are for a stream, `full_response` is for a single response.
+    """
 
     def __init__(self, request: GenerationRequest, *, model: str) -> None:
         self.id = ("chatcmpl-" if request.kind == "chat" else "cmpl-") + secrets.token_hex(12)
@@ -49,7 +52,7 @@ class ResponseWriter:
                 yield self._chunk([choice | {"text": echo}])
 
     def chunk(self, token: Token) -> dict[str, Any] | None:
-        """What `token` adds; None when that is nothing that can be seen."""
+        """What `token` adds. None when that is nothing visible."""
         with_logprobs = token.logprob is not None or self._request.return_token_ids
         if not token.text and not token.finish_reason and not with_logprobs:
             return None
@@ -68,7 +71,13 @@ class ResponseWriter:
     def full_response(
         self, choices: Sequence[Sequence[Token]], echoes: Sequence[str], usage: Usage
     ) -> dict[str, Any]:
-        """The response to a request that is not streamed; `choices` are their tokens, in order of their index."""
+        """The response to a request that is not streamed.
+
+        Args:
+            choices: tokens of each choice, in order of their index.
+            echoes: echoed prompt of each choice.
+            usage: usage of the request.
+        """
         made: list[dict[str, Any]] = []
         for index, (tokens, echo) in enumerate(zip(choices, echoes, strict=True)):
             text = echo + "".join(token.text for token in tokens)
@@ -82,7 +91,7 @@ class ResponseWriter:
         return self._envelope(kind) | {"choices": made, "usage": _usage(usage)}
 
     def _details(self, tokens: Sequence[Token], at: int) -> dict[str, Any]:
-        """Log-probabilities, finish reason and the extras for `tokens`, the first of which begins at character `at`."""
+        """Log-probabilities, finish reason and the extras for `tokens`, which begin at character `at`."""
         last = tokens[-1]
         details: dict[str, Any] = {"logprobs": None, "finish_reason": last.finish_reason}
         if last.stop_hit is not None:

@@ -16,7 +16,7 @@ from braid.engine.base import Engine
 from braid.engine.server.app import Service, build_app
 from braid.engine.server.config import ServerOptions
 
-# Requests that are cut at the end of the grace time still say so to their clients; then uvicorn stops waiting.
+# After the grace time, requests that were ended tell their clients so. Then uvicorn stops waiting.
 _FINAL_SECONDS = 5.0
 
 
@@ -27,12 +27,20 @@ async def serve(
     listener: socket.socket | None = None,
     on_ready: Callable[[str], None] = lambda _: None,
 ) -> None:
-    """Serve `engine` until SIGTERM or SIGINT; call it in the main thread.
+    """Serve `engine` until SIGTERM or SIGINT. Call it in the main thread.
 
-    Then it accepts nothing more, finishes what is under way within `options.grace` seconds, and returns; what is not done by
-    then, or when a second signal comes, ends with an error in the API's shape. `on_ready` gets the base URL for clients
-    once the server listens. `listener` is a socket that was bound beforehand (see `bind`) in place of host and port.
-    Raises `OSError` when the address cannot be had. The engine stays open.
+    On a signal the server accepts nothing more, finishes running requests within `options.grace` seconds, and
+    returns. Requests that are not done by then, or when a second signal comes, end with an error in the API's
+    shape. The engine stays open.
+
+    Args:
+        engine: the engine to serve.
+        options: where to listen, and the limits.
+        listener: a socket that was bound beforehand (see `bind`), in place of host and port.
+        on_ready: called with the base URL for clients once the server listens.
+
+    Raises:
+        OSError: the address cannot be bound.
     """
     server = _Server(engine, options or ServerOptions(), listener, on_ready)
     with _signals(server.stop):
@@ -41,7 +49,11 @@ async def serve(
 
 @asynccontextmanager
 async def serving(engine: Engine, options: ServerOptions | None = None) -> AsyncIterator[str]:
-    """Serve `engine` in the background while the block runs; gives the base URL for clients. Signals are left alone."""
+    """Serve `engine` in the background while the block runs. Signals are left alone.
+
+    Yields:
+        The base URL for clients.
+    """
     ready = asyncio.Event()
     server = _Server(engine, options or ServerOptions(), None, lambda _: ready.set())
     work = asyncio.create_task(server.serve(sockets=[server.socket]), name="braid: server")
@@ -92,7 +104,7 @@ class _Server(uvicorn.Server):
         return f"http://[{host}]:{port}/v1" if ":" in host else f"http://{host}:{port}/v1"
 
     def stop(self) -> None:
-        """Drain; asked once more, stop at once. To be called in the event loop."""
+        """Drain. Called once more, stop at once. To be called in the event loop."""
         admission = self._service.admission
         if admission.draining:
             admission.stop_now.set()
@@ -112,7 +124,11 @@ class _Server(uvicorn.Server):
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A socket bound to the address; nobody can connect before the server listens. Raises `OSError` naming the address."""
+    """A socket bound to the address. Nobody can connect before the server listens.
+
+    Raises:
+        OSError: the address cannot be bound. The error names it.
+    """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE

@@ -1,4 +1,4 @@
-"""What the machine offers (processors, memory, GPUs), what HTTP headers say, and helpers for structured concurrency."""
+"""What the machine offers, what HTTP headers say, and helpers for structured concurrency."""
 
 from braid.engine.system.concurrency import first_error, merge_streams, run_all
 from braid.engine.system.hardware import gpus, memory, processors

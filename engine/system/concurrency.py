@@ -1,4 +1,4 @@
-"""Several requests at once: run them side by side, or merge what they stream."""
+"""Structured concurrency: run coroutines side by side, merge streams, unwrap error groups."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ T = TypeVar("T")
 
 
 async def run_all(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
-    """The results of all of `work`, in its order; the first failure stops the rest and is raised as it is, not in a group."""
+    """The results of all of `work`, in its order.
+
+    The first failure stops the rest and is raised as it is, not in a group.
+    """
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(each) for each in work]
@@ -28,7 +31,10 @@ def first_error(error: BaseException) -> BaseException:
 
 
 async def merge_streams(sources: Sequence[AsyncGenerator[T]]) -> AsyncGenerator[T]:
-    """Everything that `sources` yield, as it comes. Closing it closes them all; the first failure stops the rest."""
+    """Everything that `sources` yield, as it comes.
+
+    Closing it closes them all. The first failure stops the rest.
+    """
     if len(sources) == 1:
         async with aclosing(sources[0]) as only:
             async for item in only:

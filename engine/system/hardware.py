@@ -15,11 +15,14 @@ _CGROUPS = Path("/sys/fs/cgroup")
 
 @dataclass(frozen=True, kw_only=True)
 class Processors:
-    """`installed` in the machine, `allowed` by the affinity mask, `quota` of the control group in processors (None: no limit)."""
+    """Numbers of processors."""
 
     installed: int
+    """Processors in the machine."""
     allowed: int
+    """Processors that the affinity mask allows."""
     quota: float | None
+    """Limit of the control group, in processors. None: no limit."""
 
     @property
     def usable(self) -> int:
@@ -29,20 +32,23 @@ class Processors:
 
 @dataclass(frozen=True, kw_only=True)
 class Memory:
-    """Bytes; None where the system does not tell. `limit` is the control group's."""
+    """Sizes in bytes. None where the system does not report them."""
 
     total: int | None
     available: int | None
     limit: int | None
+    """Limit of the control group."""
 
 
 def processors() -> Processors:
+    """The processors of this machine, and how many this process may use."""
     installed = os.cpu_count() or 1
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else installed
     return Processors(installed=installed, allowed=allowed, quota=_cpu_quota())
 
 
 def memory() -> Memory:
+    """The memory of this machine, and how much this process may use."""
     found: dict[str, int] = {}
     for line in (_read(Path("/proc/meminfo")) or "").splitlines():
         key, _, rest = line.partition(":")
@@ -60,7 +66,7 @@ def memory() -> Memory:
 
 
 def gpus() -> list[str]:
-    """Names and memory of the NVIDIA GPUs that the driver lists; empty without a driver."""
+    """Names and memory of the NVIDIA GPUs that the driver lists. Empty without a driver."""
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return []

@@ -1,4 +1,4 @@
-"""HTTP headers that several rooms read."""
+"""Values of HTTP headers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from email.utils import parsedate_to_datetime
 
 
 def retry_after(headers: Mapping[str, str], *, now: float | None = None) -> float | None:
-    """Seconds that the server asks to wait: `retry-after-ms`, or Retry-After as seconds or as an HTTP date; None if unsaid."""
+    """Seconds that the server asks to wait, None when it does not say.
+
+    It reads `retry-after-ms`, and `Retry-After` as seconds or as an HTTP date.
+    """
     try:
         if (value := headers.get("retry-after-ms")) is not None:
             return max(0.0, float(value) / 1000)
