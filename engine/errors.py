@@ -64,7 +64,14 @@ class EngineResponseError(EngineError):
 
 
 class InvalidParamsError(EngineError, ValueError):
-    """Sampling parameters or a prompt are out of range or of the wrong type."""
+    """Sampling parameters or a prompt are out of range or of the wrong type.
+
+    `param` is the name of the sampling parameter, where it is known.
+    """
+
+    def __init__(self, message: str, *, param: str | None = None) -> None:
+        super().__init__(message)
+        self.param = param
 
 
 class BudgetExceededError(BraidError):

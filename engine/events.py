@@ -21,7 +21,7 @@ class Event(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     registry: ClassVar[dict[str, type[Event]]] = {}
-    kind: Any  # text; each subclass narrows it to a literal, which a field of type str would not allow
+    kind: Any  # a str: each subclass narrows it to a literal, which a field of type str would not allow
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 class LocalContext(Context):
-    """Token ids, and a pinned end in the prefix tree that has the KV of the first `num_computed_tokens` of them.
+    """Token ids, and a locked end in the prefix tree that has the KV of the first of them.
 
-    The KV of an idle context may be given up when memory runs out, and is computed again from the ids when it is needed; that of
-    a KV join cannot be, and stays.
+    The KV of an idle context may be evicted when memory runs out. It is computed again from the ids when it
+    is needed. The KV of a join cannot be computed again, and stays.
     """
 
     def __init__(
@@ -27,7 +27,7 @@ class LocalContext(Context):
         prefix: PrefixEnd,
         num_computed_tokens: int,
         locks: Locks,
-        critical: int,
+        critical_path_tokens: int,
         usage: Usage,
     ) -> None:
         self.engine = engine
@@ -35,7 +35,7 @@ class LocalContext(Context):
         self.prefix = prefix
         self.num_computed_tokens = num_computed_tokens
         self.locks = locks
-        self._critical = critical
+        self._critical_path_tokens = critical_path_tokens
         self._usage = usage
         self._released = False
         self._text: str | None = None
@@ -53,7 +53,7 @@ class LocalContext(Context):
 
     @property
     def critical_path_tokens(self) -> int:
-        return self._critical
+        return self._critical_path_tokens
 
     @property
     def usage(self) -> Usage:
@@ -74,7 +74,10 @@ class LocalContext(Context):
 
 
 class OpenContexts:
-    """In the order of their last use. Called from the caller's thread and the model's; the pool's lock guards it."""
+    """The open contexts of an engine, in the order of their last use.
+
+    It is called from the caller's thread and from the model's. The pool's mutex guards it.
+    """
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -94,7 +97,7 @@ class OpenContexts:
             context.locks = ()
 
     def use(self, context: LocalContext) -> tuple[PrefixEnd, int, Locks]:
-        """Where the KV of a context ends, how many tokens that covers, and pins on it for whoever goes on from there."""
+        """The end of a context's KV, the number of tokens up to it, and new locks on it for the caller."""
         with self._pool.mutex:
             if context in self._open:
                 self._open.move_to_end(context)
@@ -103,7 +106,11 @@ class OpenContexts:
             return context.prefix, context.num_computed_tokens, locks
 
     def evict_idle(self) -> bool:
-        """Give up the KV of the context that was used the longest ago and can be read again; False when there is none."""
+        """Evict the KV of the least recently used context whose KV can be computed again.
+
+        Returns:
+            False when there is none.
+        """
         with self._pool.mutex:
             for context in self._open:
                 if context.num_computed_tokens and self._pool.recomputable(context.prefix):

@@ -1,4 +1,7 @@
-"""The local engine's asyncio face. The model runs on a worker thread; nothing here blocks the event loop."""
+"""The asyncio side of the local engine.
+
+The model runs on a worker thread. Nothing here blocks the event loop.
+"""
 
 from __future__ import annotations
 
@@ -43,12 +46,13 @@ from braid.engine.types import Completion, EngineInfo, Grammar, Prompt, Sampling
 
 
 class LocalEngine(Engine):
-    """Any Hugging Face causal LM that takes its attention from transformers' interface, in this process. Make one with `load`.
+    """Any Hugging Face causal LM that takes its attention from transformers' interface, in this process.
 
-    All calls run as one continuous batch. KV is shared between whatever begins alike, also while it is still being computed, and
-    kept for a while after the last context is released. Requests take their urgency from `braid.engine.scope.priority`.
-    A prompt given as messages goes through the tokenizer's chat template (capability `chat`), or, where there is none,
-    through `braid.engine.prompts.plain_chat`. Special tokens that occur in text are read as special tokens.
+    Make one with `load`. All calls run as one continuous batch. KV is shared between all texts that begin
+    alike, also while it is still being computed, and kept for a while after the last context is released.
+    Requests have the priority of the task that makes them, see `braid.engine.scope`. A prompt of messages
+    goes through the tokenizer's chat template (capability `chat`), or, where there is none, through
+    `braid.engine.plain_chat`. Special tokens that occur in text are read as special tokens.
     """
 
     def __init__(
@@ -78,17 +82,22 @@ class LocalEngine(Engine):
         """Load a model from a folder, by the name of one of Braid's own models, or from the hub's cache.
 
         Args:
-            threads: CPU threads for the model; None takes what affinity and container quota allow, or one thread for a small
-                model that runs faster so at the moment.
-            dtype: precision of weights and KV; sampling is always float32. `auto` is float32 for small models,
-                bfloat16 for those with more than 500 MiB of weights.
+            name_or_path: a folder, the name of one of Braid's own models, or a hub id.
+            threads: CPU threads for the model. None takes what affinity and container quota allow, or one
+                thread for a small model that runs faster so at the moment.
+            dtype: precision of weights and KV. Sampling is always float32. `auto` is float32 for small
+                models, bfloat16 for those with more than 500 MiB of weights.
             device: where the model runs, as torch names it.
             cache_bytes: KV kept for reuse beyond what live contexts hold.
-            memory_bytes: limit of all KV; None takes half of the memory that is free.
-            chunk_tokens: tokens of prompts read in one step at most; fewer while others wait for their next token.
+            memory_bytes: limit of all KV. None takes half of the free memory.
+            chunk_tokens: most prompt tokens that one step reads. Fewer while others wait for their next
+                token.
             fast: False runs transformers' own modules throughout, without packed weights and the lean path.
 
-        Raises `EngineURIError` when there is no such model, `EngineError` when it cannot be run.
+        Raises:
+            EngineURIError: there is no such model.
+            EngineError: the model cannot be run.
+            InvalidParamsError: an option is out of range.
         """
         if threads is not None and threads < 1:
             raise InvalidParamsError(f"threads must be at least 1, got {threads!r}")
@@ -122,18 +131,18 @@ class LocalEngine(Engine):
         def read() -> tuple[int, ...]:
             return self._model.codec.read(read_prompt(prompt))
 
-        return await self._read(await off_loop(read, prompt_size(prompt)), None, budget)
+        return await self._prefill(await off_loop(read, prompt_size(prompt)), None, budget)
 
     async def extend(self, context: Context, text: str, *, budget: Budget | None = None) -> LocalContext:
         """`context` with `text` behind it, tokenized on its own."""
         added = await off_loop(lambda: self._model.codec.encode(text), len(text))
         ours = self._ours(context)
-        return await self._read(ours.token_ids + added, ours, budget)
+        return await self._prefill(ours.token_ids + added, ours, budget)
 
     async def cut(self, context: Context, length: int, *, budget: Budget | None = None) -> LocalContext:
-        """The first `length` tokens of `context`; costs nothing.
+        """The first `length` tokens of `context`. It costs nothing.
 
-        Cut in the middle of a KV join, what is left is a join of what is left of the parts.
+        A cut in the middle of a KV join is a join of what is left of the parts.
         """
         ours = self._ours(context)
         if not 1 <= length <= len(ours.token_ids):
@@ -141,7 +150,7 @@ class LocalEngine(Engine):
                 f"cut length must lie in 1..{len(ours.token_ids)} tokens, got {length!r}"
             )
         with self._pool.mutex:
-            # The last token is left to whoever goes on, as everywhere; in the middle of a join that is where it counts.
+            # The last token is not covered: whoever continues reads it. In the middle of a join that matters.
             num_computed_tokens = min(ours.num_computed_tokens, length - 1)
             prefix = self._pool.rewind(ours.prefix, ours.num_computed_tokens - num_computed_tokens)
             locks = prefix.locks()
@@ -170,39 +179,51 @@ class LocalEngine(Engine):
     ) -> LocalContext:
         """`context`, then what each of `parts` added to it, with `separator` between them.
 
-        As text it is read again. As KV nothing is: what follows sees every part, and the parts do not see one another. The last
-        token of the last part is read after the join.
+        As text it is read again. As KV nothing is read again: later tokens see every part, and the parts do
+        not see one another. The last token of the last part is read after the join.
 
         Args:
-            positions: where the join goes on. `longest` after the longest part (Multiverse, ParaThinker); `sequence` as if the
-                parts had been written one after the other (Hogwild), for models with rotary positions. KV joins only.
-            temperature: of attention to the parts, and
-            scale: factor of how much they get together (adaptive parallel encoding). KV joins only.
+            context: what the parts have in common.
+            parts: descendants of `context`.
+            how: `text` or `kv`.
+            separator: text between the parts.
+            budget: budget to charge. None: the ambient one.
+            positions: where the join continues, for KV joins. `longest` is after the longest part
+                (Multiverse, ParaThinker). `sequence` is as if the parts had been written one after the other
+                (Hogwild), for models with rotary positions.
+            temperature: temperature of the attention to the parts, for KV joins.
+            scale: factor of the attention that the parts get together, for KV joins (adaptive parallel
+                encoding).
         """
         ours = self._ours(context)
-        between = self._model.codec.encode(separator) if separator else ()
-        ids, pieces = joined_ids(ours, [self._ours(part) for part in parts], between)
-        critical = max((part.critical_path_tokens for part in parts), default=ours.critical_path_tokens)
+        separator_ids = self._model.codec.encode(separator) if separator else ()
+        ids, parts_added = joined_ids(ours, [self._ours(part) for part in parts], separator_ids)
+        critical_path_tokens = max(
+            (part.critical_path_tokens for part in parts), default=ours.critical_path_tokens
+        )
         if how == "text":
-            return await self._read(ids, ours, budget, critical)
+            return await self._prefill(ids, ours, budget, critical_path_tokens)
         if temperature <= 0 or scale <= 0:
             raise InvalidParamsError(f"temperature and scale must be > 0, got {temperature!r} and {scale!r}")
         if positions == "sequence" and self._model.rotate is None:
             raise InvalidParamsError(f"{self._model.name} has no rotary positions that could be shifted")
         if len(ids) - len(ours.token_ids) < 2:
-            return await self._read(ids, ours, budget, critical)
+            return await self._prefill(ids, ours, budget, critical_path_tokens)
         self._check_length(len(ids), "the join")
         added = len(ids) - len(ours.token_ids)
         scope = ambient_budget() if budget is None else budget
         cost = self._price(scope).of(prompt=added)
-        last, whole = pieces.pop()
+        last, all_ids = parts_added.pop()
         with scope.reserve(tokens=added, cost=cost) as reservation:
-            reads = (self._read_request(piece, part, scope) for part, piece in [*pieces, (last, whole[:-1])])
+            requests = (
+                self._prefill_request(part_ids, part, scope)
+                for part, part_ids in [*parts_added, (last, all_ids[:-1])]
+            )
             layout = JoinLayout(len(ours.token_ids), positions, temperature, scale)
-            prefix, locks, computed = await join_kv(self._worker, self._pool, reads, layout)
+            prefix, locks, computed = await join_kv(self._worker, self._pool, requests, layout)
             reservation.settle(tokens=added, cost=cost)
         usage = Usage(prompt_tokens=added, cached_tokens=max(0, added - computed))
-        return LocalContext(self, ids, prefix, len(ids) - 1, locks, critical, usage)
+        return LocalContext(self, ids, prefix, len(ids) - 1, locks, critical_path_tokens, usage)
 
     async def score(self, context: Context, text: str, *, budget: Budget | None = None) -> list[float]:
         """The model's log-probability of each token of `text` after `context`, at temperature 1."""
@@ -231,10 +252,11 @@ class LocalEngine(Engine):
     async def generate(
         self, context: Context, params: SamplingParams, *, budget: Budget | None = None
     ) -> list[Completion]:
-        """`params.n` completions, sampled side by side on the shared KV of `context`.
+        """`params.n` completions, sampled in parallel on the shared KV of `context`.
 
-        `token_ids` and `logprobs` cover every sampled token, the ending one included; `text` and `context` stop before
-        an end-of-sequence token or stop string. Log-probabilities are the model's own, before temperature and truncation.
+        `token_ids` and `logprobs` cover every sampled token, the ending one included. `text` and `context`
+        stop before an end-of-sequence token or stop string. Log-probabilities are the model's own, before
+        temperature and truncation.
         """
         ours = self._ours(context)
         self._check_params(ours, params)
@@ -256,7 +278,10 @@ class LocalEngine(Engine):
     async def stream(
         self, context: Context, params: SamplingParams, *, budget: Budget | None = None
     ) -> AsyncGenerator[Token]:
-        """One `Token` for each sampled token; its text may be empty while a character or a stop string is open."""
+        """One `Token` for each sampled token.
+
+        Its text may be empty while a character or a stop string is open.
+        """
         ours = self._ours(context)
         self._check_params(ours, params)
         masks = await self._masks(params)
@@ -298,7 +323,7 @@ class LocalEngine(Engine):
         return self._pool.total_bytes
 
     def kv_peak_bytes(self, *, reset: bool = False) -> int:
-        """Highest `kv_bytes` so far; `reset` begins anew from now."""
+        """Highest `kv_bytes` so far. `reset` starts again from now."""
         with self._pool.mutex:
             peak = self._pool.peak_bytes
             if reset:
@@ -310,7 +335,11 @@ class LocalEngine(Engine):
         self._pool.clear()
 
     def check_integrity(self) -> None:
-        """Recount the KV's books; raises AssertionError where they are wrong. For tests."""
+        """Recount the pool. For tests.
+
+        Raises:
+            AssertionError: a count is wrong.
+        """
         self._pool.check()
 
     def stats(self) -> Stats:
@@ -330,34 +359,34 @@ class LocalEngine(Engine):
         await asyncio.to_thread(self._worker.close)
         self._pool.clear()
 
-    async def _read(
+    async def _prefill(
         self,
         ids: tuple[int, ...],
         parent: LocalContext | None,
         budget: Budget | None,
-        critical: int | None = None,
+        critical_path_tokens: int | None = None,
     ) -> LocalContext:
-        """The context of `token_ids`, which continue `parent`; what lies behind `parent` is read and charged.
+        """The context of `ids`, which continue `parent`. What lies behind `parent` is read and charged.
 
-        The last token is left to whoever goes on: it is read for its logits then.
+        The last token is not read. Whoever continues reads it for its logits.
         """
         self._check_length(len(ids), "the prompt")
-        known = len(parent.token_ids) if parent else 0
+        num_known = len(parent.token_ids) if parent else 0
         scope = ambient_budget() if budget is None else budget
-        cost = self._price(scope).of(prompt=len(ids) - known)
-        with scope.reserve(tokens=len(ids) - known, cost=cost) as reservation:
-            handle = self._worker.submit(self._read_request(ids[:-1], parent, scope))
+        cost = self._price(scope).of(prompt=len(ids) - num_known)
+        with scope.reserve(tokens=len(ids) - num_known, cost=cost) as reservation:
+            handle = self._worker.submit(self._prefill_request(ids[:-1], parent, scope))
             prefix, locks, reused = await handle.result()
-            reservation.settle(tokens=len(ids) - known, cost=cost)
-        usage = Usage(prompt_tokens=len(ids) - known, cached_tokens=max(0, reused - known))
-        if critical is None:
-            critical = parent.critical_path_tokens if parent else 0
-        return LocalContext(self, ids, prefix, len(ids) - 1, locks, critical, usage)
+            reservation.settle(tokens=len(ids) - num_known, cost=cost)
+        usage = Usage(prompt_tokens=len(ids) - num_known, cached_tokens=max(0, reused - num_known))
+        if critical_path_tokens is None:
+            critical_path_tokens = parent.critical_path_tokens if parent else 0
+        return LocalContext(self, ids, prefix, len(ids) - 1, locks, critical_path_tokens, usage)
 
     def _price(self, scope: Budget) -> Price:
         return scope.price_of(self.info.uri, self.info.model)
 
-    def _read_request(
+    def _prefill_request(
         self, ids: tuple[int, ...], parent: LocalContext | None, scope: Budget
     ) -> PrefillRequest:
         if parent is None:
@@ -376,9 +405,8 @@ class LocalEngine(Engine):
         masks: TokenMasks | None,
         on_tokens: Callable[[list[Token]], None] | None = None,
     ) -> GenerateRequest:
-        prefix, num_computed_tokens, locks = self._contexts.use(
-            self._ours(ours)
-        )  # a grammar took its time: still open?
+        self._ours(ours)  # compiling a grammar takes time, in which the context may have been released
+        prefix, num_computed_tokens, locks = self._contexts.use(ours)
         codec = self._model.codec
         return GenerateRequest(
             ours.token_ids,
@@ -394,16 +422,22 @@ class LocalEngine(Engine):
         )
 
     def _completion(self, ours: LocalContext, branch: Branch) -> Completion:
-        kept, rest = branch.kept()
+        kept, rest = branch.kept_tokens()
         ids = (
             ours.token_ids + tuple(branch.token_ids[:kept]) + (self._model.codec.encode(rest) if rest else ())
         )
-        critical = ours.critical_path_tokens + len(branch.token_ids)
+        critical_path_tokens = ours.critical_path_tokens + len(branch.token_ids)
         assert branch.finish_reason is not None and branch.prefix is not None
         return Completion(
             text=branch.text,
             context=LocalContext(
-                self, ids, branch.prefix, branch.num_computed_tokens, branch.locks, critical, Usage()
+                self,
+                ids,
+                branch.prefix,
+                branch.num_computed_tokens,
+                branch.locks,
+                critical_path_tokens,
+                Usage(),
             ),
             finish_reason=branch.finish_reason,
             usage=branch.usage(),
@@ -418,16 +452,21 @@ class LocalEngine(Engine):
         if params.grammar is not None:
             self.require("grammar", self._model.no_grammars)
         for name, tokens in (("stop_token_ids", params.stop_token_ids), ("logit_bias", params.logit_bias)):
-            bad = [token for token in tokens if not 0 <= token < self._model.vocabulary]
-            if bad:
-                raise InvalidParamsError(f"{name} must lie in 0..{self._model.vocabulary - 1}, got {bad}")
+            invalid = [token for token in tokens if not 0 <= token < self._model.vocabulary]
+            if invalid:
+                raise InvalidParamsError(
+                    f"{name} must lie in 0..{self._model.vocabulary - 1}, got {invalid}", param=name
+                )
         self._check_length(
             len(ours.token_ids) + params.max_tokens,
             f"{len(ours.token_ids)} tokens plus max_tokens={params.max_tokens}",
         )
 
     async def _masks(self, params: SamplingParams) -> TokenMasks | None:
-        """The grammar of `params`, ready for its branches. Compiling may take a while, so it gets a thread."""
+        """The grammar of `params`, ready for its branches.
+
+        Compiling may take a while, so it gets a thread.
+        """
         if params.grammar is None:
             return None
         assert self._model.grammars is not None

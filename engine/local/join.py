@@ -9,7 +9,7 @@ from typing import Literal
 from braid.engine.errors import InvalidParamsError
 from braid.engine.local.context import LocalContext
 from braid.engine.local.kv import Locks, Pool, PrefixEnd, View
-from braid.engine.local.scheduler import PrefillRequest, RequestHandle, Worker
+from braid.engine.local.scheduler import PrefillRequest, PrefillResult, RequestHandle, Worker
 
 Positions = Literal["longest", "sequence"]
 JoinPart = tuple[LocalContext, tuple[int, ...]]
@@ -18,9 +18,10 @@ JoinPart = tuple[LocalContext, tuple[int, ...]]
 
 @dataclass(frozen=True)
 class JoinLayout:
-    """How parts with `shared` tokens in common stand to one another, as `LocalEngine.join` describes it."""
+    """Position and weight of the parts in a join. `LocalEngine.join` describes the options."""
 
     shared: int
+    """Number of tokens that the parts have in common."""
     positions: Positions
     temperature: float
     scale: float
@@ -29,56 +30,62 @@ class JoinLayout:
 def joined_ids(
     ours: LocalContext, parts: Sequence[LocalContext], separator: tuple[int, ...]
 ) -> tuple[tuple[int, ...], list[JoinPart]]:
-    """The ids of a join, and its pieces. Raises `InvalidParamsError` for a part that does not descend from `ours`."""
+    """The ids of a join, and its parts.
+
+    Raises:
+        InvalidParamsError: a part does not descend from `ours`.
+    """
     ids = ours.token_ids
-    pieces: list[JoinPart] = []
-    for place, part in enumerate(parts):
+    join_parts: list[JoinPart] = []
+    for index, part in enumerate(parts):
         if part.token_ids[: len(ours.token_ids)] != ours.token_ids:
-            raise InvalidParamsError(f"part {place} does not descend from the context that is joined")
-        ids += (separator if place else ()) + part.token_ids[len(ours.token_ids) :]
-        all_ids = part.token_ids + (separator if place < len(parts) - 1 else ())
+            raise InvalidParamsError(f"part {index} does not descend from the context that is joined")
+        ids += (separator if index else ()) + part.token_ids[len(ours.token_ids) :]
+        all_ids = part.token_ids + (separator if index < len(parts) - 1 else ())
         if len(all_ids) > len(ours.token_ids):
-            pieces.append((part, all_ids))
-    return ids, pieces
+            join_parts.append((part, all_ids))
+    return ids, join_parts
 
 
 async def join_kv(
-    worker: Worker, pool: Pool, reads: Iterable[PrefillRequest], layout: JoinLayout
+    worker: Worker, pool: Pool, requests: Iterable[PrefillRequest], layout: JoinLayout
 ) -> tuple[PrefixEnd, Locks, int]:
-    """Complete the KV of the parts, then put their views one behind the other.
+    """Complete the KV of the parts, then concatenate their views.
 
-    `reads` are made one by one as they are submitted, since each holds pins. Returns where the join ends, pinned, and how many
-    tokens had to be computed.
+    `requests` are made one by one as they are submitted, since each holds locks.
+
+    Returns:
+        The end of the join, locks on it, and the number of tokens that had to be computed.
     """
-    done: list[tuple[PrefixEnd, Locks, int]] = []
+    results: list[PrefillResult] = []
     handles: list[RequestHandle] = []
     total = 0
     try:
         try:
-            for read in reads:
-                handles.append(worker.submit(read))
-                total += len(read.token_ids)
+            for request in requests:
+                handles.append(worker.submit(request))
+                total += len(request.token_ids)
             for handle in handles:
-                done.append(await handle.result())
+                results.append(await handle.result())
         except BaseException:
-            for handle in handles[len(done) :]:
+            for handle in handles[len(results) :]:
                 handle.cancel()  # all at once: a second cancellation may come while the first one waits
-            for handle in handles[len(done) :]:
+            for handle in handles[len(results) :]:
                 await handle.drop()
             raise
         with pool.mutex:
-            views, position = _joined_views([prefix.views() for prefix, _, _ in done], layout)
+            views, position = _joined_views([result.prefix.views() for result in results], layout)
             prefix = pool.join(views, position)
             locks = prefix.locks()
             pool.acquire(locks)
     finally:
-        for _, held, _ in done:
-            pool.release(held)
-    return prefix, locks, total - sum(reused for _, _, reused in done)
+        for result in results:
+            pool.release(result.locks)
+    return prefix, locks, total - sum(result.num_reused_tokens for result in results)
 
 
 def _joined_views(parts: Sequence[tuple[View, ...]], layout: JoinLayout) -> tuple[tuple[View, ...], int]:
-    """The views of a join, and the position where it goes on."""
+    """The views of a join, and the position where it continues."""
     base, _ = _split(parts[0], layout.shared)
     start = max((view.position + view.length for view in base), default=0)
     joined = list(base)
@@ -96,7 +103,7 @@ def _joined_views(parts: Sequence[tuple[View, ...]], layout: JoinLayout) -> tupl
 
 
 def _split(views: tuple[View, ...], tokens: int) -> tuple[list[View], list[View]]:
-    """The views of the first `tokens` tokens, and the rest."""
+    """The views of the first `tokens` tokens, and the other views."""
     first: list[View] = []
     rest: list[View] = []
     for view in views:

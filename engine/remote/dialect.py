@@ -15,7 +15,7 @@ from braid.engine.types import Capability, SamplingParams, branch_seed
 Api = Literal["auto", "chat", "completions"]
 Continuation = Literal["auto", "flags", "trailing", "none"]
 
-# Tokens per UTF-8 byte before the server has told any better; English text has about a quarter, code a third.
+# Tokens per UTF-8 byte until the server reports counts. English text has about a quarter, code a third.
 _FIRST_GUESS = 1 / 3
 _TOKENS_PER_MESSAGE = 8
 _CANNOT_CONTINUE = (

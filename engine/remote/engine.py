@@ -161,7 +161,7 @@ class RemoteEngine(Engine):
         """
         self._client.check_open()
         (budget or ambient_budget()).check_time()
-        return self._context(self._form(prompt), critical=0)
+        return self._context(self._form(prompt), critical_path_tokens=0)
 
     def _form(self, prompt: Prompt) -> Form:
         match read_prompt(prompt):
@@ -226,14 +226,16 @@ class RemoteEngine(Engine):
             if type(part.form) is not type(root.form) or not part.text.startswith(root.text):
                 raise InvalidParamsError(f"join: part {place} does not continue the context that is joined")
             added.append(part.text[len(root.text) :])
-        critical = max(part.critical_path_tokens for part in [root, *branches])
-        return self._extended(root, separator.join(added), critical)
+        critical_path_tokens = max(part.critical_path_tokens for part in [root, *branches])
+        return self._extended(root, separator.join(added), critical_path_tokens)
 
-    def _extended(self, ours: RemoteContext, text: str, critical: int) -> RemoteContext:
+    def _extended(self, ours: RemoteContext, text: str, critical_path_tokens: int) -> RemoteContext:
         if isinstance(ours.form, ChatForm):
             self._dialect.check_continuation()
         return self._context(
-            ours.form.extend(text), critical, ours.token_count + self._dialect.estimate_tokens(text)
+            ours.form.extend(text),
+            critical_path_tokens,
+            ours.token_count + self._dialect.estimate_tokens(text),
         )
 
     async def generate(
@@ -320,7 +322,7 @@ class RemoteEngine(Engine):
             price = scope.price_of(self.info.uri, self.info.model)
             max_generated = len(indexes) * params.max_tokens
             cost = price.of(prompt=ours.token_count, generated=max_generated, calls=1)
-            with scope.reserve(tokens=ours.token_count + max_generated, calls=1, cost=cost) as held:
+            with scope.reserve(tokens=ours.token_count + max_generated, calls=1, cost=cost) as reservation:
                 try:
                     async with aclosing(
                         self._client.stream(PATHS[endpoint], body, reader, budget=scope)
@@ -342,7 +344,7 @@ class RemoteEngine(Engine):
                     raise
                 finally:
                     if reader.branches or reader.discarded:
-                        held.settle(tokens=reader.spent(), calls=1, cost=reader.cost(price))
+                        reservation.settle(tokens=reader.spent(), calls=1, cost=reader.cost(price))
             yield outcome
             return
 
@@ -394,7 +396,7 @@ class RemoteEngine(Engine):
         estimate = ours.token_count + self._dialect.estimate_tokens(text) + 1
         price = scope.price_of(self.info.uri, self.info.model)
         max_generated = price.of(prompt=estimate, calls=1)
-        with scope.reserve(tokens=estimate, calls=1, cost=max_generated) as held:
+        with scope.reserve(tokens=estimate, calls=1, cost=max_generated) as reservation:
             try:
                 payload = await self._client.post(PATHS["completions"], body, budget=scope)
                 scores, usage = read_echo(payload, before, text, self._dialect.uri)
@@ -402,10 +404,10 @@ class RemoteEngine(Engine):
                 raise self._dialect.explain(error, ours.form, body) from None
             except CapabilityError:
                 self._dialect.capabilities.discard("prompt_logprobs")
-                held.settle(tokens=estimate, calls=1, cost=max_generated)
+                reservation.settle(tokens=estimate, calls=1, cost=max_generated)
                 raise
             used = usage.prompt_tokens + 1 if usage else estimate
-            held.settle(tokens=used, calls=1, cost=price.of(prompt=used, calls=1))
+            reservation.settle(tokens=used, calls=1, cost=price.of(prompt=used, calls=1))
         return scores
 
     def open_contexts(self) -> int:
@@ -417,12 +419,14 @@ class RemoteEngine(Engine):
             context.release()
         await self._client.close()
 
-    def _context(self, form: Form, critical: int, token_count: int | None = None) -> RemoteContext:
+    def _context(
+        self, form: Form, critical_path_tokens: int, token_count: int | None = None
+    ) -> RemoteContext:
         context = RemoteContext(
             form,
             owner=self,
             token_count=self._dialect.count_tokens(form) if token_count is None else token_count,
-            critical_path_tokens=critical,
+            critical_path_tokens=critical_path_tokens,
             on_release=self._open.discard,
         )
         self._open.add(context)
@@ -450,7 +454,7 @@ class RemoteEngine(Engine):
                 hint = "the OpenAI API takes a JSON schema, not a regular expression"
                 raise CapabilityError("grammar", self._dialect.uri, hint)
         self._dialect.endpoint_and_prompt(ours.form)
-        # Only ids are counted exactly on this side; for text the server is the judge.
+        # Only ids are counted exactly here. The length of text is for the server to judge.
         min_length = (len(ours.form.ids) if isinstance(ours.form, IdsForm) else 1) + params.max_tokens
         if self._max_context is not None and min_length > self._max_context:
             raise ContextLengthError(

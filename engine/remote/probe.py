@@ -108,7 +108,7 @@ class _Probe:
         body: dict[str, Any] = {"model": self._model, "max_tokens": 1, "temperature": 1.0}
         body |= prompt_fields(prompt, endpoint=endpoint) | fields
         scope = ambient_budget()
-        with scope.reserve(tokens=64, calls=1) as held:
+        with scope.reserve(tokens=64, calls=1) as reservation:
             try:
                 payload = await self._client.post(PATHS[endpoint], body, budget=scope)
             except EngineConnectionError:
@@ -119,7 +119,7 @@ class _Probe:
                 self.refusal = str(error)
                 return None
             usage = read_reply(endpoint, payload).usage
-            held.settle(
+            reservation.settle(
                 tokens=(usage.prompt_tokens + (usage.completion_tokens or 0)) if usage else 64, calls=1
             )
         return payload

@@ -208,7 +208,7 @@ class ResponseReader:
             return max(len(branch.token_ids), branch.parts)
         if branch.finish == "length":
             return self._params.max_tokens
-        # Servers stream about one token a piece; a response in one piece is measured by its length.
+        # Servers stream about one token a piece. A response in one piece is measured by its length.
         guess = branch.pieces if branch.pieces > 1 else round(branch.raw_bytes * self._tokens_per_byte)
         return min(max(guess, bool(branch.raw_bytes)), self._params.max_tokens)
 

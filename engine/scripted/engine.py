@@ -136,16 +136,18 @@ class ScriptedEngine(Engine):
         return self._charged((*split_pieces(text),), len(split_pieces(text)), 0, messages, budget)
 
     async def extend(self, context: Context, text: str, *, budget: Budget | None = None) -> Context:
-        own = self._own(context)
+        ours = self._ours(context)
         added = split_pieces(text)
-        return self._charged(own.pieces + added, len(added), own.critical_path_tokens, own.messages, budget)
+        return self._charged(
+            ours.pieces + added, len(added), ours.critical_path_tokens, ours.messages, budget
+        )
 
     async def cut(self, context: Context, length: int, *, budget: Budget | None = None) -> Context:
         self.require("cut")
-        own = self._own(context)
-        if not 1 <= length <= len(own.pieces):
-            raise InvalidParamsError(f"cut length must lie in 1..{len(own.pieces)} tokens, got {length!r}")
-        return self._charged(own.pieces[:length], 0, own.critical_path_tokens, own.messages, budget)
+        ours = self._ours(context)
+        if not 1 <= length <= len(ours.pieces):
+            raise InvalidParamsError(f"cut length must lie in 1..{len(ours.pieces)} tokens, got {length!r}")
+        return self._charged(ours.pieces[:length], 0, ours.critical_path_tokens, ours.messages, budget)
 
     async def join(
         self,
@@ -157,41 +159,43 @@ class ScriptedEngine(Engine):
         budget: Budget | None = None,
     ) -> Context:
         self.require("kv_join" if how == "kv" else "text_join")
-        own = self._own(context)
+        ours = self._ours(context)
         texts: list[str] = []
         for place, part in enumerate(parts):
-            pieces = self._own(part).pieces
-            if pieces[: len(own.pieces)] != own.pieces:
+            pieces = self._ours(part).pieces
+            if pieces[: len(ours.pieces)] != ours.pieces:
                 raise InvalidParamsError(f"part {place} does not descend from the joined context")
-            texts.append("".join(pieces[len(own.pieces) :]))
+            texts.append("".join(pieces[len(ours.pieces) :]))
         added = split_pieces(separator.join(texts))
-        critical = max((part.critical_path_tokens for part in parts), default=own.critical_path_tokens)
-        return self._charged(own.pieces + added, len(added), critical, own.messages, budget)
+        critical_path_tokens = max(
+            (part.critical_path_tokens for part in parts), default=ours.critical_path_tokens
+        )
+        return self._charged(ours.pieces + added, len(added), critical_path_tokens, ours.messages, budget)
 
     async def score(self, context: Context, text: str, *, budget: Budget | None = None) -> list[float]:
         self.require("prompt_logprobs")
         assert self._scorer is not None
-        own = self._own(context)
-        with _scope(budget).reserve(tokens=len(split_pieces(text)), calls=1) as held:
-            scores = self._scorer(own.text, text)
-            held.settle(tokens=len(split_pieces(text)), calls=1)
+        ours = self._ours(context)
+        with _scope(budget).reserve(tokens=len(split_pieces(text)), calls=1) as reservation:
+            scores = self._scorer(ours.text, text)
+            reservation.settle(tokens=len(split_pieces(text)), calls=1)
         return scores
 
     async def generate(
         self, context: Context, params: SamplingParams, *, budget: Budget | None = None
     ) -> list[Completion]:
-        own = self._own(context)
+        ours = self._ours(context)
         pieces: list[list[Token]] = [[] for _ in range(params.n)]
-        async with aclosing(self._tokens("generate", own, params, budget)) as tokens:
+        async with aclosing(self._tokens("generate", ours, params, budget)) as tokens:
             async for token in tokens:
                 pieces[token.index].append(token)
-        return [self._completion(own, branch, params) for branch in pieces]
+        return [self._completion(ours, branch, params) for branch in pieces]
 
     async def stream(
         self, context: Context, params: SamplingParams, *, budget: Budget | None = None
     ) -> AsyncGenerator[Token]:
-        own = self._own(context)
-        async with aclosing(self._tokens("stream", own, params, budget)) as tokens:
+        ours = self._ours(context)
+        async with aclosing(self._tokens("stream", ours, params, budget)) as tokens:
             async for token in tokens:
                 yield token
 
@@ -204,7 +208,7 @@ class ScriptedEngine(Engine):
     async def _tokens(
         self,
         kind: Literal["generate", "stream"],
-        own: _ScriptedContext,
+        ours: _ScriptedContext,
         params: SamplingParams,
         budget: Budget | None,
     ) -> AsyncGenerator[Token]:
@@ -217,22 +221,24 @@ class ScriptedEngine(Engine):
         if params.stop_token_ids:
             self.require("token_ids", "a script has no vocabulary")
         limit = self._info.max_context
-        if limit is not None and own.token_count + params.max_tokens > limit:
+        if limit is not None and ours.token_count + params.max_tokens > limit:
             raise ContextLengthError(
-                f"{own.token_count} prompt tokens plus max_tokens={params.max_tokens} "
+                f"{ours.token_count} prompt tokens plus max_tokens={params.max_tokens} "
                 f"exceed the context of {limit}"
             )
         scope = _scope(budget)
-        price, most = scope.price_of(self.info.uri, self.info.model), params.n * params.max_tokens
-        with scope.reserve(tokens=most, calls=1, cost=price.of(generated=most, calls=1)) as held:
-            self.calls.append(Call(kind=kind, prompt=own.text, messages=own.messages, params=params))
+        price, max_generated = scope.price_of(self.info.uri, self.info.model), params.n * params.max_tokens
+        with scope.reserve(
+            tokens=max_generated, calls=1, cost=price.of(generated=max_generated, calls=1)
+        ) as reservation:
+            self.calls.append(Call(kind=kind, prompt=ours.text, messages=ours.messages, params=params))
             response = self._next_response()
             generated = 0
             try:
                 for index in range(params.n):
                     branch = ""
                     before = generated
-                    async with aclosing(self._branch(own.text, params, response, index)) as source:
+                    async with aclosing(self._branch(ours.text, params, response, index)) as source:
                         async for text, reason, stop in source:
                             branch += text
                             generated = before + len(split_pieces(branch))
@@ -254,7 +260,7 @@ class ScriptedEngine(Engine):
                                 usage=usage,
                             )
             finally:
-                held.settle(tokens=generated, calls=1, cost=price.of(generated=generated, calls=1))
+                reservation.settle(tokens=generated, calls=1, cost=price.of(generated=generated, calls=1))
 
     async def _branch(
         self, prompt: str, params: SamplingParams, response: Response, index: int
@@ -308,7 +314,7 @@ class ScriptedEngine(Engine):
             )
         return self._script[place]
 
-    def _completion(self, own: _ScriptedContext, tokens: list[Token], params: SamplingParams) -> Completion:
+    def _completion(self, ours: _ScriptedContext, tokens: list[Token], params: SamplingParams) -> Completion:
         text = "".join(token.text for token in tokens)
         last = tokens[-1]
         assert last.finish_reason is not None and last.usage is not None
@@ -320,7 +326,7 @@ class ScriptedEngine(Engine):
         return Completion(
             text=text,
             context=_ScriptedContext(
-                self, own.pieces + pieces, own.critical_path_tokens + len(pieces), own.messages, Usage()
+                self, ours.pieces + pieces, ours.critical_path_tokens + len(pieces), ours.messages, Usage()
             ),
             finish_reason=last.finish_reason,
             usage=last.usage,
@@ -334,7 +340,7 @@ class ScriptedEngine(Engine):
         self,
         pieces: tuple[str, ...],
         read: int,
-        critical: int,
+        critical_path_tokens: int,
         messages: tuple[Message, ...] | None,
         budget: Budget | None,
     ) -> _ScriptedContext:
@@ -344,9 +350,9 @@ class ScriptedEngine(Engine):
             raise ContextLengthError(f"{len(pieces)} tokens exceed the context of {limit}")
         scope = _scope(budget)
         scope.spend(tokens=read, cost=scope.price_of(self.info.uri, self.info.model).of(prompt=read))
-        return _ScriptedContext(self, pieces, critical, messages, Usage(prompt_tokens=read))
+        return _ScriptedContext(self, pieces, critical_path_tokens, messages, Usage(prompt_tokens=read))
 
-    def _own(self, context: Context) -> _ScriptedContext:
+    def _ours(self, context: Context) -> _ScriptedContext:
         self._check_open()
         if not isinstance(context, _ScriptedContext) or context.engine is not self:
             raise ContextReleasedError("this context belongs to another engine")
@@ -363,10 +369,10 @@ class ScriptedEngine(Engine):
 class _ScriptedContext(Context):
     engine: ScriptedEngine
     pieces: tuple[str, ...]
-    critical: int
+    path_tokens: int
     messages: tuple[Message, ...] | None
-    cost: Usage
-    done: bool = field(default=False, init=False)
+    prefill_usage: Usage
+    is_released: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         self.engine._open += 1  # pyright: ignore[reportPrivateUsage]
@@ -381,19 +387,19 @@ class _ScriptedContext(Context):
 
     @property
     def critical_path_tokens(self) -> int:
-        return self.critical
+        return self.path_tokens
 
     @property
     def usage(self) -> Usage:
-        return self.cost
+        return self.prefill_usage
 
     @property
     def released(self) -> bool:
-        return self.done
+        return self.is_released
 
     def release(self) -> None:
-        if not self.done:
-            self.done = True
+        if not self.is_released:
+            self.is_released = True
             self.engine._open -= 1  # pyright: ignore[reportPrivateUsage]
 
 

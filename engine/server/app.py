@@ -158,7 +158,7 @@ class GenerationRoute:
                 usage = generation.usage()
             finally:
                 self._count(generation.usage())
-        # Everything is given back before the client learns that it is done.
+        # Everything is released before the client learns that it is done.
         if not request.stream:
             await exchange.send_json(200, writer.full_response(choices, echoes, usage), writer.headers)
             return

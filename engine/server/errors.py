@@ -79,10 +79,8 @@ def to_api_error(error: Exception, *, params: Mapping[str, str]) -> ApiError:
             text = f"this model's engine cannot do that ({capability})"
             text = f"{field!r}: {text}" if field else text
             return ApiError(400, text, param=field, code="unsupported_parameter")
-        case InvalidParamsError():
-            # An engine that knows which parameter is wrong begins with its name.
-            named = params.get(str(error).partition(" ")[0])
-            param = named or params.get("value", params.get("prompt"))
+        case InvalidParamsError(param=name):
+            param = params.get(name or "value", params.get("prompt"))
             return ApiError(400, str(error), param=param, code="invalid_value")
         case BudgetExceededError():
             return ApiError(429, str(error), type="insufficient_quota", code="insufficient_quota")

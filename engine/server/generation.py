@@ -99,7 +99,7 @@ class Generation:
                 for token in _pieces(completion):
                     yield replace(token, index=first + completion.index)
             return
-        # The engine's face: closing the iterator cancels the work.
+        # Every engine cancels the work when the iterator is closed.
         source = cast("AsyncGenerator[Token]", self._engine.stream(context, self._sampling(context)))
         async with aclosing(source) as tokens:
             async for token in tokens:

@@ -18,7 +18,8 @@ from braid.engine.system import first_error
 STATUS_CLIENT_GONE = 499
 """Status under which a request counts whose client hung up, as in the logs of web servers."""
 
-# A refused body is discarded up to this many times the limit. A client that still sends cannot read the refusal.
+# A refused body is read and dropped up to this many times the limit.
+# A client that still sends cannot read the refusal.
 _DISCARD_FACTOR = 8
 
 

@@ -30,7 +30,7 @@ from braid.engine.server.config import ServerLimits
 from braid.engine.server.errors import ApiError, from_validation, unsupported
 from braid.engine.types import Capability, Message, Prompt, SamplingParams
 
-# The API's own default for /completions; a chat may fill the context.
+# The API's own default for /completions. A chat may fill the context.
 _COMPLETION_TOKENS = 16
 _MAX_STOPS = 16
 _MAX_BIASES = 1024
@@ -146,7 +146,7 @@ def _biases(value: object) -> object:
     if not isinstance(value, dict):
         return value
     biases = cast("dict[object, object]", value)
-    # Whoever writes more digits than any vocabulary needs wants to see how long int() takes.
+    # A key with more digits than any vocabulary needs is an attack on int().
     if not all(isinstance(key, str) and key.isdecimal() and len(key) <= 9 for key in biases):
         raise PydanticCustomError("logit_bias_type", "logit_bias maps token ids to numbers")
     return {int(cast("str", key)): bias for key, bias in biases.items()}

@@ -146,7 +146,7 @@ def _text_logprobs(tokens: Sequence[Token], at: int) -> dict[str, Any]:
 
 
 def _best(token: Token) -> dict[str, float]:
-    # Different tokens can look the same; the likeliest stands for them.
+    # Different tokens can look the same. The likeliest stands for them.
     return {text: _finite(logprob) for text, logprob in reversed(token.top_logprobs)}
 
 

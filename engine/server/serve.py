@@ -152,7 +152,7 @@ def _signals(stop: Callable[[], None]) -> Iterator[None]:
     def wake(number: int, frame: FrameType | None) -> None:
         loop.call_soon_threadsafe(stop)
 
-    # signal.signal works on every platform, unlike the loop's own way; the handler only wakes the loop.
+    # signal.signal works on every platform, unlike the loop's own way. The handler only wakes the loop.
     before = {number: signal.signal(number, wake) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield

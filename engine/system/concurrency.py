@@ -17,7 +17,7 @@ async def run_all(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
     """
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(each) for each in work]
+            tasks = [group.create_task(coroutine) for coroutine in work]
     except BaseExceptionGroup as error:
         raise first_error(error) from None
     return [task.result() for task in tasks]

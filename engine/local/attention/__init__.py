@@ -1,4 +1,4 @@
-"""Attention over shared segments: each distinct segment is read once for all rows that see it."""
+"""Attention over shared segments. Each distinct segment is read once for all rows that see it."""
 
 from braid.engine.local.attention.step import NAME, Chunk, Rotate, Row, Step, running
 

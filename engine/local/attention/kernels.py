@@ -1,6 +1,7 @@
 """Attention over one set of keys, with its log-sum-exp, and the merge of such partial results.
 
-torch's flash operator for the CPU where it fits; written out in float32 for soft caps, edges of windows and other devices.
+torch's flash operator for the CPU is used where it fits. Soft caps, edges of windows and other devices use an
+implementation in float32.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ _flash_cpu = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
 
 @dataclass(frozen=True)
 class Traits:
-    """How one layer attends."""
+    """Options of one layer's attention."""
 
     scale: float
     window: int | None
@@ -25,13 +26,19 @@ class Traits:
 
 
 Partial = tuple[torch.Tensor, torch.Tensor]
-"""Attention over some of the keys, and its log-sum-exp: [kv heads, group, tokens, dim] and [kv heads, group, tokens] float32."""
+"""Attention over some of the keys and its log-sum-exp: [kv heads, group, tokens, dim] and [kv heads, group,
+tokens], float32.
+"""
 
 
 def attend_view(
     layer: int, view: View, q: torch.Tensor, positions: Sequence[int], traits: Traits
 ) -> Partial | None:
-    """`q` [kv heads, group, tokens, dim] at `positions` over a view that lies before them; None when a window hides all of it."""
+    """`q` [kv heads, group, tokens, dim] at `positions` over a view that lies before them.
+
+    Returns:
+        None when a window hides all of the view.
+    """
     start, stop, mask = view.start, view.stop, None
     if traits.window is not None:
         first = view.position
@@ -79,7 +86,7 @@ def _flash_fits(q: torch.Tensor, v: torch.Tensor, traits: Traits) -> bool:
 def attend(
     q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor | None, traits: Traits
 ) -> Partial:
-    """Plain attention [batch, heads, tokens, dim] with its log-sum-exp [batch, heads, tokens]."""
+    """Attention [batch, heads, tokens, dim], not causal, with its log-sum-exp [batch, heads, tokens]."""
     if _flash_fits(q, v, traits):
         return _flash_cpu(q, k, v, 0.0, False, attn_mask=mask, scale=traits.scale)
     return _attend_plainly(q, k, v, mask, traits)
@@ -88,7 +95,10 @@ def attend(
 def _attend_plainly(
     q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor | None, traits: Traits
 ) -> Partial:
-    """The same by its definition, in float32: for soft caps, windows' edges, other devices. Queries that see nothing get 0."""
+    """The same by its definition, in float32: for soft caps, edges of windows, other devices.
+
+    Queries that see nothing get 0.
+    """
     scores = torch.matmul(q.float(), k.float().transpose(-1, -2)) * traits.scale
     if traits.softcap is not None:
         scores = torch.tanh(scores / traits.softcap) * traits.softcap
@@ -102,7 +112,7 @@ def _attend_plainly(
 def merge(partials: Sequence[Partial], *, last: bool = False) -> Partial:
     """One attention from attentions over disjoint keys (the merge of cascade and ring attention).
 
-    The log-sum-exp of the `last` merge is not computed.
+    The `last` merge does not compute the log-sum-exp.
     """
     out, lse = partials[0]
     if len(partials) == 1:

@@ -1,8 +1,9 @@
 """Attention of one packed step over segments and tails.
 
-Each distinct view is attended once for all rows that see it (one operator per group, as in cascade attention), tails in one
-operator over the arena; the partial results are merged by their log-sum-exp. Registered with transformers' attention interface,
-so unmodified module trees run on it; the lean decoder calls the same `Step.attend`.
+Each distinct view is attended once for all rows that see it (one operator per group, as in cascade
+attention). Tails are attended in one operator over the arena. The partial results are merged by their
+log-sum-exp. The function is registered with transformers' attention interface, so unmodified modules run on
+it. The lean decoder calls the same `Step.attend`.
 """
 
 from __future__ import annotations
@@ -29,15 +30,18 @@ from braid.engine.local.kv import Segment, TailArena, View
 
 NAME = "braid_segments"
 Rotate = Callable[[torch.Tensor, int], torch.Tensor]
-"""Turns queries [..., dim] back by so many positions."""
+"""Turns queries [..., dim] back by a number of positions."""
 Places = torch.Tensor | slice
-"""Which of a step's rows: indices on the model's device, or a run of neighbours."""
+"""Rows of a step: indices on the model's device, or a slice."""
 _current = threading.local()
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """Consecutive tokens of one sequence, written to `segment` from `at` on. They see its prefix and what lies before."""
+    """Consecutive tokens of one sequence, written to `segment` from `at` on.
+
+    They see the views before the segment, and the segment's tokens before `at`.
+    """
 
     token_ids: Sequence[int]
     segment: Segment
@@ -50,9 +54,9 @@ class Chunk:
 
 @dataclass(frozen=True)
 class Row:
-    """One token of a sequence, written to `segment` at `at` (in place) or to the arena's `slot`; it sees `views` and itself.
+    """One token of a sequence, written to `segment` at `at` (in place) or to the arena's `slot`.
 
-    In place, the last of `views` includes the token itself.
+    It sees `views` and itself. In place, the last of `views` includes the token itself.
     """
 
     token: int
@@ -65,12 +69,13 @@ class Row:
 
 @dataclass(frozen=True)
 class _Group:
-    """Rows that see one view, and which of their partial results it gives."""
+    """Rows that see one view."""
 
     view: View
     rows: Places
     positions: list[int]
     level: int
+    """Which of the rows' partial results this is."""
 
     @property
     def size(self) -> int:
@@ -140,7 +145,21 @@ class Step:
         softcap: float | None = None,
         sinks: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """Write `k` and `v` [kv heads, tokens, dim], attend `q` [heads, tokens, dim]; [tokens, heads, value dim]."""
+        """Write keys and values, and attend.
+
+        Args:
+            layer: number of the layer.
+            q: queries [heads, tokens, dim].
+            k: keys [kv heads, tokens, dim].
+            v: values [kv heads, tokens, dim].
+            scale: factor of the attention logits.
+            window: length of the sliding window in tokens.
+            softcap: soft cap of the attention logits.
+            sinks: attention sinks [heads].
+
+        Returns:
+            [tokens, heads, value dim].
+        """
         traits = Traits(scale, window, softcap)
         start = 0
         parts: list[torch.Tensor] = []
@@ -158,8 +177,6 @@ class Step:
                 q, k, v = q[:, first:], k[:, first:], v[:, first:]
             parts.append(self._attend_rows(layer, q, k, v, traits, sinks))
         return parts[0] if len(parts) == 1 else torch.cat(parts)
-
-    # chunks
 
     def _attend_chunk(
         self,
@@ -202,8 +219,6 @@ class Step:
         out, lse = out.flatten(0, 1), lse.flatten(0, 1)
         return with_sinks(out, lse, sinks).transpose(0, 1)
 
-    # rows
-
     def _attend_rows(
         self,
         layer: int,
@@ -237,7 +252,11 @@ class Step:
         dim: int,
         sinks: torch.Tensor | None,
     ) -> torch.Tensor:
-        """Merge partial results that cover some of the rows each; [rows, heads, value dim]."""
+        """Merge partial results, each of which covers some of the rows.
+
+        Returns:
+            [rows, heads, value dim].
+        """
         heads, group, count, _ = grouped.shape
         if all(isinstance(rows, slice) and partial[1].shape[2] == count for partial, rows, _ in found):
             out, lse = merge([partial for partial, _, _ in found], last=sinks is None)
@@ -310,8 +329,11 @@ class Step:
 
 
 def _group(rows: Sequence[Row]) -> tuple[list[_Group], int]:
-    """Which rows see which view; and how many partial results a row has at most. Rows that share views should be neighbours."""
-    # A join may hold one view several times (two branches that begin alike); each time is a group of its own.
+    """Which rows see which view, and how many partial results a row has at most.
+
+    Rows that share views should be neighbours.
+    """
+    # A join may hold one view several times (two branches that begin alike). Each time is a group of its own.
     seen: dict[tuple[View, int], list[int]] = {}
     for place, row in enumerate(rows):
         times: Counter[View] = Counter()
@@ -334,7 +356,10 @@ def _group(rows: Sequence[Row]) -> tuple[list[_Group], int]:
 
 
 class running:
-    """`with running(step): network(...)`: the step that the registered attention function works on, in this thread."""
+    """The step that the registered attention function works on, in this thread.
+
+    Used as in `with running(step): network(...)`.
+    """
 
     def __init__(self, step: Step) -> None:
         self._step = step
@@ -359,7 +384,7 @@ def _segments_attention(
     s_aux: torch.Tensor | None = None,
     **other: Any,
 ) -> tuple[torch.Tensor, None]:
-    """transformers' attention interface: query [1, heads, tokens, dim] to [1, tokens, heads, dim]."""
+    """Attention in transformers' interface: query [1, heads, tokens, dim] to [1, tokens, heads, dim]."""
     unknown = [name for name, given in other.items() if given is not None and name in _REFUSED]
     if unknown or attention_mask is not None:
         raise NotImplementedError(f"attention over segments does not know {unknown or 'masks'}")

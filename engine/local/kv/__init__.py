@@ -1,4 +1,4 @@
-"""The KV cache: immutable segments in a tree, a pool that owns their memory, and an arena for decode tails."""
+"""The KV cache: segments in a tree, a pool that owns their memory, and an arena for decode tails."""
 
 from braid.engine.local.kv.pool import OutOfKV, Pool
 from braid.engine.local.kv.segment import WHOLE, Geometry, Locks, PrefixEnd, Segment, View

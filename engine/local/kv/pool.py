@@ -1,8 +1,9 @@
 """The prefix tree of KV segments, and the memory that they live in.
 
-A sequence is a list of views of segments plus a growing end. Forking shares views, joining concatenates them, cutting shortens
-the last one; none of them copies. Segments hang in a tree by the tokens they hold, so what was computed once is found again,
-even while it is still being computed. Memory is counted in bytes and never exceeds the limit.
+A sequence is a list of views of segments plus an end that grows. Forking shares views, joining concatenates
+them, cutting shortens the last one. None of them copies. Segments hang in a tree by the tokens they hold, so
+what was computed once is found again, even while it is still being computed. Memory is counted in bytes and
+never exceeds the limit.
 """
 
 from __future__ import annotations
@@ -28,16 +29,24 @@ _ROUND = 16
 
 
 class OutOfKV(EngineError):
-    """No room: all that could be evicted is gone."""
+    """No room: everything that can be evicted is gone."""
 
 
 class Pool:
-    """All segments of an engine. `limit_bytes` bounds the bytes in use, `keep_bytes` those of them that nobody holds.
+    """All segments of an engine.
 
-    Contexts pin and unpin from the caller's thread, the model's thread does the rest; `lock` guards both.
+    Contexts lock and unlock segments from the caller's thread. The model's thread does the rest. `mutex`
+    guards both.
     """
 
     def __init__(self, geometry: Geometry, *, limit_bytes: int, keep_bytes: int) -> None:
+        """Make an empty pool.
+
+        Args:
+            geometry: shape of the KV.
+            limit_bytes: limit of the bytes in use.
+            keep_bytes: limit of those bytes in use that nobody holds.
+        """
         self.geometry = geometry
         self.limit_bytes = limit_bytes
         self.keep_bytes = keep_bytes
@@ -62,10 +71,12 @@ class Pool:
     def bytes_of(self, tokens: int) -> int:
         return tokens * self.geometry.token_bytes
 
-    # finding and holding
-
     def match(self, prefix: PrefixEnd, ids: Sequence[int]) -> tuple[PrefixEnd, int]:
-        """Follow `token_ids` from `prefix` as far as they are known, in flight or ready; where that ends, and how far it went."""
+        """Follow `ids` from `prefix` as far as they are known, computed or still being computed.
+
+        Returns:
+            The end that was reached, and the number of ids up to it.
+        """
         segment, length, at = prefix.segment, prefix.length, 0
         while at < len(ids):
             run = common_prefix_length(
@@ -82,13 +93,17 @@ class Pool:
         return PrefixEnd(segment, length), at
 
     def recomputable(self, prefix: PrefixEnd) -> bool:
-        """Whether the KV behind `prefix` could be computed again from token ids alone: not behind a join."""
+        """Whether the KV up to `prefix` could be computed again from token ids alone.
+
+        KV behind a join cannot.
+        """
         segment = prefix.segment
         while segment.parent is not None:
             segment = segment.parent
         return segment is self.root
 
     def acquire(self, locks: Locks) -> None:
+        """Lock segments, so that they are not evicted."""
         with self.mutex:
             for segment, length in locks:
                 if not segment.locks:
@@ -96,6 +111,7 @@ class Pool:
                 segment.locks[length] += 1
 
     def release(self, locks: Locks, *, evict: bool = True) -> None:
+        """Undo `acquire`. What nobody holds any more may be evicted."""
         with self.mutex:
             last_used = next(self._clock)
             for segment, length in locks:
@@ -107,10 +123,8 @@ class Pool:
             while evict and self.used_bytes - self.locked_bytes > self.keep_bytes and self._evict_one():
                 pass
 
-    # making
-
     def join(self, views: tuple[View, ...], position: int) -> PrefixEnd:
-        """An end that sees `views` and goes on at `position`."""
+        """An end that sees `views` and continues at `position`."""
         anchor = self._joins.get((views, position))
         if anchor is None:
             anchor = Segment(next(self._serial), None, 0, views, position)
@@ -150,8 +164,17 @@ class Pool:
         return self.join(kept, max((view.position + view.length for view in kept), default=0))
 
     def extend(self, prefix: PrefixEnd, ids: Sequence[int], writer: object, *, room: int = 0) -> PrefixEnd:
-        """Make room for `token_ids` behind `prefix`, to be computed by `writer`: in the same segment if it ends there and has room, or
-        in a new one with room for `room` more. Returns where the first of them goes. Raises `OutOfKV`."""
+        """Make room for `ids` behind `prefix`, to be computed by `writer`.
+
+        They go into the same segment if `prefix` ends it and it has room. Else they go into a new one with
+        room for `room` more tokens.
+
+        Returns:
+            Where the first of them goes.
+
+        Raises:
+            OutOfKV: there is no room.
+        """
         segment, length = prefix.segment, prefix.length
         whole = length == len(segment.token_ids) == segment.num_computed_tokens and segment.writer is None
         if whole and segment.capacity >= length + len(ids) and (length, ids[0]) not in segment.children:
@@ -178,7 +201,10 @@ class Pool:
         )
 
     def reserve(self, segment: Segment, tokens: int) -> None:
-        """Room for `tokens` in all; grows by half at least, so that appending costs a constant amount of copying."""
+        """Make room for `tokens` tokens in all in a segment.
+
+        It grows by half at least, so that appending costs a constant amount of copying.
+        """
         if tokens <= segment.capacity:
             return
         capacity = _round_up(max(tokens, segment.capacity + max(64, segment.capacity // 2)))
@@ -188,13 +214,17 @@ class Pool:
             self._resize(segment, _round_up(tokens))
 
     def insert(self, prefix: PrefixEnd, ids: Sequence[int]) -> tuple[PrefixEnd, int]:
-        """A place behind `prefix` for computed KV of `token_ids`, pinned for the caller; and how many of them are there already.
+        """A place behind `prefix` for computed KV of `ids`, locked for the caller.
 
-        When those are not all, the segment is new and has no tensors: the caller fills them in before anything else happens.
-        Raises `OutOfKV`.
+        Returns:
+            The end of `ids`, and how many of them are there already. When those are not all, the segment is
+            new and has no tensors: the caller fills them in before anything else happens.
+
+        Raises:
+            OutOfKV: there is no room.
         """
         found, known = self.match(prefix, ids)
-        if found.length > found.segment.num_computed_tokens:
+        if not found.computed:
             known -= found.length - found.segment.num_computed_tokens
             found = PrefixEnd(found.segment, found.segment.num_computed_tokens)
         self.acquire(found.locks())  # making room must not evict it
@@ -212,7 +242,7 @@ class Pool:
         return end, known
 
     def stop_writing(self, segment: Segment, writer: object) -> None:
-        """`writer` appends no more. What it did not compute is forgotten."""
+        """End the writing of `writer`. What it did not compute is forgotten."""
         if segment.writer is writer:
             segment.writer = None
             del segment.token_ids[segment.num_computed_tokens :]
@@ -221,19 +251,21 @@ class Pool:
             self._push_idle(segment)
 
     def charge(self, change: int) -> None:
-        """Count `change` bytes that live outside of segments. Raises `OutOfKV`."""
+        """Count `change` bytes that live outside of segments.
+
+        Raises:
+            OutOfKV: there is no room.
+        """
         if change > 0:
             self._make_room(change)
         self.charged_bytes += change
         self.peak_bytes = max(self.peak_bytes, self.total_bytes)
 
     def clear(self) -> None:
-        """Evict all that nobody holds."""
+        """Evict everything that nobody holds."""
         with self.mutex:
             while self._evict_one():
                 pass
-
-    # inside
 
     def _child(self, prefix: PrefixEnd, tokens: int) -> Segment:
         capacity = _round_up(tokens)
@@ -276,9 +308,13 @@ class Pool:
         if segment is self.root or not self._evictable(segment):
             return
         heapq.heappush(self._idle, (segment.last_used, segment.serial, segment))
-        if len(self._idle) > 2 * len(self.segments) + 64:  # mostly entries of what was held again since
+        if (
+            len(self._idle) > 2 * len(self.segments) + 64
+        ):  # mostly entries of segments that were held again since
             self._idle = [
-                (each.last_used, each.serial, each) for each in self.segments if self._evictable(each)
+                (segment.last_used, segment.serial, segment)
+                for segment in self.segments
+                if self._evictable(segment)
             ]
             heapq.heapify(self._idle)
 
@@ -317,7 +353,7 @@ class Pool:
                 return
 
     def _trim_one(self) -> bool:
-        """Give back the end of a segment of which only the beginning is held."""
+        """Free the end of a segment of which only the beginning is held."""
         for segment in self.segments:
             needed = segment.num_held_tokens()
             if segment.writer is None and needed < WHOLE and _round_up(needed) < segment.capacity:
@@ -328,7 +364,11 @@ class Pool:
         return False
 
     def check(self) -> None:
-        """Recount everything; raises AssertionError where the books are wrong."""
+        """Recount everything.
+
+        Raises:
+            AssertionError: a count is wrong.
+        """
         with self.mutex:
             size = {segment: self.bytes_of(segment.capacity) for segment in self.segments}
             locked_bytes = sum(size[segment] for segment in self.segments if segment.locks)

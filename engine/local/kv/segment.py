@@ -1,4 +1,4 @@
-"""What KV is made of: segments of consecutive tokens, views of them, and ends in the tree that they form."""
+"""Segments of consecutive tokens, views of them, and ends in the tree that they form."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import torch
 
 WHOLE = 1 << 60
-"""Length in a pin that holds all of a segment, however long it grows."""
+"""Length in a lock that holds all of a segment, however long it grows."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,10 @@ class Geometry:
         return self.layers * self.heads * (self.key_dim + self.value_dim) * self.dtype.itemsize
 
     def allocate(self, *shape: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Keys and values [*shape, dim] of one layer. Layers are apart, so that KV can move layer by layer, and never exists
-        twice as a whole."""
+        """Keys and values [*shape, dim] of one layer.
+
+        Each layer has its own tensors, so that KV moves layer by layer and never exists twice as a whole.
+        """
         keys = torch.empty(*shape, self.key_dim, dtype=self.dtype, device=self.device)
         values = torch.empty(*shape, self.value_dim, dtype=self.dtype, device=self.device)
         return keys, values
@@ -39,16 +41,18 @@ class Geometry:
 class View:
     """Tokens `start` to `stop` of a segment, as a sequence sees them.
 
-    `shift` moves their positions; the query is rotated instead of the keys (Hogwild). `temperature` divides and `scale`
-    multiplies the attention that goes to all views of a sequence with the same two values together (APE).
+    `temperature` and `scale` apply to all views of a sequence with the same two values together (APE).
     """
 
     segment: Segment
     start: int
     stop: int
     shift: int = 0
+    """Shifts the positions of the tokens. The query is rotated instead of the keys (Hogwild)."""
     temperature: float = 1.0
+    """Divides the attention logits."""
     scale: float = 1.0
+    """Multiplies the attention that the views get."""
 
     @property
     def length(self) -> int:
@@ -61,46 +65,65 @@ class View:
 
     @property
     def plain(self) -> bool:
+        """Whether the view is neither shifted nor weighted."""
         return self.shift == 0 and self.temperature == 1.0 and self.scale == 1.0
 
 
 @dataclass(eq=False, slots=True)
 class Segment:
-    """KV of consecutive tokens at consecutive positions. Its first token sees `prefix_views`.
+    """KV of consecutive tokens at consecutive positions.
 
-    `token_ids` are the tokens that it holds or will hold, of which the KV of the first `num_computed_tokens` is there. Only `writer` may append;
-    views of what is there stay valid. One without tokens is an anchor: the root of the tree, or a join.
+    Views of computed tokens stay valid while it grows. A segment without tokens is an anchor: the root of the
+    tree, or a join.
     """
 
     serial: int
+    """Number of the segment, in the order of making."""
     parent: Segment | None
+    """Segment that it continues. None for the root and for joins."""
     offset: int
+    """Length of `parent` behind which it begins."""
     prefix_views: tuple[View, ...]
+    """What its first token sees."""
     position: int
+    """Position of its first token."""
     token_ids: list[int] = field(default_factory=list[int])
+    """Tokens that it holds or will hold."""
     num_computed_tokens: int = 0
+    """Number of tokens, from the beginning, whose KV is there."""
     capacity: int = 0
+    """Number of tokens that its tensors have room for."""
     keys: list[torch.Tensor] = field(default_factory=list[torch.Tensor])
+    """Keys [heads, capacity, dim] of each layer."""
     values: list[torch.Tensor] = field(default_factory=list[torch.Tensor])
+    """Values [heads, capacity, dim] of each layer."""
     children: dict[tuple[int, int], Segment] = field(default_factory=dict[tuple[int, int], "Segment"])
+    """Segments that continue this one, by length and first token."""
     locks: Counter[int] = field(default_factory=Counter[int])
     """Lengths that contexts and running sequences hold."""
     uses: Counter[int] = field(default_factory=Counter[int])
     """Lengths that other segments continue."""
     writer: object | None = None
+    """The only one that may append. None: nobody does."""
     last_used: int = 0
+    """When it was held last, on the pool's clock."""
 
     def num_held_tokens(self) -> int:
-        """How many of its tokens somebody holds."""
+        """Number of its tokens, from the beginning, that somebody holds."""
         return max((*self.locks, *self.uses), default=0)
 
 
 @dataclass(frozen=True, slots=True)
 class PrefixEnd:
-    """An end in the tree: the first `length` tokens of `segment`, and all that they see."""
+    """An end in the tree: the first `length` tokens of `segment`, and everything that they see."""
 
     segment: Segment
     length: int
+
+    @property
+    def computed(self) -> bool:
+        """Whether the KV is there, and not still being computed."""
+        return self.length <= self.segment.num_computed_tokens
 
     @property
     def position(self) -> int:
@@ -112,7 +135,7 @@ class PrefixEnd:
         return (*prefix_views, View(self.segment, 0, self.length)) if self.length else prefix_views
 
     def locks(self) -> tuple[tuple[Segment, int], ...]:
-        """What must stay for this tip: its views, and the anchor itself."""
+        """What must stay for this end: its views, and the segment itself."""
         held = tuple((view.segment, view.stop) for view in self.segment.prefix_views)
         return (*held, (self.segment, self.length))
 
@@ -121,7 +144,7 @@ Locks = tuple[tuple[Segment, int], ...]
 
 
 def common_prefix_length(a: Sequence[int], b: Sequence[int]) -> int:
-    """How many tokens `a` and `b` begin with in common."""
+    """Number of tokens that `a` and `b` begin with in common."""
     low, high = 0, min(len(a), len(b))
     if a[:high] == b[:high]:
         return high

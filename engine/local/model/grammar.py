@@ -1,6 +1,6 @@
 """Completions that a grammar allows: token masks by llguidance, one matcher for each branch.
 
-Nothing here is needed to load a model; without llguidance the engine does not declare the capability `grammar`.
+A model loads without it. Without llguidance the engine does not declare the capability `grammar`.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ _KEPT = 64
 class Grammars:
     """Compiles grammars for one tokenizer and keeps those used last. May be called from any thread.
 
-    Special tokens are no text: a grammar meets them only where it names them, and an end-of-sequence token exactly
-    where its match is complete.
+    Special tokens are no text. A grammar meets them only where it names them, and an end-of-sequence token
+    exactly where its match is complete.
     """
 
     def __init__(self, tokenizer: Any, *, vocabulary: int, end_ids: Sequence[int]) -> None:
@@ -100,17 +100,17 @@ class Grammars:
 
 
 class TokenMasks:
-    """What each branch of one request may say next. Used by the model's thread alone."""
+    """The tokens that each branch of one request may sample next. Used by the model's thread alone."""
 
     def __init__(self, matchers: Sequence[Any], vocabulary: int) -> None:
         self._matchers = matchers
         self._vocabulary = vocabulary
 
     def apply(self, logits: torch.Tensor, branches: Sequence[int]) -> torch.Tensor:
-        """`logits` [rows, vocabulary] with -inf for every token that the branch of that row may not say.
+        """`logits` [rows, vocabulary] with -inf for every token that the branch of that row may not sample.
 
         Raises:
-            EngineError: the grammar became too complex to go on with.
+            EngineError: the grammar became too complex to continue.
         """
         rows: list[torch.Tensor] = []
         for branch in branches:
@@ -121,7 +121,7 @@ class TokenMasks:
         return logits.masked_fill(torch.stack(rows) == 0, -torch.inf)
 
     def advance(self, tokens: Sequence[int], branches: Sequence[int]) -> None:
-        """Take note of what the branches said."""
+        """Record the tokens that the branches sampled."""
         for token, branch in zip(tokens, branches, strict=True):
             matcher = self._matchers[branch]
             if not matcher.consume_token(token):
@@ -129,8 +129,8 @@ class TokenMasks:
 
     def _check(self, matcher: Any) -> None:
         if matcher.is_error():
-            said = matcher.get_error().strip().partition("\n")[0]  # the rest is the parser's state
-            raise EngineError(f"the grammar cannot be followed any further: {said}")
+            message = matcher.get_error().strip().partition("\n")[0]  # the rest is the parser's state
+            raise EngineError(f"the grammar cannot be followed any further: {message}")
 
 
 _KINDS = {"regex": "regular expression", "json_schema": "JSON schema", "lark": "Lark grammar"}

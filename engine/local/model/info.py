@@ -1,4 +1,4 @@
-"""What a local engine says about itself, and how much memory it takes unless it is told."""
+"""Facts about a local engine, and its default memory."""
 
 from __future__ import annotations
 
@@ -53,7 +53,10 @@ def describe(model: Model, *, name: str, threads: int, memory_bytes: int) -> Eng
 
 
 def default_memory(device: torch.device) -> int:
-    """Half of the bytes that are free now, on the device or within the container's limit; at least 256 MiB."""
+    """Half of the bytes that are free now, on the device or within the container's limit.
+
+    At least 256 MiB.
+    """
     if device.type == "cuda":
         free = torch.cuda.mem_get_info(device)[0]
     else:

@@ -1,8 +1,10 @@
-"""A decoder without modules for plain Llama-like models: fewer, larger operators, which is what small models are bound by.
+"""A decoder without modules for plain Llama-like models.
 
-One linear layer makes queries, keys and values, one makes gate and up; rotation is three operators for queries and keys together.
-The weights of norms go into the linear layer behind them, and what is left of a norm is three operators: torch's own runs as ten.
-It is built from a loaded network's weights and used only after its logits were compared with that network's.
+It runs fewer, larger operators, since the number of operators bounds the speed of small models. One linear
+layer makes queries, keys and values, one makes gate and up. Rotation is three operators for queries and keys
+together. The weights of norms go into the linear layer behind them. What is left of a norm is three
+operators, where torch's own runs as ten. It is built from a loaded network's weights, and used only after its
+logits were compared with that network's.
 """
 
 from __future__ import annotations
@@ -24,10 +26,11 @@ _Linear = Callable[[torch.Tensor], torch.Tensor]
 
 @dataclass(frozen=True)
 class _Layer:
-    """The weights of one layer; the norms of queries and keys are Qwen3's."""
+    """The weights of one layer."""
 
     qkv: _Linear
     head_norm: torch.Tensor | None
+    """Weights of the norms of queries and keys, in Qwen3."""
     output: _Linear
     gate_up: _Linear
     down: _Linear
@@ -48,9 +51,10 @@ class LeanDecoder:
         self._kv_heads: int = config.num_key_value_heads
         self._epsilon: float = config.rms_norm_eps
         self._scale: float = first.scaling
-        # x / sqrt(mean(x²) + epsilon) is x / hypot(|x|, sqrt(width · epsilon)), times sqrt(width), which `linear` multiplies in.
+        # x / sqrt(mean(x²) + epsilon) is x / hypot(|x|, sqrt(width · epsilon)), times sqrt(width).
+        # `linear` multiplies that factor in.
         self._floor = torch.tensor((config.hidden_size * self._epsilon) ** 0.5)
-        # Mistral's layers have it from the model's configuration, the others know for themselves.
+        # Mistral's layers take it from the model's configuration, the others hold it themselves.
         self._window: int | None = config.sliding_window if isinstance(network, MistralForCausalLM) else None
         self._rotary = base.rotary_emb
         self._embedding: torch.Tensor = base.embed_tokens.weight
@@ -82,7 +86,7 @@ class LeanDecoder:
     def forward(
         self, step: Step, ids: torch.Tensor, positions: torch.Tensor, logits_indices: torch.Tensor
     ) -> torch.Tensor | None:
-        """float32 logits [wanted, vocabulary]; None when none are wanted."""
+        """float32 logits [logits_indices, vocabulary]. None when `logits_indices` is empty."""
         x = F.embedding(ids, self._embedding)
         cos, sin = self._rotary(x[None], positions[None])
         half = self._dim // 2
@@ -111,13 +115,13 @@ class LeanDecoder:
         return self._head(F.rms_norm(x, width, self._norm, self._epsilon)).float()
 
     def _normalise(self, x: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
-        """`x` [tokens, hidden] over its length, into `out`; the length is computed in float32."""
+        """`x` [tokens, hidden] over its length, into `out`. The length is computed in float32."""
         length = torch.linalg.vector_norm(x, 2, -1, keepdim=True, dtype=torch.float32)
         return torch.div(x, length.hypot_(self._floor), out=out)
 
 
 def build_lean(network: Any) -> LeanDecoder | None:
-    """The lean decoder of a network, or None for models that are not of the family."""
+    """The lean decoder of a network. None for models that are not of the family."""
     if type(network).__name__ not in _FAMILIES or network.config.hidden_act != "silu":
         return None
     return LeanDecoder(network)

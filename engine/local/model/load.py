@@ -81,12 +81,12 @@ def _end_ids(network: Any, tokenizer: Any) -> frozenset[int]:
 def _over_segments(
     network: Any, tokenizer: Any, end_ids: frozenset[int], prompt_style: str | None
 ) -> tuple[Model, torch.Tensor]:
-    """The model with attention over segments, and the logits of its probe as the network itself computes them."""
+    """The model with attention over segments, and the logits that the network itself gives for its probe."""
     name = type(network).__name__
     if not getattr(network, "_supports_attention_backend", False):
         raise EngineError(
-            f"{name} does not take its attention from transformers' attention interface; its contexts cannot be "
-            "forked and cut (state-space and other recurrent models cannot be run)"
+            f"{name} does not take its attention from transformers' attention interface; "
+            "its contexts cannot be forked and cut (state-space and other recurrent models cannot be run)"
         )
     config = network.config.get_text_config(decoder=True)
     try:
@@ -113,8 +113,8 @@ def _over_segments(
         network.dtype != torch.float32 and _has_experts(config)
     ):
         raise EngineError(
-            f"{name} gives other results over segments than by itself; it keeps more state than keys and values per "
-            "token, or attends in a way that is not known here"
+            f"{name} gives other results over segments than by itself; "
+            "it keeps more state than keys and values per token, or attends in a way that is not known here"
         )
     return model, expected
 
@@ -142,7 +142,10 @@ def _lean(model: Model, network: Any, expected: torch.Tensor) -> Model:
 
 
 def _close(expected: torch.Tensor, given: torch.Tensor, dtype: torch.dtype) -> bool:
-    """Whether logits agree within the tolerance: the largest difference in float32, the mean one in low precision."""
+    """Whether logits agree within the tolerance.
+
+    It bounds the largest difference in float32, else the mean square.
+    """
     if not torch.isfinite(given).all():
         return False
     spread = expected.std().clamp_min(1e-6)
@@ -183,7 +186,10 @@ def _find_rotation(model: Model, network: Any) -> Rotate | None:
 
 
 def _rotation(frequencies: torch.Tensor) -> Rotate:
-    """A pure rotation, without the scaling that some position schemes add to cos and sin: it is in the query already."""
+    """A pure rotation, without the scaling that some position schemes add to cos and sin.
+
+    The query has that scaling already.
+    """
 
     def rotate(q: torch.Tensor, shift: int) -> torch.Tensor:
         half = frequencies.shape[0]
@@ -197,7 +203,11 @@ def _rotation(frequencies: torch.Tensor) -> Rotate:
 
 
 def _geometry(network: Any, ids: torch.Tensor) -> Geometry:
-    """The KV's shape, from a cache that the model filled. Raises ValueError where layers differ or are no plain KV."""
+    """The KV's shape, from a cache that the model filled.
+
+    Raises:
+        ValueError: the layers differ, or are no plain KV.
+    """
     from transformers.cache_utils import DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
 
     cache = network(input_ids=ids[None, :2], use_cache=True).past_key_values
@@ -228,9 +238,10 @@ def _has_experts(config: Any) -> bool:
 def _choose_dtype(dtype: Dtype, folder: Path) -> torch.dtype:
     """`auto` is float32 for small models, bfloat16 for those whose weights take more than `_SMALL` bytes.
 
-    A random Llama of 5.6M parameters, 500 tokens of context, one thread of a CPU with AMX, ms in float32 / bfloat16: one
-    decoding step 3.9 / 4.7 at batch 1 and 23 / 16 at batch 16, reading the prompt 61 / 35. Plans are written at batch 1,
-    where decoding counts most; and float32 gives the same tokens in any batch. Large models are bound by memory.
+    Measured with a random Llama of 5.6M parameters, 500 tokens of context, one thread of a CPU with AMX,
+    milliseconds in float32 / bfloat16: one decoding step 3.9 / 4.7 at batch 1 and 23 / 16 at batch 16,
+    reading the prompt 61 / 35. Plans are written at batch 1, where decoding counts most. float32 gives the
+    same tokens in any batch. Large models are bound by memory.
     """
     if dtype != "auto":
         return _DTYPES[dtype]
@@ -251,7 +262,7 @@ def _prompt_style(folder: Path, config: Any) -> str | None:
 
 @contextmanager
 def _quiet():
-    """No progress bars while loading: they would tear a live display."""
+    """No progress bars while loading: they would break a live display."""
     shown = transformers_logging.is_progress_bar_enabled()
     transformers_logging.disable_progress_bar()
     try:

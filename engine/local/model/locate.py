@@ -1,4 +1,4 @@
-"""From a model's name to its folder, without the network: a folder, one of Braid's own models, or the hub's cache."""
+"""From a model's name to its folder, without the network."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
 def own_models() -> dict[str, Path]:
-    """Braid's own models that this installation carries: name -> folder."""
+    """Folders of Braid's own models in this installation, by name."""
     home = Path(str(resources.files("braid.engine.local"))) / "models"
     if not home.is_dir():
         return {}
@@ -20,7 +20,11 @@ def own_models() -> dict[str, Path]:
 
 
 def locate_model(name_or_path: str | Path) -> Path:
-    """The folder of a model. Raises `EngineURIError` when there is none; never goes to the network."""
+    """The folder of a model: a folder, one of Braid's own models, or one in the hub's cache.
+
+    Raises:
+        EngineURIError: there is none. The network is never asked.
+    """
     folder = Path(name_or_path).expanduser()
     if folder.is_dir():
         if (folder / "config.json").is_file():
@@ -36,8 +40,8 @@ def locate_model(name_or_path: str | Path) -> Path:
     listed = ", ".join(f"local:{known}" for known in own) or "none in this installation"
     fetch = f", or fetch it first: hf download {name}" if _HUB_ID.fullmatch(name) else ""
     raise EngineURIError(
-        f"no model {name!r}: it is no folder, none of Braid's own models ({listed}), and not in the Hugging Face cache; "
-        f"give a folder with a config.json{fetch}"
+        f"no model {name!r}: it is no folder, none of Braid's own models ({listed}), "
+        f"and not in the Hugging Face cache; give a folder with a config.json{fetch}"
     )
 
 

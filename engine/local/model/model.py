@@ -23,7 +23,10 @@ class Decoder(Protocol):
     def forward(
         self, step: Step, ids: torch.Tensor, positions: torch.Tensor, logits_indices: torch.Tensor
     ) -> torch.Tensor | None:
-        """float32 logits [wanted, vocabulary] for `token_ids` and `positions` [tokens]. None when `logits_indices` is empty."""
+        """float32 logits [logits_indices, vocabulary] of packed tokens.
+
+        None when `logits_indices` is empty.
+        """
         ...
 
 
@@ -83,7 +86,7 @@ class Model:
         """Run a step. KV is written where the step says.
 
         Returns:
-            float32 logits [wanted, vocabulary] of those of its tokens, None when `logits_indices` is empty.
+            float32 logits [logits_indices, vocabulary]. None when `logits_indices` is empty.
         """
         ids = torch.tensor(step.token_ids, device=self.device)
         positions = torch.tensor(step.positions, device=self.device)
@@ -92,8 +95,10 @@ class Model:
         )
 
     def probe(self) -> torch.Tensor:
-        """Logits of the probe, read in the three ways that there are: as a chunk, as a chunk behind one, and as rows in place and
-        in the arena."""
+        """Logits of `probe_ids`, read in the ways that there are.
+
+        They are read as a chunk, as a second chunk, as a row in place, and as a row in a slot.
+        """
         ids = self.probe_ids.tolist()
         pool = Pool(self.geometry, limit_bytes=1 << 40, keep_bytes=0)
         tails = TailArena(pool)

@@ -1,4 +1,4 @@
-"""Logits to tokens: penalties, the sampling distribution, seeded draws, and the log-probabilities reported with them."""
+"""From logits to tokens: penalties, sampling distribution, seeded samples, and log-probabilities."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ _BLOCK = 128
 
 
 class BranchSampler:
-    """One branch's random source, and what its penalties go by. What it draws depends on nothing else in the batch."""
+    """One branch's random source, and the tokens that its penalties count.
+
+    What it samples depends on nothing else in the batch.
+    """
 
     def __init__(self, params: SamplingParams, seed: int, prompt: frozenset[int]) -> None:
         self.params = params
@@ -35,7 +38,7 @@ class BranchSampler:
 
     @classmethod
     def of_branches(cls, params: SamplingParams, prompt: Sequence[int]) -> list[BranchSampler]:
-        """One for each of `params.n` branches."""
+        """One sampler for each of `params.n` branches."""
         seed = secrets.randbits(63) if params.seed is None else params.seed
         read = frozenset(prompt) if params.repetition_penalty != 1 else frozenset[int]()
         return [cls(params, branch_seed(seed, index), read) for index in range(params.n)]
@@ -44,15 +47,15 @@ class BranchSampler:
         return self._random.random()
 
     def record(self, token: int) -> None:
-        """Take note of a token that was drawn."""
+        """Record a token that was sampled."""
         if self.has_penalties:
             self._written[token] += 1
 
     def apply_penalties(self, logits: torch.Tensor) -> None:
         """Apply penalties and bias to one row of logits, in place.
 
-        The repetition penalty (CTRL) is for tokens of the prompt, too; presence and frequency penalties are for those that this
-        branch wrote.
+        The repetition penalty (CTRL) applies to tokens of the prompt too. Presence and frequency penalties
+        apply to those that this branch wrote.
         """
         params = self.params
         if params.repetition_penalty != 1 and (seen := list(self._read | self._written.keys())):
@@ -76,9 +79,10 @@ def sampling_probabilities(
     top_p: float = 1.0,
     min_p: float = 0.0,
 ) -> torch.Tensor:
-    """The distribution to draw from, float32 [rows, vocabulary], for logits of that shape and `temperature` [rows] (None: 1).
+    """The distribution to sample from, float32 [rows, vocabulary], for logits of that shape.
 
-    Temperature first, then top-k, top-p over what is left, then min-p relative to the best token.
+    `temperature` [rows] comes first (None: 1), then top-k, top-p over what is left, then min-p relative to
+    the best token.
     """
     scaled = logits.float()
     if temperature is not None:
@@ -127,8 +131,11 @@ def sample_tokens(logits: torch.Tensor, samplers: Sequence[BranchSampler]) -> li
 def _sample_rows(
     logits: torch.Tensor, samplers: Sequence[BranchSampler], truncation: tuple[int, float, float]
 ) -> list[int]:
-    """By inversion: one uniform number a row, so that rows need no generators of their own. First a block of tokens is found,
-    then the token in it: running sums in float64 over the whole vocabulary would cost more than the softmax."""
+    """Sample by inversion: one uniform number a row, so that rows need no generators of their own.
+
+    A block of tokens is found first, then the token in it. Running sums in float64 over the whole vocabulary
+    would cost more than the softmax.
+    """
     temperatures = [sampler.params.temperature for sampler in samplers]
     temperature = None
     if any(sampler != 1 for sampler in temperatures):
@@ -142,14 +149,14 @@ def _sample_rows(
     block = torch.searchsorted(mass, target, right=True).clamp_(max=mass.shape[1] - 1)
     inside = _pick(blocks, block).double().cumsum(-1)
     target -= mass.gather(1, block) - inside[:, -1:]
-    # Rounding may put the target just outside of the block; no token without probability must be drawn then.
+    # Rounding may put the target just outside of the block. No token without probability may be sampled then.
     target = torch.minimum(target.clamp_(min=0), inside[:, -1:] * (1 - 1e-15))
     place = torch.searchsorted(inside, target, right=True)
     return (block * _BLOCK + place)[:, 0].tolist()
 
 
 def _greedy(logits: torch.Tensor) -> list[int]:
-    """The first of the best tokens of each row; torch.argmax over long rows takes many times as long."""
+    """The first of the best tokens of each row. torch.argmax over long rows takes many times as long."""
     blocks = _blocks(logits, -torch.inf)
     block = blocks.amax(-1).argmax(-1, keepdim=True)
     return (block[:, 0] * _BLOCK + _pick(blocks, block).argmax(-1)).tolist()
@@ -161,7 +168,7 @@ def _blocks(rows: torch.Tensor, filling: float) -> torch.Tensor:
 
 
 def _pick(blocks: torch.Tensor, block: torch.Tensor) -> torch.Tensor:
-    """One block [rows, 1] of each row; [rows, _BLOCK]."""
+    """One block [rows, 1] of each row, as [rows, _BLOCK]."""
     return blocks.gather(1, block[:, :, None].expand(-1, -1, _BLOCK))[:, 0]
 
 

@@ -1,4 +1,4 @@
-"""How many CPU threads to run a model on, measured."""
+"""Number of CPU threads to run a model on, measured."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ _ROUNDS = 5
 def best_threads(model: Model, most: int) -> int:
     """1 or `most`, whichever runs `model` faster at this moment.
 
-    The operators of a small model take microseconds, and on several threads each waits for the last of them: on a machine that
-    others are using, a step may take a hundred times as long. Models of 500M parameters or more always get `most`.
+    The operators of a small model take microseconds, and on several threads each waits for the last of them.
+    On a machine that others are using, a step may take a hundred times as long. Models of 500M parameters or
+    more always get `most`.
     """
     if most == 1 or model.device.type != "cpu" or model.parameters >= _LARGE:
         return most

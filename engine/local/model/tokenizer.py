@@ -1,4 +1,4 @@
-"""Text to token ids and back: prompts, and decoding a growing completion without tearing characters."""
+"""From text to token ids and back: prompts, and decoding a growing completion in whole characters."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LONG = 4_000
 
 
 def prompt_size(prompt: object) -> int:
-    """Characters of text and messages, or the number of token ids. What is no prompt has no size."""
+    """Characters of text and messages, or the number of token ids. 0 for what is no prompt."""
     if not isinstance(prompt, Sequence):
         return 0
     items = cast("Sequence[object]", prompt)
@@ -29,14 +29,14 @@ def prompt_size(prompt: object) -> int:
 
 
 async def off_loop(read: Callable[[], tuple[int, ...]], size: int) -> tuple[int, ...]:
-    """The ids of a text of that size; long ones are read on a thread, so that the event loop goes on."""
+    """The ids of a text of that size. Long ones are read on a thread, so that the event loop continues."""
     return read() if size <= _LONG else await asyncio.to_thread(read)
 
 
 class TextCodec:
     """A Hugging Face tokenizer as the engine needs it.
 
-    Special tokens written in a text are read as such (`<|end|>` is one token, not its characters): prompts for
+    Special tokens written in a text are read as such: `<|end|>` is one token, not its characters. Prompts for
     models with their own markup rely on it. Neutralise untrusted text before putting it into a prompt.
     """
 
@@ -69,18 +69,18 @@ class TextCodec:
         return ids
 
     def encode(self, text: str) -> tuple[int, ...]:
-        """The ids of text that continues something: nothing is put before or after it."""
+        """The ids of text that continues something. Nothing is put before or after it."""
         return tuple(self._tokenizer.encode(text, add_special_tokens=False, verbose=False))
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of ids, special tokens included. Torn characters come out as U+FFFD."""
+        """The text of ids, special tokens included. Incomplete characters come out as U+FFFD."""
         return self._tokenizer.decode(
             list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False
         )
 
     def _document(self, text: str) -> tuple[int, ...]:
         bos = self._tokenizer.bos_token
-        if bos and text.startswith(bos):  # already marked up by the caller; a second one would be wrong
+        if bos and text.startswith(bos):  # the caller has marked it up, a second one would be wrong
             return self.encode(text)
         return tuple(self._tokenizer.encode(text, add_special_tokens=True, verbose=False))
 
@@ -88,8 +88,8 @@ class TextCodec:
 class Detokenizer:
     """Decodes a sequence that grows token by token.
 
-    A token's text can depend on its neighbours, and a character's bytes can be spread over several tokens, so each step
-    decodes a short window and shows what is new in it, once it ends with a whole character.
+    A token's text can depend on its neighbours, and a character's bytes can be spread over several tokens. So
+    each step decodes a short window and shows what is new in it, once it ends with a whole character.
     """
 
     def __init__(self, codec: TextCodec, before: Sequence[int]) -> None:
@@ -101,7 +101,7 @@ class Detokenizer:
         """Whether the last token ended inside a character."""
 
     def push(self, token: int) -> str:
-        """The text that `token` completes; empty while a character is torn."""
+        """The text that `token` completes. Empty while a character is incomplete."""
         self._window.append(token)
         self._fresh += 1
         text = self._codec.decode(self._window)
@@ -109,13 +109,13 @@ class Detokenizer:
         return "" if self.torn else self._show(text)
 
     def push_all(self, tokens: Sequence[int]) -> str:
-        """The text of `tokens` at once, torn as it is at the end."""
+        """The text of `tokens` at once. A character may be incomplete at its end."""
         self._window += tokens
         self._fresh += len(tokens)
         return self.flush()
 
     def flush(self) -> str:
-        """What is still held back, torn as it is."""
+        """What is still held back. A character may be incomplete at its end."""
         if not self._fresh:
             return ""
         self.torn = False

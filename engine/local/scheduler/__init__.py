@@ -1,7 +1,7 @@
-"""The step loop of the local engine: schedule, pack, run, sample, hand out."""
+"""The step loop of the local engine: schedule, pack, run, sample."""
 
 from braid.engine.local.scheduler.branch import Branch
-from braid.engine.local.scheduler.request import GenerateRequest, PrefillRequest, ScoreRequest
+from braid.engine.local.scheduler.request import GenerateRequest, PrefillRequest, PrefillResult, ScoreRequest
 from braid.engine.local.scheduler.scheduler import Scheduler, Stats
 from braid.engine.local.scheduler.worker import RequestHandle, Worker, in_own_thread
 
@@ -9,6 +9,7 @@ __all__ = [
     "Branch",
     "GenerateRequest",
     "PrefillRequest",
+    "PrefillResult",
     "RequestHandle",
     "Scheduler",
     "ScoreRequest",

@@ -1,4 +1,4 @@
-"""What one step runs, and how that is packed for the model."""
+"""The plan of one step, and how it is packed for the model."""
 
 from __future__ import annotations
 
@@ -10,18 +10,15 @@ from braid.engine.local.kv import TailArena, View
 from braid.engine.local.scheduler.request import GenerateRequest, PrefillRequest, ScoreRequest, Sequence
 
 LogitsIndices = list[tuple[Sequence, range]]
-"""Whose logits are wanted, at which places among the packed tokens."""
+"""(sequence, indices into the packed batch) for every token whose logits are needed."""
 
 
 @dataclass(frozen=True)
 class StepPlan:
-    """One step: sequences that read a chunk of a prompt (and how much), and sequences that read one token.
-
-    The `decode_chunks` ones read one token, too, and see views that are turned or weighted, which only chunks can.
-    """
+    """The sequences that run in one step."""
 
     chunks: list[tuple[Sequence, int]]
-    """Sequences that read a chunk of a prompt, and how many tokens of it."""
+    """Sequences that read a chunk of a prompt, and the number of its tokens."""
     decode_chunks: list[Sequence]
     """Sequences that read one token and see shifted or weighted views, which only chunks can."""
     decode_rows: list[Sequence]
@@ -31,6 +28,7 @@ class StepPlan:
 
     @property
     def num_prefill_tokens(self) -> int:
+        """Number of prompt tokens in all chunks."""
         return sum(count for _, count in self.chunks)
 
     @property
@@ -44,22 +42,22 @@ class StepPlan:
 
 
 def pack(plan: StepPlan, tails: TailArena, rotate: Rotate | None) -> tuple[Step, LogitsIndices]:
-    """The packed step, and which of its tokens' logits are wanted for whom."""
+    """The packed step, and the tokens whose logits are needed."""
     chunks: list[Chunk] = []
     logits_indices: LogitsIndices = []
-    place = 0
+    offset = 0
     for sequence, count in (*plan.chunks, *((decoding, 1) for decoding in plan.decode_chunks)):
         segment = sequence.segment
-        ids = segment.token_ids[segment.num_computed_tokens : segment.num_computed_tokens + count]
-        chunks.append(Chunk(ids, segment, segment.num_computed_tokens))
+        token_ids = segment.token_ids[segment.num_computed_tokens : segment.num_computed_tokens + count]
+        chunks.append(Chunk(token_ids, segment, segment.num_computed_tokens))
         if isinstance(sequence.request, ScoreRequest):
-            # Logits of the tokens whose successors are asked for.
+            # Logits of the tokens whose successors are scored.
             first = len(sequence.token_ids) - sequence.request.num_logits()
             skipped = min(count, max(0, first - sequence.num_computed_tokens))
-            logits_indices.append((sequence, range(place + skipped, place + count)))
+            logits_indices.append((sequence, range(offset + skipped, offset + count)))
         elif isinstance(sequence.request, GenerateRequest) and count == sequence.num_new_tokens:
-            logits_indices.append((sequence, range(place + count - 1, place + count)))
-        place += count
+            logits_indices.append((sequence, range(offset + count - 1, offset + count)))
+        offset += count
     rows: list[Row] = []
     for sequence in plan.decode_rows:
         assert sequence.prefix is not None
@@ -72,6 +70,6 @@ def pack(plan: StepPlan, tails: TailArena, rotate: Rotate | None) -> tuple[Step,
             position = sequence.prefix.position + at
             rows.append(Row(sequence.token_ids[-1], position, sequence.views, None, at, sequence.slot))
         if not isinstance(sequence.request, PrefillRequest):
-            logits_indices.append((sequence, range(place, place + 1)))
-        place += 1
+            logits_indices.append((sequence, range(offset, offset + 1)))
+        offset += 1
     return Step(chunks, rows, tails, rotate), logits_indices

@@ -12,8 +12,10 @@ from braid.engine.types import FinishReason, SamplingParams, Token, Usage
 
 @dataclass
 class Branch:
-    """From its first token to its end. Text is decoded as it comes when somebody looks at it (a stream, stop strings), else at
-    the end."""
+    """One completion, from its first token to its end.
+
+    Text is decoded as it comes when a stream or stop strings need it, else at the end.
+    """
 
     index: int
     params: SamplingParams
@@ -29,14 +31,18 @@ class Branch:
     stop_hit: str | None = None
     prefix: PrefixEnd | None = None
     num_computed_tokens: int = 0
-    """How many of prompt and generated tokens have their KV behind `prefix`."""
+    """Number of prompt and generated tokens whose KV ends at `prefix`."""
     locks: Locks = ()
     boundaries: list[tuple[int, int]] = field(default_factory=lambda: [(0, 0)])
     """(characters, tokens) wherever text and tokens end together."""
     _shown: int = 0
 
     def push(self, token: int, end_ids: frozenset[int]) -> Token | None:
-        """Take in a sampled token; returns what may be shown of the text now, when it is streamed."""
+        """Take in a sampled token.
+
+        Returns:
+            What may be shown of the text now, when it is streamed.
+        """
         self.token_ids.append(token)
         if (token in end_ids and not self.params.ignore_eos) or token in self.params.stop_token_ids:
             self.finish_reason = "stop"
@@ -50,10 +56,10 @@ class Branch:
             )
         return self._make_token(token) if self.streamed else None
 
-    def kept(self) -> tuple[int, str]:
-        """How many sampled tokens lie wholly within the text, and the text behind them."""
+    def kept_tokens(self) -> tuple[int, str]:
+        """Number of sampled tokens that lie wholly within the text, and the text behind them."""
         if self.stop_hit is None:
-            # Nothing was cut: every token but an ending one belongs to the context, torn ones too.
+            # Nothing was cut: every token but an ending one belongs to the context, incomplete ones too.
             return len(self.token_ids) - (self.finish_reason == "stop"), ""
         characters, tokens = max(
             (point for point in self.boundaries if point[0] <= len(self.text)), default=(0, 0)

@@ -1,4 +1,4 @@
-"""What the scheduler is asked for, and the sequences that it runs for it."""
+"""Requests to the scheduler, and the sequences that it runs for them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from collections.abc import Sequence as Listing
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -21,9 +21,9 @@ _serial = itertools.count()
 
 
 class Request:
-    """Work on `token_ids`, of which the KV of the first `num_computed_tokens` ends at `prefix`, pinned with `locks`.
+    """Work on `token_ids`, of which the KV of the first `num_computed_tokens` ends at `prefix`.
 
-    Made on the caller's side, run by the scheduler.
+    Made on the caller's side, run by the scheduler. `locks` hold `prefix`.
     """
 
     def __init__(
@@ -48,28 +48,29 @@ class Request:
         self.sequences: list[Sequence] = []
 
     def num_logits(self) -> int:
-        """How many ids at the end of a sequence are read even if their KV is known, for their logits."""
+        """Number of ids at the end of a sequence that are read for their logits, even if they have KV."""
         return 0
 
     def urgency(self, now: float) -> float:
-        """Priority in seconds, and it grows with the wait, so that nothing starves."""
+        """Priority in seconds. It grows with the wait, so that nothing starves."""
         return self.priority + now - self.arrived
 
     def inherit_priority(self, urgency: float, now: float) -> None:
-        """Become at least as urgent as somebody who waits for what this request reads."""
+        """Become at least as urgent as a request that waits for what this one reads."""
         self.priority = max(self.priority, urgency - (now - self.arrived))
 
     def num_future_tokens(self, sequence: Sequence) -> int:
-        """How many tokens of KV `sequence` may still need."""
-        return len(sequence.token_ids) - sequence.num_computed_tokens
+        """Number of tokens of KV that `sequence` may still need."""
+        return sequence.num_new_tokens
 
     def start(self) -> Sequence:
+        """The first sequence of the request."""
         sequence = Sequence(self, self.token_ids)
         self.sequences = [sequence]
         return sequence
 
     def discard(self, pool: Pool) -> None:
-        """Give back what an outcome that nobody wants holds."""
+        """Release what a result holds that nobody receives."""
 
 
 @dataclass(frozen=True)
@@ -82,19 +83,29 @@ class Finished:
     error: BaseException | None = None
 
 
-class PrefillRequest(Request):
-    """Makes the KV of all of `token_ids`; the outcome is (tip, pins, tokens that were there already)."""
+class PrefillResult(NamedTuple):
+    """Where the KV of a prompt ends."""
 
-    outcome: tuple[PrefixEnd, Locks, int] | None = None
+    prefix: PrefixEnd
+    locks: Locks
+    """Locks on `prefix`, held for the receiver."""
+    num_reused_tokens: int
+    """Tokens whose KV was there already."""
+
+
+class PrefillRequest(Request):
+    """Makes the KV of all of `token_ids`. The result is a `PrefillResult`."""
+
+    result: PrefillResult | None = None
 
     def discard(self, pool: Pool) -> None:
-        if self.outcome is not None:
-            pool.release(self.outcome[1])
-            self.outcome = None
+        if self.result is not None:
+            pool.release(self.result.locks)
+            self.result = None
 
 
 class ScoreRequest(Request):
-    """The log-probability of each of the last `count` ids; the outcome is a list of them."""
+    """The log-probability of each of the last `count` ids. The result is a list of them."""
 
     def __init__(self, *args: Any, count: int, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -105,15 +116,15 @@ class ScoreRequest(Request):
     def num_logits(self) -> int:
         return len(self.targets) - len(self.scores)
 
-    def take(self, logits: torch.Tensor) -> None:
-        """Logits [tokens, vocabulary] of the next tokens of `token_ids`."""
-        done = len(self.scores)
-        targets = torch.tensor(self.targets[done : done + len(logits)], device=logits.device)
+    def add_logits(self, logits: torch.Tensor) -> None:
+        """Add logits [tokens, vocabulary] of the next tokens of `token_ids`."""
+        num_done = len(self.scores)
+        targets = torch.tensor(self.targets[num_done : num_done + len(logits)], device=logits.device)
         self.scores += torch.log_softmax(logits, -1).gather(1, targets[:, None])[:, 0].tolist()
 
 
 class GenerateRequest(Request):
-    """Samples `params.n` branches behind `token_ids`; the outcome is the list of branches."""
+    """Samples `params.n` branches behind `token_ids`. The result is the list of branches."""
 
     def __init__(
         self,
@@ -130,9 +141,9 @@ class GenerateRequest(Request):
         self.on_tokens = on_tokens
         self.generated = 0
         self.samplers = BranchSampler.of_branches(params, self.token_ids)
-        before = self.token_ids[-8:]
+        end_of_prompt = self.token_ids[-8:]
         self.branches = [
-            Branch(index, params, Detokenizer(codec, before), streamed=on_tokens is not None)
+            Branch(index, params, Detokenizer(codec, end_of_prompt), streamed=on_tokens is not None)
             for index in range(params.n)
         ]
 
@@ -140,10 +151,9 @@ class GenerateRequest(Request):
         return 1
 
     def num_future_tokens(self, sequence: Sequence) -> int:
-        each = self.params.max_tokens
         if sequence.branch is None:
-            return len(sequence.token_ids) - sequence.num_computed_tokens + each * self.params.n
-        return len(self.token_ids) + each - sequence.num_computed_tokens
+            return sequence.num_new_tokens + self.params.max_tokens * self.params.n
+        return len(self.token_ids) + self.params.max_tokens - sequence.num_computed_tokens
 
     def discard(self, pool: Pool) -> None:
         for branch in self.branches:
@@ -152,9 +162,10 @@ class GenerateRequest(Request):
 
 
 class Sequence:
-    """A row of the batch: ids, and how far their KV goes.
+    """A sequence of the batch: its ids, and how far their KV goes.
 
-    KV ends at `prefix`; then, when it has a `slot`, goes on in the arena. `is_writer` says that it appends to `tip.segment`.
+    KV ends at `prefix`. It continues in the arena when the sequence has a `slot`. `is_writer` says that the
+    sequence appends to the segment of `prefix`.
     """
 
     def __init__(self, request: Request, ids: Listing[int], branch: Branch | None = None) -> None:
@@ -163,7 +174,7 @@ class Sequence:
         self.branch = branch
         self.num_computed_tokens = 0
         self.num_tree_tokens = 0
-        """How many tokens have their KV in the tree, up to `prefix`; those of the tail come on top."""
+        """Number of tokens whose KV is in the tree, up to `prefix`. Those of the tail are not counted."""
         self.num_reused_tokens = 0
         self.prefix: PrefixEnd | None = None
         self.is_writer = False
@@ -174,7 +185,7 @@ class Sequence:
 
     @property
     def num_new_tokens(self) -> int:
-        """How many tokens are to be read before the next one can be sampled."""
+        """Number of tokens to read before the next one can be sampled."""
         return len(self.token_ids) - self.num_computed_tokens
 
     @property
@@ -183,14 +194,14 @@ class Sequence:
         return self.prefix.segment
 
     def num_kept_tokens(self, branch: Branch | None = None) -> int:
-        """How many tokens of KV the context of `branch`, by default its own, covers."""
+        """Number of tokens of KV that the context of `branch`, by default its own, covers."""
         branch = branch or self.branch
         assert branch is not None
-        kept, _ = branch.kept()
+        kept, _ = branch.kept_tokens()
         return min(len(self.request.token_ids) + kept, self.num_computed_tokens)
 
     def move_to(self, prefix: PrefixEnd) -> None:
-        """Take note of where the KV ends, for grouping with others that see the same."""
+        """Record where the KV ends, and the order among sequences that see the same views."""
         self.prefix = prefix
         self.views = prefix.segment.prefix_views if self.is_writer else prefix.views()
         self.view_order = (

@@ -1,4 +1,4 @@
-"""The sequences that run, and the KV that they hold: where each goes on, forks, ends."""
+"""The running sequences, and the KV that they hold: where each continues, forks, ends."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from braid.engine.local.scheduler.request import GenerateRequest, Sequence
 
 
 class RunningSet:
-    """All of it happens with the pool's lock held.
+    """The sequences that run. Its methods are called with the pool's mutex held.
 
-    A sequence ends in a segment to which it appends, or in a slot of the arena: several that continue the same do, so that one
-    operator attends all of their ends.
+    A sequence ends in a segment to which it appends, or in a slot of the arena. Sequences that continue the
+    same prefix use slots, so that one operator attends all of their tails.
     """
 
     def __init__(self, pool: Pool) -> None:
@@ -32,7 +32,11 @@ class RunningSet:
         self.sequences: list[Sequence] = []
 
     def start(self, sequence: Sequence, prefix: PrefixEnd, num_computed_tokens: int) -> None:
-        """Begin to run where KV of the first `num_computed_tokens` ids ends, and make room for what is to be read. Raises `OutOfKV`."""
+        """Start a sequence where the KV of its first ids ends, with room for those to be read.
+
+        Raises:
+            OutOfKV: there is no room.
+        """
         sequence.num_computed_tokens = sequence.num_tree_tokens = sequence.num_reused_tokens = (
             num_computed_tokens
         )
@@ -51,7 +55,11 @@ class RunningSet:
         self.sequences.append(sequence)
 
     def reserve_token(self, sequence: Sequence) -> None:
-        """A place for the next token of a sequence that decodes. Raises `OutOfKV`."""
+        """Make room for the next token of a sequence that decodes.
+
+        Raises:
+            OutOfKV: there is no room.
+        """
         if sequence.slot >= 0:
             self.tails.reserve(sequence.slot)
         elif not sequence.is_writer:
@@ -61,10 +69,14 @@ class RunningSet:
             sequence.segment.token_ids.append(sequence.token_ids[-1])
 
     def flush_long_tails(self) -> None:
-        """Tails that became long go on as segments. Raises `OutOfKV`."""
-        long = [s for s in self._in_slots if self.tails.lengths[s.slot] >= MAX_TAIL_TOKENS]
-        prefixes = self._free_slots([(sequence, MAX_TAIL_TOKENS) for sequence in long], drop=False)
-        for sequence, prefix in zip(long, prefixes, strict=True):
+        """Turn tails that became long into segments.
+
+        Raises:
+            OutOfKV: there is no room.
+        """
+        long_tails = [s for s in self._in_slots if self.tails.lengths[s.slot] >= MAX_TAIL_TOKENS]
+        prefixes = self._free_slots([(sequence, MAX_TAIL_TOKENS) for sequence in long_tails], drop=False)
+        for sequence, prefix in zip(long_tails, prefixes, strict=True):
             if prefix is not None:
                 old, sequence.locks = sequence.locks, prefix.locks()
                 sequence.move_to(prefix)
@@ -74,7 +86,7 @@ class RunningSet:
             raise OutOfKV("no room for the ends of running sequences; give more memory_bytes")
 
     def advance(self, sequence: Sequence, count: int) -> None:
-        """The KV of `count` more tokens was computed."""
+        """Record that the KV of `count` more tokens was computed."""
         sequence.num_computed_tokens += count
         if sequence.slot >= 0:
             self.tails.lengths[sequence.slot] += 1
@@ -85,8 +97,13 @@ class RunningSet:
             sequence.num_tree_tokens = sequence.num_computed_tokens
 
     def fork(self, sequence: Sequence, branches: Listing[Branch]) -> list[Sequence]:
-        """The prompt is read: go on with each branch that did not end with its first token. A single one goes on where it is,
-        several in the arena. Returns those for which there is no room."""
+        """Continue with each branch that did not end with its first token, once the prompt is read.
+
+        A single one continues in its segment, several in the arena.
+
+        Returns:
+            The sequences for which there is no room.
+        """
         request = sequence.request
         assert isinstance(request, GenerateRequest) and sequence.prefix is not None
         if len(branches) == 1:
@@ -122,7 +139,7 @@ class RunningSet:
         return unplaced
 
     def finish(self, ended: Listing[Sequence]) -> None:
-        """Take sequences out whose branches ended, and leave what their contexts need in the tree."""
+        """Take out sequences whose branches ended, and leave what their contexts need in the tree."""
         ends: list[tuple[Sequence, int]] = []
         for sequence in ended:
             if sequence.slot >= 0:
@@ -133,16 +150,17 @@ class RunningSet:
             assert sequence.branch is not None
             self._hand_over(sequence, sequence.branch, prefixes.get(sequence))
             self._release(sequence)
-        gone = set(ended)
-        self.sequences = [sequence for sequence in self.sequences if sequence not in gone]
+        finished = set(ended)
+        self.sequences = [sequence for sequence in self.sequences if sequence not in finished]
 
     def stop(self, sequence: Sequence) -> None:
-        """Take a sequence out, which may not have got in; what it read stays in the tree for as long as there is room."""
+        """Take out a sequence, which may not have started.
+
+        What it read stays in the tree for as long as there is room.
+        """
         if sequence in self.sequences:
             self.sequences.remove(sequence)
         self._release(sequence)
-
-    # inside
 
     def _lock_prefix(self, sequence: Sequence, prefix: PrefixEnd) -> None:
         old = sequence.locks
@@ -163,7 +181,11 @@ class RunningSet:
         sequence.num_computed_tokens = 0
 
     def _append(self, sequence: Sequence, ids: list[int]) -> None:
-        """Let a sequence append `token_ids` to the segment where it ends, or to a new one. Raises `OutOfKV`."""
+        """Let a sequence append `ids` to the segment where it ends, or to a new one.
+
+        Raises:
+            OutOfKV: there is no room.
+        """
         assert sequence.prefix is not None
         if len(ids) == 1 and self._pool.can_append(sequence.prefix):
             self._pool.reserve(sequence.segment, sequence.prefix.length + 1)
@@ -178,15 +200,18 @@ class RunningSet:
     def _free_slots(
         self, ends: Listing[tuple[Sequence, int]], *, drop: bool = True
     ) -> list[PrefixEnd | None]:
-        """Take sequences out of the arena; the first tokens of their tails become segments, as `TailArena.take_out` has it."""
+        """Take sequences out of the arena.
+
+        The first tokens of their tails become segments, see `TailArena.free_slots`.
+        """
         if not ends:
             return []
-        taken: list[FreedSlot] = []
+        freed: list[FreedSlot] = []
         for sequence, tokens in ends:
             assert sequence.prefix is not None
             ids = sequence.token_ids[sequence.num_tree_tokens : sequence.num_tree_tokens + tokens]
-            taken.append((sequence.slot, sequence.prefix, ids))
-        prefixes, order = self.tails.free_slots(taken, drop=drop)
+            freed.append(FreedSlot(sequence.slot, sequence.prefix, ids))
+        prefixes, order = self.tails.free_slots(freed, drop=drop)
         for sequence, _ in ends:
             sequence.slot = -1
         self._in_slots = [self._in_slots[slot] for slot in order]
@@ -195,7 +220,7 @@ class RunningSet:
         return prefixes
 
     def _hand_over(self, sequence: Sequence, branch: Branch, prefix: PrefixEnd | None = None) -> None:
-        """Hand a branch its KV: up to `prefix`, which is pinned, or within what lies before the sequence's tail."""
+        """Give a branch its KV: up to `prefix`, which is locked, or within what lies before the tail."""
         assert sequence.prefix is not None
         branch.num_computed_tokens = sequence.num_kept_tokens(branch)
         if prefix is None:

@@ -1,4 +1,4 @@
-"""From a step's logits to a token for each branch: grammars, draws, and the log-probabilities that were asked for."""
+"""From a step's logits to a token for each branch: grammars, sampling, and log-probabilities."""
 
 from __future__ import annotations
 
@@ -11,16 +11,22 @@ from braid.engine.local.model import Model, sample_tokens, top_logprobs
 from braid.engine.local.scheduler.branch import Branch
 from braid.engine.local.scheduler.request import GenerateRequest
 
-Drawing = tuple[GenerateRequest, Branch]
+SampledRow = tuple[GenerateRequest, Branch]
+"""Request and branch whose token is sampled from a row of logits."""
 
 
 def sample_step(
-    model: Model, drawings: Listing[Drawing], logits: torch.Tensor
+    model: Model, targets: Listing[SampledRow], logits: torch.Tensor
 ) -> tuple[list[int], dict[GenerateRequest, EngineError]]:
-    """A token for each row of `logits` [rows, vocabulary], noted in its branch's log-probabilities, not yet in its text; and the
-    requests whose grammar became too complex, whose tokens mean nothing."""
+    """Sample a token for each row of `logits` [rows, vocabulary].
+
+    Log-probabilities are added to the branches. Their text is not changed.
+
+    Returns:
+        The tokens, and the requests whose grammar became too complex. The tokens of those are meaningless.
+    """
     constrained: dict[GenerateRequest, list[int]] = {}
-    for row, (request, _) in enumerate(drawings):
+    for row, (request, _) in enumerate(targets):
         if request.masks is not None:
             constrained.setdefault(request, []).append(row)
     allowed = logits.clone() if constrained else logits
@@ -28,30 +34,32 @@ def sample_step(
     for request, rows in constrained.items():
         assert request.masks is not None
         try:
-            allowed[rows] = request.masks.apply(allowed[rows], [drawings[row][1].index for row in rows])
+            allowed[rows] = request.masks.apply(allowed[rows], [targets[row][1].index for row in rows])
         except EngineError as error:
             faults[request] = error
-    tokens = sample_tokens(allowed, [request.samplers[branch.index] for request, branch in drawings])
+    tokens = sample_tokens(allowed, [request.samplers[branch.index] for request, branch in targets])
     for request, rows in constrained.items():
         assert request.masks is not None
         if request in faults:
             continue
         try:
-            request.masks.advance([tokens[row] for row in rows], [drawings[row][1].index for row in rows])
+            request.masks.advance([tokens[row] for row in rows], [targets[row][1].index for row in rows])
         except EngineError as error:
             faults[request] = error
-    _note_logprobs(model, drawings, tokens, logits)
+    _note_logprobs(model, targets, tokens, logits)
     return tokens, faults
 
 
-def _note_logprobs(model: Model, drawings: Listing[Drawing], tokens: list[int], logits: torch.Tensor) -> None:
-    """Log-probabilities of the model itself, before temperature and truncation: those that `score` gives, too."""
-    rows = [row for row, (_, branch) in enumerate(drawings) if branch.params.logprobs is not None]
+def _note_logprobs(
+    model: Model, targets: Listing[SampledRow], tokens: list[int], logits: torch.Tensor
+) -> None:
+    """Add log-probabilities of the model itself, before temperature and truncation, as `score` gives them."""
+    rows = [row for row, (_, branch) in enumerate(targets) if branch.params.logprobs is not None]
     if not rows:
         return
     logprobs = torch.log_softmax(logits[rows], dim=-1)
     for row, values in zip(rows, logprobs, strict=True):
-        branch = drawings[row][1]
+        branch = targets[row][1]
         branch.logprobs.append(float(values[tokens[row]]))
         if branch.params.logprobs:
             best = top_logprobs(values, branch.params.logprobs)

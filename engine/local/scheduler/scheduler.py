@@ -1,4 +1,4 @@
-"""Continuous batching: which sequences run in a step, with how many tokens, and whose memory goes when there is none."""
+"""Continuous batching: which sequences run in a step, with how many tokens, and what is evicted."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from braid.engine.local.scheduler.request import (
     Finished,
     GenerateRequest,
     PrefillRequest,
+    PrefillResult,
     Request,
     ScoreRequest,
     Sequence,
@@ -29,28 +30,35 @@ from braid.engine.types import Token
 
 @dataclass
 class Stats:
-    """Counts since the start; `seconds` are of whole steps, `forward_seconds` of the model's part in them."""
+    """Counts since the start."""
 
     steps: int = 0
     prefilled: int = 0
+    """Prompt tokens that were read."""
     decoded: int = 0
+    """Tokens that were read one by one."""
     reused: int = 0
+    """Prompt tokens whose KV was there already."""
     preempted: int = 0
+    """Sequences that were stopped to make room."""
     seconds: float = 0.0
+    """Duration of all steps."""
     forward_seconds: float = 0.0
+    """Duration of the model's part in them."""
 
 
 def step_failed(error: Exception) -> EngineError:
-    """What callers are told when a step fails, out of memory on the device for example."""
+    """The error for callers when a step fails, out of memory on the device for example."""
     failure = EngineError(f"the model's step failed: {type(error).__name__}: {error}")
     failure.__cause__ = error
     return failure
 
 
 class Scheduler:
-    """Runs requests step by step; belongs to the model's thread.
+    """Runs requests step by step. It belongs to the model's thread.
 
-    `evict_idle_context` gives up KV of idle contexts and says whether it could; a step reads at most `chunk` tokens of prompts.
+    `evict_idle_context` evicts the KV of an idle context and returns whether it could. A step reads at most
+    `chunk` prompt tokens.
     """
 
     def __init__(
@@ -103,7 +111,7 @@ class Scheduler:
             yield from self._take_finished()
 
     def fail_all(self, error: Exception) -> list[Finished]:
-        """End every request."""
+        """End every request with `error`."""
         for request in list(self._requests):
             self._finish(request, None, error)
         return self._take_finished()
@@ -111,8 +119,6 @@ class Scheduler:
     def _take_finished(self) -> list[Finished]:
         finished, self._finished = self._finished, []
         return finished
-
-    # before the step
 
     def _drop_cancelled(self) -> None:
         for request in list(self._requests):
@@ -125,7 +131,7 @@ class Scheduler:
                 self._finish(request, None, error)
 
     def _admit(self) -> None:
-        """Start what is most urgent while there is room for all that it may come to need."""
+        """Start the most urgent sequences while there is room for everything that they may come to need."""
         if not self._waiting:
             return
         now = time.monotonic()
@@ -133,7 +139,7 @@ class Scheduler:
         reserved = sum(s.request.num_future_tokens(s) for s in self._running.sequences)
         for sequence in list(self._waiting):
             if sequence not in sequence.request.sequences:
-                continue  # another one of its request found no room, which ended the request
+                continue  # its request ended: another sequence of that request found no room
             match = self._match_prefix(sequence, now)
             if match is None:
                 continue
@@ -162,22 +168,28 @@ class Scheduler:
                 self._finish_prefill(sequence)
 
     def _match_prefix(self, sequence: Sequence, now: float) -> tuple[PrefixEnd, int] | None:
-        """How far the KV of a waiting sequence is there; None while somebody is computing more of it, who then is as urgent."""
+        """The end of the KV that a waiting sequence can reuse, and the number of tokens up to it.
+
+        Returns:
+            None while another request is computing more of it. That one becomes as urgent.
+        """
         request = sequence.request
         num_reusable_tokens = len(sequence.token_ids) - request.num_logits()
         prefix, num_computed_tokens = request.prefix, request.num_computed_tokens
         if num_computed_tokens > num_reusable_tokens:
             return self._pool.rewind(prefix, num_computed_tokens - num_reusable_tokens), num_reusable_tokens
-        prefix, more = self._pool.match(prefix, sequence.token_ids[num_computed_tokens:num_reusable_tokens])
-        if prefix.length > prefix.segment.num_computed_tokens:
-            reader = prefix.segment.writer
-            assert isinstance(reader, Sequence)
-            reader.request.inherit_priority(request.urgency(now), now)
+        prefix, num_matched = self._pool.match(
+            prefix, sequence.token_ids[num_computed_tokens:num_reusable_tokens]
+        )
+        if not prefix.computed:
+            writer = prefix.segment.writer
+            assert isinstance(writer, Sequence)
+            writer.request.inherit_priority(request.urgency(now), now)
             return None
-        return prefix, num_computed_tokens + more
+        return prefix, num_computed_tokens + num_matched
 
     def _plan(self) -> StepPlan:
-        """Every sequence that decodes gets its token; prompts get what may be read beside them."""
+        """Every sequence that decodes gets its token. Prompts get what may be read beside them."""
         running = self._running
         while True:
             try:
@@ -198,13 +210,16 @@ class Scheduler:
                 chunks.append((sequence, min(budget, sequence.num_new_tokens)))
                 budget -= sequence.num_new_tokens
         plain = [s for s in rows if all(view.plain for view in s.segment.prefix_views)]
-        odd = [s for s in rows if s not in plain] if len(plain) < len(rows) else []
+        transformed = [s for s in rows if s not in plain] if len(plain) < len(rows) else []
         # Neighbours share views, and the arena's order is kept where it can be.
         plain.sort(key=lambda s: (s.view_order, s.slot))
-        return StepPlan(chunks, odd, plain, prompts[0].num_computed_tokens if prompts else 0)
+        return StepPlan(chunks, transformed, plain, prompts[0].num_computed_tokens if prompts else 0)
 
     def _preempt(self, error: OutOfKV) -> None:
-        """Memory ran out in the middle: give up idle contexts' KV, else the least urgent sequence, which is read again later."""
+        """Make room when memory runs out in the middle.
+
+        Idle contexts lose their KV first. Then the least urgent sequence is stopped, and read again later.
+        """
         if self._evict_idle():
             return
         now = time.monotonic()
@@ -220,7 +235,10 @@ class Scheduler:
         self.stats.preempted += 1
 
     def _evict_idle(self) -> bool:
-        """Unpin KV that could be computed again: what requests hold beyond their running sequences, then idle contexts'."""
+        """Release KV that could be computed again.
+
+        It is what requests hold beyond their running sequences, then what idle contexts hold.
+        """
         root = PrefixEnd(self._pool.root, 0)
         held = [r for r in self._requests if r.num_computed_tokens and self._pool.recomputable(r.prefix)]
         for request in held:
@@ -228,10 +246,8 @@ class Scheduler:
             request.prefix, request.num_computed_tokens, request.locks = root, 0, ()
         return bool(held) or self._evict_idle_context()
 
-    # after the step
-
     def _collect(self, plan: StepPlan, logits_indices: LogitsIndices, logits: torch.Tensor | None) -> None:
-        """Take in what was computed: KV that is there now, scores, and the next token of each branch."""
+        """Take in what was computed: KV, scores, and the next token of each branch."""
         with self._pool.mutex:
             for sequence, count in plan.scheduled():
                 self._running.advance(sequence, count)
@@ -243,7 +259,7 @@ class Scheduler:
         for sequence, places in logits_indices:
             assert logits is not None
             if isinstance(sequence.request, ScoreRequest):
-                sequence.request.take(logits[at : at + len(places)])
+                sequence.request.add_logits(logits[at : at + len(places)])
                 if sequence.num_new_tokens == 0:
                     self._finish(sequence.request, sequence.request.scores)
             else:
@@ -254,42 +270,48 @@ class Scheduler:
             self._sample(sampled, logits)
 
     def _sample(self, sampled: list[tuple[Sequence, int]], logits: torch.Tensor) -> None:
-        """Draw the next token of each sequence, or the first ones of all its branches where it forks."""
+        """Sample the next token of each sequence, or the first ones of all its branches where it forks."""
         rows: list[int] = []
-        drawn: list[tuple[Sequence, GenerateRequest, Branch]] = []
+        targets: list[tuple[Sequence, GenerateRequest, Branch]] = []
         for sequence, row in sampled:
             request = sequence.request
             assert isinstance(request, GenerateRequest)
             for branch in [sequence.branch] if sequence.branch else request.branches:
-                drawn.append((sequence, request, branch))
+                targets.append((sequence, request, branch))
                 rows.append(row)
         if rows != list(range(len(logits))):
             logits = logits[torch.tensor(rows, device=logits.device)]
-        tokens, faults = sample_step(self._model, [(request, branch) for _, request, branch in drawn], logits)
+        tokens, faults = sample_step(
+            self._model, [(request, branch) for _, request, branch in targets], logits
+        )
         for request, fault in faults.items():
             self._finish(request, None, fault)
-        written = [(each, token) for each, token in zip(drawn, tokens, strict=True) if each[1] not in faults]
-        drawn = [each for each, _ in written]
-        shown: dict[GenerateRequest, list[Token]] = {}
-        for (_, request, branch), token in written:
+        streamed: dict[GenerateRequest, list[Token]] = {}
+        continued: list[tuple[Sequence, Branch]] = []
+        requests: dict[GenerateRequest, None] = {}
+        for (sequence, request, branch), token in zip(targets, tokens, strict=True):
+            if request in faults:
+                continue
             request.generated += 1
             piece = branch.push(token, self._model.end_ids)
             if piece is not None:
-                shown.setdefault(request, []).append(piece)
+                streamed.setdefault(request, []).append(piece)
+            continued.append((sequence, branch))
+            requests[request] = None
         with self._pool.mutex:
-            self._continue([(sequence, branch) for sequence, _, branch in drawn])
-        for request, pieces in shown.items():
+            self._continue(continued)
+        for request, pieces in streamed.items():
             assert request.on_tokens is not None
             request.on_tokens(pieces)
-        for request in {request: None for _, request, _ in drawn}:
+        for request in requests:
             if all(branch.finish_reason is not None for branch in request.branches):
                 self._finish(request, request.branches)
 
-    def _continue(self, drawn: list[tuple[Sequence, Branch]]) -> None:
-        """Sequences that got a token go on, end, or fork."""
+    def _continue(self, sampled: list[tuple[Sequence, Branch]]) -> None:
+        """Continue, end or fork the sequences that got a token."""
         forks: dict[Sequence, list[Branch]] = {}
         ended: list[Sequence] = []
-        for sequence, branch in drawn:
+        for sequence, branch in sampled:
             if sequence.branch is None:
                 forks.setdefault(sequence, []).append(branch)
             elif branch.finish_reason is None:
@@ -305,10 +327,10 @@ class Scheduler:
         assert isinstance(request, PrefillRequest) and sequence.prefix is not None
         locks = sequence.prefix.locks()
         self._pool.acquire(locks)
-        request.outcome = (sequence.prefix, locks, sequence.num_reused_tokens)
-        self._finish(request, request.outcome)
+        request.result = PrefillResult(sequence.prefix, locks, sequence.num_reused_tokens)
+        self._finish(request, request.result)
 
-    def _finish(self, request: Request, outcome: object, error: BaseException | None = None) -> None:
+    def _finish(self, request: Request, result: object, error: BaseException | None = None) -> None:
         """Take a request out."""
         with self._pool.mutex:
             for sequence in request.sequences:
@@ -319,7 +341,7 @@ class Scheduler:
             self._pool.release(request.locks)
             if error is not None:
                 request.discard(self._pool)
-        self._finished.append(Finished(request, outcome, error))
+        self._finished.append(Finished(request, result, error))
 
     def _fail_running(self, error: Exception) -> None:
         for request in {s.request: None for s in self._running.sequences}:

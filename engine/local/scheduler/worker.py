@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class RequestHandle:
-    """A request under way, as the asyncio side sees it. `done` is a future of the loop that made it."""
+    """A submitted request, as the asyncio side sees it. `done` is a future of the loop that made it."""
 
     def __init__(self, request: Request, pool: Pool) -> None:
         self.request = request
@@ -29,7 +29,10 @@ class RequestHandle:
         self.done: asyncio.Future[Any] = self._loop.create_future()
 
     async def result(self) -> Any:
-        """Wait for the outcome. When the waiting task is cancelled, the request is dropped before the next step."""
+        """Wait for the result.
+
+        When the waiting task is cancelled, the request is dropped before the next step.
+        """
         try:
             return await asyncio.shield(self.done)
         except asyncio.CancelledError:
@@ -37,7 +40,7 @@ class RequestHandle:
             raise
 
     def cancel(self) -> None:
-        """Cancel the request; what it made is given back, whether or not somebody waits for that."""
+        """Cancel the request. What it made is released, whether or not somebody waits for that."""
         self.request.cancelled = True
         if self.done.done():
             self._discard(self.done)
@@ -52,11 +55,11 @@ class RequestHandle:
 
     def _discard(self, done: asyncio.Future[Any]) -> None:
         if not done.cancelled():
-            done.exception()  # taken note of: nobody waits for it any more
+            done.exception()  # retrieved, so that asyncio does not report it: nobody waits for it
         self.request.discard(self._pool)
 
     def deliver(self, finished: Finished) -> None:
-        """Hand over the outcome, from the worker thread."""
+        """Set the result, from the worker thread."""
 
         def set_done() -> None:
             if self.done.done():
@@ -68,23 +71,23 @@ class RequestHandle:
 
         try:
             self._loop.call_soon_threadsafe(set_done)
-        except RuntimeError:  # the loop is closed: nobody is left to tell
+        except RuntimeError:  # the loop is closed: nobody waits any more
             self.request.discard(self._pool)
 
 
-async def in_own_thread(handle: Callable[[], T]) -> T:
-    """Run `handle` on a thread that ends with it.
+async def in_own_thread(work: Callable[[], T]) -> T:
+    """Run `work` on a thread that ends with it.
 
-    Each thread that has run operators on several CPU threads keeps helpers of its own. While there are more of these than
-    processors, GNU OpenMP lets waiting threads sleep at once instead of spinning, and every operator of the engine takes some
-    80 microseconds longer.
+    Each thread that has run operators on several CPU threads keeps helpers of its own. While there are more
+    of these than processors, GNU OpenMP lets waiting threads sleep at once instead of spinning, and every
+    operator of the engine takes some 80 microseconds longer.
     """
     with ThreadPoolExecutor(1, thread_name_prefix="braid-local-engine-load") as threads:
-        return await asyncio.get_running_loop().run_in_executor(threads, handle)
+        return await asyncio.get_running_loop().run_in_executor(threads, work)
 
 
 class Worker:
-    """Steps the scheduler for as long as there are requests, on a thread of its own with `threads` CPU threads."""
+    """Steps the scheduler while there are requests, on a thread of its own with `threads` CPU threads."""
 
     def __init__(self, scheduler: Scheduler, pool: Pool, threads: int) -> None:
         self._scheduler = scheduler
@@ -97,6 +100,11 @@ class Worker:
         self._thread.start()
 
     def submit(self, request: Request) -> RequestHandle:
+        """Give a request to the worker.
+
+        Raises:
+            EngineError: the engine is closed.
+        """
         handle = RequestHandle(request, self._pool)
         with self._lock:
             if self._closed:
@@ -119,8 +127,8 @@ class Worker:
         handles: dict[Request, RequestHandle] = {}
 
         def deliver(finished: Iterable[Finished]) -> None:
-            for each in finished:
-                handles.pop(each.request).deliver(each)
+            for outcome in finished:
+                handles.pop(outcome.request).deliver(outcome)
 
         while True:
             while not self._scheduler.busy or not self._inbox.empty():
