@@ -131,7 +131,8 @@ async def main() -> None:
         }
         print(
             f"random Llama {options.size}, bfloat16, {options.threads} threads, "
-            f"{options.context} tokens of shared context, 8 thoughts of 4 x 64 tokens; medians of {options.repeats}"
+            f"{options.context} tokens of shared context, 8 thoughts of 4 x 64 tokens; "
+            f"medians of {options.repeats}"
         )
         print(
             f"{'':<16}{'prefilled':>10}{'reused':>9}{'peak KV MiB':>13}{'seconds':>9}"

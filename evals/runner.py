@@ -48,7 +48,7 @@ async def run_task(
     if sample_ids:
         missing = sample_ids - {sample.id for sample in samples}
         if missing:
-            raise EvalError(f"no sample {sorted(missing)[0]!r} in task {task.name!r} with these options")
+            raise EvalError(f"no sample {min(missing)!r} in task {task.name!r} with these options")
         samples = [sample for sample in samples if sample.id in sample_ids]
     header = header_for(
         task.name,

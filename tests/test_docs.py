@@ -13,7 +13,10 @@ PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").r
 
 
 def blocks() -> Iterator[tuple[str, str]]:
-    """(page:line, code) of each fenced Python block. Blank lines in front keep the page's line numbers in tracebacks."""
+    """(page:line, code) of each fenced Python block.
+
+    Blank lines in front keep the page's line numbers in tracebacks.
+    """
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
         for found in re.finditer(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):

@@ -1,4 +1,7 @@
-"""The faces of the rooms: what each offers in `__all__`. A name that leaves or joins one is a change that somebody meant."""
+"""The faces of the rooms.
+
+What each offers in `__all__`. A name that leaves or joins one is a change that somebody meant.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The import package: one name for each module, whatever lies beside a user's script, and types that a user's checker sees."""
+"""The import package.
+
+One name for each module, whatever lies beside a user's script, and types that a user's checker sees.
+"""
 
 from __future__ import annotations
 
@@ -89,7 +92,8 @@ def test_no_module_is_loaded_under_two_names() -> None:
         "for name, module in list(sys.modules.items()):\n"
         "    if name != '__main__' and getattr(module, '__file__', None):\n"
         "        files[os.path.realpath(module.__file__)].append(name)\n"
-        f"ours = {{file: names for file, names in files.items() if file.startswith({str(ROOT)!r}) and '.venv' not in file}}\n"
+        f"root = {str(ROOT)!r}\n"
+        "ours = {f: n for f, n in files.items() if f.startswith(root) and '.venv' not in f}\n"
         "print(json.dumps(ours))\n"
     )
     files: dict[str, list[str]] = json.loads(run(sys.executable, "-c", script))

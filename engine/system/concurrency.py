@@ -24,7 +24,10 @@ async def run_all(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
 
 
 def first_error(error: BaseException) -> BaseException:
-    """The first error inside groups, however deep. Callers need not unpack groups that structured concurrency makes."""
+    """The first error inside groups, however deep.
+
+    Callers need not unpack groups that structured concurrency makes.
+    """
     while isinstance(error, BaseExceptionGroup):
         error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
     return error

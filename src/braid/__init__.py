@@ -2,7 +2,8 @@
 
     from braid import Agent, tool
 
-The rooms are `braid.engine`, `braid.reasoning`, `braid.executors`, `braid.planner`, `braid.orchestrator` and `braid.evals`.
+The rooms are `braid.engine`, `braid.reasoning`, `braid.executors`, `braid.planner`, `braid.orchestrator` and
+`braid.evals`.
 A name is imported when it is first used, so that the command line starts without what it does not need.
 """
 

@@ -364,7 +364,7 @@ async def run_plan(text: str) -> RunOutcome:
     assert not errors, str(errors[0])
     graph = TaskGraph()
     graph.apply(GraphPatch(base_version=0, add=tuple(nodes)))
-    return await run_graph(graph, None, tools=REGISTRY)
+    return await run_graph(graph, None, RunContext(tools=REGISTRY))
 
 
 @pytest.mark.parametrize(

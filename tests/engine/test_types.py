@@ -1,4 +1,7 @@
-"""The values of the engine's face: what is refused, how usage adds up, how seeds branch, where stop strings hit."""
+"""The values of the engine's face.
+
+What is refused, how usage adds up, how seeds branch, where stop strings hit.
+"""
 
 from __future__ import annotations
 

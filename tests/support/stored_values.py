@@ -1,6 +1,7 @@
 """What `journal_v1_values.sql` holds: a value of every kind that the journal can store, and the runs' tools.
 
-The fixture names the types of this module `stored_values:...`, and the versions of these tools. So what stands
+The fixture names the types of this module `stored_values:...`, and the versions of these tools. So what
+stands
 here stays as it is. Only the modules that it imports from may change.
 """
 

@@ -355,7 +355,7 @@ def _group(rows: Sequence[Row]) -> tuple[list[_Group], int]:
     return groups, max((group.level + 1 for group in groups), default=0)
 
 
-class running:
+class running:  # noqa: N801
     """The step that the registered attention function works on, in this thread.
 
     Used as in `with running(step): network(...)`.

@@ -13,7 +13,7 @@ from typing import Literal
 import typer
 from pydantic import BaseModel
 
-from braid.engine import system as machine
+from braid.engine import system
 from braid.executors.sandbox import SANDBOX_VARIABLE, SandboxError, allowed_isolation, probe
 from braid.orchestrator.cli import group
 from braid.orchestrator.cli import package_info as installed

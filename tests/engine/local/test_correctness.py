@@ -1,4 +1,7 @@
-"""The local engine against independent references: transformers' own generate and forward, and exact distributions."""
+"""The local engine against independent references.
+
+Transformers' own generate and forward, and exact distributions.
+"""
 
 from __future__ import annotations
 
@@ -125,7 +128,7 @@ async def test_unseeded_runs_differ(engine):
     ids=["temperature", "top_k", "top_p", "min_p"],
 )
 async def test_sampled_frequencies_follow_the_exact_distribution(tiny_model, options):
-    """Chi-square of 4,000 first tokens against a distribution computed here, by the definitions, in float64."""
+    """Chi-square of 4,000 first tokens against a distribution computed here from the definitions in float64."""
     draws = 4000
     folder = tiny_model("llama")
     async with await LocalEngine.load(folder, threads=1) as engine, await engine.prefill(PROMPT) as context:
@@ -220,7 +223,10 @@ async def test_cache_is_bounded(tiny_model):
 
 
 async def test_stop_strings_cut_across_tokens_and_characters(engine):
-    """Every substring of a sampled text as the stop string: found at its first place, whatever the tokens are."""
+    """Every substring of a sampled text as the stop string.
+
+    Found at its first place, whatever the tokens are.
+    """
     async with await engine.prefill("Zürich, 東京, 😀") as context:
         params = greedy(temperature=1.0, seed=3, max_tokens=20)
         [free] = released(await engine.generate(context, params))
@@ -437,7 +443,7 @@ STEP = st.one_of(
 
 @pytest.fixture(scope="module")
 def loop_and_engines(tiny_model):
-    """One warm engine for all programs, and one that remembers nothing, on a loop that outlives the examples."""
+    """A warm engine for all programs, and one that remembers nothing, on a loop that outlives the examples."""
     with asyncio.Runner() as runner:
         folder = tiny_model("llama")
         warm = runner.run(LocalEngine.load(folder, threads=1, cache_bytes=300_000))

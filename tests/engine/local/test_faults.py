@@ -1,4 +1,7 @@
-"""The local engine when something goes wrong: faults stay with those whom they concern, and nothing that was held is lost."""
+"""The local engine when something goes wrong.
+
+Faults stay with those whom they concern, and nothing that was held is lost.
+"""
 
 from __future__ import annotations
 
@@ -89,7 +92,7 @@ async def test_a_grammar_that_fails_ends_its_own_request_only(engine, monkeypatc
 
 
 async def test_loops_that_close_in_the_middle_leave_nothing_behind(engine):
-    """A loop that is stopped while its requests run can take neither tokens nor outcomes; other loops notice nothing."""
+    """A loop that is stopped while its requests run takes neither tokens nor outcomes."""
     async with await engine.prefill(PROMPT) as context:
         expected = released(await engine.generate(context, sampled(100, seed=1)))[0].token_ids
         idle = engine._pool.locked_bytes
@@ -126,7 +129,10 @@ async def test_loops_that_close_in_the_middle_leave_nothing_behind(engine):
 
 
 async def test_branches_that_wait_for_room_end_together(engine, monkeypatch):
-    """Whatever the room: branches that were preempted fit later, or their request ends once, with the reason."""
+    """Whatever the room.
+
+    Branches that were preempted fit later, or their request ends once, with the reason.
+    """
     pool = engine._pool
     monkeypatch.setattr(GenerateRequest, "num_future_tokens", lambda self, sequence: 0)
     outcomes = set()

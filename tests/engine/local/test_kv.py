@@ -1,4 +1,7 @@
-"""Shared KV against references that share nothing: transformers' generate, and single forwards with explicit masks."""
+"""Shared KV against references that share nothing.
+
+Transformers' generate, and single forwards with explicit masks.
+"""
 
 from __future__ import annotations
 
@@ -113,7 +116,8 @@ async def test_siblings_share_a_prefix_that_is_still_being_read(architecture):
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(engine.prefill([*PROMPT, i, i, i])) for i in range(8)]
         contexts = [task.result() for task in tasks]
-        # The shared part is computed once; each of the others adds two tokens, and leaves the last to whoever goes on.
+        # The shared part is computed once; each of the others adds two tokens, and leaves the last
+        # to whoever goes on.
         assert engine.stats().prefilled == len(PROMPT) + 8 * 2
         assert sum(context.usage.cached_tokens for context in contexts) == 7 * len(PROMPT)
         for context in contexts:
@@ -200,7 +204,7 @@ async def test_a_kv_join_equals_one_forward_with_an_explicit_mask(architecture, 
 
 @pytest.mark.parametrize("name", ["llama", "qwen3", "gpt_neox"])
 async def test_shifted_references_equal_one_forward(architecture, name):
-    """With one layer, keys depend on nothing but their token, so a single forward with shifted positions is exact."""
+    """With one layer, keys depend on their token alone, so one forward with shifted positions is exact."""
     folder = architecture(name, num_hidden_layers=1)
     model = reference_model(folder)
     async with opened(folder) as engine, await engine.prefill(PROMPT[:20]) as context:
@@ -382,8 +386,10 @@ STEP = st.one_of(
 
 @pytest.fixture(scope="module", params=[2_000_000, 150_000], ids=["roomy", "tight"])
 def shared(architecture, request):
-    """One engine for all programs, on a loop that outlives the examples, and the reference. The tight one evicts, preempts, and
-    sometimes has no room."""
+    """One engine for all programs, on a loop that outlives the examples, and the reference.
+
+    The tight one evicts, preempts, and sometimes has no room.
+    """
     with asyncio.Runner() as runner:
         folder = architecture("llama")
         options = {"threads": 1, "cache_bytes": 60_000, "memory_bytes": request.param, "chunk_tokens": 8}
@@ -438,7 +444,10 @@ class Program:
 
     @contextlib.contextmanager
     def room(self):
-        """Where memory is tight there may be none: what KV joins and contexts in use hold cannot be given up."""
+        """Where memory is tight there may be none.
+
+        What KV joins and contexts in use hold cannot be given up.
+        """
         try:
             yield
         except* OutOfKV:

@@ -1,4 +1,4 @@
-"""The local engine in half precision, and on a GPU where there is one, against the same weights in float32."""
+"""The local engine in half precision, and on a GPU if there is one, against the same weights in float32."""
 
 from __future__ import annotations
 

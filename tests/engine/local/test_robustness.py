@@ -1,4 +1,7 @@
-"""The local engine under hostile use: cancellation anywhere, closing in the middle, several loops, very long prompts."""
+"""The local engine under hostile use.
+
+Cancellation anywhere, closing in the middle, several loops, very long prompts.
+"""
 
 from __future__ import annotations
 

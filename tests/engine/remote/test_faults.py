@@ -1,4 +1,4 @@
-"""The remote engine against a server that fails in every way that servers fail; loopback only, every wait bounded."""
+"""The remote engine against a server that fails in every way that servers fail, on loopback."""
 
 from __future__ import annotations
 

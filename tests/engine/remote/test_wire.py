@@ -1,4 +1,4 @@
-"""The wire format, with the official `openai` package as the reference, and the event stream in any chunking."""
+"""The wire format, with the `openai` package as the reference, and the event stream in any chunking."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ USAGE = {"prompt_tokens": 5, "completion_tokens": 4, "total_tokens": 9}
 
 
 async def test_our_requests_are_those_of_the_openai_client(faults: FaultServer) -> None:
-    """The same call through both clients arrives as the same JSON, and both read the same text from the answer."""
+    """The same call through both clients arrives as the same JSON. Both read the same text from the answer"""
     faults.answer = says("he", "llo", usage=USAGE)
     messages: list[Message] = [{"role": "system", "content": "be brief"}, {"role": "user", "content": "hi"}]
     async with openai.AsyncOpenAI(base_url=faults.url, api_key="none") as reference:

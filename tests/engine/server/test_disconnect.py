@@ -1,4 +1,7 @@
-"""A client that hangs up frees its sequences: in a stream, in the middle of a whole response, in the queue."""
+"""A client that hangs up frees its sequences.
+
+In a stream, in the middle of a whole response, in the queue.
+"""
 
 from __future__ import annotations
 

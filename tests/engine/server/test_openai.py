@@ -1,4 +1,7 @@
-"""The official `openai` client against a real server over the local engine: what it gets is what the engine gives."""
+"""The official `openai` client against a real server over the local engine.
+
+What it gets is what the engine gives.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""An MCP server that misbehaves on request: `python misbehaving_mcp_server.py [FOLDER]`; FOLDER counts its starts."""
+"""An MCP server that misbehaves on request.
+
+`python misbehaving_mcp_server.py [FOLDER]`; FOLDER counts its starts.
+"""
 
 from __future__ import annotations
 
@@ -20,20 +23,20 @@ if folder is not None:
 
 @server.tool(annotations=READ_ONLY)
 async def echo(text: str, times: int = 1) -> str:
-    """give the text back"""
+    """Give the text back"""
     return text * times
 
 
 @server.tool(annotations=READ_ONLY)
 async def hang() -> str:
-    """never answer"""
+    """Never answer"""
     await anyio.sleep_forever()
     return ""
 
 
 @server.tool(annotations=READ_ONLY)
 async def die_once() -> str:
-    """die the first time, answer the second"""
+    """Die the first time, answer the second"""
     assert folder is not None
     if len((folder / "starts").read_text()) == 1:
         sys.stderr.write("going down\n")
@@ -43,7 +46,7 @@ async def die_once() -> str:
 
 @server.tool()
 async def die_while_writing() -> str:
-    """a mutating tool whose fate nobody knows"""
+    """A mutating tool whose fate nobody knows"""
     assert folder is not None
     with (folder / "written").open("a") as file:
         file.write("x")
@@ -52,7 +55,7 @@ async def die_while_writing() -> str:
 
 @server.tool(annotations=READ_ONLY)
 async def flood(megabytes: int, context: Context) -> str:
-    """a lot of notifications, log lines and a huge result"""
+    """A lot of notifications, log lines and a huge result"""
     for number in range(200):
         await context.report_progress(number, 200)
     sys.stderr.write("noise\n" * 100_000)
@@ -61,7 +64,7 @@ async def flood(megabytes: int, context: Context) -> str:
 
 @server.tool(annotations=READ_ONLY)
 async def fail() -> str:
-    """say no"""
+    """Say no"""
     raise ValueError("no such thing")
 
 

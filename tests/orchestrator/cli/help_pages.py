@@ -1,4 +1,4 @@
-"""Prints the help of `braid` and of each of its commands, as a process of its own that no test has touched."""
+"""Prints the help of `braid` and of each of its commands, as a process that no test has touched."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Grammars in the local engine: what comes out matches, whatever the model, and nothing else about sampling changes."""
+"""Grammars in the local engine.
+
+What comes out matches, whatever the model, and nothing else about sampling changes.
+"""
 
 from __future__ import annotations
 

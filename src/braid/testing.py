@@ -1,4 +1,4 @@
-"""For users' tests: an engine that gives scripted responses."""
+"""For tests of agents: an engine that gives scripted responses."""
 
 from braid.engine.scripted import Response, ScriptedEngine
 
