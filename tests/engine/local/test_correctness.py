@@ -128,7 +128,7 @@ async def test_unseeded_runs_differ(engine):
     ids=["temperature", "top_k", "top_p", "min_p"],
 )
 async def test_sampled_frequencies_follow_the_exact_distribution(tiny_model, options):
-    """Chi-square of 4,000 first tokens against a distribution computed here from the definitions in float64."""
+    """Chi-square of 4,000 first tokens against a distribution computed here by definition in float64."""
     draws = 4000
     folder = tiny_model("llama")
     async with await LocalEngine.load(folder, threads=1) as engine, await engine.prefill(PROMPT) as context:
@@ -443,7 +443,7 @@ STEP = st.one_of(
 
 @pytest.fixture(scope="module")
 def loop_and_engines(tiny_model):
-    """A warm engine for all programs, and one that remembers nothing, on a loop that outlives the examples."""
+    """A warm engine for all programs, one that remembers nothing, and a loop that outlives the examples."""
     with asyncio.Runner() as runner:
         folder = tiny_model("llama")
         warm = runner.run(LocalEngine.load(folder, threads=1, cache_bytes=300_000))
