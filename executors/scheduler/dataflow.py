@@ -155,7 +155,14 @@ class Dataflow:
         if entry.parent is not None:
             self._release_item(entry, entry.parent)
         elif name is not None:
-            self._flush(self.graph.slots[name], name)
+            slot = self.graph.slots[name]
+            waiters = slot.waiters
+            if waiters and (len(slot.binders) == 1 or self._lookup((name, None))[0] != "wait"):
+                slot.waiters = None
+                self._count_down(waiters)
+            if slot.item_waiters:
+                for index in list(slot.item_waiters):
+                    self._flush_item(slot, name, index)
 
     def unpark(self) -> None:
         """Let what was parked behind an answer go on, as far as it may now."""
@@ -211,15 +218,6 @@ class Dataflow:
                     self._flush_item(slot, parent.node.name, place)
         if parent.unsettled == 0 and parent.state == "running":
             self._close_map(parent)
-
-    def _flush(self, slot: NameSlot, name: str) -> None:
-        waiters = slot.waiters
-        if waiters and (len(slot.binders) == 1 or self._lookup((name, None))[0] != "wait"):
-            slot.waiters = None
-            self._count_down(waiters)
-        if slot.item_waiters:
-            for index in list(slot.item_waiters):
-                self._flush_item(slot, name, index)
 
     def _flush_item(self, slot: NameSlot, name: str, index: Place) -> None:
         waiters = slot.item_waiters

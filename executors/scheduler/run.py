@@ -237,13 +237,14 @@ class GraphRun:
         if self._applying:
             return
         self._applying = True
-        flow = self.flow
+        flow, answers = self.flow, self.answers
         try:
             while (change := flow.next_change()) is not None:
                 kind, entry = change
                 match kind:
                     case "ready":
-                        self._start_or_park(entry)
+                        if not answers.in_order or not answers.park(entry):
+                            self._start(entry)
                     case "settled":
                         self._record(entry)
                         flow.release(entry)
@@ -259,19 +260,15 @@ class GraphRun:
         finally:
             self._applying = False
 
-    def _start_or_park(self, entry: NodeRecord) -> None:
-        state, answers = self.state, self.answers
-        if (state.closing or state.stopped is not None) and not isinstance(entry.node.op, Answer):
-            return  # stays pending, and is swept up as cancelled
-        if not answers.in_order or not answers.park(entry):
-            self._start(entry)
-
     def _start(self, entry: NodeRecord) -> None:
         """Let `entry` run as soon as a worker and the slots that it needs are free."""
+        state = self.state
         if isinstance(entry.node.op, Answer):
             entry.started = entry.finished = self.now()
             self.emitter.started(entry)
             self.flow.settle(entry, "done", value=entry.args)
+        elif state.closing or state.stopped is not None:
+            pass  # stays pending, and is swept up as cancelled
         elif self._begun and (call := self._begun.pop(entry.node.id, None)) is not None:
             self._resolve_begun(entry, call)
         elif self._past is not None and self._past.answered:
