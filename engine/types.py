@@ -272,7 +272,7 @@ class Completion:
 
 @dataclass(frozen=True, kw_only=True)
 class EngineInfo:
-    """What an engine says about itself."""
+    """What an engine is: its address, its model, and the limits that it reports."""
 
     uri: str
     model: str

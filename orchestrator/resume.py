@@ -132,7 +132,10 @@ class _Round:
 
 
 class _Attempts:
-    """The attempts at one round's plan, put together from pieces of text."""
+    """What a planner wrote in one round before the kill: its first text and each repair.
+
+    A journal holds that text in pieces, event by event. This puts them together.
+    """
 
     def __init__(self) -> None:
         self._ended: list[tuple[str, bool]] = []

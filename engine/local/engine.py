@@ -463,7 +463,7 @@ class LocalEngine(Engine):
         )
 
     async def _masks(self, params: SamplingParams) -> TokenMasks | None:
-        """The grammar of `params`, ready for its branches.
+        """The token masks of the grammar in `params`, one automaton for each branch.
 
         Compiling may take a while, so it gets a thread.
         """

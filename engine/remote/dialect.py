@@ -192,7 +192,7 @@ class Dialect:
         return CapabilityError("completions", self.uri, hint)
 
     def check_continuation(self) -> None:
-        """Check that a chat answer that has begun can be sent on.
+        """Check that the server can continue an assistant message that has begun.
 
         Raises:
             CapabilityError: it cannot.

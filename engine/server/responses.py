@@ -52,7 +52,7 @@ class ResponseWriter:
                 yield self._chunk([choice | {"text": echo}])
 
     def chunk(self, token: Token) -> dict[str, Any] | None:
-        """What `token` adds. None when that is nothing visible."""
+        """The streamed chunk for `token`. None when the token adds no visible text."""
         with_logprobs = token.logprob is not None or self._request.return_token_ids
         if not token.text and not token.finish_reason and not with_logprobs:
             return None

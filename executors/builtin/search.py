@@ -38,7 +38,7 @@ class Latency:
 
     @classmethod
     def from_environment(cls) -> Latency:
-        """The latency that the environment variables of this module set.
+        """The artificial delay of each look-up, as the environment sets it for demos and tests.
 
         Raises:
             ToolError: A variable is not a number in range.

@@ -44,7 +44,7 @@ class Answers:
         return True
 
     def unpark(self) -> list[NodeRecord]:
-        """Nodes that may start now.
+        """Parked nodes that no longer wait for an answer before them in the plan. They may start now.
 
         Call `park` again before starting one: an earlier answer may have appeared.
         """

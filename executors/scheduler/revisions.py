@@ -1,6 +1,6 @@
 """Revisions of a graph while it runs: what calls for one, and who is asked.
 
-The run reports to `Revisions` what happens. `Revisions` asks a `Replanner`, which the rooms above provide,
+The run reports to `Revisions` what happens. `Revisions` asks a `Replanner`, which the caller provides,
 for patches. Revisions come one at a time, after the plan's own stream has ended. Requests that come meanwhile
 are handed over together. What a revision does not touch goes on.
 """

@@ -149,7 +149,7 @@ class Workers:
         return plain.call_plain(entry.args)
 
     def _hand_over(self, entry: NodeRecord) -> None:
-        """The node waits for something and keeps its worker: others run what is ready."""
+        """Wake another worker for the ready nodes. This one stays with its node, which waits."""
         if entry.tool is not None:
             self._waited.add(entry.tool)
             self.slots.instant.discard(entry.tool)
@@ -203,7 +203,7 @@ class Workers:
         return known.options.max_concurrency if known is not None else None
 
     def _book_calls(self) -> None:
-        """Book the calls that were made without a reservation, for nothing limits them."""
+        """Record in the budget the calls that needed no reservation, because no limit on calls is set."""
         if self._unbooked:
             self._context.budget.book(calls=self._unbooked)
             self._unbooked = 0

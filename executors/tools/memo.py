@@ -78,8 +78,8 @@ class CallMemo:
 
     Args:
         results: Keeps results across runs: those of tools with `cache="always"`.
-        for_all: Keep those of every pure tool that takes no `ToolContext` too. What a call depends on besides
-            its arguments is not in the key.
+        for_all: Keep results of every pure tool that takes no `ToolContext`, not only of those tools.
+            Beware: a result is found by the call's arguments alone, whatever else the call depends on.
     """
 
     def __init__(self, results: ResultCache | None = None, *, for_all: bool = False) -> None:

@@ -93,7 +93,7 @@ _TAGS: Final = {home: tag for tag, home in HOMES.items()}
 
 
 def tag_of(kind: type[Any]) -> str | None:
-    """The tag of a type. None if it has none."""
+    """The tag under which journals store values of a type of Braid's own. None for a type without one."""
     return _TAGS.get(f"{kind.__module__}:{kind.__qualname__}")
 
 

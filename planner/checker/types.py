@@ -54,7 +54,7 @@ class Mismatch:
     """Whether the reason is about an item or an entry of the literal."""
 
     def inside(self, part: str) -> Mismatch:
-        """The mismatch of a literal whose `part` has this one."""
+        """This mismatch as one of the surrounding literal, in which it stands at `part`."""
         return replace(self, reason=f"{part}: {self.reason}", nested=True)
 
 

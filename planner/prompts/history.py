@@ -50,7 +50,10 @@ def finished_statements(graph: TaskGraph, *, before: int, results: bool = True) 
 
 
 def is_inner_call(node: Node) -> bool:
-    """Whether the node is a call that stood inside another call. The statement around it shows it."""
+    """Whether the node is a call that was written inside another call.
+
+    A later round shows the outer statement only, and that contains the call.
+    """
     return node.name is not None and is_anonymous(node.name)
 
 

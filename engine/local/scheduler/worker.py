@@ -59,7 +59,7 @@ class RequestHandle:
         self.request.discard(self._pool)
 
     def deliver(self, finished: Finished) -> None:
-        """Set the result, from the worker thread."""
+        """Give the result to the event loop that waits for it. Called on the worker thread."""
 
         def set_done() -> None:
             if self.done.done():

@@ -12,7 +12,7 @@ from braid.executors.mcp import McpServer
 from braid.executors.mcp.connection import Connection
 from braid.executors.tools import Effect, ToolError, UncertainError
 
-SERVER = Path(__file__).parents[2] / "support/misbehaving_mcp_server.py"
+SERVER = Path(__file__).with_name("misbehaving_mcp_server.py")
 
 
 @pytest.fixture
