@@ -46,8 +46,8 @@ from typing import Any
 import httpx
 from _random_llama import SHAPES, VOCABULARY, build, sampled
 
-from braid.engine.local.engine import LocalEngine
-from braid.engine.system.hardware import processors
+from braid.engine.local import LocalEngine
+from braid.engine.system import processors
 
 Ids = list[int]
 Side = Callable[[Ids, int, bool], Awaitable[int]]

@@ -1,5 +1,6 @@
 """The local engine: any Hugging Face causal LM in this process. Importing this package imports torch."""
 
+from braid.engine.local.context import LocalContext
 from braid.engine.local.engine import LocalEngine
 
-__all__ = ["LocalEngine"]
+__all__ = ["LocalContext", "LocalEngine"]

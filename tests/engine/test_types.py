@@ -1,7 +1,4 @@
-"""The values of the engine's face.
-
-What is refused, how usage adds up, how seeds branch, where stop strings hit.
-"""
+"""The values of the engine's interface: refused values, sums of usage, seeds of branches, stop strings."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ import pytest
 
 from braid.engine import Engine
 from braid.engine.conformance import EngineConformance
-from braid.engine.local.engine import LocalEngine
+from braid.engine.local import LocalEngine
 
 
 class TestLocalEngine(EngineConformance):

@@ -1,6 +1,5 @@
-"""The local engine against independent references.
-
-Transformers' own generate and forward, and exact distributions.
+"""The local engine against independent references: transformers' own generate and forward, exact
+distributions.
 """
 
 from __future__ import annotations
@@ -26,8 +25,8 @@ from braid.engine import (
     connect,
 )
 from braid.engine.conformance.base import released
-from braid.engine.local.engine import LocalEngine
-from braid.engine.system.hardware import processors
+from braid.engine.local import LocalEngine
+from braid.engine.system import processors
 from braid.engine.types import branch_seed
 
 PROMPT = "The height of K2 is 8611 metres, and Mont Blanc"
@@ -128,7 +127,7 @@ async def test_unseeded_runs_differ(engine):
     ids=["temperature", "top_k", "top_p", "min_p"],
 )
 async def test_sampled_frequencies_follow_the_exact_distribution(tiny_model, options):
-    """Chi-square of 4,000 first tokens against a distribution computed here by definition in float64."""
+    """Chi-square of 4,000 first tokens against a distribution computed here in float64."""
     draws = 4000
     folder = tiny_model("llama")
     async with await LocalEngine.load(folder, threads=1) as engine, await engine.prefill(PROMPT) as context:
@@ -223,10 +222,7 @@ async def test_cache_is_bounded(tiny_model):
 
 
 async def test_stop_strings_cut_across_tokens_and_characters(engine):
-    """Every substring of a sampled text as the stop string.
-
-    Found at its first place, whatever the tokens are.
-    """
+    """Every substring of a sampled text is found as a stop string, at its first place."""
     async with await engine.prefill("Zürich, 東京, 😀") as context:
         params = greedy(temperature=1.0, seed=3, max_tokens=20)
         [free] = released(await engine.generate(context, params))
@@ -443,7 +439,7 @@ STEP = st.one_of(
 
 @pytest.fixture(scope="module")
 def loop_and_engines(tiny_model):
-    """A warm engine for all programs, one that remembers nothing, and a loop that outlives the examples."""
+    """One warm engine for all programs, and one without a cache, on a loop that outlives the examples."""
     with asyncio.Runner() as runner:
         folder = tiny_model("llama")
         warm = runner.run(LocalEngine.load(folder, threads=1, cache_bytes=300_000))

@@ -1,7 +1,4 @@
-"""The local engine when something goes wrong.
-
-Faults stay with those whom they concern, and nothing that was held is lost.
-"""
+"""The local engine when something fails: only the requests concerned fail, and what they held is freed."""
 
 from __future__ import annotations
 
@@ -12,12 +9,12 @@ import pytest
 
 from braid.engine import EngineError, SamplingParams
 from braid.engine.conformance.base import released
-from braid.engine.local.engine import LocalEngine
+from braid.engine.local import LocalEngine
 from braid.engine.local.model.grammar import TokenMasks
 from braid.engine.local.model.lean import LeanDecoder
 from braid.engine.local.scheduler.request import GenerateRequest
 from braid.engine.scope.priority import use_priority
-from braid.engine.server.config import ServerLimits
+from braid.engine.server import ServerLimits
 from braid.engine.server.generation import Generation
 from braid.engine.server.requests import read_request
 
@@ -92,7 +89,7 @@ async def test_a_grammar_that_fails_ends_its_own_request_only(engine, monkeypatc
 
 
 async def test_loops_that_close_in_the_middle_leave_nothing_behind(engine):
-    """A loop that is stopped while its requests run takes neither tokens nor outcomes."""
+    """A loop that is stopped while its requests run takes no results. Other loops notice nothing."""
     async with await engine.prefill(PROMPT) as context:
         expected = released(await engine.generate(context, sampled(100, seed=1)))[0].token_ids
         idle = engine._pool.locked_bytes
@@ -129,10 +126,7 @@ async def test_loops_that_close_in_the_middle_leave_nothing_behind(engine):
 
 
 async def test_branches_that_wait_for_room_end_together(engine, monkeypatch):
-    """Whatever the room.
-
-    Branches that were preempted fit later, or their request ends once, with the reason.
-    """
+    """Branches that were preempted fit later, or their request ends once, with the reason."""
     pool = engine._pool
     monkeypatch.setattr(GenerateRequest, "num_future_tokens", lambda self, sequence: 0)
     outcomes = set()

@@ -1,7 +1,4 @@
-"""Shared KV against references that share nothing.
-
-Transformers' generate, and single forwards with explicit masks.
-"""
+"""Shared KV against references that share nothing: transformers' generate, forwards with explicit masks."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ from hypothesis import strategies as st
 
 from braid.engine import Context, EngineError, SamplingParams
 from braid.engine.conformance.base import released
-from braid.engine.local.engine import LocalEngine
+from braid.engine.local import LocalEngine
 from braid.engine.local.kv.pool import OutOfKV
 from braid.engine.local.scheduler.request import GenerateRequest
 from braid.engine.scope.priority import use_priority
@@ -116,8 +113,7 @@ async def test_siblings_share_a_prefix_that_is_still_being_read(architecture):
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(engine.prefill([*PROMPT, i, i, i])) for i in range(8)]
         contexts = [task.result() for task in tasks]
-        # The shared part is computed once; each of the others adds two tokens, and leaves the last
-        # to whoever goes on.
+        # The shared part is computed once. Each of the others adds two tokens, and leaves one unread.
         assert engine.stats().prefilled == len(PROMPT) + 8 * 2
         assert sum(context.usage.cached_tokens for context in contexts) == 7 * len(PROMPT)
         for context in contexts:
@@ -444,10 +440,7 @@ class Program:
 
     @contextlib.contextmanager
     def room(self):
-        """Where memory is tight there may be none.
-
-        What KV joins and contexts in use hold cannot be given up.
-        """
+        """Where memory is tight there may be none: KV of joins and of contexts in use is not evicted."""
         try:
             yield
         except* OutOfKV:

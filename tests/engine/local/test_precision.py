@@ -1,4 +1,4 @@
-"""The local engine in half precision, and on a GPU if there is one, against the same weights in float32."""
+"""The local engine in half precision, and on a GPU where there is one, against float32."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import torch
 
 from braid.engine import SamplingParams
 from braid.engine.conformance.base import released
-from braid.engine.local.engine import LocalEngine
+from braid.engine.local import LocalEngine
 
 PROMPT = "The height of K2 is 8611 metres, and Mont Blanc"
 TEXT = " is 4806 metres high, one two three four five"

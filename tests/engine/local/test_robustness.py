@@ -1,7 +1,4 @@
-"""The local engine under hostile use.
-
-Cancellation anywhere, closing in the middle, several loops, very long prompts.
-"""
+"""The local engine under hostile use: cancellation anywhere, closing, several loops, very long prompts."""
 
 from __future__ import annotations
 
@@ -15,7 +12,7 @@ import pytest
 
 from braid.engine import Completion, Context, ContextLengthError, EngineError, SamplingParams
 from braid.engine.conformance.base import released
-from braid.engine.local.engine import LocalEngine
+from braid.engine.local import LocalEngine
 
 PROMPT = "The height of K2 is 8611 metres, and Mont Blanc"
 

@@ -1,6 +1,5 @@
-"""The servers that the remote engine is held against.
-
-`transformers serve` on a tiny random model, and one that misbehaves.
+"""The servers that the remote engine is tested on: `transformers serve` on a tiny random model, and a faulty
+one.
 """
 
 from __future__ import annotations
@@ -18,10 +17,7 @@ from tests.support.real_server import RealServer, prepare, serve
 def real_server(
     tiny_model: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RealServer]:
-    """`transformers serve`.
-
-    It ignores `n` and `logprobs`, refuses fields that it does not know, and sends no [DONE].
-    """
+    """`transformers serve`. It ignores `n` and `logprobs`, refuses unknown fields, and sends no [DONE]."""
     home = tmp_path_factory.mktemp("serve")
     with serve(prepare(tiny_model("llama"), home / "tiny"), home) as server:
         yield server

@@ -20,7 +20,7 @@ from braid.engine import (
     connect,
 )
 from braid.engine.conformance import EngineConformance
-from braid.engine.remote.engine import RemoteEngine
+from braid.engine.remote import RemoteEngine
 from tests.support.real_server import RealServer
 
 GREEDY = SamplingParams(max_tokens=12, temperature=0.0)
@@ -59,10 +59,7 @@ class TestChatConformance(TestConformance):
 
 
 async def test_greedy_text_equals_the_openai_client(real_server: RealServer) -> None:
-    """The same server, the same prompts.
-
-    Our client and the reference client bring back the same text and usage.
-    """
+    """Our client and the reference client get the same text and usage for the same prompts."""
     async with (
         openai.AsyncOpenAI(base_url=real_server.url, api_key="none") as reference,
         await connect(f"openai:{real_server.address}", api_key_env=None) as engine,
@@ -144,8 +141,7 @@ async def test_going_on_from_a_completion(real_server: RealServer) -> None:
             (whole,) = await engine.generate(context, SamplingParams(max_tokens=8, temperature=0.0))
             (rest,) = await engine.generate(first.context, SamplingParams(max_tokens=4, temperature=0.0))
             assert rest.context.critical_path_tokens == 8
-            # Re-reading text may split it into other tokens than were generated; the prefix is
-            # the same in any case.
+            # Reading text again may split it into other tokens than were generated. The prefix is the same.
             assert rest.context.text.startswith("one two three" + first.text)
         async with await engine.prefill([{"role": "user", "content": "hello"}]) as context:
             begun = await engine.extend(context, "I think")
@@ -174,17 +170,13 @@ async def test_ignored_logprobs_are_no_made_up_values(real_server: RealServer) -
 
 async def test_probe_finds_out_what_the_server_does(real_server: RealServer) -> None:
     async with await RemoteEngine.open(real_server.address, api_key_env=None, probe=True) as engine:
-        # Equal seeds give equal text here only as long as nothing else is asked: it may pass the
-        # probe by luck.
+        # Equal seeds give equal text here only while nothing else is asked. It may pass the probe by luck.
         assert engine.capabilities - {"seed"} == {"chat", "text_join"}
         assert engine.info.details["continuation"] == "none"
 
 
 async def test_cancelling_frees_the_server(real_server: RealServer) -> None:
-    """The server has one inference thread.
-
-    The second request is answered only if the first one was given up.
-    """
+    """The server has one inference thread. The second request is answered only if the first one ended."""
     async with await RemoteEngine.open(real_server.address, api_key_env=None) as engine:
         async with await engine.prefill("one two three") as context:
             endless = SamplingParams(max_tokens=480, temperature=1.0)

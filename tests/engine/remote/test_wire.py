@@ -15,7 +15,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from braid.engine import EngineResponseError, Message, SamplingParams
 from braid.engine.openai_api.schema import read_error, read_reply
 from braid.engine.openai_api.sse import SSEParser
-from braid.engine.remote.engine import RemoteEngine
+from braid.engine.remote import RemoteEngine
 from tests.support.fault_server import FaultServer, in_pieces, says
 
 FULL = SamplingParams(n=2, max_tokens=9, temperature=0.8, top_p=0.9, stop=("a", "b"), seed=3, logprobs=None)
@@ -34,7 +34,7 @@ USAGE = {"prompt_tokens": 5, "completion_tokens": 4, "total_tokens": 9}
 
 
 async def test_our_requests_are_those_of_the_openai_client(faults: FaultServer) -> None:
-    """The same call through both clients arrives as the same JSON. Both read the same text from the answer"""
+    """The same call through both clients arrives as the same JSON, and both read the same text."""
     faults.answer = says("he", "llo", usage=USAGE)
     messages: list[Message] = [{"role": "system", "content": "be brief"}, {"role": "user", "content": "hi"}]
     async with openai.AsyncOpenAI(base_url=faults.url, api_key="none") as reference:

@@ -182,7 +182,7 @@ async def test_the_ambient_budget_reaches_a_thread():
 
 
 class Race:
-    """64 branches that cost 1 to 7 tokens and a bit of money, and one budget that is too small for them."""
+    """64 branches with known costs (1 to 7 tokens, a bit of money), and one budget too small for them."""
 
     def __init__(self, number: int) -> None:
         self.number = number

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from braid.engine.local.engine import LocalEngine
-from braid.engine.server.config import ServerOptions
-from braid.engine.server.serve import serving
+from braid.engine.local import LocalEngine
+from braid.engine.server import ServerOptions, serving
 
 CHAT_TEMPLATE = (
     "{% for message in messages %}<|plan|>{{ message['role'] }}: {{ message['content'] }}<|end|>{% endfor %}"

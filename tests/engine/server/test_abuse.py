@@ -11,11 +11,10 @@ import openai
 import pytest
 
 from braid.engine import SamplingParams
-from braid.engine.local.engine import LocalEngine
+from braid.engine.local import LocalEngine
 from braid.engine.scripted import ScriptedEngine
-from braid.engine.server.config import ServerLimits, ServerOptions
+from braid.engine.server import ServerLimits, ServerOptions, serving
 from braid.engine.server.requests import ChatRequest, CompletionRequest
-from braid.engine.server.serve import serving
 from tests.support.waiting import metric, until
 
 SCHEMA = {"type": "json_schema", "json_schema": {"schema": {"type": "array", "minItems": 10**9}}}

@@ -1,7 +1,4 @@
-"""A client that hangs up frees its sequences.
-
-In a stream, in the middle of a whole response, in the queue.
-"""
+"""A client that hangs up frees its sequences: in a stream, in a whole response, in the queue."""
 
 from __future__ import annotations
 
@@ -15,10 +12,9 @@ import openai
 import pytest
 
 from braid.engine import Engine
-from braid.engine.local.engine import LocalEngine
+from braid.engine.local import LocalEngine
 from braid.engine.scripted import ScriptedEngine
-from braid.engine.server.config import ServerLimits, ServerOptions
-from braid.engine.server.serve import serving
+from braid.engine.server import ServerLimits, ServerOptions, serving
 from tests.support.waiting import metric, until
 
 ENDLESS = {"max_tokens": 150, "temperature": 1.0, "ignore_eos": True, "n": 2}

@@ -1,7 +1,4 @@
-"""A server in a process of its own.
-
-SIGTERM lets it finish, the grace time ends, and it exits 0; `braid serve` itself.
-"""
+"""A server in a process of its own: SIGTERM lets it finish, the grace time ends, and it exits 0."""
 
 from __future__ import annotations
 

@@ -18,10 +18,9 @@ from pydantic import SecretStr
 
 from braid.engine import EngineConnectionError, EngineError, InvalidParamsError
 from braid.engine.scripted import ScriptedEngine
-from braid.engine.server.config import ServerLimits, ServerOptions, read_api_key
+from braid.engine.server import ServerLimits, ServerOptions, read_api_key, serving
 from braid.engine.server.errors import ApiError
 from braid.engine.server.requests import ChatRequest, CompletionRequest, read_request
-from braid.engine.server.serve import serving
 from tests.support.waiting import metric, until
 
 CHAT = {"model": "scripted", "messages": [{"role": "user", "content": "hello"}]}

@@ -1,7 +1,4 @@
-"""The official `openai` client against a real server over the local engine.
-
-What it gets is what the engine gives.
-"""
+"""The official `openai` client against a real server over the local engine."""
 
 from __future__ import annotations
 
@@ -13,10 +10,9 @@ import openai
 import pytest
 
 from braid.engine import SamplingParams
-from braid.engine.local.engine import LocalEngine
+from braid.engine.local import LocalEngine
 from braid.engine.scripted import ScriptedEngine
-from braid.engine.server.config import ServerOptions
-from braid.engine.server.serve import serving
+from braid.engine.server import ServerOptions, serving
 
 PROMPT = "one two three"
 CHAT = [{"role": "system", "content": "You are brief."}, {"role": "user", "content": "one two three"}]

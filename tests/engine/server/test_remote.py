@@ -8,8 +8,8 @@ import pytest
 
 from braid.engine import Capability, ContextLengthError, Engine, EngineResponseError, SamplingParams
 from braid.engine.conformance import EngineConformance
-from braid.engine.local.engine import LocalEngine
-from braid.engine.remote.engine import RemoteEngine
+from braid.engine.local import LocalEngine
+from braid.engine.remote import RemoteEngine
 
 CAPABILITIES: set[Capability] = {
     "chat",

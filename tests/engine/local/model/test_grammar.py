@@ -1,7 +1,4 @@
-"""Grammars in the local engine.
-
-What comes out matches, whatever the model, and nothing else about sampling changes.
-"""
+"""Grammars in the local engine: completions match for every model, and sampling is otherwise unchanged."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ import pytest
 
 from braid.engine import Budget, Completion, EngineError, Grammar, InvalidParamsError, SamplingParams
 from braid.engine.conformance.base import released, stream_all
-from braid.engine.local.engine import LocalEngine
+from braid.engine.local import LocalEngine
 from braid.engine.local.model.grammar import Grammars
 from tests.support.tiny_models import Family, build_tokenizer
 
