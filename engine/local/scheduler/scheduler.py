@@ -38,7 +38,7 @@ class Stats:
     decoded: int = 0
     """Tokens that were read one by one."""
     reused: int = 0
-    """Prompt tokens whose KV was there already."""
+    """Prompt tokens whose KV was found in the tree, beyond that of the continued context."""
     preempted: int = 0
     """Sequences that were stopped to make room."""
     seconds: float = 0.0
