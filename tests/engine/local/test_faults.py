@@ -144,7 +144,7 @@ async def test_branches_that_wait_for_room_end_together(engine, monkeypatch):
 
 
 async def test_what_waits_longer_overtakes_what_is_more_urgent(engine):
-    """Prompts that are a little more urgent arrive all the time; the other one is read all the same."""
+    """Prompts that are a little more urgent arrive all the time. The other one is read all the same."""
     done = asyncio.Event()
 
     async def busy(start: int) -> None:

@@ -319,7 +319,7 @@ def chain(layout: list[Placed], ids) -> list[Placed]:
 
 
 def join_layout(base: list[Placed], parts: list[list[Placed]]) -> list[Placed]:
-    """The parts side by side; the last token of the last one is read after the join."""
+    """The parts side by side. The last token of the last one is read after the join."""
     added = [part for part in parts if len(part) > len(base)]
     if sum(len(part) - len(base) for part in added) < 2:
         return chain(base, [token.id for part in added for token in part[len(base) :]])
@@ -510,7 +510,7 @@ class Program:
         )
 
     async def cancelled(self, work, turns: int) -> None:
-        """Begin something, and cancel it after a while; what it gives all the same is released."""
+        """Begin something, and cancel it after a while. What it gives all the same is released."""
         task = asyncio.create_task(work)
         for _ in range(turns):
             await asyncio.sleep(0.001)

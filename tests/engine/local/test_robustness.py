@@ -30,7 +30,7 @@ async def engine(tiny_model):
 
 
 async def test_a_very_long_prompt_does_not_hold_up_the_loop(engine):
-    """Two megabytes take more than a second to tokenize; the loop goes on meanwhile."""
+    """Two megabytes take more than a second to tokenize. The loop goes on meanwhile."""
     gaps: list[float] = []
     taken: list[float] = []
 
@@ -146,7 +146,7 @@ async def test_cancelling_twice_loses_nothing(engine):
 @pytest.mark.parametrize("requests", [200, pytest.param(2000, marks=pytest.mark.long)])
 @pytest.mark.timeout(600)
 async def test_random_requests_with_cancellation_keep_the_books(tiny_model, requests):
-    """Eight callers at once, little memory; the books are checked after every request."""
+    """Eight callers at once, little memory. The books are checked after every request."""
     rng = random.Random(7)
     left = requests
     counts = {"done": 0, "cancelled": 0, "no room": 0}

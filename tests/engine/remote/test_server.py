@@ -28,7 +28,7 @@ MESSAGES: list[Message] = [{"role": "user", "content": "one two three"}]
 
 
 class TestConformance(EngineConformance):
-    """The core and `text_join`; what this server lacks must raise `CapabilityError`."""
+    """The core and `text_join`. What this server lacks must raise `CapabilityError`."""
 
     @pytest.fixture
     async def engine(self, real_server: RealServer) -> AsyncIterator[Engine]:
@@ -134,7 +134,7 @@ async def test_stop_string_that_the_server_returns_is_cut_off(real_server: RealS
 
 
 async def test_going_on_from_a_completion(real_server: RealServer) -> None:
-    """Text goes on where it stopped; this server cannot go on with a chat answer, and that is said."""
+    """Text goes on where it stopped. This server cannot go on with a chat answer, and that is said."""
     async with await RemoteEngine.open(real_server.address, api_key_env=None) as engine:
         async with await engine.prefill("one two three") as context:
             (first,) = await engine.generate(context, SamplingParams(max_tokens=4, temperature=0.0))

@@ -1,4 +1,4 @@
-"""Budgets never go over by one unit, whoever races; scopes nest; reservations are settled once."""
+"""Budgets never go over by one unit, whoever races. Scopes nest. Reservations are settled once."""
 
 from __future__ import annotations
 

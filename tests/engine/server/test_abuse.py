@@ -47,7 +47,7 @@ async def test_any_value_in_any_field_is_answered_or_refused(url: str, local: Lo
 
 
 async def test_two_hundred_streams_at_once(local: LocalEngine) -> None:
-    """Each gets its own text, whole; a third of the clients hang up on the way."""
+    """Each gets its own text, whole. A third of the clients hang up on the way."""
     limits = ServerLimits(max_concurrency=64, max_queue=200)
     count = 200
     async with (

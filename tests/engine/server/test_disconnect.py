@@ -98,7 +98,7 @@ async def test_waiting_clients_leave_the_queue() -> None:
 
 
 async def test_a_client_that_does_not_read_is_given_up() -> None:
-    """More than the sockets buffer stays unread; the write times out and the completion is cancelled."""
+    """More than the sockets buffer stays unread. The write times out and the completion is cancelled."""
 
     async def flood(prompt: str) -> AsyncIterator[str]:
         while True:

@@ -157,7 +157,7 @@ async def test_a_second_signal_does_not_wait() -> None:
 
 
 async def test_the_command_serves_an_engine_by_its_address() -> None:
-    """The engine is the remote one, over a second server of ours; a local model would take long to load."""
+    """The engine is the remote one, over a second server of ours. A local model would take long to load."""
     async with (
         ScriptedEngine("one two three") as engine,
         serving(engine, ServerOptions(port=0)) as behind,

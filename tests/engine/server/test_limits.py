@@ -1,4 +1,4 @@
-"""What is refused, in which words; the key; the limits; the metrics."""
+"""What is refused, in which words. The key. The limits. The metrics."""
 
 from __future__ import annotations
 

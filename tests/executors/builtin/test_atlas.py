@@ -35,7 +35,7 @@ UNITS: dict[str, set[str]] = {
     "surface gravity": {"m/s2"},
     "melting point": {"°C"}, "boiling point": {"°C"}, "surface temperature": {"°C"}, "density": {"g/cm3"},
 }  # fmt: skip
-"""Attributes with a unit; all others have none."""
+"""Attributes with a unit. All others have none."""
 
 KILOMETRES = {"river", "tunnel", "canal", "wall", "canyon", "cave"}
 

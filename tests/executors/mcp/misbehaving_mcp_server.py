@@ -1,6 +1,6 @@
 """An MCP server that misbehaves on request.
 
-`python misbehaving_mcp_server.py [FOLDER]`; FOLDER counts its starts.
+`python misbehaving_mcp_server.py [FOLDER]`. FOLDER counts its starts.
 """
 
 from __future__ import annotations

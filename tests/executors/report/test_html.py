@@ -26,7 +26,7 @@ async def broken(x: Any) -> Any:
 
 
 class Page(HTMLParser):
-    """The elements of a page; every one that is opened must be closed."""
+    """The elements of a page. Every one that is opened must be closed."""
 
     VOID = frozenset({"meta", "path", "rect", "line"})
 

@@ -38,7 +38,7 @@ def processes_with(mark: str) -> list[str]:
 
 
 async def all_gone(mark: str) -> bool:
-    """The kernel ends a PID namespace right after its first process; give it a moment."""
+    """The kernel ends a PID namespace right after its first process. Give it a moment."""
     for _ in range(100):
         if not processes_with(mark):
             return True
