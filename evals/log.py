@@ -43,7 +43,7 @@ class Header(BaseModel):
 class Row(BaseModel):
     """One sample in one epoch."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, ser_json_inf_nan="strings")
     sample: str
     epoch: int
     question: str
@@ -59,7 +59,7 @@ def header_for(
 ) -> Header:
     """A header with the versions of this installation and the current time."""
     versions: dict[str, str] = {}
-    for name in ("braid", "torch", "transformers"):
+    for name in ("braid-agents", "torch", "transformers"):
         try:
             versions[name] = version(name)
         except PackageNotFoundError:
@@ -99,24 +99,40 @@ def read_log(path: Path) -> tuple[Header, list[Row]]:
         raise EvalError(f"{str(path)!r} is not a readable evaluation log: {error}") from error
 
 
+def is_begun(path: Path) -> bool:
+    """Whether the log has its whole first line. A kill may have cut it off.
+
+    Raises:
+        EvalError: The file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return file.readline().endswith(b"\n")
+    except OSError as error:
+        raise EvalError(f"cannot read the log {str(path)!r}: {error.strerror}") from error
+
+
 class LogWriter:
     """Appends rows to a log file."""
 
-    def __init__(self, path: Path, header: Header | None) -> None:
+    def __init__(self, path: Path, header: Header, *, resume: bool = False) -> None:
         """Open the log.
 
         Args:
             path: The file. Its folder is made if it is missing.
-            header: Starts a new file. None goes on with an existing one, and drops a line that was cut off.
+            header: The first line of a new file, or of one whose first line was cut off.
+            resume: Go on with an existing file, and drop a line that was cut off.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
-        if header is None:
-            content = path.read_bytes()
-            self._file = path.open("r+b")
-            self._file.truncate(content.rfind(b"\n") + 1)
-            self._file.seek(0, 2)
-        else:
+        if not resume:
             self._file = path.open("xb")
+            self._line(header)
+            return
+        end = path.read_bytes().rfind(b"\n") + 1
+        self._file = path.open("r+b")
+        self._file.truncate(end)
+        self._file.seek(0, 2)
+        if end == 0:
             self._line(header)
 
     def append(self, row: Row) -> None:

@@ -79,7 +79,7 @@ def report_on(header: Header, rows: Iterable[Row], *, log: str | None = None) ->
     def figure(value: Callable[[int], float | None]) -> Figure | None:
         clusters: dict[str, list[float]] = {}
         for index, (row, _, _) in enumerate(scored):
-            if (number := value(index)) is not None:
+            if (number := value(index)) is not None and math.isfinite(number):
                 clusters.setdefault(row.sample, []).append(number)
         if not clusters:
             return None

@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from braid.engine import Engine
-from braid.evals.log import Header, LogWriter, Row, header_for, read_log
+from braid.evals.log import Header, LogWriter, Row, header_for, is_begun, read_log
 from braid.evals.report import EvalReport, report_on
 from braid.evals.task import EvalError, Options, Sample, Task
 
@@ -58,7 +58,7 @@ async def run_task(
         sequential=options.sequential,
         arguments=dict(options.arguments),
     )
-    rows = _resumed(log, header) if resume and log is not None else []
+    rows = _resumed(log, header) if resume and log is not None and is_begun(log) else []
     finished = {(row.sample, row.epoch) for row in rows if row.score is not None}
     work = [(s, e) for e in range(epochs) for s in samples if (s.id, e) not in finished]
     total, done = len(work) + len(finished), len(finished)
@@ -77,7 +77,7 @@ async def run_task(
         if on_progress is not None:
             on_progress(row, done, total)
 
-    with nullcontext() if log is None else LogWriter(log, None if resume else header) as writer:
+    with nullcontext() if log is None else LogWriter(log, header, resume=resume) as writer:
         async with asyncio.TaskGroup() as group:
             for sample, epoch in work:
                 group.create_task(solve(sample, epoch))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from braid.engine import BraidError, Engine, Usage
 
@@ -39,7 +39,7 @@ class Sample(BaseModel):
 class Output(BaseModel):
     """The result of solving one sample, before it is scored."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, ser_json_inf_nan="strings")
     answer: str
     seconds: float
     """Wall time."""
@@ -51,12 +51,12 @@ class Output(BaseModel):
 class Score(BaseModel):
     """The verdict on one output."""
 
-    model_config = ConfigDict(frozen=True)
-    correct: float
-    """1 for right, 0 for wrong."""
+    model_config = ConfigDict(frozen=True, ser_json_inf_nan="strings")
+    correct: float = Field(allow_inf_nan=False)
+    """1 for right, 0 for wrong. A verdict that is no number is an error of the scorer."""
     explanation: str = ""
     metrics: dict[str, float] = {}
-    """Further numbers that are averaged over samples."""
+    """Further numbers. Means over samples leave out those that are infinite or nan."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from decimal import Decimal, InvalidOperation
 
-_MARKED = re.compile(r"(?:final answer|answer)\s*(?:is\b\s*:?|:)\s*(.+)", re.IGNORECASE)
-_NUMBER = re.compile(r"[+-]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:[eE][+-]?\d+)?")
+_MARK = re.compile(r"\banswer\s*(?:is\b\s*:?|:)\s*(?=\S)", re.IGNORECASE)
+_NUMBER = re.compile(r"[+-]?(?:(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?")
+_COMMENT = re.compile(r"[.;]\s+\S|,\s+(?:but|not|because|since|so)\b", re.IGNORECASE)
+"""What may follow a number that is the answer, and belongs to it no more."""
 
 
 def last_boxed(text: str) -> str | None:
@@ -31,9 +33,13 @@ def extract_answer(text: str) -> str | None:
     boxed = last_boxed(text)
     if boxed:
         return boxed
-    marked = _MARKED.findall(text)
-    line = marked[-1] if marked else next((line for line in reversed(text.splitlines()) if line.strip()), "")
-    return line.strip().rstrip(".* ").lstrip("* ") or None
+    marks = list(_MARK.finditer(text))
+    lines = text[marks[-1].end() :].splitlines()[:1] if marks else reversed(text.splitlines())
+    line = next((line for line in lines if line.strip()), "").strip(" *\t")
+    number = _NUMBER.match(line)
+    if marks and number and _COMMENT.match(line, number.end()):
+        return number[0]
+    return line.rstrip(".* ") or None
 
 
 def canonical(answer: str) -> str:
@@ -41,7 +47,7 @@ def canonical(answer: str) -> str:
 
     Case, white space, a leading article, thousands commas and trailing zeros make no difference.
     """
-    folded = " ".join(answer.casefold().split()).strip(" .\"'")
+    folded = " ".join(answer.casefold().split()).strip(" \"'").rstrip(" .\"'")
     if _NUMBER.fullmatch(folded):
         try:
             number = Decimal(folded.replace(",", "")).normalize()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from braid.evals import (
     Task,
     get_task,
     read_log,
+    report_on,
     run_task,
 )
 from braid.evals.tasks.planning_data import questions
@@ -91,6 +93,43 @@ async def test_a_log_that_was_cut_off_is_resumed_without_running_anything_twice(
     assert sorted({row.sample for row in rows}) == sorted(f"heldout-0-{i}" for i in range(8))
     with pytest.raises(EvalError, match="another run"):
         await run_task(get_task("planning"), engine, Options(seed=1, limit=2), log=log, resume=True)
+
+
+@pytest.mark.parametrize("kept", [0, 1, 40, -1])
+async def test_a_log_that_was_cut_off_in_its_first_line_starts_anew(tmp_path: Path, kept: int) -> None:
+    log = tmp_path / "log.jsonl"
+    await run_task(get_task("planning"), planning_engine(), Options(limit=2), log=log)
+    log.write_bytes(log.read_bytes().split(b"\n")[0][: kept if kept >= 0 else None])
+    report = await run_task(get_task("planning"), planning_engine(), Options(limit=2), log=log, resume=True)
+    assert (report.samples, report.errors) == (2, 0)
+    header, rows = read_log(log)
+    assert header.task == "planning" and header.versions["braid-agents"] and len(rows) == 2
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf, 0.5])
+async def test_numbers_that_json_lacks_leave_the_log_readable(tmp_path: Path, number: float) -> None:
+    async def solve(engine: object, sample: Sample, options: Options, *, seed: int) -> Output:
+        return Output(answer="x", seconds=1.0, detail={"loss": number, "all": [number]})
+
+    async def score(sample: Sample, output: Output) -> Score:
+        return Score(correct=number if sample.id == "0" else 1.0, metrics={"depth": number})
+
+    task = Task(
+        name="odd",
+        summary="",
+        load=lambda options: [Sample(id=str(i), question="?", target="x") for i in range(2)],
+        solve=solve,
+        score=score,
+    )
+    log = tmp_path / "log.jsonl"
+    before = await run_task(task, ScriptedEngine([]), Options(), log=log)
+    finite = math.isfinite(number)
+    assert before.errors == (0 if finite else 1)
+    assert ("depth" in before.metrics) == finite
+    header, rows = read_log(log)
+    assert before.model_dump() == report_on(header, rows, log=str(log)).model_dump()
+    after = await run_task(task, ScriptedEngine([]), Options(), log=log, resume=True)
+    assert (after.samples, after.errors) == (2, 0 if finite else 1)
 
 
 async def test_epochs_of_a_sample_get_seeds_of_their_own_and_count_as_one_sample() -> None:

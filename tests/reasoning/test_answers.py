@@ -17,6 +17,13 @@ from braid.reasoning import canonical, extract_answer, last_boxed
         ("one\ntwo\n\n", "two"),
         ("", None),
         ("  \n ", None),
+        ("I thought the answer is 5, but the answer is 6.", "6"),
+        ("Answer: 5? No. Final answer: the answer is 6", "6"),
+        ("The answer is 6, not 5.", "6"),
+        ("The answer is 1,250. I checked it twice.", "1,250"),
+        ("Answer:\n42\nGood luck!", "42"),
+        ("The answer is .5.", ".5"),
+        ("The answer is 6, 7 and 8.", "6, 7 and 8"),
     ],
 )
 def test_the_answer_is_read_out_of_the_text(text: str, answer: str | None) -> None:
@@ -30,11 +37,21 @@ def test_last_boxed_needs_balance() -> None:
 
 @pytest.mark.parametrize(
     ("one", "other"),
-    [("1,642", "1642.0"), ("The Nile", "nile"), ("  Paris. ", "paris"), ("0", "-0.00"), ("1e3", "1000")],
+    [
+        ("1,642", "1642.0"),
+        ("The Nile", "nile"),
+        ("  Paris. ", "paris"),
+        ("0", "-0.00"),
+        ("1e3", "1000"),
+        (".5", "0.5"),
+        ("-.50.", "-0.5"),
+        ("'+.5'", "0.5"),
+        ("5.", "5"),
+    ],
 )
 def test_spellings_of_one_answer_count_as_the_same(one: str, other: str) -> None:
     assert canonical(one) == canonical(other)
 
 
 def test_different_answers_stay_apart() -> None:
-    assert len({canonical(x) for x in ("10", "1", "0.1", "-1", "1,2", "a b", "ab")}) == 7
+    assert len({canonical(x) for x in ("10", "1", "0.1", "-1", "1,2", "a b", "ab", ".5", "5")}) == 9
