@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from braid.engine.scope import Budget
@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 class BraidError(Exception):
     """Base class. `except BraidError` catches what Braid raises on purpose, and no programming error."""
 
+    wrong_usage: ClassVar[bool] = False
+    """Whether the caller named or wrote something that cannot be used. A command then exits with 2."""
+
 
 class EngineError(BraidError):
     """An engine could not do what it was asked."""
@@ -18,6 +21,8 @@ class EngineError(BraidError):
 
 class EngineURIError(EngineError, ValueError):
     """The engine address given to `connect` cannot be read, or names nothing that exists."""
+
+    wrong_usage = True
 
 
 class MissingPackageError(EngineError):

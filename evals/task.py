@@ -19,6 +19,8 @@ class EvalError(BraidError):
 class UnknownTaskError(EvalError, ValueError):
     """No task of that name is registered."""
 
+    wrong_usage = True
+
 
 class DataMissingError(EvalError):
     """A data set that the task needs is not where it was looked for."""

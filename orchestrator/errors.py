@@ -46,3 +46,5 @@ class ResumeRefusedError(OrchestratorError):
 
 class ConfigurationError(OrchestratorError, ValueError):
     """An option, a BRAID_* variable or the configuration file holds something that cannot be used."""
+
+    wrong_usage = True

@@ -63,7 +63,12 @@ class RunResult(Generic[OutputT]):
 
     def report(self) -> RunReport:
         """Work W, critical path L, parallelism W/L and the speed-up. `report().text()` is for people."""
-        return report_of(self.graph, planner_seconds=self.planning_seconds, usage=self.usage)
+        return report_of(
+            self.graph,
+            planner_seconds=self.planning_seconds,
+            run_seconds=self.seconds,
+            usage=self.usage,
+        )
 
     def page(self) -> str:
         """The run as one self-contained HTML page: report, graph, timeline and nodes."""

@@ -8,6 +8,9 @@ file. An option on the command line and an argument in code win over both.
 from __future__ import annotations
 
 import os
+import tomllib
+import warnings
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -163,12 +166,27 @@ class Settings(RunDefaults, BaseSettings):
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, config_file())
 
 
+def unknown_keys() -> dict[str, str]:
+    """The keys of the configuration file that no setting has, each with the setting that it resembles."""
+    try:
+        keys = tomllib.loads(config_file().read_text(encoding="utf-8")).keys()
+    except (OSError, ValueError):
+        return {}  # a missing file is no mistake, and `Settings` tells of one that cannot be read
+    known = list(Settings.model_fields)
+    return {
+        key: next(iter(get_close_matches(key, known, n=1)), "") for key in keys if key.lower() not in known
+    }
+
+
 def load_settings() -> Settings:
     """The settings in force.
 
     Raises:
         ConfigurationError: A variable or a key of the file cannot be used. The error names it.
     """
+    for key, meant in unknown_keys().items():
+        hint = f"; did you mean {meant!r}?" if meant else ""
+        warnings.warn(f"unknown key {key!r} in {config_file()}{hint}", UserWarning, stacklevel=2)
     try:
         return Settings()
     except ValidationError as error:

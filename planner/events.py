@@ -26,6 +26,8 @@ class PlannerStatement(Event):
     """The name that it binds."""
     source: str
     """Its text."""
+    condition: str = ""
+    """The conditions under which it runs, as text. Empty where it runs in any case."""
     line: int
     """Its line in the text of the attempt, from 1."""
     round: int = 0

@@ -32,7 +32,7 @@ from braid.planner.events import (
     PlannerStatement,
     PlannerText,
 )
-from braid.planner.language import render_plan
+from braid.planner.language import render_guards, render_plan
 from braid.planner.prompts import (
     STOP,
     STOP_TURNS,
@@ -327,6 +327,7 @@ def _statement(accepted: AcceptedStatement, task: PlanTask, attempt: int) -> Pla
         nodes=tuple(node.id for node in accepted.nodes),
         name=statement.name,
         source=statement.source,
+        condition=render_guards(accepted.nodes[-1].guards) if accepted.nodes else "",
         line=statement.line,
         round=task.round,
         attempt=attempt,

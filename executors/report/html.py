@@ -20,7 +20,6 @@ MAX_ROWS: Final = 1_000
 """Most bars of the timeline and most rows of the list."""
 
 _BOX_W, _BOX_H, _GAP_X, _GAP_Y = 168, 40, 56, 14
-_LABEL_W, _CHART_W, _ROW_H = 200, 780, 18
 
 
 def run_page(
@@ -62,7 +61,7 @@ def run_page(
 
 def _figures(report: RunReport) -> Iterator[str]:
     cells = [
-        ("speed-up", f"{report.speedup:.2f}×", "work over the time in which nodes ran"),
+        ("speed-up", f"{report.speedup:.2f}×", "planning and work in turn, over what it took"),
         (
             "possible",
             f"{report.parallelism:.2f}×",
@@ -165,8 +164,7 @@ def _drawing(spans: Sequence[Span], critical: frozenset[str]) -> Iterator[str]:
     for span in shown:
         x, y = places[span.id]
         count = len(items.get(span.id, ()))
-        what = span.tool or span.op
-        label = f"{what} ×{count}" if span.op == "map" else what
+        label = f"{span.tool or span.op} ×{count}" if span.op == "map" else _call(span)
         times = (
             _seconds(span.finished - span.started)
             if span.started is not None and span.finished is not None
@@ -177,7 +175,7 @@ def _drawing(spans: Sequence[Span], critical: frozenset[str]) -> Iterator[str]:
             f"<title>{_hint(span)}</title>"
             f'<rect x="{x}" y="{y}" width="{_BOX_W}" height="{_BOX_H}" rx="5"/>'
             f'<text x="{x + 8}" y="{y + 16}">{_text(span.name or span.id, 22)}</text>'
-            f'<text class="small" x="{x + 8}" y="{y + 31}">{_text(label, 18)}</text>'
+            f'<text class="small" x="{x + 8}" y="{y + 31}">{_text(label, 22)}</text>'
             f'<text class="small end" x="{x + _BOX_W - 8}" y="{y + 31}">{times or span.state}</text></g>'
         )
     yield "</svg></div>"
@@ -217,30 +215,25 @@ def _timeline(spans: Sequence[Span], critical: frozenset[str]) -> Iterator[str]:
         return
     shown = ran[:MAX_ROWS]
     end = max(span.finished or 0.0 for span in shown) or 1e-9
-    scale = _CHART_W / end
     ended = {span.id: span.finished for span in spans}
-    height = 30 + len(shown) * _ROW_H
-    width = _LABEL_W + _CHART_W + 90
-    yield _svg(width, height, "when each node ran")
+    yield '<div class="timeline"><div class="ticks" aria-hidden="true">'
     for tick in _ticks(end):
-        x = _LABEL_W + tick * scale
-        yield f'<line class="tick" x1="{x:.1f}" y1="18" x2="{x:.1f}" y2="{height}"/>'
-        yield f'<text class="small" x="{x + 3:.1f}" y="14">{_seconds(tick)}</text>'
-    for row, span in enumerate(shown):
-        y = 24 + row * _ROW_H
+        yield f'<span style="left:{tick / end:.2%}">{_seconds(tick)}</span>'
+    yield "</div>"
+    for span in shown:
         started, finished = span.started or 0.0, span.finished or 0.0
         inputs = [at for id in span.depends_on if (at := ended.get(id)) is not None and at <= started]
         ready = min(started, max([span.added, *inputs]))
         mark = " critical" if span.id in critical else ""
-        yield f'<g class="bar {span.op} {span.state}{mark}"><title>{_hint(span)}</title>'
-        yield f'<text class="small end" x="{_LABEL_W - 8}" y="{y + 12}">{_text(span.id, 28)}</text>'
-        x, waited = _LABEL_W + started * scale, (started - ready) * scale
-        if waited > 0.5:
-            yield f'<rect class="wait" x="{x - waited:.1f}" y="{y + 5}" width="{waited:.1f}" height="4"/>'
-        long = max(1.5, (finished - started) * scale)
-        yield f'<rect x="{x:.1f}" y="{y + 1}" width="{long:.1f}" height="12" rx="2"/>'
-        yield f'<text class="small" x="{x + long + 5:.1f}" y="{y + 12}">{_seconds(span.seconds)}</text></g>'
-    yield "</svg></div>"
+        own = span.parent is None and span.source.strip()
+        what = own or f"{span.id} {span.tool or span.op}"
+        yield f'<div class="bar {span.op} {span.state}{mark}" title="{_hint(span)}">'
+        yield f"<code>{_text(what, 60)}</code><span>"
+        if (started - ready) / end > 0.001:
+            yield f'<i class="wait" style="left:{ready / end:.2%};width:{(started - ready) / end:.2%}"></i>'
+        yield f'<i style="left:{started / end:.2%};width:{(finished - started) / end:.2%}"></i>'
+        yield f"</span><small>{_seconds(span.seconds)}</small></div>"
+    yield "</div>"
     more = f"; the first {len(shown)} of {len(ran)}" if len(ran) > len(shown) else ""
     yield (
         '<p class="note">outlined: the critical path; '
@@ -285,6 +278,12 @@ def _list(spans: Sequence[Span], critical: frozenset[str]) -> Iterator[str]:
 def _svg(width: int, height: int, label: str) -> str:
     size = f'width="{width}" height="{height}"'
     return f'<div class="scroll"><svg {size} role="img" aria-label="{label}">'
+
+
+def _call(span: Span) -> str:
+    """What the node does, as its statement says it: `search("height of K2")`."""
+    source = span.source.strip()
+    return source.removeprefix(f"{span.name} = ") or span.tool or span.op
 
 
 def _hint(span: Span) -> str:

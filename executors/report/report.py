@@ -34,9 +34,14 @@ class RunReport(BaseModel):
     busy: float = 0.0
     """Time in which at least one node ran."""
     speedup: float
-    """W / busy: speed-up achieved over running one node at a time."""
+    """(planner_seconds + W) / run_seconds: first the plan and then one node at a time, over what it took.
+
+    W / busy where the time of the whole run is not known.
+    """
     efficiency: float = 1.0
-    """`speedup` / `parallelism`."""
+    """W / busy, divided by `parallelism`: how much of what the graph allows was used while nodes ran."""
+    run_seconds: float = 0.0
+    """Wall time of the whole run. 0 where it is not known."""
     seconds: float = 0.0
     """From the beginning of the first run to the last end of a node."""
     running: float = 0.0
@@ -66,8 +71,8 @@ class RunReport(BaseModel):
         lines = [
             f"{self.nodes} nodes ({states}); work {self.work:.3g} s, "
             f"critical path {self.critical_path:.3g} s ({chain})",
-            f"{self.speedup:.2f}x over one node at a time, of {self.parallelism:.2f}x that this graph allows "
-            f"({self.efficiency:.0%})",
+            f"{self.speedup:.2f}x over one node at a time; nodes side by side reached {self.efficiency:.0%} "
+            f"of the {self.parallelism:.2f}x that this graph allows",
         ]
         if self.seconds > 0:
             shares = [
@@ -88,21 +93,34 @@ class RunReport(BaseModel):
         return "\n".join(lines)
 
 
-def report_of(graph: TaskGraph, *, planner_seconds: float = 0.0, usage: Usage | None = None) -> RunReport:
+def report_of(
+    graph: TaskGraph,
+    *,
+    planner_seconds: float = 0.0,
+    run_seconds: float = 0.0,
+    usage: Usage | None = None,
+) -> RunReport:
     """The report on everything that ran in `graph`.
 
     Args:
         graph: The graph.
         planner_seconds: Time that writing the plan took.
+        run_seconds: Wall time of the whole run. 0 where it is not known.
         usage: What the whole task spent. What the nodes spent unless given.
     """
     if usage is None:
         usage = usage_of(graph, graph.entries.values())
-    return report_of_spans(spans_of(graph), planner_seconds=planner_seconds, usage=usage)
+    return report_of_spans(
+        spans_of(graph), planner_seconds=planner_seconds, run_seconds=run_seconds, usage=usage
+    )
 
 
 def report_of_spans(
-    spans: Sequence[Span], *, planner_seconds: float = 0.0, usage: Usage | None = None
+    spans: Sequence[Span],
+    *,
+    planner_seconds: float = 0.0,
+    run_seconds: float = 0.0,
+    usage: Usage | None = None,
 ) -> RunReport:
     """The report on nodes of which only the spans are known."""
     ran = [span for span in spans if span.ran and span.op != "map"]
@@ -113,7 +131,7 @@ def report_of_spans(
     end = max((span.finished or 0.0 for span in ran), default=0.0)
     busy = _union_length([(span.started or 0.0, span.finished or 0.0) for span in ran])
     parallelism = work / length if length > 0 else 1.0
-    speedup = work / busy if busy > 0 else 1.0
+    side_by_side = work / busy if busy > 0 else 1.0
     states: dict[str, int] = {}
     for span in spans:
         states[span.state] = states.get(span.state, 0) + 1
@@ -125,8 +143,9 @@ def report_of_spans(
         parallelism=parallelism,
         wall=end - begin,
         busy=busy,
-        speedup=speedup,
-        efficiency=speedup / parallelism,
+        speedup=(planner_seconds + work) / run_seconds if work > 0 and run_seconds > 0 else side_by_side,
+        efficiency=side_by_side / parallelism,
+        run_seconds=run_seconds,
         seconds=end,
         running=running,
         planning=planning,

@@ -21,6 +21,8 @@ class ToolError(BraidError):
 class UnknownToolError(ToolError, KeyError):
     """No tool of that name is registered. The message names the nearest ones."""
 
+    wrong_usage = True
+
     def __str__(self) -> str:
         return str(self.args[0])
 

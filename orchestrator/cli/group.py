@@ -8,7 +8,6 @@ line is read from the source, and nothing is imported for it. Braid's own comman
 from __future__ import annotations
 
 import ast
-import errno
 import importlib.util
 import io
 import os
@@ -33,6 +32,8 @@ if TYPE_CHECKING:
 
 PLUGIN_GROUP = "braid.commands"
 EXIT_FAILURE, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
+MAX_MESSAGE = 4_000
+"""Most characters of an error that are printed."""
 
 _HOME: Final = "braid.orchestrator.cli.commands"
 OWN_COMMANDS: Final = {
@@ -99,6 +100,7 @@ class BraidGroup(TyperGroup):
             "windows_expand_args": windows_expand_args,
             **extra,
         }
+        open_missing_streams()
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="replace")  # an answer that the terminal cannot show is no failure
@@ -107,9 +109,21 @@ class BraidGroup(TyperGroup):
             return super().main(standalone_mode=False, **options)
         try:
             code = super().main(standalone_mode=False, **options)
+        except SystemExit as stop:
+            if isinstance(stop.__context__, BrokenPipeError):  # rich saw it first
+                sys.exit(report_error(stop.__context__))
+            raise
         except Exception as error:
             sys.exit(report_error(error))
         sys.exit(code if isinstance(code, int) else 0)
+
+
+def open_missing_streams() -> None:
+    """Put the null device in the place of a stream that the caller closed (`>&-`)."""
+    null = Path(os.devnull)
+    sys.stdin = sys.stdin or null.open()
+    sys.stdout = sys.stdout or null.open("w")
+    sys.stderr = sys.stderr or null.open("w")
 
 
 def show_warning(message: Warning | str, *_: object, **__: object) -> None:
@@ -125,10 +139,10 @@ def report_error(error: BaseException) -> int:
     """
     from braid.engine import BraidError
 
-    if isinstance(error, OSError) and error.errno == errno.EPIPE:
+    if isinstance(error, BrokenPipeError):
         # The reader of our output has gone. stdout must not raise again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_FAILURE
+        return 0  # `braid runs | head -1` got what it wanted
     if os.environ.get("BRAID_DEBUG", "") not in ("", "0"):
         traceback.print_exception(error)
     code = EXIT_FAILURE
@@ -139,11 +153,12 @@ def report_error(error: BaseException) -> int:
             message = f"{message.rstrip('.')} (see `{context.command_path} --help`)"
     elif isinstance(error, (BraidError, OSError)):
         message = str(error) or type(error).__name__
+        code = EXIT_USAGE if getattr(error, "wrong_usage", False) else EXIT_FAILURE
     elif isinstance(error, typer.Abort):
         message, code = "interrupted", EXIT_INTERRUPTED
     else:
         message = f"internal error: {type(error).__name__}: {error} (BRAID_DEBUG=1 shows the traceback)"
-    typer.echo("braid: " + " ".join(message.split()), err=True)
+    typer.echo("braid: " + one_line(message, MAX_MESSAGE), err=True)
     return code
 
 

@@ -1,4 +1,4 @@
-"""Ctrl-C: the first one stops the task, the second one ends the program."""
+"""Ctrl-C and SIGTERM: the first one stops the task, the second one ends the program."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from types import FrameType
 from typing import Any, Final, TypeVar
-
-from braid.orchestrator.cli.group import EXIT_INTERRUPTED
 
 T = TypeVar("T")
 
@@ -30,11 +28,14 @@ class Interrupt:
 
     def __init__(self, task: asyncio.Task[Any]) -> None:
         self.task = task
+        self.signal = signal.SIGINT
+        """The signal that came last."""
         self.stopped = False
-        """Whether there was a first Ctrl-C."""
+        """Whether there was a first one."""
         self._restore = _restoring_terminal()
 
-    def __call__(self) -> None:
+    def __call__(self, number: int = signal.SIGINT) -> None:
+        self.signal = signal.Signals(number)
         if self.stopped:
             self._leave()
         self.stopped = True
@@ -57,49 +58,63 @@ class Interrupt:
         _say("braid: left at once")
         with contextlib.suppress(OSError, ValueError):
             sys.stdout.flush()
-        os._exit(EXIT_INTERRUPTED)
+        os._exit(128 + self.signal)
+
+
+class InterruptedBySignal(KeyboardInterrupt):
+    """A signal stopped the work of a command.
+
+    Attributes:
+        exit_code: What the shell expects of a program that the signal ended: 130 for Ctrl-C.
+        notes: What the person should know, such as how to go on.
+    """
+
+    def __init__(self, number: int, notes: Sequence[str] = ()) -> None:
+        super().__init__()
+        self.exit_code = 128 + number
+        self.notes = tuple(notes)
 
 
 @contextlib.contextmanager
-def interrupting(task: asyncio.Task[Any]) -> Iterator[Interrupt]:
-    """Ctrl-C means `task` inside the block. Off the main thread no handler can be set."""
+def interrupting(
+    task: asyncio.Task[Any], signals: Sequence[signal.Signals] = (signal.SIGINT,)
+) -> Iterator[Interrupt]:
+    """`signals` mean `task` inside the block. Off the main thread no handler can be set."""
     interrupt = Interrupt(task)
 
     def handle(number: int, frame: FrameType | None) -> None:
-        interrupt()
+        interrupt(number)
 
-    try:
-        previous = signal.signal(signal.SIGINT, handle)
-    except ValueError:
+    with contextlib.ExitStack() as restoring:
+        with contextlib.suppress(ValueError):
+            for number in signals:
+                restoring.callback(signal.signal, number, signal.signal(number, handle))
         yield interrupt
-        return
-    try:
-        yield interrupt
-    finally:
-        signal.signal(signal.SIGINT, previous)
 
 
 def run_interruptible(work: Coroutine[Any, Any, T]) -> T:
     """Run `work` to its end.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C stopped it. Everything that it started has ended.
+        InterruptedBySignal: Ctrl-C or SIGTERM stopped it. Everything that it started has ended.
     """
     results: list[T] = []
+    stopped: list[InterruptedBySignal] = []
 
     async def main() -> None:
         task = asyncio.current_task()
         assert task is not None
-        with interrupting(task) as interrupt:
+        with interrupting(task, (signal.SIGINT, signal.SIGTERM)) as interrupt:
             try:
                 results.append(await work)
-            except asyncio.CancelledError:
+            except asyncio.CancelledError as error:
                 if not interrupt.stopped:
                     raise
+                stopped.append(InterruptedBySignal(interrupt.signal, getattr(error, "__notes__", ())))
 
     asyncio.run(main())
     if not results:
-        raise KeyboardInterrupt
+        raise stopped[0]
     return results[0]
 
 

@@ -11,8 +11,7 @@ import typer
 from braid.engine import Price
 from braid.executors import Tool
 from braid.orchestrator.agent import Agent
-from braid.orchestrator.cli.group import EXIT_INTERRUPTED
-from braid.orchestrator.cli.interrupts import run_interruptible
+from braid.orchestrator.cli.interrupts import InterruptedBySignal, run_interruptible
 from braid.orchestrator.default_tools import registry_of
 from braid.orchestrator.settings import BudgetLimits, RunSpec, load_settings
 
@@ -152,11 +151,12 @@ def read_price(text: str) -> tuple[str, Price]:
 def run_async(work: Coroutine[Any, Any, T]) -> T:
     """Run `work` to its end.
 
-    Ctrl-C cancels it, waits for what it started, and ends the command with exit code 130. A second Ctrl-C
-    does not wait.
+    Ctrl-C cancels it, waits for what it started, and ends the command with exit code 130. SIGTERM does the
+    same with 143. A second signal does not wait.
     """
     try:
         return run_interruptible(work)
-    except KeyboardInterrupt:
-        typer.echo("braid: interrupted", err=True)
-        raise typer.Exit(EXIT_INTERRUPTED) from None
+    except InterruptedBySignal as stop:
+        for line in ("interrupted", *stop.notes):
+            typer.echo(f"braid: {line}", err=True)
+        raise typer.Exit(stop.exit_code) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -21,13 +22,32 @@ class OutputFileError(OrchestratorError, OSError):
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A console on the present stdout or stderr. A pipe gets no escape codes and lines of any length."""
+    """A console on the present stdout or stderr. A pipe gets no escape codes and lines of any length.
+
+    A terminal gets texts as `printable` shows them: they may come from a tool or a model.
+    """
     from rich.console import Console
 
-    found = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    class PlainTextConsole(Console):
+        def print(self, *objects: Any, **options: Any) -> None:
+            if self.is_terminal:
+                objects = tuple(printable(item) if isinstance(item, str) else item for item in objects)
+            super().print(*objects, **options)
+
+    found = PlainTextConsole(stderr=stderr, highlight=False, markup=False, emoji=False)
     if not found.is_terminal:
         return Console(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=True)
     return found
+
+
+def print_answer(text: str, *, style: str = "") -> None:
+    """An answer on stdout. A terminal gets it as `printable` shows it, a program as it is."""
+    out = console()
+    if out.is_terminal:
+        out.print(text, style=style, soft_wrap=True)
+    else:
+        sys.stdout.write(text + "\n")
+    sys.stdout.flush()
 
 
 def print_json(document: dict[str, Any]) -> None:
@@ -49,6 +69,29 @@ def one_line(text: str, limit: int = 200) -> str:
     """
     clean = " ".join(text.translate(_CONTROL).split())
     return clean if len(clean) <= limit else clean[: limit - 1] + "…"
+
+
+def printable(text: str) -> str:
+    """`text` for a terminal: line breaks and tabs stay, other control characters are shown escaped.
+
+    What a tool returns must not move the cursor, clear the screen or write the clipboard.
+    """
+    return "".join(
+        f"\\x{ord(c):02x}" if c not in "\n\t" and (c < " " or "\x7f" <= c <= "\x9f") else c for c in text
+    )
+
+
+def check_writable(file: Path) -> None:
+    """Say before a run that its page cannot be written.
+
+    Raises:
+        OutputFileError: The folder is missing, or is not writable.
+    """
+    folder = file.parent
+    if not folder.is_dir():
+        raise OutputFileError(f"cannot write {str(file)!r}: there is no folder {str(folder)!r}")
+    if file.is_dir() or not os.access(file if file.exists() else folder, os.W_OK):
+        raise OutputFileError(f"cannot write {str(file)!r}: permission denied")
 
 
 def write_page(file: Path, page: str) -> None:

@@ -4,7 +4,7 @@ from braid.planner.language.expressions import Argument, Call, anonymous_name, i
 from braid.planner.language.parser import PlanParser, Statement, parse_plan
 from braid.planner.language.signature import compact_signature, escape_markers, single_line
 from braid.planner.language.statements import SPECIAL_FORMS, MapForm
-from braid.planner.language.unparse import render_expr, render_plan
+from braid.planner.language.unparse import render_expr, render_guards, render_plan
 
 __all__ = [
     "SPECIAL_FORMS",
@@ -20,6 +20,7 @@ __all__ = [
     "parse_plan",
     "rename",
     "render_expr",
+    "render_guards",
     "render_plan",
     "single_line",
 ]

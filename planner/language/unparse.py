@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import keyword
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import assert_never
 
 from braid.executors.nodes import (
@@ -18,6 +18,7 @@ from braid.executors.nodes import (
     DictOf,
     Expr,
     Field,
+    Guard,
     ListOf,
     Map,
     Node,
@@ -53,6 +54,12 @@ def render_expr(expr: Expr) -> str:
             return f"not {_grouped(term)}"
         case _:
             assert_never(expr)
+
+
+def render_guards(guards: Sequence[Guard]) -> str:
+    """The conditions of all the `if`s around a node as one. Empty where there are none."""
+    terms = [guard.condition if guard.expected else Not(guard.condition) for guard in guards]
+    return render_expr(terms[0] if len(terms) == 1 else AllOf(tuple(terms))) if terms else ""
 
 
 def render_statement(node: Node) -> str:

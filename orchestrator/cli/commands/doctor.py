@@ -20,7 +20,7 @@ from braid.orchestrator.cli import package_info as installed
 from braid.orchestrator.cli.options import JsonOption
 from braid.orchestrator.cli.output import console, print_json
 from braid.orchestrator.errors import ConfigurationError
-from braid.orchestrator.settings import config_file, load_settings
+from braid.orchestrator.settings import config_file, load_settings, unknown_keys
 
 HELP = """\
 Check this installation: versions, extras, processors, memory, GPU, the embedded model, plugins.
@@ -110,6 +110,11 @@ def _packages() -> Iterator[Finding]:
 
 
 def _settings() -> Iterator[Finding]:
+    for key, meant in unknown_keys().items():
+        hint = f"did you mean {meant!r}?" if meant else ""
+        yield Finding(
+            area="settings", name=key, status="broken", detail=f"unknown key in {config_file()}", hint=hint
+        )
     try:
         settings = load_settings()
     except ConfigurationError as error:

@@ -15,7 +15,7 @@ from braid.orchestrator.cli.commands.runs import read_run, run_document
 from braid.orchestrator.cli.display import display_for_stderr
 from braid.orchestrator.cli.group import EXIT_FAILURE
 from braid.orchestrator.cli.options import JsonOption, RunArgument, run_async
-from braid.orchestrator.cli.output import console, print_json
+from braid.orchestrator.cli.output import console, print_answer, print_json
 from braid.orchestrator.events import RunFinished
 
 HELP = """\
@@ -59,7 +59,7 @@ def show_recorded(row: RunRow, events: Sequence[Envelope], *, speed: float | Non
     """Show a recorded run, and end as it did. `speed` None shows it at once."""
     run_async(_played(events, speed))
     if row.answer is not None:
-        console().print(row.answer, style="bold", soft_wrap=True)
+        print_answer(row.answer, style="bold")
     sys.stdout.flush()
     last = next((e.event for e in reversed(events) if isinstance(e.event, RunFinished)), None)
     if row.status != "answered":

@@ -8,7 +8,7 @@ import typer
 
 from braid.orchestrator.agent import Agent
 from braid.orchestrator.cli.commands.replay import show_recorded
-from braid.orchestrator.cli.commands.run import show_result
+from braid.orchestrator.cli.commands.run import saying_how_to_go_on, show_result
 from braid.orchestrator.cli.commands.runs import find_run, read_run
 from braid.orchestrator.cli.display import display_for_stderr
 from braid.orchestrator.cli.group import EXIT_FAILURE
@@ -116,7 +116,7 @@ async def _resumed(
             try:
                 stream = agent.stream_resume(run, budget=budget, force=force)
                 async with stream as events:
-                    async for envelope in events:
+                    async for envelope in saying_how_to_go_on(agent, events):
                         display(envelope)
             finally:
                 person.display = None

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from braid.engine import Message
+from braid.engine import Envelope, Message
 from braid.orchestrator.agent import Agent
 from braid.orchestrator.baseline import ReplayError, compare_with_sequential
 from braid.orchestrator.cli.display import comparison_lines, display_for_stderr, report_lines
@@ -31,10 +32,11 @@ from braid.orchestrator.cli.options import (
     run_spec,
     selected_tools,
 )
-from braid.orchestrator.cli.output import console, print_json, write_page
+from braid.orchestrator.cli.output import check_writable, console, print_answer, print_json, write_page
 from braid.orchestrator.cli.person import Person
 from braid.orchestrator.result import RunResult
 from braid.orchestrator.settings import RunSpec
+from braid.orchestrator.stream import RunStream
 
 HELP = """\
 Plan a question, run the plan, and print the answer.
@@ -155,6 +157,8 @@ def run(
     """Run one question, and show it while it runs."""
     if sequential and compare:
         raise typer.BadParameter("--compare measures a run side by side; leave out --sequential")
+    if html is not None:
+        check_writable(html)
     spec = run_spec(
         engine=engine,
         mcp=mcp,
@@ -185,12 +189,12 @@ def show_result(result: RunResult[object]) -> None:
     """The answer on stdout, what it took on stderr."""
     notes = console(stderr=True)
     if result.complete:
-        console().print(result.answer, style="bold", soft_wrap=True)
+        print_answer(result.answer, style="bold")
     else:
         notes.print(f"no full answer: {result.reason}", style="yellow", soft_wrap=True)
         if result.answer:
             notes.print("known so far:", style="yellow")
-            console().print(result.answer, soft_wrap=True)
+            print_answer(result.answer)
     sys.stdout.flush()
     for line in report_lines(result):
         notes.print(line, style="dim")
@@ -207,11 +211,24 @@ async def watch(
             run = agent.stream(question, history=history, **_own_options(agent.spec))
             async with run as events:
                 with KeyboardInput(events.say, display.show_input) as person.keyboard:
-                    async for envelope in events:
+                    async for envelope in saying_how_to_go_on(agent, events):
                         display(envelope)
         finally:
             person.display = person.keyboard = None
     return run.result
+
+
+async def saying_how_to_go_on(agent: Agent, run: RunStream) -> AsyncIterator[Envelope]:
+    """The events of `run`. Where it is interrupted, a line says which command goes on with it."""
+    began = ""
+    try:
+        async for envelope in run:
+            began = envelope.run
+            yield envelope
+    except asyncio.CancelledError as stop:
+        if began and agent.journal is not None:
+            stop.add_note(f"`braid resume {began}` goes on")  # `run_async` prints it
+        raise
 
 
 def _own_options(spec: RunSpec) -> dict[str, Any]:
@@ -242,7 +259,10 @@ async def _document(agent: Agent, question: str, *, compare: bool, html: Path | 
     """Run and print one JSON document. Says whether there is an answer."""
     async with agent:
         await agent.open()
-        result = await agent.run(question, **_own_options(agent.spec))
+        run = agent.stream(question, **_own_options(agent.spec))
+        async for _ in saying_how_to_go_on(agent, run):
+            pass
+        result = run.result
         document = result.to_dict()
         if html is not None:
             write_page(html, result.page())

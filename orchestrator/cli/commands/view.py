@@ -11,6 +11,7 @@ from braid.executors.report import report_of_spans, run_page, spans_of_events
 from braid.orchestrator.cli.commands.runs import read_run
 from braid.orchestrator.cli.options import JsonOption, RunArgument
 from braid.orchestrator.cli.output import console, print_json, write_page
+from braid.orchestrator.events import RunFinished
 from braid.planner import PlannerFinished
 
 HELP = """\
@@ -41,7 +42,8 @@ def view(
     planning = sum(
         envelope.event.seconds for envelope in events if isinstance(envelope.event, PlannerFinished)
     )
-    report = report_of_spans(spans, planner_seconds=planning)
+    took = [envelope.event.seconds for envelope in events if isinstance(envelope.event, RunFinished)]
+    report = report_of_spans(spans, planner_seconds=planning, run_seconds=took[-1] if took else 0.0)
     if html is not None:
         notes = [f"run {row.id}, {row.status}, {row.spec.get('engine')}"]
         write_page(html, run_page(spans, report, title=row.question, answer=row.answer or "", notes=notes))

@@ -62,7 +62,8 @@ class PlainDisplay:
             case PlannerStatement():
                 self._planned += 1
                 if self._planned <= _DETAILED:
-                    self._say(f"plan  {event.source}")
+                    condition = f"if {event.condition}: " if event.condition else ""
+                    self._say(f"plan  {condition}{event.source}")
             case PlannerRejected():
                 self._say(f"plan  line {event.line} is sent back: {event.message}")
             case NodeFinished():

@@ -62,6 +62,8 @@ class DisplayState:
     notices: list[str] = field(default_factory=lambda: list[str]())
     _began: float = field(default_factory=time.monotonic)
     _clock: int = 0
+    _conditions: dict[str, str] = field(default_factory=lambda: dict[str, str]())
+    """The condition of each node's statement."""
 
     def update(self, event: Event) -> None:
         match event:
@@ -72,6 +74,7 @@ class DisplayState:
                 self.notices.append(f"round {event.round + 1}: {event.why}")
             case PlannerStatement():
                 self.statements += 1
+                self._conditions.update(dict.fromkeys(event.nodes, event.condition))
             case PlannerRejected():
                 self.rejected += 1
                 self.notices.append(f"plan line {event.line}: {event.message}")
@@ -104,6 +107,8 @@ class DisplayState:
         match event:
             case NodeAdded():
                 label = event.source if event.parent is None else f"  {event.node} {event.tool or event.op}"
+                condition = self._conditions.get(event.node)
+                label = f"if {condition}: {label}" if condition else label
                 self._row(event.node).label = _label(label) or event.node
             case NodeStarted():
                 self._row(event.node, "running").began = time.monotonic()

@@ -26,7 +26,7 @@ def report_lines(result: RunResult[object]) -> Iterator[str]:
     if report.work and result.seconds:
         in_turn = result.planning_seconds + report.work
         yield (
-            f"speed-up about {in_turn / result.seconds:.2f}: planning, then one node at a time, "
+            f"speed-up about {report.speedup:.2f}: planning, then one node at a time, "
             f"adds up to {in_turn:.2f} s"
         )
     yield (

@@ -10,6 +10,7 @@ from braid.engine import Envelope
 from braid.executors import Limits, tool
 from braid.executors.nodes import Ref
 from braid.executors.report import report_of, report_of_spans, run_page, spans_of, spans_of_events
+from braid.executors.report.spans import Span
 from tests.support.written_plans import Recorded, all_refs, answer, call, mapped
 
 
@@ -85,6 +86,27 @@ async def test_a_page_is_whole_and_loads_and_runs_nothing() -> None:
     for id in ("a", "b", "xs[0]", "ys[2]", "bad", "after"):
         assert id in page.text
     assert "work ×3" in page.text
+
+
+async def test_the_timeline_fits_every_screen_and_says_what_each_node_does() -> None:
+    spans = [
+        Span(id=id, op="tool", name=id, source=source, state="done", added=at, started=at, finished=at + 1)
+        for id, source, at in (
+            ("a", 'a = search("height of K2")', 0.0),
+            ("b", 'b = search("<i>length</i> of the Nile")', 1.0),
+            ("c", 'c = search(f"{a.value} m")', 3.0),
+        )
+    ]
+    page = Page(run_page(spans, report_of_spans(spans), title="?"))
+    styles = [attributes.get("style") or "" for tag, attributes in page.tags if tag == "i"]
+    assert [style for style in styles if "left:" in style] == [
+        "left:0.00%;width:25.00%",
+        "left:25.00%;width:25.00%",
+        "left:75.00%;width:25.00%",
+    ]
+    for span in spans:
+        assert page.text.count(span.source) >= 2  # in the timeline and in the list
+    assert page.text.count("height of K2") >= 3  # in the drawing of the graph too
 
 
 async def test_a_page_of_nothing_and_of_very_much() -> None:

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from braid.executors.sandbox.run import probe
 from braid.orchestrator.cli.app import app
 from tests.support.scripted_server import serving
+from tests.support.terminal import Terminal
 
 BRAID = Path(sys.executable).with_name("braid")
 PLAN = """\
@@ -85,8 +86,12 @@ def test_version() -> None:
         (["run", "?", "--nope"], 2, "--nope"),
         (["run", "?", "--sequential", "--compare"], 2, "--compare"),
         (["run", "   "], 2, "empty"),
-        (["run", "?", "--engine", "nowhere"], 1, "nowhere"),
-        (["run", "?", "--tools", "serch"], 1, "'search'"),
+        (["run", "?", "--engine", "nowhere"], 2, "nowhere"),
+        (["run", "?", "--engine", "local:no/such/folder/x"], 2, "no/such/folder/x"),
+        (["run", "?", "--tools", "serch"], 2, "'search'"),
+        (["bench", "run", "no-such-task"], 2, "no-such-task"),
+        (["run", "?", "--html", "no/such/folder/page.html"], 1, "no/such/folder"),
+        (["run", "?", "--html", "/page/of/nobody.html"], 1, "/page/of"),
         (["plan", "?", "--engine", "openai:http://127.0.0.1:9/v1#m"], 1, "127.0.0.1:9"),
     ],
 )
@@ -100,13 +105,13 @@ def test_errors_are_one_line_on_stderr(args: list[str], code: int, says: str) ->
 def test_debug_adds_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BRAID_DEBUG", "1")
     done = invoke("run", "?", "--engine", "nowhere")
-    assert "Traceback" in done.stderr and done.exit_code == 1
+    assert "Traceback" in done.stderr and done.exit_code == 2
 
 
 def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BRAID_MAX_ROUNDS", "many")
     done = invoke("run", "?")
-    assert done.exit_code == 1 and "BRAID_MAX_ROUNDS" in done.stderr and "many" in done.stderr
+    assert done.exit_code == 2 and "BRAID_MAX_ROUNDS" in done.stderr and "many" in done.stderr
 
 
 def test_a_wrong_config_file_is_named(tmp_path: Path) -> None:
@@ -114,7 +119,70 @@ def test_a_wrong_config_file_is_named(tmp_path: Path) -> None:
     file.parent.mkdir(parents=True)
     file.write_text("engine = [not toml")
     done = invoke("run", "?")
-    assert done.exit_code == 1 and "config.toml" in done.stderr
+    assert done.exit_code == 2 and "config.toml" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"), [("engin", "engine"), ("max_round", "max_rounds"), ("sede", "seed"), ("colour", "")]
+)
+def test_a_key_of_the_config_file_that_nothing_reads_is_named(tmp_path: Path, key: str, meant: str) -> None:
+    file = tmp_path / "config" / "braid" / "config.toml"
+    file.parent.mkdir(parents=True)
+    file.write_text(f"{key} = 1\n")
+    done = braid("tools", "--json")
+    assert done.returncode == 0
+    with serving(PLAN) as server:
+        done = braid("run", "?", "--engine", server.uri)
+    assert done.returncode == 0
+    warning = next(line for line in done.stderr.splitlines() if repr(key) in line)
+    assert warning.startswith("braid: warning: unknown key") and meant in warning
+    findings = json.loads(braid("doctor", "--json").stdout)["findings"]
+    assert [f["status"] for f in findings if f["name"] == key] == ["broken"]
+
+
+@pytest.mark.parametrize("closed", ["stdout", "stderr", "stdin", "all"])
+def test_closed_streams_end_quietly(closed: str) -> None:
+    redirects = {"stdout": ">&-", "stderr": "2>&-", "stdin": "<&-", "all": ">&- 2>&- <&-"}[closed]
+    with serving(PLAN) as server:
+        done = subprocess.run(
+            f"{BRAID} run '?' --no-journal --engine {server.uri} {redirects}",
+            shell=True,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    assert done.returncode == 0 and "Error" not in done.stderr
+    assert done.stdout == ("3805 m\n" if closed in ("stderr", "stdin") else "")
+
+
+@pytest.mark.parametrize("command", ["tools", "doctor", "--help", "tools --json"])
+def test_a_reader_that_has_enough_is_no_failure(command: str) -> None:
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", f"{BRAID} {command} | true"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("module", ["braid.orchestrator.cli", "typer", "rich.console", "pydantic"])
+def test_ctrl_c_while_the_command_is_imported_leaves_no_traceback(module: str) -> None:
+    script = f"""
+import sys
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupting())
+from braid.__main__ import main
+main()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, "doctor"], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr in ("", "braid: interrupted\n")
 
 
 def test_the_config_file_is_read_and_variables_win(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -255,6 +323,18 @@ def test_a_thousand_nodes_do_not_flood_the_pipe() -> None:
         done = invoke("run", "?", "--engine", server.uri)
     assert done.stdout == "1000\n"
     assert 50 < len(done.stderr.splitlines()) < 100
+
+
+@pytest.mark.parametrize("text", ["\x1b]52;c;aGk=\x07", "\x1b[2J", "a\x9b31mb", "x\x08\x08y\rz"])
+def test_what_would_control_the_terminal_is_shown_escaped(text: str) -> None:
+    with serving(f"answer({json.dumps(text)})") as server:
+        env = {"BRAID_ENGINE": server.uri, "TERM": "xterm"}
+        with Terminal([BRAID, "run", "?", "--no-journal"], env=env) as terminal:
+            assert terminal.wait_for_end() == 0
+        piped = braid("run", "?", "--no-journal", "--engine", server.uri)
+    raw = terminal.raw.decode()
+    assert text not in raw and f"\\x{next(ord(c) for c in text if c < ' ' or c > '~'):02x}" in raw
+    assert piped.stdout == text.replace("\r", "\n") + "\n"  # a program gets what there is
 
 
 def test_control_characters_in_results_do_not_reach_the_terminal() -> None:

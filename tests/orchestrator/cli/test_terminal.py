@@ -100,22 +100,41 @@ def test_ctrl_c_ends_a_run_with_130_and_no_traceback(env: dict[str, str]) -> Non
     assert "interrupted" in terminal.text and "Traceback" not in terminal.text
 
 
-def test_an_interrupt_without_a_terminal_ends_a_run_with_130(env: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    ("number", "code", "more"),
+    [
+        (signal.SIGINT, 130, []),
+        (signal.SIGTERM, 143, []),
+        (signal.SIGINT, 130, ["--json"]),
+        (signal.SIGTERM, 143, ["--sequential"]),
+    ],
+)
+def test_an_interrupt_without_a_terminal_says_how_to_go_on(
+    env: dict[str, str], number: signal.Signals, code: int, more: list[str]
+) -> None:
     process = subprocess.Popen(
-        [BRAID, "run", "something slow"],
+        [BRAID, "run", "something slow", *more],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, **env},
     )
     assert process.stderr is not None
-    for line in process.stderr:
-        if "8611" in line:
-            break
-    process.send_signal(signal.SIGINT)
+    if "--json" in more:
+        time.sleep(4)
+    else:
+        next(line for line in process.stderr if "8611" in line)
+    process.send_signal(number)
     _, rest = process.communicate(timeout=30)
-    assert process.returncode == 130
-    assert rest.strip().splitlines()[-1] == "braid: interrupted" and "Traceback" not in rest
+    assert process.returncode == code
+    said, goes_on = rest.strip().splitlines()[-2:]
+    assert said == "braid: interrupted" and "Traceback" not in rest
+    command = goes_on.split("`")[1].split()
+    assert command[:2] == ["braid", "resume"]
+    listed = subprocess.run(
+        [BRAID, "runs", "--json"], env={**os.environ, **env}, capture_output=True, text=True, check=True
+    )
+    assert command[2] in listed.stdout
 
 
 def test_a_plan_asks_the_person_one_question_at_a_time(env: dict[str, str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -50,11 +51,51 @@ def test_a_run_writes_its_page_and_the_journal_gives_it_again(tmp_path: Path) ->
     assert report["running"] + report["planning"] + report["queueing"] == pytest.approx(report["seconds"])
 
 
-def test_a_page_that_cannot_be_written_costs_no_answer(tmp_path: Path) -> None:
+@pytest.mark.parametrize("more", [[], ["--sequential"], ["--compare"], ["--seed", "7"]])
+def test_a_run_has_one_speed_up_wherever_it_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: list[str]
+) -> None:
+    monkeypatch.setenv("BRAID_SEARCH_LATENCY", "0.05")
+    page = tmp_path / "run.html"
     with serving(PLAN) as server:
-        ran = invoke("run", "?", "--engine", server.uri, "--html", str(tmp_path / "nowhere" / "run.html"))
-    assert ran.stdout == "3805 m\n"
-    assert ran.exit_code == 1 and "nowhere" in ran.output
+        ran = invoke("run", "?", "--engine", server.uri, "--html", str(page), *more)
+    told = re.search(r"speed-up about ([\d.]+)", ran.stderr)
+    assert told is not None
+    report = json.loads(invoke("view", "last", "--json").stdout)["report"]
+    assert f"{report['speedup']:.2f}" == told[1]
+    assert f"{told[1]}×" in page.read_text(encoding="utf-8")
+    assert f"{told[1]}x over one node at a time" in invoke("view", "last").stdout
+
+
+@pytest.mark.parametrize(
+    ("condition", "shown"),
+    [
+        ("a.value > 8000", "a.value > 8000"),
+        ("a.value > 9000", "not (a.value > 9000)"),
+        ("a.value > 1 and not a.unit == 'km'", '(a.value > 1) and (not (a.unit == "km"))'),
+        ("a.title in ['Everest']", 'not (a.title in ["Everest"])'),
+    ],
+)
+def test_the_log_shows_under_which_condition_a_statement_runs(condition: str, shown: str) -> None:
+    plan = f'a = search("height of K2")\nif {condition}:\n    answer("yes")\nelse:\n    answer("no")\n'
+    with serving(plan) as server:
+        ran = invoke("run", "?", "--engine", server.uri)
+    answer = "no" if shown.startswith("not") else "yes"
+    assert ran.stdout == f"{answer}\n"
+    assert f'plan if {shown}: answer("{answer}")' in ran.stderr
+    assert f'done if {shown}: answer("{answer}")' in ran.stderr
+
+
+@pytest.mark.parametrize(
+    "file", ["nowhere/run.html", "nowhere/../x/run.html", "readme/run.html", "readme/x/run.html"]
+)
+def test_a_page_that_cannot_be_written_is_told_before_the_run(tmp_path: Path, file: str) -> None:
+    (tmp_path / "readme").touch()
+    with serving(PLAN) as server:
+        ran = invoke("run", "?", "--engine", server.uri, "--html", str(tmp_path / file))
+        assert not server.requests
+    assert ran.stdout == "" and ran.exit_code == 1
+    assert len(ran.stderr.strip().splitlines()) == 1 and "run.html" in ran.stderr
 
 
 def test_a_run_that_is_not_there() -> None:
