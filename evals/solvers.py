@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from braid.engine import Engine
 from braid.evals.task import Options, Output, Sample, Score
 from braid.executors import Tool
-from braid.orchestrator import Agent
+from braid.executors.nodes import Answer
+from braid.executors.values import short_form
+from braid.orchestrator import Agent, RunResult
 from braid.planner import PlannerFinished, PlannerRejected
 
 
@@ -36,7 +38,7 @@ async def solve_with_agent(
                 first = envelope.event
         result = events.result
     return Output(
-        answer=result.answer if result.complete else "",
+        answer=_said(result),
         seconds=result.seconds,
         usage=result.usage,
         detail={
@@ -48,6 +50,14 @@ async def solve_with_agent(
             "why": result.reason,
         },
     )
+
+
+def _said(result: RunResult[object]) -> str:
+    """The answer. Where the plan declined, its own words: a benchmark may hold a refusal to be right."""
+    if result.complete:
+        return result.answer
+    ends = [entry for entry in result.graph.entries.values() if isinstance(entry.node.op, Answer)]
+    return next((short_form(end.value[0]) for end in ends if end.state == "done"), "")
 
 
 def planning_metrics(output: Output, correct: bool) -> Score:

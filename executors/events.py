@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Literal
 
 from braid.engine import Event
-from braid.executors.nodes import OpKind
+from braid.executors.nodes import FailureKind, OpKind
 
 
 class NodeAdded(Event):
@@ -52,6 +52,8 @@ class NodeFailed(Event):
     at: float
     seconds: float
     error: str
+    failure: FailureKind = "error"
+    """`missing`: what was asked for is not known. `outage`: the tool could not be used. Else `error`."""
 
 
 class NodeSkipped(Event):

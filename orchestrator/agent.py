@@ -203,8 +203,9 @@ class Agent:
     ) -> RunResult[Any]:
         """Answer `question`.
 
-        A budget or the last round may end the run early. `result.stopped` then says why, and `result.answer`
-        holds what was found out by then. Cancelling this coroutine stops everything that the run started.
+        `result.status` says how it ended. A budget or the last round may end it early. `result.stopped` then
+        says why, and `result.answer` holds what was found out by then. A plan may also decline, and
+        `result.reason` then says why. Cancelling this coroutine stops everything that the run started.
 
         Args:
             question: What to find out, as non-empty text.
@@ -286,8 +287,8 @@ class Agent:
 
         Question, plan, options and what was spent come from the journal. Nodes that ended are not run again.
         Of the other nodes, the effect of the tool decides (`braid.executors.tools.effects`): a mutating call
-        whose outcome is unknown is never repeated. A run that has its answer gives it again, and nothing is
-        run.
+        whose outcome is unknown is never repeated. A run that was answered or declined says so again, and
+        nothing is run.
 
         Args:
             run_id: The run's id, the beginning of it, or "last".
@@ -436,7 +437,7 @@ class Agent:
         engine = await (self._open(spec.engine) if self._any_engine else self.open())
         log, earlier = reopen_run(journal, row, self.tools)
         try:
-            if not force and row.status != "answered":
+            if not force and not row.final:
                 check_tools(log.recorded, spec, self.tools)
             budget = inputs.budget or (spec.budget and spec.budget.budget())
             job = await self._job(row.question, spec, replace(inputs, budget=budget), engine=engine)
@@ -449,7 +450,7 @@ class Agent:
         except BaseException:
             log.close()
             raise
-        recorder.write_to(log, earlier=earlier, quiet=row.status == "answered")
+        recorder.write_to(log, earlier=earlier, quiet=row.final)
         recorder(RunResumed(done=len(log.recorded[0].known) if log.recorded else 0))
         return await run_job(job, recorder)
 

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal, cast
+
+from pydantic import model_validator
 
 from braid.engine import Event
 
-StopReason = Literal["budget", "cancelled", "plan", "max_rounds"]
-"""Why a run ended without an answer.
+RunStatus = Literal["answered", "declined", "partial", "failed"]
+"""How a run ended.
 
-It reached a limit of its budget, was cancelled, had no valid plan, or had no round left.
+- `answered`: the plan reached its answer.
+- `declined`: the plan says that the question cannot be answered, and why.
+- `partial`: the run was stopped early, with at least one result.
+- `failed`: the run was stopped early, without any.
+"""
+
+StopReason = Literal["budget", "cancelled", "plan", "max_rounds", "tools"]
+"""Why a run ended early.
+
+It reached a limit of its budget, was cancelled, had no valid plan, had no round left, or needed a tool that
+could not be used.
 """
 
 
@@ -54,7 +66,7 @@ class RoundStarted(Event):
 
 
 class RoundFinished(Event):
-    """A plan has been run. `why` says why it brought no answer."""
+    """A plan has been run. `why` says why it brought no answer. It is empty where the plan declined."""
 
     kind: Literal["round.finished"] = "round.finished"
     round: int
@@ -70,14 +82,26 @@ class RunAnswered(Event):
 
 
 class RunFinished(Event):
-    """The last event of a run that returned. `stopped` and `reason` say why its answer is partial."""
+    """The last event of a run that returned. `stopped` and `reason` say why it has no full answer."""
 
     kind: Literal["run.finished"] = "run.finished"
     answer: str
     rounds: int
     seconds: float
+    status: RunStatus = "answered"
     stopped: StopReason | None = None
     reason: str = ""
+    hint: str = ""
+    """What would answer a question that was declined."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_status(cls, data: Any) -> Any:
+        """Events of older journals have no status."""
+        if not isinstance(data, dict):
+            return data
+        fields = cast("dict[str, Any]", data)
+        return {"status": "partial", **fields} if fields.get("stopped") else fields
 
 
 class RunFailed(Event):

@@ -24,11 +24,12 @@ from braid.orchestrator.events import (
     RunAnswered,
     RunFailed,
     RunFinished,
+    RunStatus,
     StopReason,
 )
 from braid.orchestrator.history import extended
 from braid.orchestrator.outputs import answer_text, plain_output, typed_output
-from braid.orchestrator.planning import PlanReviser, Rounds, partial_answer, why_again
+from braid.orchestrator.planning import PlanReviser, Rounds, ending_of_decline, partial_answer, why_again
 from braid.orchestrator.recorder import Recorder
 from braid.orchestrator.result import RunResult, total_usage
 from braid.orchestrator.settings import RunSpec
@@ -92,9 +93,13 @@ class LoopOutcome:
     values: tuple[Any, ...] | None = None
     """The values of the answer. None where there is none."""
     stopped: StopReason | None = None
-    """Why there is no answer."""
+    """What stopped the run early."""
+    declined: bool = False
+    """Whether the plan ended by saying why there is no answer."""
     reason: str = ""
-    """The same in words."""
+    """Why there is no answer, in words."""
+    hint: str = ""
+    """What would answer a question that was declined."""
 
 
 async def run_rounds(job: Job, emit: Callable[[Event], None]) -> LoopOutcome:
@@ -146,7 +151,8 @@ async def run_rounds(job: Job, emit: Callable[[Event], None]) -> LoopOutcome:
             feedback = earlier.why
         else:
             feedback = "" if outcome.answered else why_again(graph, outcome, plan.error)
-            emit(RoundFinished(round=number, answered=outcome.answered, why=feedback))
+            answered = outcome.answered and not outcome.declined
+            emit(RoundFinished(round=number, answered=answered, why=feedback))
         if outcome.answered or outcome.stopped is not None or rounds.left <= 0:
             break
         if final:
@@ -154,8 +160,11 @@ async def run_rounds(job: Job, emit: Callable[[Event], None]) -> LoopOutcome:
         if plan.error is not None and all(node.round < number for node in graph.nodes.values()):
             break  # not one valid statement in all the attempts of a round: the next would not be better
     close_graph(graph, emit=emit)
-    stopped, reason = outcome.stopped, outcome.reason
-    if outcome.answered:
+    stopped, reason, hint = outcome.stopped, outcome.reason, ""
+    if outcome.declined:
+        ending = ending_of_decline(graph, outcome, own_words=planner.style != "compact")
+        stopped, reason, hint = ending.stopped, ending.reason, ending.hint
+    elif outcome.answered:
         stopped, reason = None, ""
     elif stopped is None and final:
         stopped, reason = (
@@ -170,9 +179,11 @@ async def run_rounds(job: Job, emit: Callable[[Event], None]) -> LoopOutcome:
         outcomes=tuple(outcomes),
         rounds=rounds.begun,
         root=root,
-        values=outcome.answer,
+        values=None if outcome.declined else outcome.answer,
         stopped=stopped,
+        declined=outcome.declined and stopped is None,
         reason=reason,
+        hint=hint,
     )
 
 
@@ -226,7 +237,7 @@ async def run_job(job: Job, recorder: Recorder) -> RunResult[Any]:
             log.finish("failed" if isinstance(error, Exception) else "cancelled", None)
         raise
     if log is not None:
-        log.finish("answered" if result.complete else "stopped", result.answer)
+        log.finish(result.status, result.answer)
     return result
 
 
@@ -235,7 +246,9 @@ async def _run_to_result(job: Job, recorder: Recorder) -> RunResult[Any]:
     planned = [event for event in recorder.emitted if isinstance(event, PlannerFinished)]
     usage = total_usage(planned, outcome.outcomes)
     stopped, reason, output = outcome.stopped, outcome.reason, None
-    if outcome.values is None:
+    if outcome.declined:
+        answer = reason
+    elif outcome.values is None:
         answer = partial_answer(outcome.graph, outcome.outcomes[-1])
     else:
         answer = answer_text(outcome.values)
@@ -247,7 +260,18 @@ async def _run_to_result(job: Job, recorder: Recorder) -> RunResult[Any]:
             stopped, reason = "budget", str(error)
     seconds = time.monotonic() - job.budget.started  # the time of earlier processes included
     rounds = outcome.rounds
-    recorder(RunFinished(answer=answer, rounds=rounds, seconds=seconds, stopped=stopped, reason=reason))
+    status = _status(outcome, stopped, answer)
+    recorder(
+        RunFinished(
+            answer=answer,
+            rounds=rounds,
+            seconds=seconds,
+            status=status,
+            stopped=stopped,
+            reason=reason,
+            hint=outcome.hint,
+        )
+    )
     return RunResult(
         run_id=recorder.run,
         question=job.question,
@@ -260,13 +284,23 @@ async def _run_to_result(job: Job, recorder: Recorder) -> RunResult[Any]:
         engine=job.engine.info.uri,
         seconds=seconds,
         planning_seconds=sum(event.seconds for event in planned),
+        status=status,
         stopped=stopped,
         reason=reason,
+        hint=outcome.hint,
         events=recorder,
         history=tuple(extended(job.spec.history, job.question, answer)),
         root=outcome.root,
         budget=job.budget.statement(),
     )
+
+
+def _status(outcome: LoopOutcome, stopped: StopReason | None, answer: str) -> RunStatus:
+    if outcome.declined:
+        return "declined"
+    if stopped is None:
+        return "answered"
+    return "partial" if answer else "failed"
 
 
 async def _output(values: tuple[Any, ...], job: Job) -> tuple[Any, Usage]:

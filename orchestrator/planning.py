@@ -1,20 +1,40 @@
-"""Planning rounds: the planner's patches, revisions of a running graph, and feedback between rounds."""
+"""Planning rounds: the planner's patches, revisions of a running graph, feedback, and why there is no answer."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Any
 
 from braid.engine import Event
 from braid.executors import GraphPatch, RunOutcome, TaskGraph
+from braid.executors.graph import NodeRecord, op_kind
 from braid.executors.nodes import Answer, Node
 from braid.executors.scheduler import Replan, RevisionRequest
 from braid.executors.values import preview
-from braid.orchestrator.events import RoundStarted
+from braid.orchestrator.events import RoundStarted, StopReason
+from braid.orchestrator.outputs import answer_text
 from braid.planner import LLMPlanner, PlanningError, PlanTask
 
 _SHOWN = 8
+_SHOWN_IN_REASON = 3
+_WIDER = "a larger model (--engine) or more tools (--mcp) may answer it"
+_OTHER_NAME = "another name or wording may find it, or a tool that knows more (--mcp)"
+_OTHER_WORDS = "another wording or a larger model (--engine) may answer it"
+_AGAIN = "ask again once the tool works"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ending:
+    """Why a run has no answer."""
+
+    stopped: StopReason | None
+    """What stopped it early. None for a decline, which is how the plan ended."""
+    reason: str
+    """The same in words."""
+    hint: str = ""
+    """What would answer the question, in one line."""
 
 
 class Rounds:
@@ -118,6 +138,33 @@ def partial_answer(graph: TaskGraph, outcome: RunOutcome) -> str:
     return "\n".join(f"{statement} -> {result}" for statement, result in known_results(graph))
 
 
+def ending_of_decline(graph: TaskGraph, outcome: RunOutcome, *, own_words: bool) -> Ending:
+    """What is behind a plan's `decline`.
+
+    A tool that could not be used is no decline: the run was stopped by it.
+
+    Args:
+        graph: The graph of the run.
+        outcome: The outcome of the round that declined.
+        own_words: Whether the model has words of its own. The reason of one that has only a fixed sentence is
+            taken from the nodes that failed.
+    """
+    failed = [graph.entry(node) for node, _ in outcome.failures]
+    outages = [entry for entry in failed if entry.failure == "outage"]
+    missing = [entry for entry in failed if entry.failure == "missing"]
+    if outages:
+        return Ending(stopped="tools", reason=_errors(outages), hint=_AGAIN)
+    if own_words:
+        return Ending(
+            stopped=None, reason=answer_text(outcome.answer or ()), hint=_OTHER_NAME if missing else _WIDER
+        )
+    if failed:
+        return Ending(stopped=None, reason=_errors(failed), hint=_OTHER_NAME if missing else _OTHER_WORDS)
+    looked_up = any(not isinstance(node.op, Answer) for node in graph.nodes.values())
+    reason = "what was found does not answer this" if looked_up else "there is no tool for this"
+    return Ending(stopped=None, reason=reason, hint=_WIDER)
+
+
 def _end_of(graph: TaskGraph, id: str, *, why: bool) -> str:
     reason = graph.error(id) if why else None
     return f"{_statement(graph, id)} was {graph.state(id)}" + (f" ({reason})" if reason else "")
@@ -125,3 +172,14 @@ def _end_of(graph: TaskGraph, id: str, *, why: bool) -> str:
 
 def _statement(graph: TaskGraph, node: str) -> str:
     return " ".join(graph.nodes[node].source.split()) or node if node in graph.nodes else node
+
+
+def _errors(failed: Iterable[NodeRecord]) -> str:
+    """What the nodes say. A tool that found nothing speaks for itself, else the tool is named."""
+    texts: list[str] = []
+    for entry in failed:
+        text, tool = " ".join((entry.error or "").split()), entry.tool or op_kind(entry.node)
+        if entry.failure != "missing":
+            text = f"{tool} failed: {text.removeprefix(f'{tool}: ')}"
+        texts.append(text)
+    return "; ".join(list(dict.fromkeys(texts))[:_SHOWN_IN_REASON])

@@ -10,7 +10,7 @@ from braid.engine import Envelope, Message, Usage
 from braid.engine.scope import Spending
 from braid.executors import RunOutcome, TaskGraph
 from braid.executors.report import RunReport, report_of, run_page, spans_of
-from braid.orchestrator.events import StopReason
+from braid.orchestrator.events import RunStatus, StopReason
 from braid.planner import PlannerFinished
 
 OutputT = TypeVar("OutputT")
@@ -24,12 +24,11 @@ class RunResult(Generic[OutputT]):
     """What `Agent.resume` takes, where there is a journal."""
     question: str
     answer: str
-    """The answer as text. Where the run ended early, what was found out."""
+    """The answer as text. Where the run declined, why. Where it ended early, what was found out."""
     output: OutputT
     """The answer as a value of `output_type`.
 
-    Without an `output_type` it is the plan's own value, or a tuple of several. None where the run ended
-    early.
+    Without an `output_type` it is the plan's own value, or a tuple of several. None where there is no answer.
     """
     graph: TaskGraph = field(repr=False)
     plan: str
@@ -44,10 +43,12 @@ class RunResult(Generic[OutputT]):
     """Wall time of the run."""
     planning_seconds: float
     """How long plans were being written."""
+    status: RunStatus
+    """How the run ended: `answered`, `declined`, `partial` or `failed`."""
     stopped: StopReason | None
-    """Why the run ended early. None where the plan reached its answer."""
+    """Why the run ended early. None where the plan reached its answer, or declined."""
     reason: str
-    """The same in words."""
+    """Why there is no full answer, in words."""
     events: Sequence[Envelope] = field(repr=False)
     history: Sequence[Message] = field(repr=False)
     """The messages to give to the next run."""
@@ -55,11 +56,13 @@ class RunResult(Generic[OutputT]):
     """What all prompts of the run began with."""
     budget: Mapping[str, Spending] = field(default_factory=lambda: dict[str, Spending](), repr=False)
     """What was spent of each limit, by tools and by agents that a tool called too."""
+    hint: str = ""
+    """What would answer a question that was declined, in one line."""
 
     @property
     def complete(self) -> bool:
         """Whether the plan reached its answer."""
-        return self.stopped is None
+        return self.status == "answered"
 
     def report(self) -> RunReport:
         """Work W, critical path L, parallelism W/L and the speed-up. `report().text()` is for people."""
@@ -74,9 +77,15 @@ class RunResult(Generic[OutputT]):
         """The run as one self-contained HTML page: report, graph, timeline and nodes."""
         notes = [f"run {self.run_id}, {self.engine}"]
         if not self.complete:
-            notes.insert(0, f"no full answer: {self.reason}")
+            notes.insert(0, f"{self.status}: {self.reason}")
+        if self.hint:
+            notes.insert(1, self.hint)
         return run_page(
-            spans_of(self.graph), self.report(), title=self.question, answer=self.answer, notes=notes
+            spans_of(self.graph),
+            self.report(),
+            title=self.question,
+            answer=self.answer if self.status != "declined" else "",
+            notes=notes,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -84,10 +93,12 @@ class RunResult(Generic[OutputT]):
         return {
             "run_id": self.run_id,
             "question": self.question,
+            "status": self.status,
             "answer": self.answer if self.complete else None,
-            "partial": None if self.complete else self.answer,
+            "partial": self.answer if self.stopped is not None else None,
             "stopped": self.stopped,
             "reason": self.reason,
+            "hint": self.hint,
             "engine": self.engine,
             "plan": self.plan,
             "rounds": self.rounds,

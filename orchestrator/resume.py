@@ -204,7 +204,7 @@ def fingerprint(tool: Tool) -> str:
 
 
 def reopen_run(journal: Journal, row: RunRow, tools: ToolRegistry) -> tuple[RunLog, list[Envelope]]:
-    """Open the log of a run, and read its events so far. Nothing is written to the log of an answered run.
+    """Open the log of a run, and read its events so far. Nothing is written to one that cannot go on.
 
     Raises:
         RunBusyError: A live process works on it.
@@ -214,7 +214,7 @@ def reopen_run(journal: Journal, row: RunRow, tools: ToolRegistry) -> tuple[RunL
 
     log = resume_run(journal, row, secret_arguments=secret_arguments(tools.specs()))
     try:
-        return log, log.load(read_only=row.status == "answered")
+        return log, log.load(read_only=row.final)
     except BaseException:
         log.close()
         raise

@@ -42,6 +42,7 @@ from braid.planner.prompts import (
     is_inner_call,
     plan_grammar,
     plan_request,
+    read_refusal,
     repair_request,
     run_root,
 )
@@ -171,7 +172,8 @@ class LLMPlanner:
                 yield event
 
     def _begin(self, task: PlanTask) -> _Round:
-        state = _Round(task, PlanReader(task, max_statements=self.max_statements))
+        understand = read_refusal if self.style == "compact" else None
+        state = _Round(task, PlanReader(task, max_statements=self.max_statements, understand=understand))
         if task.written is not None:
             self._replay(state, task.written)
         return state

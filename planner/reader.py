@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from braid.executors.nodes import Node
@@ -31,15 +31,23 @@ class PlanReader:
     Args:
         task: The round.
         max_statements: One statement more is an error, and then `exhausted` is true.
+        understand: What is made of each node, where a model has turns of its own. None takes it as it is.
     """
 
-    def __init__(self, task: PlanTask, *, max_statements: int = 1000) -> None:
+    def __init__(
+        self,
+        task: PlanTask,
+        *,
+        max_statements: int = 1000,
+        understand: Callable[[Node], Node] | None = None,
+    ) -> None:
         self.accepted: list[AcceptedStatement] = []
         """The statements of the round so far."""
         self.exhausted = False
         """Whether the plan has too many statements."""
         self._checker = PlanChecker(task.tools, task.graph, round=task.round)
         self._max = max_statements
+        self._understand = understand
         self._parser = PlanParser()
         self._known: Counter[Statement] = Counter()
         self._pieces: list[str] = []
@@ -140,7 +148,10 @@ class PlanReader:
                     column=item.column,
                     fix="use maps: `[tool(x) for x in xs]` calls a tool for every item",
                 )
-            accepted = AcceptedStatement(item, tuple(self._checker.check(item)))
+            nodes = self._checker.check(item)
+            if self._understand is not None:
+                nodes = [self._understand(node) for node in nodes]
+            accepted = AcceptedStatement(item, tuple(nodes))
             self.accepted.append(accepted)
             yield accepted
         self._accepted_end = self._line_end

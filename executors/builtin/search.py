@@ -20,7 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from braid.executors.builtin.atlas import Atlas, Fact, load_atlas
-from braid.executors.tools import Tool, ToolError, tool
+from braid.executors.tools import Tool, ToolUnavailableError, tool
 
 MAX_LATENCY = 60.0
 """Longest latency in seconds, also for draws of the log-normal."""
@@ -41,7 +41,7 @@ class Latency:
         """The artificial delay of each look-up, as the environment sets it for demos and tests.
 
         Raises:
-            ToolError: A variable is not a number in range.
+            ToolUnavailableError: A variable is not a number in range.
         """
         return cls(
             median=_number("BRAID_SEARCH_LATENCY", most=MAX_LATENCY),
@@ -64,7 +64,9 @@ def _number(variable: str, *, most: float) -> float:
     except ValueError:
         value = math.nan
     if not 0 <= value <= most:
-        raise ToolError(f"{variable} must be a number from 0 to {most:g}, got {text!r}", tool="search")
+        raise ToolUnavailableError(
+            f"{variable} must be a number from 0 to {most:g}, got {text!r}", tool="search"
+        )
     return value
 
 

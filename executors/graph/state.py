@@ -12,6 +12,7 @@ from braid.executors.nodes import (
     Ask,
     Const,
     Expr,
+    FailureKind,
     Guard,
     ListOf,
     Map,
@@ -54,6 +55,8 @@ class NodeRecord:
     """Why it failed, was blocked, skipped or cancelled, or is uncertain."""
     exception: BaseException | None = None
     """The exception that failed it."""
+    failure: FailureKind = "error"
+    """What kind of failure it was, if it failed."""
     args: Any = None
     """The evaluated inputs, from when it is ready until it has run."""
     started: float | None = None

@@ -143,7 +143,7 @@ def _event(data: str) -> Iterator[Event]:
 
 
 def _settled(at: float, data: str, value: str | None, *, as_text: bool) -> Settled:
-    node, state, started, error, usage = json.loads(data)
+    node, state, started, error, usage, *more = json.loads(data)
     restored, lost = None, None
     if value is not None:
         try:
@@ -161,6 +161,7 @@ def _settled(at: float, data: str, value: str | None, *, as_text: bool) -> Settl
         finished=at,
         usage=None if usage is None else Usage(**{k: v for k, v in usage.items() if k in _USAGE}),
         lost=lost,
+        failure=more[0] if more else "error",  # older journals do not say
     )
 
 

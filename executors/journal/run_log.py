@@ -29,6 +29,7 @@ from braid.executors.journal.reader import read_run
 from braid.executors.journal.redaction import REDACTED, Secrets, without_secrets
 from braid.executors.journal.store import Journal, RunRow, Status, log_key
 from braid.executors.journal.value_codec import LostValueError, dump_value
+from braid.executors.nodes import FailureKind
 from braid.executors.scheduler import RecordedRun, event_json
 from braid.executors.tools import Effect, Recorded
 from braid.executors.values import json_text
@@ -126,9 +127,12 @@ class RunLog:
         started: float,
         finished: float,
         usage: Usage | None,
+        failure: FailureKind = "error",
     ) -> None:
         self._fresh.add(node.partition("[")[0])
         data = [node, state, started, error, None if usage is None else dataclasses.asdict(usage)]
+        if state == "failed":
+            data.append(failure)
         text = dump_value(value).text if state == "done" else None
         self._write("settled", json_text(data), text, at=finished)
 

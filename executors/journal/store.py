@@ -30,11 +30,15 @@ from braid.executors.journal.schema import BUSY_SECONDS, prepare, transaction
 _SHIFT: Final = 32
 """Bits of a log key that hold the place in the run."""
 
-Status = Literal["running", "interrupted", "answered", "stopped", "failed", "cancelled"]
+Status = Literal["running", "interrupted", "answered", "declined", "partial", "failed", "cancelled"]
 """`running` and `interrupted` are the same on disk. The first has a live process.
 
-`stopped` ended without a full answer.
+`declined` said why there is no answer. `partial` ended early with results. `failed` ended early without any,
+or by an error.
 """
+
+_OLDER: Final[dict[str, Status]] = {"stopped": "partial"}
+"""What earlier versions wrote."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +57,11 @@ class RunRow:
     """The options that the run was started with."""
     spent: dict[str, Any]
     """What it has spent, by kind."""
+
+    @property
+    def final(self) -> bool:
+        """Whether the run cannot go on: it was answered or declined."""
+        return self.status in ("answered", "declined")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -375,7 +384,7 @@ class Journal:
             id=id,
             created=created,
             updated=updated,
-            status=status,
+            status=_OLDER.get(status, status),
             question=question,
             answer=answer,
             spec=json.loads(spec),

@@ -6,11 +6,12 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, ClassVar, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from braid.engine import BraidError
+from braid.executors.nodes import FailureKind
 from braid.executors.tools import Effect
 
 
@@ -19,6 +20,8 @@ class McpError(BraidError):
 
     The message says which and why, and what the server wrote last.
     """
+
+    failure: ClassVar[FailureKind] = "outage"
 
 
 class McpServer(BaseModel):

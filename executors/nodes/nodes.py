@@ -141,9 +141,11 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """End the plan with these values."""
+    """End the plan with these values: `answer(...)`, or with no answer: `decline("reason")`."""
 
     values: tuple[Expr, ...]
+    declines: bool = False
+    """Whether the plan gives up. The only value is the reason, if it has one of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,4 +205,12 @@ NodeState = Literal["pending", "running", "done", "failed", "blocked", "skipped"
 
 `blocked`: something that it needs failed. A later revision may still mend that.
 `uncertain`: it called a mutating tool, and nobody knows whether that happened. It is never called again.
+"""
+
+FailureKind = Literal["missing", "outage", "error"]
+"""Why a node failed.
+
+- `missing`: what was asked for does not exist, or is not known.
+- `outage`: the tool could not be used at all: it was out of reach, too slow, broken or set up wrongly.
+- `error`: everything else, such as arguments that do not fit.
 """

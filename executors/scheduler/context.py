@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 from braid.engine import BraidError, Budget, Engine, Message, Usage
 from braid.engine.scope import ambient_budget
 from braid.executors.graph import GraphPatch, NodeRecord, TaskGraph
+from braid.executors.nodes import FailureKind
 from braid.executors.scheduler.emitter import Emit, EventEmitter
 from braid.executors.scheduler.outcome import Limits
 from braid.executors.scheduler.priority import Estimate
@@ -84,6 +85,7 @@ class RunJournal(CallLog, Protocol):
         started: float,
         finished: float,
         usage: Usage | None,
+        failure: FailureKind = "error",
     ) -> None:
         """A node that ran has ended by itself. Times are seconds since the graph's first run began."""
         ...

@@ -518,7 +518,7 @@ class Dataflow:
                 case "failed" | "cancelled" | "uncertain":
                     reason = child.error or child.state
                     if not collects:
-                        entry.exception = child.exception
+                        entry.exception, entry.failure = child.exception, child.failure
                         self.settle(entry, "failed", error=f"item {index}: {reason}")
                         return
                     values.append(ItemError(reason))

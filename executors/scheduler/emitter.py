@@ -101,7 +101,9 @@ class EventEmitter:
         node, seconds, reason = entry.node.id, entry.seconds, entry.error or ""
         match entry.state:
             case "failed":
-                self.emit(events.NodeFailed(node=node, at=at, seconds=seconds, error=reason))
+                self.emit(
+                    events.NodeFailed(node=node, at=at, seconds=seconds, error=reason, failure=entry.failure)
+                )
             case "skipped":
                 self.emit(events.NodeSkipped(node=node, reason=reason))
             case "blocked":

@@ -39,6 +39,8 @@ class RunOutcome:
     """The values of the answer that ran."""
     answered: bool = False
     """Whether an answer ran."""
+    declined: bool = False
+    """Whether it was a `decline`. `answer` is its reason then."""
     partial: tuple[Any, ...] = ()
     """The answer's values that were there when something stopped the run before it could answer."""
     stopped: Literal["budget", "cancelled"] | None = None

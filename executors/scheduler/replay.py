@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias, assert_never
 
 from braid.engine import BraidError, Usage
 from braid.executors.graph import GraphError, GraphPatch, NodeRecord, tool_of
-from braid.executors.nodes import Answer
+from braid.executors.nodes import Answer, FailureKind
 from braid.executors.scheduler.dataflow import Dataflow
 
 
@@ -53,6 +53,8 @@ class Settled:
     usage: Usage | None = None
     lost: str | None = None
     """Why the value is not here, if it is not."""
+    failure: FailureKind = "error"
+    """What kind of failure it was, if it failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,8 @@ class Replay:
         self._now = 0.0
         """The time of the record that is being replayed."""
         self._planned = False
+        self._revision: int | None = None
+        """The round of planning of the last revision."""
         self._ready: dict[NodeRecord, int] = {}
         """Entries that started once, or would have, with their epoch."""
 
@@ -163,6 +167,7 @@ class Replay:
         self._now = record.at
         if self._planned:
             self.unresolved.clear()
+            self._begin_revision(record.patch)
         for id in record.running:
             entry = self._graph.entries.get(id)
             if entry is not None and entry.state == "pending":
@@ -174,6 +179,13 @@ class Replay:
             raise ResumeError(f"the plan of this run cannot be built again: {error}") from error
         self._flow.take(change)
         self._apply_changes()
+
+    def _begin_revision(self, patch: GraphPatch) -> None:
+        """Its answers take the place of those before it."""
+        round = max((node.round for node in patch.add), default=self._revision)
+        if round != self._revision:
+            self._revision = round
+            self._graph.runs += 1
 
     def _cancel(self, entry: NodeRecord, reason: str) -> None:
         self._flow.cancel(entry, reason)
@@ -210,6 +222,7 @@ class Replay:
     ) -> None:
         entry.started, entry.finished, entry.usage = record.started, record.finished, record.usage
         if state == "failed":
+            entry.failure = record.failure
             self.unresolved.append(entry)
         self.ran.append(entry)
         self._flow.settle(entry, state, value=record.value, error=error or record.error)

@@ -45,7 +45,7 @@ from braid.executors.scheduler.revisions import (
     SurprisingResultError,
 )
 from braid.executors.scheduler.workers import Workers
-from braid.executors.tools import UncertainError, UsageResult
+from braid.executors.tools import UncertainError, UsageResult, failure_kind
 from braid.executors.values import explain, own_copy
 from braid.reasoning import Solution
 
@@ -319,6 +319,7 @@ class GraphRun:
                 state=state,
                 value=entry.value,
                 error=entry.error,
+                failure=entry.failure,
                 started=entry.started if entry.started is not None else finished,
                 finished=finished,
                 usage=entry.usage,
@@ -387,7 +388,7 @@ class GraphRun:
         elif isinstance(error, UncertainError) and not closing and entry not in self.approvals.uncertain:
             self.approvals.resolve(entry)
         else:
-            entry.exception = error
+            entry.exception, entry.failure = error, failure_kind(error)
             state = "uncertain" if isinstance(error, UncertainError) else "failed"
             self._settle(entry, state, explain(error))
 
@@ -572,6 +573,7 @@ class GraphRun:
         return RunOutcome(
             answer=None if answered is None else own_copy(answered.value),
             answered=answered is not None,
+            declined=answered is not None and _declines(answered),
             partial=partial_answer,
             stopped=self.state.stopped,
             reason=self.state.reason,
@@ -580,6 +582,10 @@ class GraphRun:
             usage=usage_of(self.graph, self.ran),
             seconds=self._clock() - self._start_time,
         )
+
+
+def _declines(entry: NodeRecord) -> bool:
+    return isinstance(entry.node.op, Answer) and entry.node.op.declines
 
 
 def close_graph(graph: TaskGraph, *, emit: Emit | None = None) -> tuple[str, ...]:

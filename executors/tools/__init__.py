@@ -9,6 +9,7 @@ from braid.executors.tools.errors import (
     ToolUnavailableError,
     UncertainError,
     UnknownToolError,
+    failure_kind,
 )
 from braid.executors.tools.memo import Cached, CallMemo, MemoryResults, ResultCache
 from braid.executors.tools.options import RESERVED, ToolOptions
@@ -41,6 +42,7 @@ __all__ = [
     "UncertainError",
     "UnknownToolError",
     "UsageResult",
+    "failure_kind",
     "load_installed",
     "tool",
 ]

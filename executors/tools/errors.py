@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from braid.engine import BraidError
+from braid.executors.nodes import FailureKind
 
 
 class ToolError(BraidError):
@@ -12,6 +15,9 @@ class ToolError(BraidError):
     retried. Its message is for the author of the plan. Any other exception of a tool becomes the `__cause__`
     of a `ToolError`.
     """
+
+    failure: ClassVar[FailureKind] = "error"
+    """What kind of failure it is. A class of its own may say so."""
 
     def __init__(self, message: str, *, tool: str | None = None) -> None:
         super().__init__(message)
@@ -34,6 +40,8 @@ class ToolArgumentError(ToolError, ValueError):
 class ToolTimeoutError(ToolError, TimeoutError):
     """The tool took longer than it may."""
 
+    failure = "outage"
+
     def __init__(self, message: str, *, seconds: float, tool: str | None = None) -> None:
         super().__init__(message, tool=tool)
         self.seconds = seconds
@@ -41,6 +49,8 @@ class ToolTimeoutError(ToolError, TimeoutError):
 
 class ToolCrashError(ToolError):
     """A tool raised something that is not a `BraidError`: the `__cause__`. Another attempt may succeed."""
+
+    failure = "outage"
 
 
 class ToolUnavailableError(ToolError):
@@ -52,6 +62,8 @@ class ToolUnavailableError(ToolError):
         tool: The tool's name.
     """
 
+    failure = "outage"
+
     def __init__(self, message: str, *, retry_after: float | None = None, tool: str | None = None) -> None:
         super().__init__(message, tool=tool)
         self.retry_after = retry_after
@@ -59,6 +71,11 @@ class ToolUnavailableError(ToolError):
 
 class UncertainError(ToolError):
     """A call of a mutating tool was begun, and nobody knows whether it happened. It is not made again."""
+
+
+def failure_kind(error: BaseException) -> FailureKind:
+    """The kind of failure that an exception stands for. Its class says so by `failure`."""
+    return getattr(error, "failure", "error")
 
 
 class ToolDefinitionError(ToolError, TypeError):

@@ -30,10 +30,14 @@ if TYPE_CHECKING:
     # The classes behind typer.Context and commands have no public name in typer.
     from typer._click.core import Command, Context
 
+    from braid.orchestrator.events import RunStatus
+
 PLUGIN_GROUP = "braid.commands"
 EXIT_FAILURE, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 MAX_MESSAGE = 4_000
 """Most characters of an error that are printed."""
+EXIT_CODES: Final[dict[RunStatus, int]] = {"answered": 0, "declined": 4, "partial": 3, "failed": EXIT_FAILURE}
+"""The exit code of a command that runs a question, by the status of the run."""
 
 _HOME: Final = "braid.orchestrator.cli.commands"
 OWN_COMMANDS: Final = {
@@ -61,7 +65,8 @@ class BrokenPluginError(typer.TyperException):
 class BraidGroup(TyperGroup):
     """The commands of Braid and of plugins.
 
-    Errors are one line on stderr. Exit codes are 2 (usage), 1 (failure) and 130 (Ctrl-C).
+    Errors are one line on stderr. Exit codes are 2 (usage), 1 (failure) and 130 (Ctrl-C). A run
+    has further ones (`EXIT_CODES`).
     """
 
     def list_commands(self, ctx: Context) -> list[str]:

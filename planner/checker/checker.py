@@ -190,6 +190,8 @@ class PlanChecker:
         match call.function:
             case "answer":
                 return self._answer(call, args), UNKNOWN
+            case "decline":
+                return self._decline(call, args), UNKNOWN
             case "ask":
                 return self._ask(call, args), _TEXT
             case "think":
@@ -274,6 +276,17 @@ class PlanChecker:
         if not args:
             self._fail(call.place, "`answer` needs at least one value", "write `answer(value)`")
         return Answer(tuple(arg.value for arg in args))
+
+    def _decline(self, call: Call, args: Sequence[Argument]) -> Answer:
+        named = [arg for arg in args if arg.keyword is not None]
+        if len(args) != 1 or named:
+            place = (named or args[1:])[0].place if args else call.place
+            self._fail(place, "`decline` takes one reason", 'write `decline("...")`')
+        if mismatch := _TEXT.mismatch(args[0].value):
+            self._fail(
+                args[0].place, f"the reason of `decline`: {mismatch.reason}", "write the reason in quotes"
+            )
+        return Answer((args[0].value,), declines=True)
 
     def _ask(self, call: Call, args: Sequence[Argument]) -> Ask:
         for arg in args:
@@ -370,8 +383,8 @@ def _function(op: Op) -> str:
             return "think"
         case Ask():
             return "ask"
-        case Answer():
-            return "answer"
+        case Answer(_, declines):
+            return "decline" if declines else "answer"
 
 
 def _find(name: str, place: Place) -> Place:

@@ -69,7 +69,7 @@ class Scope:
 
     def add(self, statement: Statement, bindings: Sequence[Binding], guards: tuple[Guard, ...]) -> None:
         """Add the bindings of an accepted statement. `guards` are those that it stands under in the text."""
-        if statement.is_answer:
+        if statement.is_final:
             self._answers.append((statement.line, guards))
         for binding in bindings:
             self._ids.add(binding.node.id)

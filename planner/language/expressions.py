@@ -24,6 +24,9 @@ from braid.planner.errors import Place
 from braid.planner.language.hints import calculation, is_arithmetic, is_number, source_of
 from braid.planner.language.locator import Locator
 
+FINAL_FORMS = frozenset({"answer", "decline"})
+"""Functions that end a plan."""
+
 _SPEC_NUMBER = re.compile(r"\d+")
 _MAX_SPEC_NUMBER = 100
 _ANONYMOUS = re.compile(r"_\d+")
@@ -212,7 +215,7 @@ class ExpressionReader:
                 "make two maps: bind the inner one to a name and map over it",
             )
         call = self.call(node)
-        if call.function in ("answer", "ask"):
+        if call.function in (*FINAL_FORMS, "ask"):
             self._fail(
                 node,
                 f"`{call.function}` is a statement of its own",

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 
 from braid.executors.nodes import Const, Expr
 from braid.planner.errors import Place, PlanSyntaxError
-from braid.planner.language.expressions import Call, Lifted
+from braid.planner.language.expressions import FINAL_FORMS, Call, Lifted
 from braid.planner.language.lexer import MAX_STATEMENT_CHARS, LineReader, LogicalLine
 from braid.planner.language.statements import Form, SyntaxReader
 
@@ -69,9 +69,9 @@ class Statement:
     """Offset in the plan's text just behind the line that completed it."""
 
     @property
-    def is_answer(self) -> bool:
-        """Whether it is an `answer`."""
-        return isinstance(self.form, Call) and self.form.function == "answer"
+    def is_final(self) -> bool:
+        """Whether it ends the plan: `answer` or `decline`."""
+        return isinstance(self.form, Call) and self.form.function in FINAL_FORMS
 
 
 @dataclass
@@ -312,7 +312,7 @@ class PlanParser:
             column=place.column,
             end=line.end,
         )
-        if statement.is_answer:
+        if statement.is_final:
             self._lines.answered = True
         yield statement
 

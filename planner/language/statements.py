@@ -12,12 +12,19 @@ from typing import NoReturn
 
 from braid.executors.nodes import AllOf, AnyOf, Compare, CompareOp, Expr, Not
 from braid.planner.errors import Place, PlanSyntaxError
-from braid.planner.language.expressions import Argument, Call, ExpressionReader, Lifted, is_anonymous
+from braid.planner.language.expressions import (
+    FINAL_FORMS,
+    Argument,
+    Call,
+    ExpressionReader,
+    Lifted,
+    is_anonymous,
+)
 from braid.planner.language.hints import calculation, is_arithmetic, is_number, source_of
 from braid.planner.language.lexer import LogicalLine
 from braid.planner.language.locator import Locator
 
-SPECIAL_FORMS = frozenset({"think", "ask", "answer"})
+SPECIAL_FORMS = FINAL_FORMS | {"think", "ask"}
 """Functions of the language itself. Tools and results cannot have these names."""
 
 _COMPARE: dict[type[ast.cmpop], CompareOp] = {
@@ -108,8 +115,10 @@ class SyntaxReader:
             self._fail(
                 node, "this statement is nested too deeply", "use more statements with shorter expressions"
             )
-        if name is not None and isinstance(form, Call) and form.function == "answer":
-            self._fail(node, "`answer` gives nothing back", "write `answer(...)` without a name")
+        if name is not None and isinstance(form, Call) and form.function in FINAL_FORMS:
+            self._fail(
+                node, f"`{form.function}` gives nothing back", f"write `{form.function}(...)` without a name"
+            )
         return name, form, tuple(expressions.lifted)
 
     def condition(self, node: ast.expr) -> Expr:
@@ -150,7 +159,7 @@ class SyntaxReader:
                     node,
                     f"`{_word(node)}` is not part of the plan language",
                     "a plan has only `name = tool(...)`, maps `[tool(x) for x in xs]`,"
-                    " `think`, `ask`, `answer` and `if`",
+                    " `think`, `ask`, `answer`, `decline` and `if`",
                 )
 
     def _not_a_call(self, value: ast.expr, name: str | None) -> NoReturn:
@@ -204,7 +213,7 @@ class SyntaxReader:
             self._fail(node.elt, "a map calls a tool for each item", fix)
         over = Argument(expressions.read(loop.iter), None, self.place(loop.iter))
         body = ExpressionReader(self._locator, in_map=True).call(node.elt)
-        if body.function in ("answer", "ask"):
+        if body.function in (*FINAL_FORMS, "ask"):
             self._fail(
                 node.elt, f"`{body.function}` cannot stand in a map", "call it once, with the map's name"
             )

@@ -112,8 +112,9 @@ def _op(op: Op) -> str:
             return f"think({', '.join(args)})"
         case Ask(question):
             return f"ask({render_expr(question)})"
-        case Answer(values):
-            return f"answer({', '.join(render_expr(value) for value in values)})"
+        case Answer(values, declines):
+            function = "decline" if declines else "answer"
+            return f"{function}({', '.join(render_expr(value) for value in values)})"
         case Map(var, over, body, on_error):
             call = _op(body)
             if on_error == "collect":

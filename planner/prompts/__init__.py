@@ -8,6 +8,7 @@ from braid.planner.prompts.compact import (
     STOP,
     TOOLS,
     compact_prompt,
+    read_refusal,
 )
 from braid.planner.prompts.grammar import plan_grammar
 from braid.planner.prompts.history import earlier_statements, finished_statements, is_inner_call
@@ -25,6 +26,7 @@ __all__ = [
     "is_inner_call",
     "plan_grammar",
     "plan_request",
+    "read_refusal",
     "repair_request",
     "run_root",
 ]

@@ -38,8 +38,10 @@ format such as `{a.value:.2f}`.
 - `think("question", given=[a, b])` reasons about results in words and gives `.answer`; use it where no \
 tool fits.
 - `ask("question")` asks the user; only for what nobody else can know.
-- `answer(value, ...)` ends the plan with what the user is to read. Every plan ends with it. A name from a \
-branch that was not taken is left out.
+- `answer(value, ...)` ends the plan with what the user is to read. A name from a branch that \
+was not taken is left out.
+- `decline("reason")` ends the plan instead where the task cannot be done: no tool knows it, or what was \
+needed was not found. Say why, and never answer with an excuse. Every plan ends with one of the two.
 
 There are no functions, loops, methods, slices, imports or operators, and no Python built-ins. Use only the \
 tools that are listed.
@@ -123,7 +125,8 @@ def plan_request(task: PlanTask, earlier: str = "") -> Message:
     if task.final:
         parts.append(_FINAL)
     parts.append(
-        "Write what is still missing, and end with `answer(...)`. "
+        "Write what is still missing, and end with `answer(...)`, or with `decline(...)` if it cannot be "
+        "had. "
         "Names that have a result may be read, and are not bound again; "
         "names that came to nothing may be bound anew, in another way. Reply with the plan only."
     )

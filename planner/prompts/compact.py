@@ -22,7 +22,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
+from braid.executors.nodes import Answer, Const, Node
 from braid.executors.tools import ToolSpec
 from braid.planner.language import compact_signature, escape_markers, single_line
 
@@ -34,6 +36,18 @@ STOP = "<|end|>"
 
 MAX_TOOLS = 8
 """How many tools reach the prompt. Training never shows the model more."""
+
+_REFUSAL = re.compile(r"I have no tool for that\.|I could not find the .+ of .+\.")
+"""The two sentences with which the embedded model gives up (`REFUSAL` in `grammar.py`)."""
+
+
+def read_refusal(node: Node) -> Node:
+    """`node`, as a decline where the embedded model answers with one of its refusals."""
+    match node.op:
+        case Answer((Const(str() as text),), False) if _REFUSAL.fullmatch(text):
+            return replace(node, op=replace(node.op, declines=True))
+        case _:
+            return node
 
 
 def compact_prompt(question: str, tools: Sequence[ToolSpec], *, plan_so_far: str = "") -> str:

@@ -62,6 +62,17 @@ async def test_an_answered_run_gives_its_answer_again(file: Path) -> None:
         assert [e.event for e in recorded_events(agent.journal, row)] == [e.event for e in first.events]
 
 
+async def test_an_answer_of_a_revision_is_given_again(file: Path) -> None:
+    plans = ["a = broken(1)\nanswer(a)\n", "b = broken(2)\nanswer(b)\n", "c = double(2)\nanswer(c)\n"]
+    async with agent_of(file, Toolbox(), plans, max_rounds=4) as agent:
+        first = await agent.run("go")
+    second = Toolbox()
+    async with agent_of(file, second, [], max_rounds=4) as agent:  # no model is asked
+        again = await agent.resume("last")
+    assert (again.answer, again.rounds) == (first.answer, first.rounds) == ("4", 3)
+    assert second.calls == []
+
+
 @pytest.mark.parametrize("cut", range(0, len(PLAN), 7))
 @pytest.mark.parametrize("style", ["chat", "compact"])
 async def test_planning_goes_on_where_it_was_cut_off(file: Path, cut: int, style: str) -> None:
@@ -165,7 +176,7 @@ async def test_what_was_spent_counts(file: Path) -> None:
         # One call of the model, three of `double`, one of `total` that was cut off: one is left, for `total`.
         assert result.stopped == "budget" and "calls" in result.reason
         assert second.calls == [("total", (2, 4, 6))]
-        assert agent.journal is not None and agent.journal.find("last").status == "stopped"
+        assert agent.journal is not None and agent.journal.find("last").status == "partial"
         more = await agent.resume("last", budget=Budget(calls=20))
         assert more.answer == "noted 12, 2, 4, 6" and second.calls[1:] == [("note", 12)]
         assert agent.journal.find("last").spent["calls"] == 7

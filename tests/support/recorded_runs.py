@@ -80,6 +80,7 @@ def plan() -> tuple[Node, ...]:
         Node(
             id="r", op=Answer((DictOf((("k", Const(None)), ("l", Const(True)))),)), tags=frozenset({"b", "a"})
         ),
+        Node(id="no", op=Answer((Const("nobody knows"),), declines=True), guards=(guard,)),
     )
 
 

@@ -133,6 +133,8 @@ class EntityNotFound(AtlasError, LookupError):
         suggestions: Up to five near titles.
     """
 
+    failure = "missing"
+
     def __init__(self, message: str, *, suggestions: tuple[str, ...] = ()) -> None:
         super().__init__(message)
         self.suggestions = suggestions
@@ -146,6 +148,8 @@ class FactNotFound(AtlasError, LookupError):
         asked: The fact that was asked for.
         known: The facts that the entry has.
     """
+
+    failure = "missing"
 
     def __init__(self, entity: Entity, asked: str) -> None:
         self.title = entity.title

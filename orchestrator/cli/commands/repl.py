@@ -21,7 +21,7 @@ from braid.orchestrator.agent import Agent
 from braid.orchestrator.cli.commands.plan import show_plan
 from braid.orchestrator.cli.commands.run import show_result, watch
 from braid.orchestrator.cli.commands.tools import show_tools
-from braid.orchestrator.cli.group import report_error
+from braid.orchestrator.cli.group import EXIT_CODES, report_error
 from braid.orchestrator.cli.interrupts import interrupting
 from braid.orchestrator.cli.options import (
     EngineOption,
@@ -37,6 +37,7 @@ from braid.orchestrator.cli.options import (
 )
 from braid.orchestrator.cli.output import console
 from braid.orchestrator.cli.person import Person
+from braid.orchestrator.events import RunStatus
 from braid.orchestrator.settings import RunSpec, state_folder
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ Ask one question after another; later ones may refer to earlier ones.
 Inside: /plan <question>, /tools, /engine \\[address], /help, /quit.
 A line typed while a task runs is told to the planner.
 Ctrl-C stops the running task and keeps the session; Ctrl-D leaves.
+Lines from a pipe: the exit code is that of the last question, as of `braid run`.
 """
 
 _SESSION_HELP = """\
@@ -90,15 +92,17 @@ def repl(
     """Hold a session at the terminal."""
     spec = run_spec(engine=engine, mcp=mcp, max_rounds=max_rounds, seed=seed, threads=threads)
     session = Repl(spec, selected_tools(tools), journal=journal)
-    run_async(_talk(session, history or state_folder() / "history"))
+    raise typer.Exit(run_async(_talk(session, history or state_folder() / "history")))
 
 
-async def _talk(session: Repl, history_file: Path) -> None:
-    lines: Lines = TerminalLines(history_file) if sys.stdin.isatty() else PipedLines()
+async def _talk(session: Repl, history_file: Path) -> int:
+    """Hold the session. Returns the exit code, which is that of the last question where nobody is there."""
+    at_terminal = sys.stdin.isatty()
     try:
-        await session.talk(lines)
+        await session.talk(TerminalLines(history_file) if at_terminal else PipedLines())
     finally:
         await session.close()
+    return 0 if at_terminal else EXIT_CODES[session.status]
 
 
 class PipedLines:
@@ -152,6 +156,8 @@ class Repl:
         self._agent = self._make_agent(spec)
         self._messages: list[Message] = []
         self._out = console()
+        self.status: RunStatus = "answered"
+        """How the last question ended."""
 
     async def talk(self, lines: Lines) -> None:
         """Read and answer until the end of input or /quit."""
@@ -189,6 +195,7 @@ class Repl:
     async def _answer(self, question: str) -> None:
         result = await watch(self._agent, question, self._person, history=self._messages)
         show_result(result)
+        self.status = result.status
         self._messages = list(result.history)
 
     async def _engine(self, address: str) -> None:
@@ -216,6 +223,7 @@ class Repl:
         elif (error := task.exception()) is not None:
             if isinstance(error, (KeyboardInterrupt, SystemExit)):
                 raise error
+            self.status = "failed"
             report_error(error)
 
 

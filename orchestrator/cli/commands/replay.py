@@ -13,7 +13,7 @@ from braid.engine import Envelope
 from braid.executors.journal import RunRow
 from braid.orchestrator.cli.commands.runs import read_run, run_document
 from braid.orchestrator.cli.display import display_for_stderr
-from braid.orchestrator.cli.group import EXIT_FAILURE
+from braid.orchestrator.cli.group import EXIT_CODES, EXIT_FAILURE
 from braid.orchestrator.cli.options import JsonOption, RunArgument, run_async
 from braid.orchestrator.cli.output import console, print_answer, print_json
 from braid.orchestrator.events import RunFinished
@@ -51,20 +51,28 @@ def replay(
         print_json(document)
     else:
         show_recorded(row, events, speed=speed)
-    if row.status != "answered":
-        raise typer.Exit(EXIT_FAILURE)
+    raise typer.Exit(recorded_exit_code(row))
+
+
+def recorded_exit_code(row: RunRow) -> int:
+    """The exit code with which a recorded run ended. A run that has not ended counts as failed."""
+    codes: dict[str, int] = {**EXIT_CODES}
+    return codes.get(row.status, EXIT_FAILURE)
 
 
 def show_recorded(row: RunRow, events: Sequence[Envelope], *, speed: float | None = None) -> None:
     """Show a recorded run, and end as it did. `speed` None shows it at once."""
     run_async(_played(events, speed))
-    if row.answer is not None:
+    if row.answer and row.status != "declined":
         print_answer(row.answer, style="bold")
     sys.stdout.flush()
     last = next((e.event for e in reversed(events) if isinstance(e.event, RunFinished)), None)
     if row.status != "answered":
         reason = f": {last.reason}" if last is not None and last.reason else ""
-        console(stderr=True).print(f"the run was {row.status}{reason}", style="yellow", soft_wrap=True)
+        notes = console(stderr=True)
+        notes.print(f"{row.status}{reason}", style="yellow", soft_wrap=True)
+        if last is not None and last.hint:
+            notes.print(last.hint, style="dim", soft_wrap=True)
 
 
 async def _played(events: Sequence[Envelope], speed: float | None) -> None:

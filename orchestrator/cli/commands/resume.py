@@ -11,7 +11,7 @@ from braid.orchestrator.cli.commands.replay import show_recorded
 from braid.orchestrator.cli.commands.run import saying_how_to_go_on, show_result
 from braid.orchestrator.cli.commands.runs import find_run, read_run
 from braid.orchestrator.cli.display import display_for_stderr
-from braid.orchestrator.cli.group import EXIT_FAILURE
+from braid.orchestrator.cli.group import EXIT_CODES
 from braid.orchestrator.cli.options import (
     JsonOption,
     RunArgument,
@@ -23,6 +23,7 @@ from braid.orchestrator.cli.options import (
 from braid.orchestrator.cli.output import print_json
 from braid.orchestrator.cli.person import Person
 from braid.orchestrator.default_tools import registry_of
+from braid.orchestrator.events import RunStatus
 from braid.orchestrator.resume import stored_spec
 from braid.orchestrator.settings import BudgetLimits
 
@@ -31,7 +32,7 @@ Go on with a run whose process ended before it, that was stopped, or that failed
 
 What is done is not done again. Where a call that changes something was
 under way, its tool is asked whether it happened, else you are; it is never
-repeated blindly.
+repeated blindly. The exit code is that of `braid run`.
 
 [bold]Examples[/bold]
 
@@ -87,9 +88,9 @@ def resume(
 ) -> None:
     """Resume a recorded run, and show it."""
     row = find_run(run)
-    if row.status == "answered" and not as_json:  # no model need be loaded for that
+    if row.final and not as_json:  # no model need be loaded for that
         show_recorded(*read_run(row.id))
-        return
+        raise typer.Exit(recorded_exit_code(row))
     spec = stored_spec(row)
     if engine is not None:
         spec = spec.model_copy(update={"engine": engine})
@@ -97,20 +98,20 @@ def resume(
     person = Person(yes=yes)
     agent = make_agent(spec, [known.get(name) for name in spec.tools if name in known], person=person)
     limits = budget_limits(tokens=budget_tokens, seconds=budget_seconds, calls=budget_calls)
-    if not run_async(_resumed(agent, row.id, person, limits=limits, force=force, as_json=as_json)):
-        raise typer.Exit(EXIT_FAILURE)
+    work = _resumed(agent, row.id, person, limits=limits, force=force, as_json=as_json)
+    raise typer.Exit(EXIT_CODES[run_async(work)])
 
 
 async def _resumed(
     agent: Agent, run: str, person: Person, *, limits: BudgetLimits | None, force: bool, as_json: bool
-) -> bool:
-    """Resume and show. Says whether there is an answer."""
+) -> RunStatus:
+    """Resume and show."""
     async with agent:
         budget = limits and limits.budget()
         if as_json:
             result = await agent.resume(run, budget=budget, force=force)
             print_json(result.to_dict())
-            return result.complete
+            return result.status
         with display_for_stderr() as display:
             person.display = display
             try:
@@ -121,4 +122,4 @@ async def _resumed(
             finally:
                 person.display = None
         show_result(stream.result)
-        return stream.result.complete
+        return stream.result.status

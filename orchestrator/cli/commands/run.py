@@ -14,7 +14,7 @@ from braid.engine import Envelope, Message
 from braid.orchestrator.agent import Agent
 from braid.orchestrator.baseline import ReplayError, compare_with_sequential
 from braid.orchestrator.cli.display import comparison_lines, display_for_stderr, report_lines
-from braid.orchestrator.cli.group import EXIT_FAILURE
+from braid.orchestrator.cli.group import EXIT_CODES
 from braid.orchestrator.cli.keyboard import KeyboardInput
 from braid.orchestrator.cli.options import (
     EngineOption,
@@ -34,6 +34,7 @@ from braid.orchestrator.cli.options import (
 )
 from braid.orchestrator.cli.output import check_writable, console, print_answer, print_json, write_page
 from braid.orchestrator.cli.person import Person
+from braid.orchestrator.events import RunStatus
 from braid.orchestrator.result import RunResult
 from braid.orchestrator.settings import RunSpec
 from braid.orchestrator.stream import RunStream
@@ -42,7 +43,8 @@ HELP = """\
 Plan a question, run the plan, and print the answer.
 
 The terminal shows every node with its state and time while it runs; a pipe gets plain lines.
-Exit code: 0 answered, 1 no (full) answer, 2 wrong usage, 130 interrupted.
+Exit code: 0 answered, 4 declined, 3 partial (stopped early, with results),
+1 failed, 2 wrong usage, 130 interrupted.
 
 [bold]Examples[/bold]
 
@@ -181,8 +183,7 @@ def run(
         work = _document(agent, question, compare=compare, html=html)
     else:
         work = _shown(agent, question, person, compare=compare, html=html)
-    if not run_async(work):
-        raise typer.Exit(EXIT_FAILURE)
+    raise typer.Exit(EXIT_CODES[run_async(work)])
 
 
 def show_result(result: RunResult[object]) -> None:
@@ -191,10 +192,12 @@ def show_result(result: RunResult[object]) -> None:
     if result.complete:
         print_answer(result.answer, style="bold")
     else:
-        notes.print(f"no full answer: {result.reason}", style="yellow", soft_wrap=True)
-        if result.answer:
+        notes.print(f"{result.status}: {result.reason}", style="yellow", soft_wrap=True)
+        if result.status == "partial":
             notes.print("known so far:", style="yellow")
             print_answer(result.answer)
+        if result.hint:
+            notes.print(result.hint, style="dim", soft_wrap=True)
     sys.stdout.flush()
     for line in report_lines(result):
         notes.print(line, style="dim")
@@ -236,8 +239,10 @@ def _own_options(spec: RunSpec) -> dict[str, Any]:
     return {"budget": spec.budget and spec.budget.budget(), "sequential": spec.sequential}
 
 
-async def _shown(agent: Agent, question: str, person: Person, *, compare: bool, html: Path | None) -> bool:
-    """Run and show. Says whether there is an answer."""
+async def _shown(
+    agent: Agent, question: str, person: Person, *, compare: bool, html: Path | None
+) -> RunStatus:
+    """Run and show."""
     async with agent:
         result = await watch(agent, question, person)
         show_result(result)
@@ -252,11 +257,11 @@ async def _shown(agent: Agent, question: str, person: Person, *, compare: bool, 
                 lines = iter([f"not compared: {error}"])
             for line in lines:
                 notes.print(line, soft_wrap=True)
-    return result.complete
+    return result.status
 
 
-async def _document(agent: Agent, question: str, *, compare: bool, html: Path | None) -> bool:
-    """Run and print one JSON document. Says whether there is an answer."""
+async def _document(agent: Agent, question: str, *, compare: bool, html: Path | None) -> RunStatus:
+    """Run and print one JSON document."""
     async with agent:
         await agent.open()
         run = agent.stream(question, **_own_options(agent.spec))
@@ -273,4 +278,4 @@ async def _document(agent: Agent, question: str, *, compare: bool, html: Path | 
             except ReplayError as error:
                 document["comparison"] = {"error": str(error)}
         print_json(document)
-    return result.complete
+    return result.status

@@ -46,7 +46,11 @@ def view(
     report = report_of_spans(spans, planner_seconds=planning, run_seconds=took[-1] if took else 0.0)
     if html is not None:
         notes = [f"run {row.id}, {row.status}, {row.spec.get('engine')}"]
-        write_page(html, run_page(spans, report, title=row.question, answer=row.answer or "", notes=notes))
+        answer = row.answer or ""
+        if row.status == "declined":
+            answer = ""
+            notes.insert(0, f"declined: {row.answer}")
+        write_page(html, run_page(spans, report, title=row.question, answer=answer, notes=notes))
     if as_json:
         print_json({"run": row.id, "report": report.model_dump(mode="json", exclude={"usage"})})
     else:

@@ -53,7 +53,7 @@ class PlainDisplay:
         match event:
             case RoundStarted() if event.round:
                 self._say(f"round {event.round + 1}: planning again")
-            case RoundFinished() if not event.answered:
+            case RoundFinished() if event.why:
                 self._say(f"round {event.round + 1} brought no answer: {event.why}")
             case RunResumed():
                 self._say(f"resumed; {event.done} nodes were done")

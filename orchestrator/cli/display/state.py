@@ -70,7 +70,7 @@ class DisplayState:
             case RoundStarted():
                 self.round, self.planning = event.round, True
                 self._began = time.monotonic()
-            case RoundFinished() if not event.answered:
+            case RoundFinished() if event.why:
                 self.notices.append(f"round {event.round + 1}: {event.why}")
             case PlannerStatement():
                 self.statements += 1

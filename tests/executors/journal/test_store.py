@@ -151,3 +151,30 @@ def test_a_locked_file_is_named(journal: Journal, monkeypatch: pytest.MonkeyPatc
     other.execute("ROLLBACK")
     other.close()
     start_run(journal, "run1").close()
+
+
+def test_rows_of_older_versions_read_as_what_they_mean_now(journal: Journal) -> None:
+    for status in ("answered", "declined", "partial", "failed", "cancelled"):
+        start_run(journal, status).finish(status, "a")
+        assert journal.find(status).status == status
+        assert journal.find(status).final == (status in ("answered", "declined"))
+    with journal.transaction() as db:
+        db.execute("UPDATE runs SET status = 'stopped' WHERE id = 'partial'")
+    assert journal.find("partial").status == "partial"
+
+
+def test_failures_of_older_versions_are_plain_errors(journal: Journal) -> None:
+    log = start_run(journal, "run")
+    log.begin()
+    for node, failure in (("new", "outage"), ("old", "missing")):
+        log.settled(
+            node, state="failed", value=None, error="no", started=0, finished=1, usage=None, failure=failure
+        )
+    log.close()
+    with journal.transaction() as db:
+        db.execute("UPDATE log SET data = json_remove(data, '$[5]') WHERE data LIKE '[\"old\"%'")
+    again = resume_run(journal, journal.find("run"))
+    again.load()
+    known = again.recorded[0].known
+    assert (known["new"].failure, known["old"].failure) == ("outage", "error")
+    again.close()

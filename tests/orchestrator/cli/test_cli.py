@@ -222,14 +222,40 @@ def test_run_compare_prints_both_sides() -> None:
     assert "one node at a time" in done.stderr and "times as fast" in done.stderr
 
 
-def test_a_budget_leaves_a_partial_answer_and_exit_code_1() -> None:
+def test_a_budget_leaves_a_partial_answer_and_exit_code_3() -> None:
     with serving(PLAN) as server:
         done = invoke("run", "?", "--budget-calls", "2", "--engine", server.uri)
         document = json.loads(
             invoke("run", "?", "--json", "--budget-calls", "2", "--engine", server.uri).stdout
         )
-    assert done.exit_code == 1 and "budget" in done.stderr
+    assert done.exit_code == 3 and "budget" in done.stderr
     assert document["stopped"] == "budget" and document["answer"] is None
+    assert document["status"] == "partial" and document["partial"]
+
+
+@pytest.mark.parametrize(
+    ("plan", "status", "code"),
+    [
+        (PLAN, "answered", 0),
+        ('decline("nobody knows")', "declined", 4),
+        (f"{PLAN[: PLAN.index('d =')]}c = calculate('x')\nanswer(a, c)", "partial", 3),
+        ("c = calculate('x')\nanswer(c)", "failed", 1),
+    ],
+)
+def test_the_exit_code_tells_how_a_run_ended(plan: str, status: str, code: int) -> None:
+    with serving(plan) as server:
+        document = invoke("run", "?", "--json", "--max-rounds", "1", "--engine", server.uri)
+        shown = invoke("run", "?", "--max-rounds", "1", "--engine", server.uri)
+        piped = CliRunner().invoke(app, ["repl", "--max-rounds", "1", "--engine", server.uri], input="?\n")
+        again = [invoke(command, "last") for command in ("replay", "resume")] if code in (0, 4) else []
+    assert json.loads(document.stdout)["status"] == status
+    assert [done.exit_code for done in (document, shown, piped, *again)] == [code] * (3 + len(again))
+    if status != "answered":
+        assert f"{status}: " in shown.stderr
+    if status == "declined":
+        assert shown.stdout == "" and "nobody knows" in shown.stderr and "--mcp" in shown.stderr
+        assert all("declined: nobody knows" in done.stderr and done.stdout == "" for done in again)
+        assert f"  {status} " in invoke("runs").stdout
 
 
 def test_tools_option_limits_the_plan() -> None:

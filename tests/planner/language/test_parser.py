@@ -16,6 +16,7 @@ from braid.executors.nodes import (
     Compare,
     Const,
     DictOf,
+    Expr,
     Field,
     Guard,
     ListOf,
@@ -80,6 +81,22 @@ def test_the_plan_of_the_design(nodes_of: Nodes) -> None:
     assert [node.name for node in nodes] == ["heights", "total", "verdict", "note", None]
     assert [node.guards for node in nodes] == [(), (), (), (yes,), ()]
     assert [node.line for node in nodes] == [1, 2, 3, 5, 6]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('decline("nothing knows this")', Const("nothing knows this")),
+        ("decline('it is \"here\"')", Const('it is "here"')),
+        ('a = search("x")\ndecline(f"only {a.value} was found")', None),
+        ('a = search("x")\ndecline(a.text)', Ref("a", ("text",))),
+    ],
+)
+def test_a_decline_ends_a_plan(nodes_of: Nodes, text: str, reason: Expr | None) -> None:
+    node = nodes_of(text)[-1]
+    assert node.id == "decline" and node.name is None
+    expected = Template(("only ", Field(Ref("a", ("value",))), " was found"))
+    assert node.op == Answer((reason or expected,), declines=True)
 
 
 def test_literals(nodes_of: Nodes) -> None:
@@ -205,7 +222,7 @@ def test_what_models_write_around_a_plan(text: str) -> None:
     items = parse_plan(text)
     assert [str(item) for item in items if isinstance(item, PlanError)] == []
     first, second = (item for item in items if isinstance(item, Statement))
-    assert (first.name, second.name, second.is_answer) == ("a", None, True)
+    assert (first.name, second.name, second.is_final) == ("a", None, True)
 
 
 def test_two_fenced_blocks_are_one_plan() -> None:
@@ -288,6 +305,9 @@ def test_a_statement_is_there_at_its_line_end() -> None:
         ("answer = f(x)", 1, 1, "part of the language", "another name"),
         ("_1 = f(x)", 1, 1, "reserved", "letters"),
         ("a = answer(1)", 1, 1, "gives nothing back", "without a name"),
+        ('a = decline("no")', 1, 1, "`decline` gives nothing back", "without a name"),
+        ("a = [decline(x) for x in xs]", 1, 6, "cannot stand in a map", "once"),
+        ('a = calculate(decline("x"))', 1, 15, "a statement of its own", "own line"),
         ("a = await f(x)", 1, 5, "no `await`", "alone"),
         ("import os", 1, 1, "not part of the plan language", "a plan has only"),
         ("for x in y:\n    f(x)", 1, None, "", ""),

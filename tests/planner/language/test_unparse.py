@@ -190,7 +190,9 @@ def plans(draw: st.DrawFn) -> list[Node]:
                 visible.append(name)
 
     block((), ["n0"], 0)
-    nodes.append(Node(id="answer", op=Answer((Const("done"),))))
+    declines = draw(st.booleans())
+    op = Answer((Const("done"),), declines=declines)
+    nodes.append(Node(id="decline" if declines else "answer", op=op))
     return nodes
 
 
