@@ -1,4 +1,4 @@
-"""Planning rounds: the planner's patches, revisions of a running graph, feedback, and why there is no answer."""
+"""Planning rounds: the planner's patches, revisions, feedback, and why there is no answer."""
 
 from __future__ import annotations
 

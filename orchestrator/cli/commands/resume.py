@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from braid.orchestrator.agent import Agent
-from braid.orchestrator.cli.commands.replay import show_recorded
+from braid.orchestrator.cli.commands.replay import recorded_exit_code, show_recorded
 from braid.orchestrator.cli.commands.run import saying_how_to_go_on, show_result
 from braid.orchestrator.cli.commands.runs import find_run, read_run
 from braid.orchestrator.cli.display import display_for_stderr
