@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from braid.engine.errors import InvalidParamsError
+from braid.engine.surrogates import mend_text
 from braid.engine.types import Message, Prompt
 
 _ROLES = ("system", "user", "assistant")
@@ -34,7 +35,7 @@ class TokenPrompt:
 
 
 def read_prompt(prompt: Prompt) -> TextPrompt | ChatPrompt | TokenPrompt:
-    """Check a prompt and return it in its form.
+    """Check a prompt and return it in its form. Halves of characters in its text are mended.
 
     Raises:
         InvalidParamsError: the prompt is empty or malformed.
@@ -43,7 +44,7 @@ def read_prompt(prompt: Prompt) -> TextPrompt | ChatPrompt | TokenPrompt:
     if isinstance(raw, str):
         if not raw:
             raise InvalidParamsError("the prompt is empty; give at least one character")
-        return TextPrompt(raw)
+        return TextPrompt(mend_text(raw))
     if not isinstance(raw, Sequence) or isinstance(raw, bytes | bytearray):
         raise InvalidParamsError(f"a prompt is text, a list of messages or a list of token ids, got {raw!r}")
     items = cast("Sequence[object]", raw)
@@ -65,7 +66,7 @@ def _message(item: object, place: int) -> Message:
         raise InvalidParamsError(f"message {place}: role must be one of {_ROLES}, got {role!r}")
     if not isinstance(content, str):
         raise InvalidParamsError(f"message {place}: content must be text, got {content!r}")
-    return Message(role=role, content=content)
+    return Message(role=role, content=mend_text(content))
 
 
 def plain_chat(messages: Sequence[Message]) -> str:

@@ -236,6 +236,16 @@ class Usage:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ToolCall:
+    """A call of a tool that a model wrote of its own accord, as its server reports it."""
+
+    name: str
+    arguments: str
+    """JSON as the model wrote it. It may be broken."""
+    id: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Token:
     """One streamed piece of a completion. Usually it is one token, but a server may send several at once."""
 
@@ -247,11 +257,15 @@ class Token:
     logprob: float | None = None
     """Natural log-probability. None where the backend does not report it."""
     top_logprobs: tuple[tuple[str, float], ...] = ()
+    reasoning: str = ""
+    """Thoughts that a server keeps apart from the text. They are no part of the context."""
     finish_reason: FinishReason | None = None
     """Set in the last piece of a branch, whose text may be empty."""
     stop_hit: str | None = None
     usage: Usage | None = None
     """Set in the last piece of a branch, if it is known."""
+    tool_calls: tuple[ToolCall, ...] = ()
+    """Set in the last piece of a branch."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -268,6 +282,10 @@ class Completion:
     token_ids: tuple[int, ...] | None = None
     logprobs: tuple[float, ...] | None = None
     top_logprobs: tuple[tuple[tuple[str, float], ...], ...] | None = None
+    reasoning: str = ""
+    """Thoughts that a server keeps apart from the text. They are no part of the context."""
+    tool_calls: tuple[ToolCall, ...] = ()
+    """Calls that a server reports beside the text. They are no part of the context, and nobody runs them."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,21 +1,32 @@
 """Requests and replies of the OpenAI API, chat and completions, whole and streamed.
 
-Replies are read leniently, since servers leave fields out and add their own: `stop_reason` of vLLM,
-`matched_stop` of SGLang, `token_ids` of vLLM. Everything above this module works on `Reply`, which is the
-same for both endpoints. Source: the reference types of the `openai` package, against which the tests check
-these.
+Replies are read leniently, since servers leave fields out, send null for them, and add their own:
+`stop_reason` of vLLM, `matched_stop` of SGLang, `token_ids` of vLLM. Everything above this module works on
+`Reply`, which is the same for both endpoints. Source: the reference types of the `openai` package, against
+which the tests check these.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from braid.engine.errors import EngineResponseError
+from braid.engine.surrogates import mend_text
 from braid.engine.types import Message, SamplingParams
 
 Endpoint = Literal["chat", "completions"]
@@ -23,7 +34,17 @@ PATHS: dict[Endpoint, str] = {"chat": "chat/completions", "completions": "comple
 
 
 class _Loose(BaseModel):
-    model_config = ConfigDict(extra="ignore")
+    """Servers add fields of their own, and send null for what they leave out."""
+
+    model_config = ConfigDict(extra="ignore", populate_by_name=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, given: object) -> object:
+        if not isinstance(given, dict):
+            return given
+        fields = cast("dict[str, object]", given)
+        return {name: value for name, value in fields.items() if value is not None}
 
 
 class PromptDetails(_Loose):
@@ -36,60 +57,130 @@ class WireUsage(_Loose):
     """Usage as a server reports it."""
 
     prompt_tokens: int = 0
-    completion_tokens: int | None = 0
+    completion_tokens: int | None = None
     prompt_tokens_details: PromptDetails | None = None
+    cached: int = Field(default=0, validation_alias=AliasChoices("cached_tokens", "prompt_cache_hit_tokens"))
+    """Where Moonshot and DeepSeek count the cached tokens."""
 
     @property
     def cached_tokens(self) -> int:
         details = self.prompt_tokens_details
-        return (details.cached_tokens or 0) if details else 0
+        return (details and details.cached_tokens) or self.cached
+
+
+def _readable_usage(given: object) -> WireUsage | None:
+    """None where it cannot be read. Nobody loses a text over its price."""
+    try:
+        return WireUsage.model_validate(given)
+    except ValidationError:
+        return None
+
+
+_Usage = Annotated[WireUsage | None, BeforeValidator(_readable_usage)]
 
 
 class TopLogprob(_Loose):
     """A token and its log-probability, in a chat."""
 
-    token: str
-    logprob: float
+    token: str = ""
+    logprob: float | None = None
 
 
 class TokenLogprob(TopLogprob):
     """A sampled token of a chat, with its alternatives."""
 
-    top_logprobs: list[TopLogprob] | None = None
+    top_logprobs: list[TopLogprob] = Field(default_factory=list[TopLogprob])
 
 
-class ChatLogprobs(_Loose):
-    """Log-probabilities of a chat choice."""
+class Logprobs(_Loose):
+    """Log-probabilities of a choice.
 
-    content: list[TokenLogprob] | None = None
+    `content` is the form of a chat, the rest the form of completions. llama.cpp sends the form of a chat at
+    both endpoints.
+    """
+
+    content: list[TokenLogprob] = Field(default_factory=list[TokenLogprob])
+    tokens: list[str] = Field(default_factory=list[str])
+    token_logprobs: list[float | None] = Field(default_factory=list[float | None])
+    top_logprobs: list[dict[str, float | None] | None] = Field(
+        default_factory=list[dict[str, float | None] | None]
+    )
 
 
-class TextLogprobs(_Loose):
-    """Log-probabilities of a completions choice."""
+class Function(_Loose):
+    """The call of a function, or the part of one that a chunk adds."""
 
-    tokens: list[str] | None = None
-    token_logprobs: list[float | None] | None = None
-    top_logprobs: list[dict[str, float] | None] | None = None
-    text_offset: list[int] | None = None
+    name: str = ""
+    arguments: Any = ""
+
+
+class WireToolCall(_Loose):
+    """A tool call of a message, or the part of one that a chunk adds."""
+
+    index: int | None = None
+    id: str = ""
+    function: Function = Field(default_factory=Function)
 
 
 class Delta(_Loose):
-    """A chat message, or the part of one that a chunk adds.
+    """A chat message, or the part of one that a chunk adds."""
 
-    Reasoning that a server separates is not content.
-    """
+    content: Any = ""
+    """Text, or a list of parts with a `text` or a `thinking` (Mistral)."""
+    reasoning_content: Any = ""
+    reasoning: Any = ""
+    thinking: Any = ""
+    refusal: str = ""
+    tool_calls: list[WireToolCall] = Field(default_factory=list[WireToolCall])
+    function_call: Function | None = None
 
-    content: str | None = None
+    @property
+    def text(self) -> str:
+        """What it says. Whoever refuses says that, too."""
+        return _spoken(self.content, "text") or self.refusal
+
+    @property
+    def thoughts(self) -> str:
+        """Reasoning that the server keeps apart. Some send it under two names at once."""
+        named = (_spoken(value, "text") for value in (self.reasoning_content, self.reasoning, self.thinking))
+        return next(filter(None, named), "") or _spoken(self.content, "thinking")
+
+    @property
+    def calls(self) -> list[WireToolCall]:
+        alone = [WireToolCall(function=self.function_call)] if self.function_call else []
+        return self.tool_calls or alone
+
+
+def _spoken(value: object, kind: Literal["text", "thinking"]) -> str:
+    """The text, or the thoughts, in `value`, which is text itself or a list of parts."""
+    match value:
+        case str():
+            return value if kind == "text" else ""
+        case list():
+            return "".join(_spoken(part, kind) for part in cast("list[object]", value))
+        case dict():
+            inner = cast("dict[str, object]", value).get(kind)
+            return _spoken(inner, "text")
+        case _:
+            return ""
 
 
 class Choice(_Loose):
-    """The fields of a choice that both endpoints share."""
+    """A choice of either endpoint, whole or streamed."""
 
-    index: int = 0
+    index: int | None = None
     finish_reason: str | None = None
     stop_reason: str | int | None = None
     matched_stop: str | int | list[int] | None = None
-    token_ids: list[int] | None = None
+    token_ids: list[int] = Field(default_factory=list[int])
+    text: str = ""
+    delta: Delta | None = None
+    message: Delta | None = None
+    logprobs: Logprobs = Field(default_factory=Logprobs)
+    usage: _Usage = None
+    """Where Moonshot reports it."""
+    error: Any = None
+    """What OpenRouter says of a provider that failed."""
 
     @field_validator("finish_reason")
     @classmethod
@@ -101,42 +192,51 @@ class Choice(_Loose):
         return None if said is None or said.strip().lower() in ("", "null", "none") else said
 
 
-class ChatChoice(Choice):
-    """A choice of the chat endpoint, whole or streamed."""
-
-    delta: Delta | None = None
-    message: Delta | None = None
-    logprobs: ChatLogprobs | None = None
+class _Groq(_Loose):
+    usage: _Usage = None
 
 
-class TextChoice(Choice):
-    """A choice of the completions endpoint, whole or streamed."""
+class WireReply(_Loose):
+    """A reply or chunk of either endpoint."""
 
-    text: str | None = None
-    logprobs: TextLogprobs | None = None
+    choices: list[Choice] = Field(default_factory=list[Choice])
+    usage: _Usage = None
+    x_groq: _Groq = Field(default_factory=_Groq)
+    """Where Groq reports the usage of a stream."""
+
+    @property
+    def any_usage(self) -> WireUsage | None:
+        of_choices = (choice.usage for choice in self.choices)
+        return next((usage for usage in (self.usage, self.x_groq.usage, *of_choices) if usage), None)
 
 
-class ChatReply(_Loose):
-    """A reply or chunk of the chat endpoint."""
-
-    choices: list[ChatChoice] = Field(default_factory=list[ChatChoice])
-    usage: WireUsage | None = None
-
-
-class TextReply(_Loose):
-    """A reply or chunk of the completions endpoint."""
-
-    choices: list[TextChoice] = Field(default_factory=list[TextChoice])
-    usage: WireUsage | None = None
+class _Meta(_Loose):
+    n_ctx: int | None = None
 
 
 class Model(_Loose):
     """A model that the server lists."""
 
-    id: str
-    max_model_len: int | None = None
+    id: Annotated[str, AfterValidator(mend_text)]
+    max_model_len: int | None = Field(
+        default=None, validation_alias=AliasChoices("max_model_len", "context_length", "context_window")
+    )
+    """Longest context, as vLLM and SGLang, OpenRouter, or Groq name it."""
+    meta: _Meta = Field(default_factory=_Meta)
+    """Where llama.cpp says how long a context it has room for."""
+    owned_by: str = ""
     capabilities: list[str] = Field(default_factory=list[str])
     """What the engine can do. Braid's own server says so."""
+
+    @field_validator("capabilities", mode="before")
+    @classmethod
+    def _names(cls, given: object) -> object:
+        """Other servers write other things under this name."""
+        return cast("object", given) if isinstance(given, list) else []
+
+    @property
+    def max_context(self) -> int | None:
+        return self.meta.n_ctx or self.max_model_len
 
 
 class ModelList(_Loose):
@@ -160,10 +260,17 @@ class Piece:
 
     index: int
     text: str = ""
+    reasoning: str = ""
+    """Thoughts that the server keeps apart from the text."""
+    tool_calls: tuple[WireToolCall, ...] = ()
+    whole: bool = False
+    """Whether it is a message, which says everything, and no part of one."""
     parts: tuple[Part, ...] = ()
     token_ids: tuple[int, ...] = ()
     finish: str | None = None
     stop_hit: str | None = None
+    error: str | None = None
+    """What went wrong in this branch, in the server's words."""
 
 
 @dataclass(frozen=True)
@@ -182,27 +289,34 @@ class ServerError:
     code: int | None = None
 
 
+_WORDS = ("message", "error_message", "error_msg", "errorMessage", "status_msg", "msg", "detail", "errors")
+_KINDS = ("type", "error_type", "param", "code", "error_code", "status_code", "metadata")
+_CODES = ("code", "status", "statusCode", "status_code", "error_code")
+
+
 def read_error(payload: object) -> ServerError | None:
     """The error in a JSON body, in any of the shapes that servers use. None when it is not an error."""
+    if isinstance(payload, list):
+        items = cast("list[object]", payload)
+        return read_error(items[0]) if len(items) == 1 else None
     if not isinstance(payload, dict):
         return None
     body = cast("dict[str, Any]", payload)
-    error = body.get("error")
-    if error is None and body.get("object") == "error":
-        error = body
-    if error is None and "choices" not in body:
-        error = body.get("detail") or body.get("message")
+    error: object = body.get("error")
+    result = body.get("base_resp")  # MiniMax has it in every reply
+    if not error and isinstance(result, dict) and cast("dict[str, Any]", result).get("status_code"):
+        error = cast("object", result)
+    silent = not error and not body.get("choices")
+    if error is True or body.get("object") == "error" or (silent and any(map(body.get, _WORDS))):
+        error = cast("object", error) if isinstance(error, dict) else body
     if not error:
         return None
     if isinstance(error, dict):
         fields = cast("dict[str, Any]", error)
-        said = " ".join(
-            str(fields[key]) for key in ("message", "type", "param", "code") if fields.get(key) is not None
-        )
-        return ServerError(
-            said or json.dumps(fields), _status(fields.get("code")) or _status(fields.get("status"))
-        )
-    return ServerError(str(cast("object", error)), _status(body.get("code")))
+        said = " ".join(str(fields[key]) for key in (*_WORDS, *_KINDS) if fields.get(key) not in (None, ""))
+        codes = (_status(fields.get(key)) for key in _CODES)
+        return ServerError(said or json.dumps(fields), next(filter(None, codes), None))
+    return ServerError(str(error), _status(body.get("code")))
 
 
 def _status(value: object) -> int | None:
@@ -230,17 +344,15 @@ def read_reply(endpoint: Endpoint, payload: object) -> Reply:
         EngineResponseError: the payload does not have that shape.
     """
     try:
-        if endpoint == "chat":
-            chat = ChatReply.model_validate(payload)
-            return Reply(tuple(_chat_piece(choice) for choice in chat.choices), chat.usage)
-        text = TextReply.model_validate(payload)
-        return Reply(tuple(_text_piece(choice) for choice in text.choices), text.usage)
+        reply = WireReply.model_validate(payload)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise EngineResponseError(
             f"the server sent a {endpoint} reply of an unknown shape: {where}: {first['msg']}"
         ) from None
+    pieces = (_piece(choice, place) for place, choice in enumerate(reply.choices))
+    return Reply(tuple(pieces), reply.any_usage)
 
 
 def read_text_logprobs(payload: object) -> tuple[list[str], list[float | None], WireUsage | None]:
@@ -252,13 +364,11 @@ def read_text_logprobs(payload: object) -> tuple[list[str], list[float | None], 
         EngineResponseError: the payload is no completions reply.
     """
     try:
-        reply = TextReply.model_validate(payload)
+        reply = WireReply.model_validate(payload)
     except ValidationError:
         raise EngineResponseError("the server sent a completions reply of an unknown shape") from None
     found = reply.choices[0].logprobs if reply.choices else None
-    if found is None:
-        return [], [], reply.usage
-    return found.tokens or [], found.token_logprobs or [], reply.usage
+    return (found.tokens, found.token_logprobs, reply.usage) if found else ([], [], reply.usage)
 
 
 def read_models(payload: object) -> list[Model]:
@@ -280,45 +390,37 @@ def _stop_hit(choice: Choice) -> str | None:
     return None
 
 
-def _chat_piece(choice: ChatChoice) -> Piece:
-    said = choice.message or choice.delta
-    entries = (choice.logprobs.content if choice.logprobs else None) or []
-    parts = tuple(
-        Part(entry.token, entry.logprob, _best((t.token, t.logprob) for t in entry.top_logprobs or ()))
-        for entry in entries
-    )
+def _piece(choice: Choice, place: int) -> Piece:
+    said = choice.message or choice.delta or Delta()
+    error = read_error({"error": choice.error})
     return Piece(
-        index=choice.index,
-        text=(said.content if said else None) or "",
-        parts=parts,
-        token_ids=tuple(choice.token_ids or ()),
+        index=place if choice.index is None else choice.index,
+        text=said.text or choice.text,
+        reasoning=said.thoughts,
+        tool_calls=tuple(said.calls),
+        whole=choice.message is not None,
+        parts=tuple(_parts(choice.logprobs)),
+        token_ids=tuple(choice.token_ids),
         finish=choice.finish_reason,
         stop_hit=_stop_hit(choice),
+        error=error.message if error else None,
     )
 
 
-def _text_piece(choice: TextChoice) -> Piece:
-    found = choice.logprobs
-    parts: tuple[Part, ...] = ()
-    if found is not None and found.tokens and found.token_logprobs:
-        tops = found.top_logprobs or [None] * len(found.tokens)
-        parts = tuple(
-            Part(token, logprob, _best((top or {}).items()))
-            for token, logprob, top in zip(found.tokens, found.token_logprobs, tops, strict=False)
-            if logprob is not None
-        )
-    return Piece(
-        index=choice.index,
-        text=choice.text or "",
-        parts=parts,
-        token_ids=tuple(choice.token_ids or ()),
-        finish=choice.finish_reason,
-        stop_hit=_stop_hit(choice),
-    )
+def _parts(found: Logprobs) -> Iterator[Part]:
+    """The tokens that have a log-probability, from either form."""
+    for entry in found.content:
+        if entry.logprob is not None:
+            yield Part(entry.token, entry.logprob, _best((t.token, t.logprob) for t in entry.top_logprobs))
+    tops = found.top_logprobs or [None] * len(found.tokens)
+    for token, logprob, top in zip(found.tokens, found.token_logprobs, tops, strict=False):
+        if logprob is not None:
+            yield Part(token, logprob, _best((top or {}).items()))
 
 
-def _best(pairs: Any) -> tuple[tuple[str, float], ...]:
-    return tuple(sorted(((str(t), float(p)) for t, p in pairs), key=lambda pair: -pair[1]))
+def _best(pairs: Iterable[tuple[str, float | None]]) -> tuple[tuple[str, float], ...]:
+    known = ((token, logprob) for token, logprob in pairs if logprob is not None)
+    return tuple(sorted(known, key=lambda pair: -pair[1]))
 
 
 def sampling_fields(

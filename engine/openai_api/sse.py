@@ -1,7 +1,8 @@
 """Server-sent events: from bytes in any chunking to the `data` of whole events.
 
 Source: the event stream format of the HTML standard, section 9.2. Only `data` matters to the OpenAI API.
-Comments (keep-alives), `event`, `id` and `retry` are skipped.
+Comments (keep-alives), `event`, `id` and `retry` are skipped. A field `error` is read as data,
+since older servers of llama.cpp send their errors so.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ class SSEParser:
 
     def _field(self, line: str) -> None:
         name, _, value = line.partition(":")
-        if name == "data":
+        if name in ("data", "error"):
             value = value.removeprefix(" ")
             self._data.append(value)
             self._size += len(value)

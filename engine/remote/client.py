@@ -9,6 +9,7 @@ that comes from the server or from httpx passes `scrub` before it enters an erro
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
@@ -21,6 +22,7 @@ from pydantic import SecretStr
 from braid.engine.errors import EngineConnectionError, EngineError, EngineResponseError
 from braid.engine.openai_api import SSEParser, read_error, read_json
 from braid.engine.scope import Budget
+from braid.engine.surrogates import mend_text
 from braid.engine.system import retry_after
 from braid.engine.types import Token
 
@@ -160,7 +162,8 @@ class Client:
             raise EngineError(f"{self.shown}: the engine is closed")
 
     def scrub(self, text: str) -> str:
-        """`text` without the key and the values of the caller's own headers, cut to a length for errors."""
+        """`text` without the key and the values of the caller's own headers, mended and cut for errors."""
+        text = mend_text(text)
         for secret in self._secrets:
             if secret.get_secret_value():
                 text = text.replace(secret.get_secret_value(), "[redacted]")
@@ -223,18 +226,19 @@ class Client:
     ) -> AsyncGenerator[list[Token]]:
         async with self._send("POST", path, body, budget) as response:
             if "event-stream" not in response.headers.get("content-type", ""):
-                # A server that does not stream answers in one piece.
-                yield [
-                    *reader.feed(self._payload(await self._read_body(response, budget))),
-                    *reader.end(done=True),
-                ]
-                return
+                body_text = await self._read_body(response, budget)
+                # A server that does not stream answers in one piece. Others forget to name their events.
+                if not body_text.lstrip().startswith(("data:", "event:", "error:", ":")):
+                    yield [*reader.feed(self._payload(body_text)), *reader.end(done=True)]
+                    return
             parser = SSEParser()
             source = response.aiter_bytes()
             over = False
             while not over:
                 chunk = await self._next_chunk(source, budget)
                 for data in parser.close() if chunk is None else parser.feed(chunk):
+                    if not data.strip():
+                        continue  # some servers keep a connection alive so
                     if data.strip() == "[DONE]":
                         yield reader.end(done=True)
                         await _drain(source)
@@ -287,7 +291,15 @@ class Client:
         self, method: str, path: str, body: dict[str, Any] | None, budget: Budget
     ) -> AsyncIterator[httpx.Response]:
         with self._translate_errors("sending the request"):
-            request = self._http.build_request(method, f"{self._base}/{path}", params=self._params, json=body)
+            # Schemas and stop strings of the caller may hold halves of characters.
+            written = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+            request = self._http.build_request(
+                method,
+                f"{self._base}/{path}",
+                params=self._params,
+                content=None if body is None else mend_text(written).encode(),
+                headers=None if body is None else {"Content-Type": "application/json"},
+            )
             async with self._interruptible(budget):
                 response = await self._http.send(request, stream=True)
         try:

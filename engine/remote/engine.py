@@ -26,6 +26,7 @@ from braid.engine.remote.echo import echo_body, read_echo
 from braid.engine.remote.probe import probe_server
 from braid.engine.remote.response import RemoteBranch, ResponseReader
 from braid.engine.scope import Budget, ambient_budget
+from braid.engine.surrogates import mend_text
 from braid.engine.system import merge_streams, run_all
 from braid.engine.types import Capability, Completion, EngineInfo, Prompt, SamplingParams, Token, Usage
 
@@ -139,7 +140,7 @@ class RemoteEngine(Engine):
             else capabilities,
             details=details,
         )
-        return cls(client, dialect, model=model, api=api, max_context=found_model.max_model_len)
+        return cls(client, dialect, model=model, api=api, max_context=found_model.max_context)
 
     @property
     def info(self) -> EngineInfo:
@@ -202,7 +203,7 @@ class RemoteEngine(Engine):
         if isinstance(ours.form, IdsForm):
             hint = "text cannot follow token ids; prefill text or all ids instead"
             raise CapabilityError("extend", self._dialect.uri, hint)
-        return self._extended(ours, text, ours.critical_path_tokens)
+        return self._extended(ours, mend_text(text), ours.critical_path_tokens)
 
     async def join(
         self,
@@ -318,6 +319,7 @@ class RemoteEngine(Engine):
                 prompt_tokens=ours.token_count,
                 tokens_per_byte=self._dialect.tokens_per_byte,
                 server=self._dialect.uri,
+                scrub=self._client.scrub,
             )
             price = scope.price_of(self.info.uri, self.info.model)
             max_generated = len(indexes) * params.max_tokens
@@ -331,8 +333,7 @@ class RemoteEngine(Engine):
                             reader.committed = reader.committed or (streamed and bool(tokens))
                             yield tokens
                     self._dialect.learn(ours.form, reader, len(indexes))
-                    prompt_tokens = reader.usage.prompt_tokens if reader.usage else ours.token_count
-                    outcome = _Outcome(reader.branches, reader.shares(), prompt_tokens)
+                    outcome = _Outcome(reader.branches, reader.shares(), reader.prompt_tokens)
                 except RejectedError as error:
                     if not self._dialect.adapt(error, body):
                         raise self._dialect.explain(error, ours.form, body) from None
@@ -374,6 +375,8 @@ class RemoteEngine(Engine):
             if params.logprobs is None
             else tuple(token.logprob or 0.0 for token in with_logprobs),
             top_logprobs=tuple(token.top_logprobs for token in with_logprobs) if params.logprobs else None,
+            reasoning=branch.reasoning,
+            tool_calls=branch.tool_calls,
         )
 
     async def score(self, context: Context, text: str, *, budget: Budget | None = None) -> list[float]:
@@ -391,7 +394,7 @@ class RemoteEngine(Engine):
             raise CapabilityError("prompt_logprobs", self._dialect.uri, hint)
         if not text:
             return []
-        before = ours.form.content
+        before, text = ours.form.content, mend_text(text)
         body = echo_body(self._model, before + text)
         estimate = ours.token_count + self._dialect.estimate_tokens(text) + 1
         price = scope.price_of(self.info.uri, self.info.model)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from braid.engine.errors import CapabilityError, EngineResponseError
-from braid.engine.openai_api import Endpoint, Part, Piece, WireUsage, read_reply
+from braid.engine.openai_api import Endpoint, Part, Piece, WireToolCall, WireUsage, read_reply
 from braid.engine.remote.client import AttemptFailed
 from braid.engine.scope import Price
 from braid.engine.stop_strings import find_stop, held_back
-from braid.engine.types import FinishReason, SamplingParams, Token, Usage
+from braid.engine.surrogates import PairJoiner, mend_text
+from braid.engine.types import FinishReason, SamplingParams, Token, ToolCall, Usage
 
 # A server that honours a stop string may still send the rest of a token. More than that ignores the string.
 _PIECES_AFTER_STOP = 2
@@ -35,10 +37,65 @@ class RemoteBranch:
     """Whether the server called it finished. Text that comes after that still belongs to it."""
     stop_hit: str | None = None
     finish: FinishReason | None = None
+    fault: str | None = None
+    """Why what the server sent is no completion. None: it is one."""
+    raw_text: list[str] = field(default_factory=list[str])
+    joiner: PairJoiner = field(default_factory=PairJoiner)
+    reasoning_joiner: PairJoiner = field(default_factory=PairJoiner)
+    calls: list[WireToolCall] = field(default_factory=list[WireToolCall])
 
     @property
     def text(self) -> str:
         return "".join(token.text for token in self.tokens)
+
+    @property
+    def reasoning(self) -> str:
+        return "".join(token.reasoning for token in self.tokens)
+
+    @property
+    def tool_calls(self) -> tuple[ToolCall, ...]:
+        return tuple(
+            ToolCall(
+                name=mend_text(call.function.name),
+                arguments=mend_text(_arguments(call.function.arguments)),
+                id=mend_text(call.id),
+            )
+            for call in self.calls
+        )
+
+    def unsaid(self, piece: Piece) -> str:
+        """The text that `piece` adds.
+
+        Some servers end a stream with the whole message (MiniMax).
+        """
+        text = piece.text.removeprefix("".join(self.raw_text)) if piece.whole else piece.text
+        self.raw_text.append(text)
+        return self.joiner.feed(text)
+
+    def think(self, piece: Piece) -> list[Token]:
+        """The thoughts that `piece` adds. No stop string ends them."""
+        whole_again = piece.whole and bool(self.reasoning)
+        text = self.reasoning_joiner.feed("" if whole_again else piece.reasoning)
+        thoughts = [Token(text="", index=self.index, reasoning=text)] if text else []
+        self.tokens.extend(thoughts)
+        return thoughts
+
+    def call(self, parts: Sequence[WireToolCall]) -> None:
+        """Take in calls, or parts of calls, which belong together by number or follow one another."""
+        for part in parts:
+            begins = bool(part.id or part.function.name)
+            known = [call for call in self.calls if part.index is not None and call.index == part.index]
+            if not known and self.calls and part.index is None and not begins:
+                known = self.calls[-1:]
+            if not known:
+                self.calls.append(part.model_copy(deep=True))
+                continue
+            call = known[0]
+            call.id = call.id or part.id
+            call.function.name += part.function.name
+            call.function.arguments = _arguments(call.function.arguments) + _arguments(
+                part.function.arguments
+            )
 
     def add(self, tokens: Sequence[Token], stops: Sequence[str]) -> list[Token]:
         """Take in new tokens.
@@ -54,19 +111,27 @@ class RemoteBranch:
             ready = _truncate(self.held_back_tokens, at)
             self.held_back_tokens = []
         else:
-            ready = _request_json(self.held_back_tokens, len(text) - held_back(text, stops))
+            ready = _wholly_inside(self.held_back_tokens, len(text) - held_back(text, stops))
             self.held_back_tokens = self.held_back_tokens[len(ready) :]
         self.tokens.extend(ready)
         return ready
 
     def flush(self) -> list[Token]:
-        """The tokens that were held back."""
+        """The tokens that were held back, and what stands for halves of characters that nothing followed."""
         ready, self.held_back_tokens = self.held_back_tokens, []
+        rest, thought = "" if self.cut else self.joiner.close(), self.reasoning_joiner.close()
+        if rest or thought:
+            ready.append(Token(text=rest, index=self.index, reasoning=thought))
         self.tokens.extend(ready)
         return ready
 
 
-def _request_json(tokens: Sequence[Token], length: int) -> list[Token]:
+def _arguments(given: object) -> str:
+    """Arguments as text. Some servers send them as JSON itself."""
+    return given if isinstance(given, str) else json.dumps(given)
+
+
+def _wholly_inside(tokens: Sequence[Token], length: int) -> list[Token]:
     """The leading tokens that lie wholly inside the first `length` characters."""
     ready: list[Token] = []
     for token in tokens:
@@ -104,6 +169,7 @@ class ResponseReader:
         prompt_tokens: int,
         tokens_per_byte: float,
         server: str,
+        scrub: Callable[[str], str],
     ) -> None:
         self.committed = False
         self.usage: WireUsage | None = None
@@ -115,6 +181,9 @@ class ResponseReader:
         self._prompt_tokens = prompt_tokens
         self._tokens_per_byte = tokens_per_byte
         self._server = server
+        self._scrub = scrub
+        self._unread: object = None
+        """The last payload that held neither text nor usage."""
 
     @property
     def satisfied(self) -> bool:
@@ -126,10 +195,13 @@ class ResponseReader:
         self.discarded += sum(self.generated().values())
         self.branches.clear()
         self.usage = None
+        self._unread = None
 
     def feed(self, payload: object) -> list[Token]:
         reply = read_reply(self._endpoint, payload)
-        self.usage = reply.usage or self.usage
+        if reply.usage is not None:
+            self.usage = reply.usage if self.usage is None else _larger(self.usage, reply.usage)
+        self._unread = None if reply.pieces or reply.usage else payload
         return [token for piece in reply.pieces for token in self._piece(piece)]
 
     def _piece(self, piece: Piece) -> list[Token]:
@@ -140,49 +212,69 @@ class ResponseReader:
             )
         index = self._indexes[piece.index]
         branch = self.branches.setdefault(index, RemoteBranch(index))
-        branch.raw_bytes += len(piece.text.encode())
-        branch.pieces += bool(piece.text)
+        text = branch.unsaid(piece)
+        branch.raw_bytes += len((piece.text + piece.reasoning).encode(errors="replace"))
+        branch.pieces += bool(piece.text or piece.reasoning)
         branch.parts += len(piece.parts)
-        ready: list[Token] = []
+        branch.call(piece.tool_calls)
+        ready = branch.think(piece)
         if not branch.cut:
             num_logprobs = self._params.logprobs
-            if num_logprobs is not None and piece.text and not branch.parts:
+            if num_logprobs is not None and text and not branch.parts:
                 raise CapabilityError(
                     "logprobs", self._server, "the server ignores the request for log-probabilities"
                 )
             branch.token_ids.extend(piece.token_ids)
-            ready = branch.add(_tokens(index, piece, num_logprobs), self._params.stop)
+            # The log-probabilities of thoughts are none of the text.
+            parts = piece.parts if text or not piece.reasoning else ()
+            piece = replace(piece, text=text, parts=parts)
+            ready += branch.add(_tokens(index, piece, num_logprobs), self._params.stop)
         else:
             branch.pieces_after_stop += bool(piece.text)
         if piece.finish is not None:
             branch.ended = True
             if not branch.cut:  # the last reason counts: some servers send one with every chunk
-                branch.finish = self._finish(piece.finish)
+                branch.finish, branch.fault = self._finish(piece.finish)
                 branch.stop_hit = piece.stop_hit if piece.stop_hit in self._params.stop else branch.stop_hit
+        if piece.error is not None:
+            branch.fault = f"the server failed in the middle: {self._scrub(piece.error)}"
         return ready
 
-    def _finish(self, reason: str) -> FinishReason:
-        match reason:
-            case "length":
-                return "length"
-            case "abort" | "cancelled":
-                return "cancelled"
+    def _finish(self, said: str) -> tuple[FinishReason, str | None]:
+        """The reason in our words, and what is wrong with a completion that ends so."""
+        match said.strip().lower():
+            case (
+                "stop" | "stopped" | "stop_sequence" | "stop_token" | "stop_word" | "stop_words" | "eos"
+                | "eos_token" | "end" | "end_turn" | "end_of_text" | "endoftext" | "complete" | "completed"
+                | "done" | "finish" | "finished" | "success" | "tool_call" | "tool_calls" | "tool_use"
+                | "function_call"
+            ):  # fmt: skip
+                return "stop", None
+            case (
+                "length" | "max_length" | "max_tokens" | "max_new_tokens" | "max_output_tokens"
+                | "model_length" | "context_length" | "model_context_window_exceeded"
+            ):  # fmt: skip
+                return "length", None
+            case "abort" | "aborted" | "cancelled" | "canceled":
+                return "cancelled", None
             case "content_filter":
-                raise EngineResponseError(
-                    f"{self._server}: the server's content filter stopped the completion"
-                )
+                return "stop", "the server's content filter stopped the completion"
             case _:
-                return "stop"
+                return "stop", f"the server ended the completion for the reason {self._scrub(said)!r}"
 
     def end(self, *, done: bool) -> list[Token]:
         """The last token of each branch, with finish reason and usage."""
+        if faults := [branch.fault for branch in self.branches.values() if branch.fault is not None]:
+            raise EngineResponseError(f"{self._server}: {faults[0]}")
+        words = "" if self._unread is None else f"; it ended with {self._scrub(json.dumps(self._unread))}"
         if not self.branches and done:
-            raise EngineResponseError(f"{self._server}: the response has no choices")
+            raise EngineResponseError(f"{self._server}: the response has no choices{words}")
         if not self.branches or any(branch.finish is None for branch in self.branches.values()):
             if not done:
-                raise AttemptFailed(
-                    "the connection ended before the completion did", retryable=True, lost=True
-                )
+                message = f"the connection ended before the completion did{words}"
+                raise AttemptFailed(message, retryable=True, lost=True)
+            if words:
+                raise EngineResponseError(f"{self._server}: the response is no whole completion{words}")
             for branch in self.branches.values():
                 full = self._params.max_tokens <= branch.parts
                 branch.finish = branch.finish or ("length" if full else "stop")
@@ -192,7 +284,12 @@ class ResponseReader:
             last.extend(branch.flush())
             last.append(
                 Token(
-                    text="", index=index, finish_reason=branch.finish, stop_hit=branch.stop_hit, usage=usage
+                    text="",
+                    index=index,
+                    finish_reason=branch.finish,
+                    stop_hit=branch.stop_hit,
+                    usage=usage,
+                    tool_calls=branch.tool_calls,
                 )
             )
         return last
@@ -201,6 +298,10 @@ class ResponseReader:
         """Tokens generated so far by each branch: counted where the server reports them, else estimated."""
         counts = {index: self._count_tokens(branch) for index, branch in self.branches.items()}
         total = self.usage.completion_tokens if self.usage else None
+        if total is not None and (len(counts) > 1 or not total):
+            # Some servers report one branch of several (llama.cpp), or zeros.
+            seen = (max(len(b.token_ids), b.parts, b.pieces) for b in self.branches.values())
+            total = max(total, sum(seen))
         return _apportion(total, counts) if total is not None and counts else counts
 
     def _count_tokens(self, branch: RemoteBranch) -> int:
@@ -212,20 +313,23 @@ class ResponseReader:
         guess = branch.pieces if branch.pieces > 1 else round(branch.raw_bytes * self._tokens_per_byte)
         return min(max(guess, bool(branch.raw_bytes)), self._params.max_tokens)
 
+    @property
+    def prompt_tokens(self) -> int:
+        """Tokens of the prompt: those that the server reports, else the estimate."""
+        return (self.usage and self.usage.prompt_tokens) or self._prompt_tokens
+
     def spent(self) -> int:
         """Tokens to book for this response, even if it was cut short, and for failed attempts."""
-        prompt = self.usage.prompt_tokens if self.usage else self._prompt_tokens
-        return prompt + sum(self.generated().values()) + self.discarded
+        return self.prompt_tokens + sum(self.generated().values()) + self.discarded
 
     def cost(self, price: Price) -> float:
         """Price of `spent`.
 
         What was thrown away counts as generated, since a server does not say what it charges for it.
         """
-        prompt = self.usage.prompt_tokens if self.usage else self._prompt_tokens
         cached = self.usage.cached_tokens if self.usage else 0
         generated = sum(self.generated().values()) + self.discarded
-        return price.of(prompt=prompt, cached=cached, generated=generated, calls=1)
+        return price.of(prompt=self.prompt_tokens, cached=cached, generated=generated, calls=1)
 
     def shares(self) -> dict[int, Usage]:
         """Usage of each branch.
@@ -237,7 +341,7 @@ class ResponseReader:
             first = Usage()
             if place == 0:
                 first = Usage(
-                    prompt_tokens=self.usage.prompt_tokens if self.usage else self._prompt_tokens,
+                    prompt_tokens=self.prompt_tokens,
                     cached_tokens=self.usage.cached_tokens if self.usage else 0,
                     discarded_tokens=self.discarded,
                     calls=1,
@@ -246,6 +350,16 @@ class ResponseReader:
                 first, generated_tokens=count + first.discarded_tokens, critical_path_tokens=count
             )
         return shares
+
+
+def _larger(first: WireUsage, second: WireUsage) -> WireUsage:
+    """The larger counts of both, since counts only grow. Some servers send zeros before or after them."""
+    counts = [used.completion_tokens for used in (first, second) if used.completion_tokens is not None]
+    return WireUsage(
+        prompt_tokens=max(first.prompt_tokens, second.prompt_tokens),
+        completion_tokens=max(counts, default=None),
+        cached=max(first.cached_tokens, second.cached_tokens),
+    )
 
 
 def _apportion(total: int, weights: dict[int, int]) -> dict[int, int]:

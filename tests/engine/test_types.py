@@ -102,6 +102,14 @@ def test_prompts_are_told_apart():
     assert read_prompt([message]) == ChatPrompt((message,))
 
 
+@pytest.mark.parametrize("half", [chr(0xD835), chr(0xDCFF), chr(0xDC00), "\udc00\ud835"])
+def test_halves_of_characters_in_prompts_are_mended(half):
+    mended = f"half {chr(0xFFFD) * len(half)} pair"
+    assert read_prompt(f"half {half} pair") == TextPrompt(mended)
+    message = {"role": "user", "content": f"half {half} pair"}
+    assert read_prompt([message]) == ChatPrompt((message | {"content": mended},))
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from braid.engine.errors import InvalidParamsError
 from braid.engine.prompts import ChatPrompt, TextPrompt, TokenPrompt, plain_chat
+from braid.engine.surrogates import mend_text
 
 _TORN = "\ufffd"
 _LOOK_BACK = 6
@@ -70,7 +71,7 @@ class TextCodec:
 
     def encode(self, text: str) -> tuple[int, ...]:
         """The ids of text that continues something. Nothing is put before or after it."""
-        return tuple(self._tokenizer.encode(text, add_special_tokens=False, verbose=False))
+        return tuple(self._tokenizer.encode(mend_text(text), add_special_tokens=False, verbose=False))
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids, special tokens included. Incomplete characters come out as U+FFFD."""

@@ -204,3 +204,14 @@ async def test_random_requests_with_cancellation_keep_the_books(tiny_model, requ
         engine.check_integrity()
     assert counts["done"] > requests // 4 and counts["cancelled"] > requests // 20
     assert counts["no room"] <= requests // 10
+
+
+@pytest.mark.parametrize("half", [chr(0xD835), chr(0xDCFF), chr(0xDC00), "\udc00\ud835"])
+async def test_halves_of_characters_are_mended_in_every_text(engine, half):
+    broken, mended = f"half {half} pair", f"half {chr(0xFFFD) * len(half)} pair"
+    for prompt in (broken, [{"role": "user", "content": broken}]):
+        async with await engine.prefill(prompt) as context:
+            assert mended in context.text
+            async with await engine.extend(context, broken) as longer:
+                assert longer.text.endswith(mended)
+            assert await engine.score(context, broken) == await engine.score(context, mended)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import openai
@@ -121,8 +122,10 @@ def test_openai_objects_are_read() -> None:
         read_reply("chat", json.loads(chunk.model_dump_json())),
         read_reply("completions", json.loads(legacy.model_dump_json())),
     ]
-    assert replies[0] == replies[1] == replies[2]
-    [piece] = replies[0].pieces
+    assert [piece.whole for reply in replies for piece in reply.pieces] == [True, False, False]
+    [piece] = replies[1].pieces
+    assert replies[0] == replace(replies[1], pieces=(replace(piece, whole=True),))
+    assert replies[1] == replies[2]
     assert (piece.index, piece.text, piece.finish) == (1, "he", "length")
     assert [(part.text, part.logprob, part.top) for part in piece.parts] == [("he", -0.5, (("he", -0.5),))]
     assert replies[0].usage is not None and replies[0].usage.cached_tokens == 3
