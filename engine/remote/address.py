@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 import httpx
 
@@ -25,7 +26,16 @@ class Address:
     @property
     def in_the_clear(self) -> bool:
         """Whether others can read what is sent: plain http to another machine."""
-        return self.url.scheme == "http" and self.url.host not in ("localhost", "127.0.0.1", "::1")
+        return self.url.scheme == "http" and not is_this_machine(self.url.host)
+
+
+def is_this_machine(host: str) -> bool:
+    """Whether `host` names the machine that asks."""
+    try:
+        ip = ip_address(host)
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+    return ip.is_loopback or ip.is_unspecified
 
 
 def read_address(address: str) -> Address:

@@ -21,6 +21,7 @@ from pydantic import SecretStr
 
 from braid.engine.errors import EngineConnectionError, EngineError, EngineResponseError
 from braid.engine.openai_api import SSEParser, read_error, read_json
+from braid.engine.remote.transport import open_transport, proxy_variable
 from braid.engine.scope import Budget
 from braid.engine.surrogates import mend_text
 from braid.engine.system import retry_after
@@ -148,13 +149,15 @@ class Client:
         self._busy: set[asyncio.Task[Any]] = set()
         self._hung_up: set[asyncio.Task[Any]] = set()
         self._closed = False
-        self._http = httpx.AsyncClient(
-            headers=dict(headers),
+        self._http = open_transport(
+            url,
+            shown=shown,
+            headers=headers,
             auth=_BearerAuth(key) if key is not None else None,
             timeout=httpx.Timeout(timeout, connect=min(10.0, timeout), pool=None),
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=concurrency),
-            follow_redirects=False,
         )
+        self.proxy = proxy_variable(url)
 
     def check_open(self) -> None:
         """Raise `EngineError` after `close`."""
@@ -371,6 +374,10 @@ class Client:
         if not failure.retryable or attempt >= allowed or (asked or 0.0) > self.retries.longest_wait:
             tries = "" if attempt == 0 else f" (after {attempt + 1} attempts)"
             message = f"{self.shown}: {what}: {failure}{tries}"
+            if self.proxy is not None:
+                message += (
+                    f"; asked through the proxy of ${self.proxy} (NO_PROXY names hosts to reach without)"
+                )
             if asked is not None and asked > self.retries.longest_wait:
                 message += (
                     f"; the server asks to wait {asked:.0f} s, "

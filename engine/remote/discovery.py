@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 
 from pydantic import SecretStr
 
@@ -18,13 +19,29 @@ def read_key(name: str | None) -> SecretStr | None:
     """The key in the environment variable `name`.
 
     Raises:
-        InvalidParamsError: the variable is empty or missing. Only the default one may be, since local servers
-            want no key.
+        InvalidParamsError: the variable holds what no header can, or it is empty or missing. Only the default
+            one may be, since local servers want no key.
     """
     value = os.environ.get(name, "").strip() if name else ""
     if name and name != DEFAULT_KEY_ENV and not value:
         raise InvalidParamsError(f"the environment variable {name!r} (api_key_env) is empty or not set")
+    if not _fits_a_header(value):
+        raise InvalidParamsError(
+            f"the environment variable {name!r} (api_key_env) holds characters that no key has; "
+            "expected printable ASCII"
+        )
     return SecretStr(value) if value else None
+
+
+def check_headers(headers: Mapping[str, str]) -> None:
+    """Raise `InvalidParamsError` for a header that cannot be sent. The error never repeats its value."""
+    for name, value in headers.items():
+        if not (name and _fits_a_header(name) and _fits_a_header(value)):
+            raise InvalidParamsError(f"header {name!r} cannot be sent; expected printable ASCII")
+
+
+def _fits_a_header(text: str) -> bool:
+    return text.isascii() and text.isprintable()
 
 
 async def find_model(client: Client, named: str | None, key_env: str | None) -> Model:

@@ -21,7 +21,7 @@ from braid.engine.remote.address import read_address
 from braid.engine.remote.client import Client, RejectedError, RetryPolicy
 from braid.engine.remote.context import ChatForm, Form, IdsForm, RemoteContext, TextForm
 from braid.engine.remote.dialect import Api, Continuation, Dialect, assumed_capabilities
-from braid.engine.remote.discovery import DEFAULT_KEY_ENV, find_model, read_key
+from braid.engine.remote.discovery import DEFAULT_KEY_ENV, check_headers, find_model, read_key
 from braid.engine.remote.echo import echo_body, read_echo
 from braid.engine.remote.probe import probe_server
 from braid.engine.remote.response import RemoteBranch, ResponseReader
@@ -95,7 +95,9 @@ class RemoteEngine(Engine):
 
         Raises:
             EngineURIError: the address cannot be read, or there is no single model.
-            EngineConnectionError: the server cannot be reached.
+            EngineConnectionError: the server cannot be reached, or a proxy in the environment cannot be used.
+                Servers on this machine are reached without a proxy.
+            MissingPackageError: the environment names a SOCKS proxy, and its package is not installed.
             EngineResponseError: the key was refused.
             InvalidParamsError: an option is out of range.
         """
@@ -106,6 +108,7 @@ class RemoteEngine(Engine):
                 f"got {concurrency!r}, {max_retries!r}, {timeout!r}"
             )
         key = read_key(api_key_env)
+        check_headers(headers or {})
         client = Client(
             parsed.url,
             shown=parsed.shown,
@@ -116,6 +119,8 @@ class RemoteEngine(Engine):
             retries=retries or RetryPolicy(max_retries=max_retries),
         )
         details = {"server": parsed.shown, "api": api, "key": f"from ${api_key_env}" if key else "none"}
+        if client.proxy is not None:
+            details["proxy"] = f"that of ${client.proxy}"
         if key and parsed.in_the_clear:
             details["warning"] = "the key goes over plain http to another machine"
         try:
