@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from braid.engine import Message, SamplingParams, Usage
+from braid.engine import CapabilityError, Message, SamplingParams, Usage
 from braid.executors.values import short_form
 from braid.orchestrator.errors import OutputTypeError
 
@@ -104,12 +104,23 @@ async def _restate(adapter: TypeAdapter[Any], answer: str, job: Job) -> tuple[st
         },
         {"role": "user", "content": f"Question: {job.question}\nAnswer: {answer}"},
     ]
-    grammar: dict[str, object] | None = schema if "grammar" in engine.capabilities else None
-    params = SamplingParams(max_tokens=_MAX_TOKENS, temperature=0.0, seed=job.spec.seed, grammar=grammar)
     async with await engine.prefill(messages, budget=budget) as context:
-        (completion,) = await engine.generate(context, params, budget=budget)
-        completion.context.release()
-        return completion.text, context.usage.then(completion.usage)
+        while True:
+            can = engine.capabilities
+            params = SamplingParams(
+                max_tokens=_MAX_TOKENS,
+                temperature=0.0,
+                seed=job.spec.seed if "seed" in can else None,
+                grammar=schema if "grammar" in can else None,
+            )
+            try:
+                (completion,) = await engine.generate(context, params, budget=budget)
+            except CapabilityError:
+                if engine.capabilities == can:
+                    raise
+                continue  # the server refused what it promised, and the engine knows it now
+            completion.context.release()
+            return completion.text, context.usage.then(completion.usage)
 
 
 def _first(error: ValidationError | None) -> str:

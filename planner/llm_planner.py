@@ -259,7 +259,7 @@ class LLMPlanner:
             tokens = self.engine.stream(context, params, budget=budget)
             try:
                 async for token in tokens:
-                    generated += bool(token.text or token.id is not None)
+                    generated += bool(token.text or token.reasoning or token.id is not None)
                     reported = token.usage or reported
                     state.cut_off = token.finish_reason == "length"
                     if token.text:

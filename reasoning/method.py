@@ -90,6 +90,10 @@ class MethodRun:
         """A seed of 31 bits for one branch. It depends on the run's seed and the branch's place alone."""
         return derived_seed(self.seed, *index)
 
+    def sampling_seed(self, *index: int) -> int | None:
+        """The seed of one branch for the engine. None where it takes no seeds (capability `seed`)."""
+        return self.seed_for(*index) if "seed" in self.engine.capabilities else None
+
     def rng(self, *index: int) -> random.Random:
         """A random generator for one branch."""
         return random.Random(self.seed_for(*index))

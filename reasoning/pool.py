@@ -27,7 +27,7 @@ async def sample_pool(run: MethodRun, problem: Context, params: SamplingParams) 
     All samples share the problem's Context, so the prompt is read once.
     """
     if params.seed is None:
-        params = replace(params, seed=run.seed_for(0))
+        params = replace(params, seed=run.sampling_seed(0))
     completions = await run.engine.generate(problem, params, budget=run.budget)
     for completion in completions:
         completion.context.release()

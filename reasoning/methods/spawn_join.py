@@ -288,7 +288,7 @@ class _ThreadedWork:
             self.spans.append(TokenSpan(known, context.token_count))
             return None
         params = SamplingParams(
-            max_tokens=room, temperature=self.temperature, stop=stop, seed=self.run.seed_for(*place)
+            max_tokens=room, temperature=self.temperature, stop=stop, seed=self.run.sampling_seed(*place)
         )
         (completion,) = await self.run.engine.generate(context, params, budget=self.run.budget)
         self.spans.append(TokenSpan(known, completion.context.token_count))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 
-from braid.engine import InvalidParamsError
+from braid.engine import Capability, InvalidParamsError
+from braid.engine.remote import RemoteEngine
 from braid.engine.scripted import ScriptedEngine
 from braid.reasoning import MethodRun, UnknownMethodError, get_method, method_names
+from tests.support.fault_server import FaultServer, says
 
 
 async def test_unknown_methods_and_options_are_refused() -> None:
@@ -61,3 +64,24 @@ async def test_a_failing_branch_ends_the_fan_out() -> None:
     with pytest.raises(ExceptionGroup) as caught:
         await run.fan_out([wait(), fail()])
     assert isinstance(caught.value.exceptions[0], ValueError)
+
+
+@pytest.mark.parametrize("name", ["direct", "self_consistency", "best_of_n"])
+@pytest.mark.parametrize("seeded", [True, False])
+async def test_methods_need_no_seeds(name: str, seeded: bool) -> None:
+    class Approving:
+        async def score(self, question: str, candidates: Sequence[str]) -> list[float]:
+            return [1.0] * len(candidates)
+
+    known: list[Capability] = ["chat", "text_join"]
+    if seeded:
+        known.append("seed")
+    async with (
+        FaultServer(says("Answer: 7")) as server,
+        await RemoteEngine.open(server.address, api_key_env=None, capabilities=known) as engine,
+        await engine.prefill("What is 3 + 4?") as problem,
+    ):
+        run = MethodRun(engine=engine, seed=1, verifier=Approving())
+        await get_method(name)(run, problem)
+        assert engine.open_contexts() == 1
+    assert server.calls and all(("seed" in call.body) is seeded for call in server.calls)

@@ -1,0 +1,46 @@
+"""The output type of a run on servers that lack what helps to write it."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import BaseModel
+
+from braid.engine import Capability
+from braid.engine.remote import RemoteEngine
+from braid.orchestrator import Agent
+from tests.support.fault_server import Call, FaultServer, refuses, says
+
+
+class Height(BaseModel):
+    metres: int
+
+
+@pytest.mark.parametrize(
+    ("known", "refused", "requests"),
+    [
+        (["chat"], [], 2),
+        (["chat", "seed"], ["seed"], 3),
+        (["chat", "grammar"], ["response_format"], 3),
+        (["chat", "seed", "grammar"], ["seed", "response_format"], 4),
+    ],
+)
+async def test_an_output_type_needs_neither_seeds_nor_schemas(
+    known: list[Capability], refused: list[str], requests: int
+) -> None:
+    async def answer(call: Call) -> None:
+        restating = len(server.calls) > 1
+        unknown = [field for field in refused if field in call.body]
+        if restating and unknown:
+            await refuses(422, {"detail": f"{unknown[0]}: Extra inputs are not permitted"})(call)
+        else:
+            await says('{"metres": 8611}' if restating else 'answer("8611 m")')(call)
+
+    async with (
+        FaultServer(answer) as server,
+        await RemoteEngine.open(server.address, api_key_env=None, capabilities=known) as engine,
+    ):
+        result = await Agent(engine, tools=[]).run("How tall is K2?", output_type=Height)
+        assert engine.open_contexts() == 0
+    assert result.output == Height(metres=8611)
+    assert len(server.calls) == requests
+    assert not {*refused} & {*server.calls[-1].body}
