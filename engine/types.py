@@ -35,6 +35,7 @@ Capability = Literal[
     "kv_join",
     "text_join",
     "grammar",
+    "json_schema",
     "hidden_states",
     "native_n",
     "penalties",
@@ -108,7 +109,8 @@ class SamplingParams:
     """
     grammar: Grammar | str | dict[str, object] | None = None
     """A regular expression, a JSON schema or a `Grammar` that the whole completion must match (capability
-    `grammar`). A completion that reaches `max_tokens` or a stop string is the beginning of a match.
+    `grammar`). A dict, which is a JSON schema, is taken by engines with capability `json_schema` as well. A
+    completion that reaches `max_tokens` or a stop string is the beginning of a match.
     """
     repetition_penalty: float = 1.0
     """Divides the logits of tokens that were read or written, if they are positive, and multiplies negative

@@ -111,7 +111,7 @@ async def _restate(adapter: TypeAdapter[Any], answer: str, job: Job) -> tuple[st
                 max_tokens=_MAX_TOKENS,
                 temperature=0.0,
                 seed=job.spec.seed if "seed" in can else None,
-                grammar=schema if "grammar" in can else None,
+                grammar=None if can.isdisjoint(("grammar", "json_schema")) else schema,
             )
             try:
                 (completion,) = await engine.generate(context, params, budget=budget)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, assert_never
 
 from braid.engine.errors import BraidError, CapabilityError, ContextLengthError, EngineResponseError
-from braid.engine.openai_api import PATHS, Endpoint, prompt_fields, sampling_fields
+from braid.engine.openai_api import PATHS, Endpoint, Model, prompt_fields, sampling_fields
 from braid.engine.remote.client import RejectedError
 from braid.engine.remote.context import ChatForm, Form, IdsForm, TextForm
 from braid.engine.remote.response import ResponseReader
@@ -22,24 +22,49 @@ _CANNOT_CONTINUE = (
     "the server cannot go on with an assistant message that is already begun; "
     "use a text prompt (/completions)"
 )
-_TOO_LONG = ("context length", "context_length", "context window", "maximum context")
-
-
+_TOO_LONG = (
+    "context length",
+    "context_length",  # the code of OpenAI and Groq
+    "context window",
+    "maximum context",
+    "context size",
+    "context_size",  # the type of llama.cpp
+    "max_model_len",
+    "prompt is too long",
+    "input is too long",
+    "input token count",
+)
+BOTH_ENDPOINTS: frozenset[Endpoint] = frozenset(("chat", "completions"))
+_SCHEMA_SERVERS: Mapping[str, frozenset[Endpoint]] = {
+    "braid": BOTH_ENDPOINTS,
+    "vllm": BOTH_ENDPOINTS,
+    "sglang": frozenset(("chat",)),
+    "llamacpp": frozenset(("chat",)),  # `/completions` ignores `response_format` in silence
+}
+"""Where servers take a JSON schema, by what they call themselves in the list of models (`owned_by`)."""
 _UNKNOWN = ("support", "unknown", "unrecognized", "not permitted", "extra", "cannot")
 _PENALTIES = ("presence_penalty", "frequency_penalty", "repetition_penalty", "logit_bias")
 
 
-def assumed_capabilities(api: Api, *, listed: Collection[str] = ()) -> set[Capability]:
-    """What the API promises. `listed` is what the server itself says about its model.
+def assumed_schema_endpoints(model: Model) -> frozenset[Endpoint]:
+    """Where the server takes a JSON schema, as far as its name tells."""
+    without = model.owned_by == "braid" and "grammar" not in model.capabilities
+    return frozenset() if without else _SCHEMA_SERVERS.get(model.owned_by, frozenset())
+
+
+def assumed_capabilities(api: Api, model: Model) -> set[Capability]:
+    """What the API promises, and what the server itself says about `model`.
 
     A server that breaks a promise is found out later. Penalties are not assumed: the API does not have all of
     them, and many servers ignore what they do not know.
     """
     promised: set[Capability] = {"logprobs", "native_n", "seed", "text_join"}
-    if "penalties" in listed:
+    if "penalties" in model.capabilities:
         promised.add("penalties")
     if api != "completions":
         promised.add("chat")
+    if assumed_schema_endpoints(model) & ({api} if api != "auto" else BOTH_ENDPOINTS):
+        promised.add("json_schema")
     return promised
 
 
@@ -53,11 +78,13 @@ class Dialect:
         model: str,
         continuation: Continuation,
         capabilities: Iterable[Capability],
+        schema_endpoints: frozenset[Endpoint] = BOTH_ENDPOINTS,
         details: Mapping[str, str],
     ) -> None:
         self.uri = f"openai:{server}#{model}"
         self.capabilities: set[Capability] = set(capabilities)
         self.n_is_native: bool | None = None if "native_n" in self.capabilities else False
+        self._schema_endpoints = schema_endpoints
         self._server = server
         self._model = model
         self._continuation: Continuation = continuation
@@ -135,7 +162,7 @@ class Dialect:
             self._limit_field = "max_completion_tokens"  # OpenAI's newer models
             return True
         words = "".join(c if c.isalnum() or c == "_" else " " for c in error.reason).split()
-        if "n" in body and ("n" in words or "choices" in words):
+        if "n" in body and not {"n", "choice", "choices"}.isdisjoint(words):
             self.set_native_n(False)
             return True
         return False
@@ -157,10 +184,11 @@ class Dialect:
                 hint = "name a model of the server after '#' in the address"
                 return EngineResponseError(f"{error}; {hint}", status=status)
             return self._no_endpoint("chat" if isinstance(form, ChatForm) else "completions")
+        # An error inside a stream may name no status.
+        if status in (400, 413, 422, None) and any(words in reason for words in _TOO_LONG):
+            return ContextLengthError(str(error))
         if status not in (400, 413, 422):
             return error
-        if any(words in reason for words in _TOO_LONG):
-            return ContextLengthError(str(error))
         if "continue_final_message" in body and any(
             words in reason for words in ("continue_final_message", "add_generation_prompt", "assistant")
         ):
@@ -172,13 +200,13 @@ class Dialect:
             ("token_ids", "return_token_ids" in body, ("return_token_ids",)),
             ("token_ids", isinstance(form, IdsForm), ("prompt",)),
             ("logprobs", "logprobs" in body, ("logprobs",)),
-            ("grammar", "response_format" in body, ("response_format", "schema")),
+            ("json_schema", "response_format" in body, ("response_format", "schema", "grammar")),
             ("seed", "seed" in body, ("seed",)),
             *(("penalties", name in body and unknown, (name,)) for name in _PENALTIES),
         ]
         for capability, used, words in refused:
             if used and any(word in reason for word in words):
-                self.capabilities.discard(capability)
+                self.drop(capability)
                 return CapabilityError(capability, self.uri, f"the server refused it: {error}")
         return error
 
@@ -190,6 +218,24 @@ class Dialect:
             f"{missing}, give messages, or open the engine with api='chat' to send text as one user message"
         )
         return CapabilityError("completions", self.uri, hint)
+
+    def drop(self, capability: str) -> None:
+        """Remember that the server lacks `capability`. Whoever takes no schema takes no grammar."""
+        lost = {"json_schema", "grammar"} if capability == "json_schema" else {capability}
+        self.capabilities -= lost
+
+    def check_schema(self, form: Form) -> None:
+        """Check that a JSON schema can be sent with `form`.
+
+        Raises:
+            CapabilityError: it cannot.
+        """
+        endpoint, _ = self.endpoint_and_prompt(form)
+        if self.capabilities.isdisjoint(("grammar", "json_schema")) or endpoint not in self._schema_endpoints:
+            hint = "declare it (capabilities=) or open the engine with probe=True"
+            if endpoint not in self._schema_endpoints and self._schema_endpoints:
+                hint = f"this server keeps to a schema at {PATHS['chat']} only; give messages"
+            raise CapabilityError("json_schema", self.uri, hint)
 
     def check_continuation(self) -> None:
         """Check that the server can continue an assistant message that has begun.

@@ -20,7 +20,14 @@ from braid.engine.prompts import ChatPrompt, TextPrompt, TokenPrompt, read_promp
 from braid.engine.remote.address import read_address
 from braid.engine.remote.client import Client, RejectedError, RetryPolicy
 from braid.engine.remote.context import ChatForm, Form, IdsForm, RemoteContext, TextForm
-from braid.engine.remote.dialect import Api, Continuation, Dialect, assumed_capabilities
+from braid.engine.remote.dialect import (
+    BOTH_ENDPOINTS,
+    Api,
+    Continuation,
+    Dialect,
+    assumed_capabilities,
+    assumed_schema_endpoints,
+)
 from braid.engine.remote.discovery import DEFAULT_KEY_ENV, check_headers, find_model, read_key
 from braid.engine.remote.echo import echo_body, read_echo
 from braid.engine.remote.probe import probe_server
@@ -90,7 +97,7 @@ class RemoteEngine(Engine):
                 told from one that honours them.
             capabilities: exactly what the server can do, where that is known. None assumes what the API
                 promises.
-            probe: find out with some tiny requests (at most 24 tokens each) instead of assuming.
+            probe: find out with some small requests (at most 96 tokens each) instead of assuming.
             retries: waiting between attempts in detail, in place of `max_retries`.
 
         Raises:
@@ -126,10 +133,14 @@ class RemoteEngine(Engine):
         try:
             found_model = await find_model(client, parsed.model, api_key_env)
             model = found_model.id
+            schema_endpoints = (
+                assumed_schema_endpoints(found_model) if capabilities is None else BOTH_ENDPOINTS
+            )
             if probe:
                 found = await probe_server(
                     client, model, chat=api != "completions", completions=api != "chat"
                 )
+                schema_endpoints = found.schema_endpoints
                 capabilities = found.capabilities if capabilities is None else capabilities
                 if continuation == "auto":
                     continuation = "flags" if found.continues_chat else "none"
@@ -140,9 +151,8 @@ class RemoteEngine(Engine):
             server=parsed.shown,
             model=model,
             continuation=continuation,
-            capabilities=assumed_capabilities(api, listed=found_model.capabilities)
-            if capabilities is None
-            else capabilities,
+            capabilities=assumed_capabilities(api, found_model) if capabilities is None else capabilities,
+            schema_endpoints=schema_endpoints,
             details=details,
         )
         return cls(client, dialect, model=model, api=api, max_context=found_model.max_context)
@@ -345,8 +355,8 @@ class RemoteEngine(Engine):
                     if "n" in body and self._dialect.n_is_native is False:
                         return  # the caller sends the branches one by one
                     continue
-                except CapabilityError:
-                    self._dialect.capabilities.discard("logprobs")
+                except CapabilityError as error:
+                    self._dialect.drop(error.capability)
                     raise
                 finally:
                     if reader.branches or reader.discarded:
@@ -457,10 +467,10 @@ class RemoteEngine(Engine):
         if params.penalized:
             self.require("penalties", "declare it (capabilities=) or open the engine with probe=True")
         if params.grammar is not None:
-            self.require("grammar", "declare it (capabilities=) or open the engine with probe=True")
             if not isinstance(params.grammar, dict):
                 hint = "the OpenAI API takes a JSON schema, not a regular expression"
                 raise CapabilityError("grammar", self._dialect.uri, hint)
+            self._dialect.check_schema(ours.form)
         self._dialect.endpoint_and_prompt(ours.form)
         # Only ids are counted exactly here. The length of text is for the server to judge.
         min_length = (len(ours.form.ids) if isinstance(ours.form, IdsForm) else 1) + params.max_tokens

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from braid.engine.errors import CapabilityError, EngineResponseError
-from braid.engine.openai_api import Endpoint, Part, Piece, WireToolCall, WireUsage, read_reply
+from braid.engine.openai_api import Endpoint, Part, Piece, WireToolCall, WireUsage, read_json, read_reply
 from braid.engine.remote.client import AttemptFailed
 from braid.engine.scope import Price
 from braid.engine.stop_strings import find_stop, held_back
@@ -278,6 +278,8 @@ class ResponseReader:
             for branch in self.branches.values():
                 full = self._params.max_tokens <= branch.parts
                 branch.finish = branch.finish or ("length" if full else "stop")
+        for branch in self.branches.values():
+            self._check_schema(branch)
         last: list[Token] = []
         for index, usage in self.shares().items():
             branch = self.branches[index]
@@ -293,6 +295,22 @@ class ResponseReader:
                 )
             )
         return last
+
+    def _check_schema(self, branch: RemoteBranch) -> None:
+        """Refuse a finished text that is no JSON, though a schema was asked for."""
+        text = "".join(token.text for token in (*branch.tokens, *branch.held_back_tokens))
+        if (
+            not isinstance(self._params.grammar, dict)
+            or branch.finish != "stop"
+            or branch.stop_hit
+            or not text
+        ):
+            return
+        try:
+            read_json(text)
+        except EngineResponseError:
+            hint = "the server ignores the schema: what it sent is no JSON"
+            raise CapabilityError("json_schema", self._server, hint) from None
 
     def generated(self) -> dict[int, int]:
         """Tokens generated so far by each branch: counted where the server reports them, else estimated."""

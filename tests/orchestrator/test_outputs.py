@@ -44,3 +44,21 @@ async def test_an_output_type_needs_neither_seeds_nor_schemas(
     assert result.output == Height(metres=8611)
     assert len(server.calls) == requests
     assert not {*refused} & {*server.calls[-1].body}
+
+
+@pytest.mark.parametrize("kind", ["llamacpp", "vllm", "sglang", "someone"])
+async def test_the_schema_is_used_where_a_server_is_known_to_keep_to_it(kind: str) -> None:
+    async def answer(call: Call) -> None:
+        restating = len(server.calls) > 1
+        await says('{"metres": 8611}' if restating else 'answer("8611 m")')(call)
+
+    models = [{"id": "m", "owned_by": kind}]
+    async with (
+        FaultServer(answer, models=models) as server,
+        Agent(f"openai:{server.address}", tools=[]) as agent,
+    ):
+        result = await agent.run("How tall is K2?", output_type=Height)
+    assert result.output == Height(metres=8611)
+    sent = server.calls[-1].body.get("response_format")
+    assert (sent is not None) is (kind != "someone")
+    assert sent is None or sent["json_schema"]["schema"]["required"] == ["metres"]

@@ -172,3 +172,139 @@ async def test_the_length_limit_goes_by_its_newer_name_where_asked(faults: Fault
     async with await opened(faults) as engine:
         assert (await one(engine, chat=True)).text == "hello"
         assert faults.calls[-1].body["max_completion_tokens"] == DRAW.max_tokens
+
+
+SCHEMA: dict[str, object] = {"type": "object"}
+LLAMA_CPP = {"id": "m", "owned_by": "llamacpp", "meta": {"n_ctx": 64, "n_ctx_train": 4096}}
+
+
+@pytest.mark.parametrize(
+    ("model", "endpoints"),
+    [
+        ({"owned_by": "vllm", "max_model_len": 64}, {"chat", "completions"}),
+        (LLAMA_CPP, {"chat"}),
+        ({"owned_by": "sglang", "max_model_len": None}, {"chat"}),
+        ({"owned_by": "braid", "capabilities": ["grammar"]}, {"chat", "completions"}),
+        ({"owned_by": "braid", "capabilities": ["seed"]}, set[str]()),
+        ({"owned_by": "someone", "capabilities": {"completion_chat": True}}, set[str]()),
+    ],
+)
+async def test_servers_that_are_known_to_keep_to_a_schema_are_asked_to(
+    faults: FaultServer, model: dict[str, object], endpoints: set[str]
+) -> None:
+    faults.models = [model | {"id": "m"}]
+    faults.answer = says('{"a": ', "1}")
+    async with await opened(faults) as engine:
+        assert ("json_schema" in engine.capabilities) is bool(endpoints)
+        for chat in (True, False):
+            if ("chat" if chat else "completions") in endpoints:
+                assert (
+                    await one(engine, SamplingParams(max_tokens=16, grammar=SCHEMA), chat=chat)
+                ).text == '{"a": 1}'
+                assert faults.calls[-1].body["response_format"]["json_schema"]["schema"] == SCHEMA
+            else:
+                with pytest.raises(CapabilityError, match="json_schema"):
+                    await one(engine, SamplingParams(max_tokens=16, grammar=SCHEMA), chat=chat)
+    assert len(faults.calls) == len(endpoints)
+
+
+@pytest.mark.parametrize("text", ["The answer is 1.", "```json\n{}\n```", "{", '{"a": 1} and more'])
+async def test_a_schema_that_is_ignored_is_no_schema(faults: FaultServer, text: str) -> None:
+    faults.models = [LLAMA_CPP]
+    faults.answer = says(text)
+    async with await opened(faults) as engine:
+        with pytest.raises(CapabilityError, match="ignores the schema"):
+            await one(engine, SamplingParams(max_tokens=16, grammar=SCHEMA), chat=True)
+        assert "json_schema" not in engine.capabilities
+        faults.answer = says(text, finish="length")
+        assert (await one(engine, chat=True)).text == text
+
+
+@pytest.mark.parametrize(
+    ("text", "keeps_to_it"),
+    [
+        ('{"word": "kzq"}', True),
+        ("{\n\n\n" + " " * 60, True),
+        ('{"word"\t\n  :', True),
+        ("One, two, three", False),
+        ("{one: two}", False),
+        (" \n" * 40, False),
+    ],
+)
+async def test_the_probe_bears_with_white_space(faults: FaultServer, text: str, keeps_to_it: bool) -> None:
+    async def answer(call: Call) -> None:
+        chat = "messages" in call.body
+        said = text if chat and "response_format" in call.body else "one two"
+        choice = {"message": {"content": said}} if chat else {"text": said}
+        await call.json({"choices": [choice | {"index": 0, "finish_reason": "length"}]})
+
+    faults.answer = answer
+    async with await opened(faults, probe=True) as engine:
+        assert ("json_schema" in engine.capabilities) is keeps_to_it
+        if keeps_to_it:
+            with pytest.raises(CapabilityError, match="give messages"):
+                await one(engine, SamplingParams(max_tokens=16, grammar=SCHEMA))
+
+
+OVERFLOW = {
+    "code": 400,
+    "message": "request (9412 tokens) exceeds the available context size (8192 tokens), try increasing it",
+    "type": "exceed_context_size_error",
+    "n_prompt_tokens": 9412,
+    "n_ctx": 8192,
+}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OVERFLOW,
+        {"message": "the request exceeds the available context size. try increasing the context size"},
+        {"message": "Please reduce the length of the messages.", "code": "context_length_exceeded"},
+        {"message": "The input (12 tokens) is longer than the model's context length (8 tokens)."},
+        {"message": "prompt is too long: 210000 tokens > 200000 maximum"},
+        {"message": "The input token count (40) exceeds the maximum number of tokens allowed (32)."},
+    ],
+)
+@pytest.mark.parametrize("streamed", [True, False])
+async def test_a_context_that_is_too_long_is_told_from_other_refusals(
+    faults: FaultServer, error: dict[str, object], streamed: bool
+) -> None:
+    async def inside(call: Call) -> None:
+        await call.begin_events()
+        await call.event({"error": error})
+        await call.finish()
+
+    faults.answer = inside if streamed else refuses(400, {"error": error})
+    async with await opened(faults) as engine:
+        with pytest.raises(ContextLengthError):
+            await one(engine, chat=True)
+    assert len(faults.calls) == 1
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        LLAMA_CPP,
+        {"id": "m", "max_model_len": 64},
+        {"id": "m", "context_length": 64, "owned_by": None, "meta": None},
+        {"id": "m", "context_window": 64, "capabilities": {"completion_chat": True}},
+    ],
+)
+async def test_the_longest_context_by_all_its_names(faults: FaultServer, model: dict[str, object]) -> None:
+    faults.models = [model]
+    async with await opened(faults) as engine:
+        assert engine.info.max_context == 64
+
+
+async def test_one_choice_only_is_a_refusal_of_several(faults: FaultServer) -> None:
+    async def strict(call: Call) -> None:
+        refusal = refuses(400, {"error": {"message": "Only one completion choice is allowed"}})
+        await (refusal if "n" in call.body else says("hello"))(call)
+
+    faults.answer = strict
+    async with await opened(faults) as engine, await engine.prefill("hi") as context:
+        drawn = await engine.generate(context, SamplingParams(n=2, temperature=1.0))
+        for completion in drawn:
+            completion.context.release()
+    assert [completion.text for completion in drawn] == ["hello", "hello"]
