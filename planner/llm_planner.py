@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from braid.engine import (
+    CapabilityError,
     Engine,
     Grammar,
     InvalidParamsError,
@@ -248,6 +249,20 @@ class LLMPlanner:
             )
 
     async def _stream(self, prompt: Prompt, state: _Round) -> AsyncGenerator[str]:
+        """The model's text in pieces, without what a server turns out to refuse, such as a seed."""
+        while True:
+            can, begun = self.engine.capabilities, False
+            try:
+                async with aclosing(self._stream_once(prompt, state)) as pieces:
+                    async for text in pieces:
+                        begun = True
+                        yield text
+                return
+            except CapabilityError:
+                if begun or self.engine.capabilities == can:
+                    raise
+
+    async def _stream_once(self, prompt: Prompt, state: _Round) -> AsyncGenerator[str]:
         """The model's text in pieces. Whatever ends it, the Context is released and the usage is counted."""
         budget = state.task.budget
         params = self._params(state)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from braid.engine import Completion, Context, InvalidParamsError, SamplingParams, Usage
+from braid.engine import CapabilityError, Completion, Context, InvalidParamsError, SamplingParams, Usage
 from braid.reasoning.method import Candidate, MethodRun, Solution
 from braid.reasoning.voting import group_answers
 
@@ -26,9 +26,16 @@ async def sample_pool(run: MethodRun, problem: Context, params: SamplingParams) 
 
     All samples share the problem's Context, so the prompt is read once.
     """
-    if params.seed is None:
-        params = replace(params, seed=run.sampling_seed(0))
-    completions = await run.engine.generate(problem, params, budget=run.budget)
+    seed = params.seed
+    while True:
+        can = run.engine.capabilities
+        params = replace(params, seed=run.sampling_seed(0) if seed is None else seed)
+        try:
+            completions = await run.engine.generate(problem, params, budget=run.budget)
+            break
+        except CapabilityError:
+            if run.engine.capabilities == can:
+                raise  # else a server refused the seed, and the engine knows it now
     for completion in completions:
         completion.context.release()
     return completions

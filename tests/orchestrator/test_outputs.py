@@ -10,6 +10,17 @@ from braid.engine.remote import RemoteEngine
 from braid.orchestrator import Agent
 from tests.support.fault_server import Call, FaultServer, refuses, says
 
+REFUSALS = [
+    {
+        "detail": [
+            {"type": "extra_forbidden", "loc": ["body", "seed"], "msg": "Extra inputs are not permitted"}
+        ]
+    },
+    {"error": {"message": "Unrecognized request argument supplied: seed", "param": "seed"}},
+    {"message": "seed is not supported", "object": "error"},
+    {"error": "unknown field 'seed'"},
+]
+
 
 class Height(BaseModel):
     metres: int
@@ -62,3 +73,13 @@ async def test_the_schema_is_used_where_a_server_is_known_to_keep_to_it(kind: st
     sent = server.calls[-1].body.get("response_format")
     assert (sent is not None) is (kind != "someone")
     assert sent is None or sent["json_schema"]["schema"]["required"] == ["metres"]
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+async def test_a_run_goes_on_where_a_server_refuses_seeds(refusal: object) -> None:
+    async def answer(call: Call) -> None:
+        await (refuses(422, refusal) if "seed" in call.body else says('answer("8611 m")'))(call)
+
+    async with FaultServer(answer) as server, Agent(f"openai:{server.address}", tools=[]) as agent:
+        assert (await agent.run("How tall is K2?")).answer == "8611 m"
+    assert len(server.calls) == 2

@@ -11,7 +11,7 @@ from braid.engine import Capability, InvalidParamsError
 from braid.engine.remote import RemoteEngine
 from braid.engine.scripted import ScriptedEngine
 from braid.reasoning import MethodRun, UnknownMethodError, get_method, method_names
-from tests.support.fault_server import FaultServer, says
+from tests.support.fault_server import Call, FaultServer, refuses, says
 
 
 async def test_unknown_methods_and_options_are_refused() -> None:
@@ -85,3 +85,19 @@ async def test_methods_need_no_seeds(name: str, seeded: bool) -> None:
         await get_method(name)(run, problem)
         assert engine.open_contexts() == 1
     assert server.calls and all(("seed" in call.body) is seeded for call in server.calls)
+
+
+@pytest.mark.parametrize("name", ["direct", "self_consistency"])
+async def test_methods_go_on_where_a_server_refuses_seeds(name: str) -> None:
+    async def answer(call: Call) -> None:
+        refusal = refuses(422, {"detail": "seed: Extra inputs are not permitted"})
+        await (refusal if "seed" in call.body else says("Answer: 7"))(call)
+
+    async with (
+        FaultServer(answer) as server,
+        await RemoteEngine.open(server.address, api_key_env=None) as engine,
+        await engine.prefill("What is 3 + 4?") as problem,
+    ):
+        solution = await get_method(name)(MethodRun(engine=engine, seed=1), problem)
+        assert engine.open_contexts() == 1
+    assert "7" in solution.answer
