@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, cast
 
@@ -239,12 +240,6 @@ class Model(_Loose):
         return self.meta.n_ctx or self.max_model_len
 
 
-class ModelList(_Loose):
-    """The reply of the models endpoint."""
-
-    data: list[Model] = Field(default_factory=list[Model])
-
-
 @dataclass(frozen=True)
 class Part:
     """One token, where the server reports single tokens."""
@@ -306,7 +301,7 @@ def read_error(payload: object) -> ServerError | None:
     result = body.get("base_resp")  # MiniMax has it in every reply
     if not error and isinstance(result, dict) and cast("dict[str, Any]", result).get("status_code"):
         error = cast("object", result)
-    silent = not error and not body.get("choices")
+    silent = not error and not body.get("choices") and not body.get("data")
     if error is True or body.get("object") == "error" or (silent and any(map(body.get, _WORDS))):
         error = cast("object", error) if isinstance(error, dict) else body
     if not error:
@@ -372,15 +367,22 @@ def read_text_logprobs(payload: object) -> tuple[list[str], list[float | None], 
 
 
 def read_models(payload: object) -> list[Model]:
-    """The models in a reply of the models endpoint.
+    """The models in a reply of the models endpoint. What cannot be read is left out.
 
     Raises:
-        EngineResponseError: the payload does not have that shape.
+        EngineResponseError: the payload is no list of models.
     """
-    try:
-        return ModelList.model_validate(payload).data
-    except ValidationError:
-        raise EngineResponseError("the server sent a list of models of an unknown shape") from None
+    # Together sends the bare list, Ollama null for an empty one.
+    listed: object = payload
+    if isinstance(payload, dict):
+        listed = cast("dict[str, object]", payload).get("data") or []
+    if not isinstance(listed, list):
+        raise EngineResponseError("the server sent a list of models of an unknown shape")
+    models: list[Model] = []
+    for entry in cast("list[object]", listed):
+        with suppress(ValidationError):
+            models.append(Model.model_validate(entry))
+    return models
 
 
 def _stop_hit(choice: Choice) -> str | None:

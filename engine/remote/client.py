@@ -219,7 +219,7 @@ class Client:
         while True:
             try:
                 async with self._slot(budget), self._send(method, path, body, budget) as response:
-                    return self._json(await self._read_body(response, budget))
+                    return self._payload(await self._read_body(response, budget))
             except AttemptFailed as failure:
                 await self._retry_or_raise(failure, f"{method} {path}", attempt, max_retries, budget)
             attempt += 1
@@ -266,7 +266,7 @@ class Client:
     def _payload(self, text: str) -> object:
         """Parsed JSON that is no error.
 
-        An error inside a stream has only its own `code` to say whether to retry.
+        An error with status 200 has only its own `code` to say whether to retry.
         """
         payload = self._json(text)
         if error := read_error(payload):

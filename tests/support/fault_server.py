@@ -86,6 +86,8 @@ class FaultServer:
     script: list[Handler] = field(default_factory=list[Handler])
     calls: list[Call] = field(default_factory=list[Call])
     models: list[dict[str, Any]] = field(default_factory=lambda: [{"id": "m"}])
+    listed: object = None
+    """The whole list of models, in another shape than that of OpenAI."""
     called: asyncio.Event = field(default_factory=asyncio.Event)
     connections: int = 0
     at_work: int = 0
@@ -135,7 +137,8 @@ class FaultServer:
 
     async def _serve(self, call: Call) -> None:
         if call.method == "GET":
-            await call.json({"object": "list", "data": self.models})
+            listed = {"object": "list", "data": self.models}
+            await call.json(listed if self.listed is None else self.listed)
             return
         self.calls.append(call)
         self.called.set()
