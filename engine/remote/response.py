@@ -210,11 +210,15 @@ class ResponseReader:
                 f"{self._server}: the server sent choice {piece.index}, "
                 f"but {len(self._indexes)} were asked for"
             )
+        if piece.error is not None:
+            raise EngineResponseError(
+                f"{self._server}: the server failed in the middle: {self._scrub(piece.error)}"
+            )
         index = self._indexes[piece.index]
         branch = self.branches.setdefault(index, RemoteBranch(index))
         text = branch.unsaid(piece)
         branch.raw_bytes += len((piece.text + piece.reasoning).encode(errors="replace"))
-        branch.pieces += bool(piece.text or piece.reasoning)
+        branch.pieces += bool(piece.text or piece.reasoning or piece.tool_calls)
         branch.parts += len(piece.parts)
         branch.call(piece.tool_calls)
         ready = branch.think(piece)
@@ -236,8 +240,6 @@ class ResponseReader:
             if not branch.cut:  # the last reason counts: some servers send one with every chunk
                 branch.finish, branch.fault = self._finish(piece.finish)
                 branch.stop_hit = piece.stop_hit if piece.stop_hit in self._params.stop else branch.stop_hit
-        if piece.error is not None:
-            branch.fault = f"the server failed in the middle: {self._scrub(piece.error)}"
         return ready
 
     def _finish(self, said: str) -> tuple[FinishReason, str | None]:

@@ -191,10 +191,11 @@ async def test_an_error_in_the_field_that_names_it(faults: FaultServer) -> None:
         await drawn(faults, chat("he"), words)
 
 
-async def test_a_failed_choice_is_an_error(faults: FaultServer) -> None:
-    failed = chat(finish="stop", error={"code": 502, "message": "provider disconnected"})
+@pytest.mark.parametrize("finish", ["stop", "error", None])
+async def test_a_failed_choice_is_an_error(faults: FaultServer, finish: str | None) -> None:
+    failed = chat(finish=finish, error={"code": 502, "message": "provider disconnected"})
     with pytest.raises(EngineResponseError, match="provider disconnected"):
-        await drawn(faults, chat("he"), failed)
+        await drawn(faults, chat("he"), failed, chat(finish="stop"))
 
 
 async def test_a_reply_is_no_refusal_for_its_further_fields(faults: FaultServer) -> None:
