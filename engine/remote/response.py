@@ -248,12 +248,12 @@ class ResponseReader:
             case (
                 "stop" | "stopped" | "stop_sequence" | "stop_token" | "stop_word" | "stop_words" | "eos"
                 | "eos_token" | "end" | "end_turn" | "end_of_text" | "endoftext" | "complete" | "completed"
-                | "done" | "finish" | "finished" | "success" | "tool_call" | "tool_calls" | "tool_use"
-                | "function_call"
+                | "done" | "finish" | "finished" | "success" | "normal" | "word"
+                | "tool_call" | "tool_calls" | "tool_use" | "function_call"
             ):  # fmt: skip
                 return "stop", None
             case (
-                "length" | "max_length" | "max_tokens" | "max_new_tokens" | "max_output_tokens"
+                "length" | "limit" | "max_length" | "max_tokens" | "max_new_tokens" | "max_output_tokens"
                 | "model_length" | "context_length" | "model_context_window_exceeded"
             ):  # fmt: skip
                 return "length", None

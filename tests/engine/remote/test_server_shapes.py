@@ -141,6 +141,8 @@ async def test_an_end_that_is_a_fault_is_an_error(
         ("eos", "stop"),
         ("STOP", "stop"),
         ("canceled", "cancelled"),
+        ("normal", "stop"),
+        ("limit", "length"),
     ],
 )
 async def test_reasons_by_other_names(faults: FaultServer, reason: str, finish: str) -> None:
