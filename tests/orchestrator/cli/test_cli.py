@@ -204,6 +204,22 @@ def test_run_prints_the_answer_on_stdout_and_the_rest_on_stderr() -> None:
     assert "critical path" in done.stderr and "speed-up" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("plan", "question"),
+    [
+        ('answer("yes")', "How tall is K2 \udcff?"),
+        ('answer("half \ud835 pair")', "?"),
+        ('answer("\udc00")', "\udce9t\udce9"),
+        ('a = calculate("1 + 1")\nanswer(f"{a} \ud835")', "?"),
+    ],
+)
+def test_halves_of_characters_from_the_terminal_and_the_server(plan: str, question: str) -> None:
+    with serving(plan) as server:
+        done = braid("run", question, "--engine", server.uri)
+    assert done.returncode == 0, done.stderr
+    assert "\ufffd" in done.stdout or done.stdout == "yes\n"
+
+
 def test_run_json_is_one_document() -> None:
     with serving(PLAN) as server:
         done = invoke("run", "How much?", "--json", "--engine", server.uri, "--compare")
