@@ -56,8 +56,10 @@ def _said(result: RunResult[object]) -> str:
     """The answer. Where the plan declined, its own words: a benchmark may hold a refusal to be right."""
     if result.complete:
         return result.answer
-    ends = [entry for entry in result.graph.entries.values() if isinstance(entry.node.op, Answer)]
-    return next((short_form(end.value[0]) for end in ends if end.state == "done"), "")
+    for entry in result.graph.entries.values():
+        if isinstance(entry.node.op, Answer) and entry.node.op.declines and entry.state == "done":
+            return short_form(entry.value[0])
+    return ""
 
 
 def planning_metrics(output: Output, correct: bool) -> Score:

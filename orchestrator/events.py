@@ -74,6 +74,15 @@ class RoundFinished(Event):
     why: str = ""
 
 
+class AnswerDoubted(Event):
+    """A plan came to an answer that cannot be what the question asks for. It is not given."""
+
+    kind: Literal["answer.doubted"] = "answer.doubted"
+    round: int
+    answer: str
+    reason: str
+
+
 class RunAnswered(Event):
     """The plan reached its answer."""
 

@@ -19,6 +19,7 @@ from braid.executors import RunContext, RunOutcome, TaskGraph, ToolRegistry, run
 from braid.executors.scheduler import Approve, AskPerson, Replan, SteeringQueue, close_graph
 from braid.executors.tools import CallMemo
 from braid.orchestrator.events import (
+    AnswerDoubted,
     RoundFinished,
     RoundStarted,
     RunAnswered,
@@ -29,12 +30,19 @@ from braid.orchestrator.events import (
 )
 from braid.orchestrator.history import extended
 from braid.orchestrator.outputs import answer_text, plain_output, typed_output
-from braid.orchestrator.planning import PlanReviser, Rounds, ending_of_decline, partial_answer, why_again
+from braid.orchestrator.planning import (
+    HINT_WIDER,
+    PlanReviser,
+    Rounds,
+    ending_of_decline,
+    partial_answer,
+    why_again,
+)
 from braid.orchestrator.recorder import Recorder
 from braid.orchestrator.result import RunResult, total_usage
 from braid.orchestrator.settings import RunSpec
 from braid.orchestrator.subagents import OuterRun, use_outer_run
-from braid.planner import LLMPlanner, PartialPlan, PlannerFinished, PlanTask, run_root
+from braid.planner import LLMPlanner, PartialPlan, PlannerFinished, PlanTask, doubt_of, run_root
 
 if TYPE_CHECKING:
     from braid.executors.journal import RunLog
@@ -147,13 +155,19 @@ async def run_rounds(job: Job, emit: Callable[[Event], None]) -> LoopOutcome:
             queue=job.inbox,
         )
         outcomes.append(outcome)
+        answer = None if outcome.declined else outcome.answer
+        doubt = doubt_of(job.question, answer, graph) if answer else None
         if earlier is not None and earlier.why is not None:
             feedback = earlier.why
         else:
             feedback = "" if outcome.answered else why_again(graph, outcome, plan.error)
-            answered = outcome.answered and not outcome.declined
-            emit(RoundFinished(round=number, answered=answered, why=feedback))
-        if outcome.answered or outcome.stopped is not None or rounds.left <= 0:
+            if doubt is not None:
+                emit(AnswerDoubted(round=number, answer=answer_text(answer or ()), reason=doubt.reason))
+                feedback = f"the answer is no answer to the task: {doubt.reason}"
+            emit(RoundFinished(round=number, answered=answer is not None and doubt is None, why=feedback))
+        if doubt is not None and planner.style == "compact":
+            break  # its prompt has no feedback, so it would write the same
+        if (outcome.answered and doubt is None) or outcome.stopped is not None or rounds.left <= 0:
             break
         if final:
             break  # it was asked to answer with what there was
@@ -164,6 +178,8 @@ async def run_rounds(job: Job, emit: Callable[[Event], None]) -> LoopOutcome:
     if outcome.declined:
         ending = ending_of_decline(graph, outcome, own_words=planner.style != "compact")
         stopped, reason, hint = ending.stopped, ending.reason, ending.hint
+    elif doubt is not None:
+        stopped, reason, hint = None, doubt.reason, HINT_WIDER
     elif outcome.answered:
         stopped, reason = None, ""
     elif stopped is None and final:
@@ -179,9 +195,9 @@ async def run_rounds(job: Job, emit: Callable[[Event], None]) -> LoopOutcome:
         outcomes=tuple(outcomes),
         rounds=rounds.begun,
         root=root,
-        values=None if outcome.declined else outcome.answer,
+        values=answer if doubt is None else None,
         stopped=stopped,
-        declined=outcome.declined and stopped is None,
+        declined=(outcome.declined or doubt is not None) and stopped is None,
         reason=reason,
         hint=hint,
     )

@@ -1,4 +1,4 @@
-"""Planning rounds: the planner's patches, revisions, feedback, and why there is no answer."""
+"""Planning rounds: patches, revisions of a running graph, feedback, and why a run has no answer."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from braid.planner import LLMPlanner, PlanningError, PlanTask
 
 _SHOWN = 8
 _SHOWN_IN_REASON = 3
-_WIDER = "a larger model (--engine) or more tools (--mcp) may answer it"
+HINT_WIDER = "a larger model (--engine) or more tools (--mcp) may answer it"
 _OTHER_NAME = "another name or wording may find it, or a tool that knows more (--mcp)"
 _OTHER_WORDS = "another wording or a larger model (--engine) may answer it"
 _AGAIN = "ask again once the tool works"
@@ -156,13 +156,15 @@ def ending_of_decline(graph: TaskGraph, outcome: RunOutcome, *, own_words: bool)
         return Ending(stopped="tools", reason=_errors(outages), hint=_AGAIN)
     if own_words:
         return Ending(
-            stopped=None, reason=answer_text(outcome.answer or ()), hint=_OTHER_NAME if missing else _WIDER
+            stopped=None,
+            reason=answer_text(outcome.answer or ()),
+            hint=_OTHER_NAME if missing else HINT_WIDER,
         )
     if failed:
         return Ending(stopped=None, reason=_errors(failed), hint=_OTHER_NAME if missing else _OTHER_WORDS)
     looked_up = any(not isinstance(node.op, Answer) for node in graph.nodes.values())
     reason = "what was found does not answer this" if looked_up else "there is no tool for this"
-    return Ending(stopped=None, reason=reason, hint=_WIDER)
+    return Ending(stopped=None, reason=reason, hint=HINT_WIDER)
 
 
 def _end_of(graph: TaskGraph, id: str, *, why: bool) -> str:

@@ -1,5 +1,6 @@
 """planner: language into graph. The plan language, its checker, and the planner that is a language model."""
 
+from braid.planner.asked import Asked, Doubt, asked, doubt_of
 from braid.planner.checker import PlanChecker, compile_plan
 from braid.planner.errors import PlanCheckError, PlanError, PlanningError, PlanSyntaxError
 from braid.planner.events import (
@@ -17,6 +18,8 @@ from braid.planner.stream import PlanStream
 from braid.planner.task import PartialPlan, PlanTask
 
 __all__ = [
+    "Asked",
+    "Doubt",
     "LLMPlanner",
     "PartialPlan",
     "PlanCheckError",
@@ -34,7 +37,9 @@ __all__ = [
     "PlannerText",
     "PlanningError",
     "Statement",
+    "asked",
     "compile_plan",
+    "doubt_of",
     "parse_plan",
     "render_expr",
     "render_plan",

@@ -1,0 +1,134 @@
+"""What a question asks for, and answers that cannot be that."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from braid.engine.scripted import ScriptedEngine
+from braid.evals.tasks.planning_data import SPLITS, frozen_tools, questions
+from braid.executors import Tool, tool
+from braid.executors.builtin.atlas import Fact
+from braid.orchestrator import Agent, RunResult
+from braid.orchestrator.events import AnswerDoubted
+from braid.planner import asked
+
+COMPACT = {"prompt_style": "compact"}
+
+
+@tool
+async def fact(title: str, attribute: str, value: float | str, unit: str = "") -> Fact:
+    """A fact, as it is given."""
+    return Fact(title=title, attribute=attribute, value=value, unit=unit)
+
+
+def made(*given: tuple[str, str, float | str, str]) -> str:
+    lines = [f"x{n} = fact({a!r}, {b!r}, {c!r}, {d!r})\n" for n, (a, b, c, d) in enumerate(given)]
+    values = ", ".join(f'f"{{x{n}.value}} {{x{n}.unit}}"' for n in range(len(given)))
+    return "".join(lines) + f"answer({values})"
+
+
+async def result_of(
+    question: str, *plans: str, compact: bool = True, tools: Sequence[Tool] = (fact,)
+) -> RunResult[object]:
+    engine = ScriptedEngine(list(plans), details=COMPACT if compact else {})
+    return await Agent(engine, tools=tools).run(question)
+
+
+PEOPLE = ("Japan", "population", 124500000, "people")
+HEIGHT = ("Eiffel Tower", "height", 330, "m")
+YEN = ("Japan", "currency", "yen", "")
+
+
+@pytest.mark.parametrize(
+    ("question", "given", "asks"),
+    [
+        ("What money do they use in Japan?", PEOPLE, "a name"),
+        ("Which currency is used in Japan?", PEOPLE, "a name"),
+        ("What's the capital of Japan?", PEOPLE, "a name"),
+        ("What language do people speak in Japan?", PEOPLE, "a name"),
+        ("Who built the Eiffel Tower?", HEIGHT, "a name"),
+        ("Where is the Eiffel Tower?", HEIGHT, "a place"),
+        ("When was the Eiffel Tower built?", HEIGHT, "a year"),
+        ("In what year was the Eiffel Tower opened?", HEIGHT, "a year"),
+        ("How many people live in Japan?", ("Japan", "length", 3000, "km"), "people"),
+        ("What is the population of Japan?", ("Japan", "area", 377975, "km2"), "a population"),
+        ("How tall is the Eiffel Tower?", ("Eiffel Tower", "floors", "iron", ""), "a length"),
+        ("How tall is the Eiffel Tower?", ("Eiffel Tower", "mass", 7300, "t"), "a length"),
+        ("How fast is a cheetah?", ("cheetah", "weight", 60, "kg"), "a speed"),
+        ("How much does a cheetah weigh?", ("cheetah", "top speed", 110, "km/h"), "a weight"),
+        ("How many languages has Japan?", YEN, "a number"),
+        ("How high is Everest?", ("Everest", "height", 90, "km"), "cannot be"),
+        ("What about Japan?", ("Japan", "population", -5, "people"), "cannot be"),
+    ],
+)
+async def test_an_answer_that_cannot_be_what_was_asked_for_is_not_given(
+    question: str, given: tuple[str, str, float | str, str], asks: str
+) -> None:
+    result = await result_of(question, made(given))
+    assert (result.status, result.output, result.rounds) == ("declined", None, 1)
+    assert asks in result.reason and f"({given[1]} of {given[0]})" in result.reason and result.hint
+    (doubted,) = [e.event for e in result.events if isinstance(e.event, AnswerDoubted)]
+    assert doubted.reason == result.reason and str(given[2]) in doubted.answer
+
+
+@pytest.mark.parametrize(
+    ("question", "given"),
+    [
+        ("What money do they use in Japan?", [YEN]),
+        ("What is the capital of Japan, and how many people live there?", [PEOPLE, ("a", "b", "Tokyo", "")]),
+        (
+            "How tall is the Eiffel Tower, and when was it built?",
+            [HEIGHT, ("E", "completion year", 1889, "")],
+        ),
+        ("How long is the Nile?", [("Nile", "length", 6650, "km")]),
+        ("How long is the life of a cat?", [("cat", "lifespan", 15, "years")]),
+        ("When was it built?", [("E", "completion year", 1889, "")]),
+        ("How far is Mars from the sun?", [("Mars", "distance", 228, "million km")]),
+        ("Wie hoch ist der Eiffelturm?", [HEIGHT]),
+        ("Japan?", [PEOPLE]),
+        ("How deep is the Dead Sea's shore?", [("Dead Sea", "elevation", -430, "m")]),
+        ("How tall is it?", [("x", "height", 5, "cubits")]),
+    ],
+)
+async def test_where_types_do_not_tell_there_is_no_doubt(
+    question: str, given: list[tuple[str, str, float | str, str]]
+) -> None:
+    assert (await result_of(question, made(*given))).status == "answered"
+
+
+async def test_a_number_alone_is_no_name() -> None:
+    result = await result_of("Who is the oldest?", "answer(42)")
+    assert result.status == "declined" and "42" in result.reason
+
+
+async def test_a_chat_model_is_told_and_may_answer_again() -> None:
+    plans = (made(PEOPLE), "y = fact('Japan', 'currency', 'yen')\nanswer(y.value)")
+    engine = ScriptedEngine(list(plans))
+    result = await Agent(engine, tools=[fact]).run("What money do they use in Japan?")
+    assert (result.status, result.answer, result.rounds) == ("answered", "yen", 2)
+    assert "population of Japan" in engine.calls[1].prompt
+    same = await result_of(
+        "What money do they use in Japan?", made(PEOPLE), "answer(x0)", "answer(x0)", compact=False
+    )
+    assert same.status == "declined" and "population of Japan" in same.reason
+
+
+async def test_no_right_answer_of_the_benchmark_is_doubted() -> None:
+    """The true plans of the frozen questions, run on the frozen facts."""
+    doubted: list[tuple[str, str]] = []
+    for split in SPLITS:
+        for row in questions(split)[::4]:
+            result = await result_of(row.question, row.plan, compact=False, tools=frozen_tools())
+            doubted += [
+                (row.question, e.event.reason) for e in result.events if isinstance(e.event, AnswerDoubted)
+            ]
+    assert doubted == []
+
+
+def test_the_first_words_decide() -> None:
+    assert asked("  HOW tall\nis K2?").quantities == ("length",)
+    assert asked("which is longer, the Nile or the Amazon?").kind == "unknown"
+    assert asked("How high is the population of Rome?").kind == "unknown"
+    assert asked("").kind == "unknown"
