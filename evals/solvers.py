@@ -27,7 +27,10 @@ async def solve_with_agent(
         seed: Seed of the agent.
         tools: The agent's tools. Default: the usual ones.
     """
-    events = Agent(engine, tools=tools, seed=seed).stream(sample.question, sequential=options.sequential)
+    agent = Agent(
+        engine, tools=tools, seed=seed, shortcuts=False
+    )  # planners are measured, not the way before them
+    events = agent.stream(sample.question, sequential=options.sequential)
     first: PlannerFinished | None = None
     rejected = 0
     async with events:

@@ -36,6 +36,7 @@ from braid.orchestrator.resume import (
 from braid.orchestrator.settings import BudgetLimits, RunSpec, load_settings
 from braid.orchestrator.stream import RunStream
 from braid.orchestrator.subagents import NO_RUN, OuterRun, agent_tool, outer_run
+from braid.planner import Routed
 
 if TYPE_CHECKING:
     from braid.executors.journal import Journal
@@ -91,6 +92,8 @@ class Agent:
             failure blocks something. A revision counts as a round. None revises only when nothing more can
             run.
         seed: Seed of everything that is drawn at random.
+        shortcuts: Whether arithmetic, conversions, dates and small talk are answered without a plan, even
+            where a tool could answer them (the default).
         threads: CPU threads of a local engine that is given by its address.
         journal: Where runs are recorded as they happen, so that `resume` can go on with one whose process
             ended: True for the user's own journal (`braid runs`), a file, or an open
@@ -120,6 +123,7 @@ class Agent:
         ask: AskPerson | None = None,
         replan: Replan | None = DEFAULT_REPLAN,
         seed: int | None = None,
+        shortcuts: bool | None = None,
         threads: int | None = None,
         journal: JournalOption = False,
         cache: ResultCache | None = None,
@@ -134,6 +138,7 @@ class Agent:
             max_repairs=max_repairs,
             limits=limits,
             seed=seed,
+            shortcuts=shortcuts,
         )
         self.tools = registry_of(tools, builtins=builtins)
         self.output_type = output_type
@@ -444,8 +449,9 @@ class Agent:
             for scope in (budget, job.budget):
                 if scope is not None:
                     charge_earlier(scope, row.spent)
-            rounds = earlier_rounds([envelope.event for envelope in earlier])
-            job = replace(job, run_id=row.id, journal=log, earlier=rounds)
+            events = [envelope.event for envelope in earlier]
+            routed = next((event for event in events if isinstance(event, Routed)), None)
+            job = replace(job, run_id=row.id, journal=log, earlier=earlier_rounds(events), routed=routed)
             log.spending = lambda: spending(job.budget)
         except BaseException:
             log.close()

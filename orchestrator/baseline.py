@@ -55,6 +55,8 @@ async def compare_with_sequential(
     """
     if not result.complete:
         raise ReplayError(f"a run without an answer has no plan to compare: {result.reason}")
+    if not result.graph.nodes:
+        raise ReplayError("a question that was answered without a plan has none to compare")
     nodes = replayable(result.graph)
     tools = {node.id: tool_of(node) for node in nodes}
     mutating = [tool for tool in tools.values() if tool and agent.tools.get(tool).spec.effect == "mutating"]

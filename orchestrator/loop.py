@@ -41,8 +41,9 @@ from braid.orchestrator.planning import (
 from braid.orchestrator.recorder import Recorder
 from braid.orchestrator.result import RunResult, total_usage
 from braid.orchestrator.settings import RunSpec
+from braid.orchestrator.shortcuts import Shortcut, shortcut
 from braid.orchestrator.subagents import OuterRun, use_outer_run
-from braid.planner import LLMPlanner, PartialPlan, PlannerFinished, PlanTask, doubt_of, run_root
+from braid.planner import LLMPlanner, PartialPlan, PlannerFinished, PlanTask, Routed, doubt_of, run_root
 
 if TYPE_CHECKING:
     from braid.executors.journal import RunLog
@@ -69,6 +70,8 @@ class Job:
     run_id: str | None = None
     journal: RunLog | None = None
     earlier: Sequence[EarlierRound] = ()
+    routed: Routed | None = None
+    """The decision before the plan, as an earlier process recorded it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,11 +111,26 @@ class LoopOutcome:
     """Why there is no answer, in words."""
     hint: str = ""
     """What would answer a question that was declined."""
+    shortcut: Shortcut | None = None
+    """The answer, where no plan was needed."""
 
 
 async def run_rounds(job: Job, emit: Callable[[Event], None]) -> LoopOutcome:
     """Plan and run `job` until there is an answer, a limit, or no round left."""
     graph = TaskGraph()
+    job, taken = await shortcut(job, emit)
+    if taken is not None:
+        return LoopOutcome(
+            graph=graph,
+            outcomes=(),
+            rounds=0,
+            root=(),
+            values=None if taken.over_budget or taken.declined else (taken.value,),
+            stopped="budget" if taken.over_budget else None,
+            declined=taken.declined,
+            reason=taken.answer if taken.declined else taken.over_budget,
+            shortcut=taken,
+        )
     planner = LLMPlanner(job.engine, max_repairs=job.spec.max_repairs)
     rounds = Rounds(job.spec.max_rounds)
     reviser = _reviser(job, planner, rounds, graph, emit)
@@ -265,9 +283,12 @@ async def _run_to_result(job: Job, recorder: Recorder) -> RunResult[Any]:
     if outcome.declined:
         answer = reason
     elif outcome.values is None:
-        answer = partial_answer(outcome.graph, outcome.outcomes[-1])
+        written = outcome.shortcut
+        answer = written.answer if written else partial_answer(outcome.graph, outcome.outcomes[-1])
     else:
         answer = answer_text(outcome.values)
+        if outcome.shortcut is not None:
+            answer, usage = outcome.shortcut.answer, outcome.shortcut.usage
         recorder(RunAnswered(answer=answer))
         try:
             output, more = await _output(outcome.values, job)

@@ -28,6 +28,15 @@ def plain_output(values: Sequence[Any]) -> Any:
     return values[0] if len(values) == 1 else tuple(values)
 
 
+def fits(value: Any, output_type: Any) -> bool:
+    """Whether `value` is one of `output_type` as it is."""
+    try:
+        _adapter(output_type).validate_python(value, from_attributes=True)
+    except ValidationError:
+        return False
+    return True
+
+
 async def typed_output(values: Sequence[Any], job: Job) -> tuple[Any, Usage]:
     """The answer as the output type of `job`, and what it cost to get it.
 

@@ -64,6 +64,14 @@ class RunResult(Generic[OutputT]):
         """Whether the plan reached its answer."""
         return self.status == "answered"
 
+    @property
+    def route(self) -> RouteKind:
+        """Where the question went: `plan`, or what answered it without one."""
+        for envelope in self.events:
+            if isinstance(envelope.event, Routed):
+                return envelope.event.route
+        return "plan"
+
     def report(self) -> RunReport:
         """Work W, critical path L, parallelism W/L and the speed-up. `report().text()` is for people."""
         return report_of(
@@ -100,6 +108,7 @@ class RunResult(Generic[OutputT]):
             "reason": self.reason,
             "hint": self.hint,
             "engine": self.engine,
+            "route": self.route,
             "plan": self.plan,
             "rounds": self.rounds,
             "nodes": self.graph.to_dict()["nodes"],

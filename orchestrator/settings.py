@@ -74,6 +74,8 @@ class RunDefaults(BaseModel):
     """How often one plan may be sent back for statements that are not valid."""
     seed: int = 0
     """Seed of everything that is drawn at random."""
+    shortcuts: bool = True
+    """Whether questions that need no plan are answered without one."""
 
 
 class BudgetLimits(BaseModel):

@@ -4,12 +4,15 @@ from braid.planner.asked import Asked, Doubt, asked, doubt_of
 from braid.planner.checker import PlanChecker, compile_plan
 from braid.planner.errors import PlanCheckError, PlanError, PlanningError, PlanSyntaxError
 from braid.planner.events import (
+    DirectText,
     PlanEvent,
     PlannerFinished,
     PlannerRejected,
     PlannerRepaired,
     PlannerStatement,
     PlannerText,
+    Routed,
+    RouteKind,
 )
 from braid.planner.language import PlanParser, Statement, parse_plan, render_expr, render_plan
 from braid.planner.llm_planner import LLMPlanner
@@ -36,6 +39,8 @@ __all__ = [
     "PlannerStatement",
     "PlannerText",
     "PlanningError",
+    "RouteKind",
+    "Routed",
     "Statement",
     "asked",
     "compile_plan",

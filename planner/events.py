@@ -6,6 +6,34 @@ from typing import Literal
 
 from braid.engine import Event
 
+RouteKind = Literal[
+    "arithmetic", "conversion", "date", "small_talk", "about_braid", "nonsense", "empty", "direct", "plan"
+]
+"""Where a question goes. `direct` is one generation of a model that writes, and `plan` the planner."""
+
+
+class Routed(Event):
+    """Where the question goes. An answer of code is in it, so that a resumed run gives the same one."""
+
+    kind: Literal["planner.routed"] = "planner.routed"
+    route: RouteKind
+    reason: str
+    """Why, in a few words."""
+    answer: str | None = None
+    value: int | float | str | bool | None = None
+    """The value behind the answer."""
+    declined: bool = False
+    """Whether the answer says that there is none."""
+    question: str = ""
+    """What is left to answer for `direct` and `plan`."""
+
+
+class DirectText(Event):
+    """A piece of an answer that a model writes without a plan, for display."""
+
+    kind: Literal["planner.direct"] = "planner.direct"
+    text: str
+
 
 class PlannerText(Event):
     """A piece of raw text from the model, for display."""

@@ -52,7 +52,7 @@ _TYPES: Final[tuple[tuple[str, str, str], ...]] = (
     (
         "braid.planner.events",
         "planner.events",
-        "PlannerFinished PlannerRejected PlannerRepaired PlannerStatement PlannerText",
+        "DirectText PlannerFinished PlannerRejected PlannerRepaired PlannerStatement PlannerText Routed",
     ),
     ("braid.planner.task", "planner.task", "Written=PartialPlan"),
     ("braid.reasoning.method", "reasoning.core", "Candidate Solution"),

@@ -75,6 +75,14 @@ JournalOption = Annotated[
         show_default=False,
     ),
 ]
+ShortcutsOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--shortcuts/--no-shortcuts",
+        help="Answer sums, conversions, dates and small talk without a plan. Default: yes.",
+        show_default=False,
+    ),
+]
 SeedOption = Annotated[
     int | None, typer.Option("--seed", metavar="N", help="Makes sampling repeatable.", show_default=False)
 ]

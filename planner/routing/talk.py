@@ -115,7 +115,7 @@ class Installation:
     tools: Sequence[str] = ()
     facts: bool = False
     """Whether the built-in look-up of facts is among the tools."""
-    remote_tools: bool = False
+    other_tools: bool = False
     """Whether tools beside Braid's own are registered."""
 
 
@@ -295,7 +295,7 @@ def about_answer(intent: str, here: Installation) -> str:
         case "cannot":
             limits = (
                 "I have no news, no prices and no live data"
-                if here.facts and not here.remote_tools
+                if here.facts and not here.other_tools
                 else "I know what my tools tell me"
             )
             writing = (
@@ -344,7 +344,7 @@ def _abilities(here: Installation) -> str:
         else "I answer questions with the tools that are registered, and compute"
     )
     writing = ", and write texts" if here.chat else ""
-    place = " All of it runs on this machine." if here.local and not here.remote_tools else ""
+    place = " All of it runs on this machine." if here.local and not here.other_tools else ""
     return f"{facts}, convert units, reckon with dates and time zones{writing}.{place}"
 
 
@@ -353,7 +353,7 @@ def _privacy(here: Installation) -> str:
         text = "No: the model runs on this machine, and your questions are not sent anywhere by it."
         text += (
             " The tools that are registered beside Braid's own may reach out."
-            if here.remote_tools
+            if here.other_tools
             else " Facts and sums are worked out here too."
         )
     else:

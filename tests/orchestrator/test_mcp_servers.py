@@ -19,7 +19,7 @@ TIME = McpServer(name="time", command=sys.executable, args=("-m", "mcp_server_ti
 
 
 async def test_plans_call_tools_of_servers_that_the_agent_starts_and_stops():
-    agent = Agent(ScriptedEngine([PLAN, PLAN]), mcp=[TIME])
+    agent = Agent(ScriptedEngine([PLAN, PLAN]), mcp=[TIME], shortcuts=False)
     for _ in range(2):  # closed agents open again
         async with agent:
             result = await agent.run("What is the time zone of Tokyo?")
@@ -31,7 +31,7 @@ async def test_the_configuration_file_of_the_settings_is_used(tmp_path, monkeypa
     file = tmp_path / "mcp.json"
     file.write_text(json.dumps({"mcpServers": {"time": {"command": TIME.command, "args": TIME.args}}}))
     monkeypatch.setenv("BRAID_MCP", str(file))
-    async with Agent(ScriptedEngine([PLAN])) as agent:
+    async with Agent(ScriptedEngine([PLAN]), shortcuts=False) as agent:
         assert (await agent.run("What is the time zone of Tokyo?")).answer == "Asia/Tokyo"
 
 

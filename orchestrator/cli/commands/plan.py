@@ -17,6 +17,7 @@ from braid.orchestrator.cli.options import (
     McpOption,
     Question,
     SeedOption,
+    ShortcutsOption,
     ThreadsOption,
     ToolsOption,
     make_agent,
@@ -26,7 +27,8 @@ from braid.orchestrator.cli.options import (
 )
 from braid.orchestrator.cli.output import console, print_json
 from braid.orchestrator.loop import plan_task
-from braid.planner import LLMPlanner, PlannerFinished, PlannerRejected, PlannerText
+from braid.orchestrator.shortcuts import decide
+from braid.planner import LLMPlanner, PlannerFinished, PlannerRejected, PlannerText, Routed
 
 HELP = """\
 Show the plan for a question as it is written, and run nothing.
@@ -44,10 +46,14 @@ def plan(
     tools: ToolsOption = None,
     mcp: McpOption = None,
     seed: SeedOption = None,
+    shortcuts: ShortcutsOption = None,
     threads: ThreadsOption = None,
 ) -> None:
     """Write a plan, and show it."""
-    agent = make_agent(run_spec(engine=engine, mcp=mcp, seed=seed, threads=threads), selected_tools(tools))
+    agent = make_agent(
+        run_spec(engine=engine, mcp=mcp, seed=seed, shortcuts=shortcuts, threads=threads),
+        selected_tools(tools),
+    )
     if not run_async(_plan(agent, question, as_json=as_json)):
         raise typer.Exit(EXIT_FAILURE)
 
@@ -56,11 +62,22 @@ async def _plan(agent: Agent, question: str, *, as_json: bool) -> bool:
     async with agent:
         if not as_json:
             return await show_plan(agent, question)
+        if (routed := await _decision(agent, question)) is not None:
+            print_json(
+                {
+                    "question": question,
+                    "plan": "",
+                    "valid": True,
+                    **routed.model_dump(exclude={"kind", "question"}),
+                }
+            )
+            return True
         events, graph = await write_plan(agent, question)
         finished = next(event for event in events if isinstance(event, PlannerFinished))
         print_json(
             {
                 "question": question,
+                "route": "plan",
                 "engine": (await agent.open()).info.uri,
                 "plan": finished.plan,
                 "valid": finished.valid,
@@ -74,17 +91,29 @@ async def _plan(agent: Agent, question: str, *, as_json: bool) -> bool:
         return finished.valid
 
 
+async def _decision(agent: Agent, question: str, history: Sequence[Message] = ()) -> Routed | None:
+    """The decision before the plan. None where the question goes to the planner."""
+    job = await agent.job(question, history=history)
+    routed = decide(job) if job.spec.shortcuts else None
+    return routed if routed is not None and routed.route != "plan" else None
+
+
 async def show_plan(agent: Agent, question: str, *, history: Sequence[Message] = ()) -> bool:
     """Print the plan while it is written.
 
     On a terminal the raw text is streamed. The accepted plan follows if statements were sent back. A pipe
-    gets the accepted plan alone.
+    gets the accepted plan alone. A question that needs no plan is answered.
 
     Returns:
         Whether the plan is valid.
     """
     live = sys.stdout.isatty()
     notes = console(stderr=True)
+    if (routed := await _decision(agent, question, history)) is not None:
+        notes.print(f"no plan needed: {routed.route.replace('_', ' ')}", style="dim")
+        if routed.answer is not None:
+            console().print(routed.answer, soft_wrap=True)
+        return True
 
     def show(event: Event) -> None:
         match event:

@@ -28,6 +28,7 @@ from braid.orchestrator.cli.options import (
     JournalOption,
     McpOption,
     SeedOption,
+    ShortcutsOption,
     ThreadsOption,
     ToolsOption,
     make_agent,
@@ -77,6 +78,7 @@ def repl(
         ),
     ] = None,
     seed: SeedOption = None,
+    shortcuts: ShortcutsOption = None,
     threads: ThreadsOption = None,
     journal: JournalOption = None,
     history: Annotated[
@@ -90,7 +92,9 @@ def repl(
     ] = None,
 ) -> None:
     """Hold a session at the terminal."""
-    spec = run_spec(engine=engine, mcp=mcp, max_rounds=max_rounds, seed=seed, threads=threads)
+    spec = run_spec(
+        engine=engine, mcp=mcp, max_rounds=max_rounds, seed=seed, shortcuts=shortcuts, threads=threads
+    )
     session = Repl(spec, selected_tools(tools), journal=journal)
     raise typer.Exit(run_async(_talk(session, history or state_folder() / "history")))
 

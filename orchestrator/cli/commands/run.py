@@ -23,6 +23,7 @@ from braid.orchestrator.cli.options import (
     McpOption,
     Question,
     SeedOption,
+    ShortcutsOption,
     ThreadsOption,
     ToolsOption,
     YesOption,
@@ -142,6 +143,7 @@ def run(
         ),
     ] = None,
     seed: SeedOption = None,
+    shortcuts: ShortcutsOption = None,
     threads: ThreadsOption = None,
     journal: JournalOption = None,
     html: Annotated[
@@ -166,6 +168,7 @@ def run(
         mcp=mcp,
         max_rounds=max_rounds,
         seed=seed,
+        shortcuts=shortcuts,
         threads=threads,
         sequential=sequential,
         budget=budget_limits(

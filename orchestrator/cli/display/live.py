@@ -91,6 +91,8 @@ class LiveDisplay:
         state = self.state
         if not state.opened:
             return self._line("opening the engine", "dim")
+        if state.route is not None:
+            return self._line(f"no plan needed: {state.route}", "dim")
         doing = "planning" if state.planning else "plan"
         text = f"{doing}  {state.statements} statements in {state.planning_for():.1f} s"
         if state.round:

@@ -11,7 +11,7 @@ from braid.executors import NodeFailed, NodeFinished, NodeUncertain, NodeWaits
 from braid.orchestrator.cli.display.state import DisplayState
 from braid.orchestrator.cli.output import one_line
 from braid.orchestrator.events import JournalFailed, RoundFinished, RoundStarted, RunResumed
-from braid.planner import PlannerRejected, PlannerStatement
+from braid.planner import PlannerRejected, PlannerStatement, Routed
 
 _DETAILED = 60
 _THEN_EVERY = 100
@@ -51,6 +51,8 @@ class PlainDisplay:
         event = envelope.event
         self.state.update(event)
         match event:
+            case Routed() if event.route != "plan":
+                self._say(f"no plan needed: {event.route.replace('_', ' ')}")
             case RoundStarted() if event.round:
                 self._say(f"round {event.round + 1}: planning again")
             case RoundFinished() if event.why:

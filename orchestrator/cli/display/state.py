@@ -23,7 +23,7 @@ from braid.executors import (
 from braid.executors.nodes import NodeState
 from braid.orchestrator.cli.output import one_line
 from braid.orchestrator.events import JournalFailed, RoundFinished, RoundStarted, RunResumed, RunStarted
-from braid.planner import PlannerFinished, PlannerRejected, PlannerStatement
+from braid.planner import PlannerFinished, PlannerRejected, PlannerStatement, Routed
 
 
 @dataclass
@@ -59,6 +59,8 @@ class DisplayState:
     statements: int = 0
     rejected: int = 0
     planned_in: float = 0.0
+    route: str | None = None
+    """What answers the question, where no plan is needed."""
     notices: list[str] = field(default_factory=lambda: list[str]())
     _began: float = field(default_factory=time.monotonic)
     _clock: int = 0
@@ -70,6 +72,8 @@ class DisplayState:
             case RoundStarted():
                 self.round, self.planning = event.round, True
                 self._began = time.monotonic()
+            case Routed() if event.route != "plan":
+                self.route = event.route.replace("_", " ")
             case RoundFinished() if event.why:
                 self.notices.append(f"round {event.round + 1}: {event.why}")
             case PlannerStatement():

@@ -43,7 +43,7 @@ SMALL = Surroundings(
 
 def chat(*tools: str, remote: bool = False) -> Surroundings:
     """The surroundings of a chat model with `tools`."""
-    return Surroundings(here=Installation(chat=True, tools=tools, facts=not remote, remote_tools=remote))
+    return Surroundings(here=Installation(chat=True, tools=tools, facts=not remote, other_tools=remote))
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from braid.planner.events import RouteKind
 from braid.planner.routing.arithmetic import Worked, arithmetic
 from braid.planner.routing.conversion import conversion
 from braid.planner.routing.dates import dated
@@ -24,11 +25,6 @@ from braid.planner.routing.talk import (
     wants_explaining,
     wants_writing,
 )
-
-RouteKind = Literal[
-    "arithmetic", "conversion", "date", "small_talk", "about_braid", "nonsense", "empty", "direct", "plan"
-]
-"""Where a question goes. `direct` is one generation of a model that writes, and `plan` the planner."""
 
 _LONGEST = 1000
 
@@ -61,6 +57,11 @@ class Surroundings:
     conversation: bool = False
     """Whether there are earlier turns, to which a pronoun may refer."""
 
+    @property
+    def judged(self) -> bool:
+        """Whether code can judge what is no question. Tools of the user's own may understand anything."""
+        return not self.here.other_tools and (self.here.facts or not self.here.tools)
+
 
 def route(question: str, around: Surroundings | None = None) -> Route:
     """Decide where `question` goes. It asks no model and runs no tool."""
@@ -70,10 +71,10 @@ def route(question: str, around: Surroundings | None = None) -> Route:
         return _declined("empty", "no input", "Please ask a question, such as: How deep is Lake Baikal?")
     if len(text) > _LONGEST:
         return _onward(text, around)
-    if wordless(text) and not any(char in "0123456789" for char in text):
+    if around.judged and wordless(text) and not any(char in "0123456789" for char in text):
         return _declined("nonsense", "no words", "I see no question in that. What would you like to know?")
     said = talk(text)
-    if said.intent is not None and not (said.intent == "joke" and around.here.chat):
+    if said.intent is not None and not _for_the_agent(said.intent, around):
         answer, declined = reply(said.intent, said.language, around.here)
         return Route(kind="small_talk", reason=said.intent, answer=answer, value=answer, declined=declined)
     text = said.question or text
@@ -96,6 +97,17 @@ _READERS: dict[Literal["arithmetic", "conversion", "date"], Callable[[str, Surro
 }
 
 
+def _for_the_agent(intent: str, around: Surroundings) -> bool:
+    """Whether the agent has more to say to small talk: a joke that it can write, or a `yes` to its question."""
+    if intent == "joke":
+        return around.here.chat
+    return (
+        around.here.other_tools
+        and around.conversation
+        and intent in ("praise", "complaint", "sorry", "leave")
+    )
+
+
 def _odd(text: str, around: Surroundings) -> Route | None:
     """Input that is no question."""
     if mashed(text, around.known_name):
@@ -112,7 +124,7 @@ def _odd(text: str, around: Surroundings) -> Route | None:
             "a single word",
             f'I do not know what to do with "{word}" alone. Please ask a whole question about it.',
         )
-    pronoun = None if around.conversation else unbound(text)
+    pronoun = None if around.conversation or not around.judged else unbound(text)
     if pronoun is not None:
         return _declined(
             "nonsense",
@@ -130,11 +142,11 @@ def _onward(text: str, around: Surroundings) -> Route:
         if not here.tools:
             return Route(kind="direct", reason="there are no tools", question=text)
         given = '"' in text or ":" in text or "\n" in text
-        if writing and (given or not here.remote_tools):
+        if writing and (given or not here.other_tools):
             return Route(kind="direct", reason="a text is to be written", question=text)
-        if wants_explaining(text) and not here.remote_tools and not any(char.isdigit() for char in text):
+        if wants_explaining(text) and not here.other_tools and not any(char.isdigit() for char in text):
             return Route(kind="direct", reason="an explanation is to be written", question=text)
-    elif writing and here.facts and not here.remote_tools:
+    elif writing and here.facts and not here.other_tools:
         return _declined(
             "about_braid", "a text is to be written",
             "That needs a model that writes texts. The small model here only plans look-ups and sums. --engine connects another one.",

@@ -1,0 +1,162 @@
+"""The way before the plan of a run: what code can answer, and what a model answers without a plan."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass, field, replace
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+from braid.engine import BudgetExceededError, Engine, Event, Message, SamplingParams, Usage
+from braid.executors import ToolRegistry
+from braid.executors.builtin import builtin_tools
+from braid.executors.tools import ToolError, UnknownToolError
+from braid.orchestrator.outputs import fits
+from braid.planner import DirectText, LLMPlanner, Routed
+from braid.planner.routing import Installation, Surroundings, route
+
+if TYPE_CHECKING:
+    from braid.orchestrator.loop import Job
+
+_MAX_TOKENS = 2048
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shortcut:
+    """An answer without a plan."""
+
+    value: Any
+    answer: str
+    declined: bool = False
+    """Whether the answer says that there is none."""
+    over_budget: str = ""
+    """Why the answer is cut off. Empty where it is not."""
+    usage: Usage = field(default_factory=Usage)
+
+
+async def shortcut(job: Job, emit: Callable[[Event], None]) -> tuple[Job, Shortcut | None]:
+    """Answer `job` without a plan, where it needs none.
+
+    Returns:
+        The job that is left, without a greeting in its question, and the answer. None is for the planner.
+    """
+    if not job.spec.shortcuts or (job.earlier and job.routed is None):
+        return job, None
+    routed = job.routed
+    if routed is None:
+        routed = decide(job)
+        emit(routed)
+    if routed.answer is not None:
+        value = (
+            routed.value if job.output_type is None or fits(routed.value, job.output_type) else routed.answer
+        )
+        return job, Shortcut(value=value, answer=routed.answer, declined=routed.declined)
+    job = replace(job, question=routed.question or job.question)
+    if routed.route == "direct":
+        return job, await _written(job, emit)
+    return job, None
+
+
+def decide(job: Job) -> Routed:
+    """Where the question of `job` goes. No model is asked."""
+    here = installation(job.engine, job.tools)
+    found = route(
+        job.question,
+        Surroundings(
+            here=here,
+            known_name=_known_name if here.facts and not here.other_tools else None,
+            conversation=bool(job.spec.history),
+        ),
+    )
+    if found.answer is None or job.output_type is None:
+        unfit = found.kind == "direct" and job.output_type not in (None, str)
+    else:
+        unfit = not fits(found.value, job.output_type) and not fits(found.answer, job.output_type)
+    if unfit:
+        return Routed(route="plan", reason="the output type needs a plan", question=job.question)
+    return Routed(
+        route=found.kind,
+        reason=found.reason,
+        answer=found.answer,
+        value=found.value,
+        declined=found.declined,
+        question=found.question,
+    )
+
+
+def installation(engine: Engine, tools: ToolRegistry) -> Installation:
+    """What Braid can say about itself with this engine and these tools."""
+    others = [tool for tool in tools if not _own(tool.name) or builtin_tools(tool.name)[0] is not tool]
+    try:
+        installed = version("braid-agents")
+    except PackageNotFoundError:
+        installed = ""
+    return Installation(
+        version=installed,
+        engine=engine.info.uri,
+        model=engine.info.model,
+        local=engine.info.uri.startswith("local:"),
+        chat=LLMPlanner(engine).style == "chat",
+        tools=tuple(tool.name for tool in tools),
+        facts="search" in tools and all(tool.name != "search" for tool in others),
+        other_tools=bool(others),
+    )
+
+
+def _own(name: str) -> bool:
+    try:
+        builtin_tools(name)
+    except UnknownToolError:
+        return False
+    return True
+
+
+def _known_name(text: str) -> bool:
+    from braid.executors.builtin.atlas import load_atlas
+
+    try:
+        load_atlas().lookup(text)
+    except ToolError:
+        return False
+    return True
+
+
+async def _written(job: Job, emit: Callable[[Event], None]) -> Shortcut:
+    """The answer of the model itself, in one generation."""
+    system: list[Message] = []
+    if job.spec.instructions.strip():
+        system.append(Message(role="system", content=job.spec.instructions.strip()))
+    prompt = [*system, *job.spec.history, Message(role="user", content=job.question)]
+    params = SamplingParams(max_tokens=_MAX_TOKENS, temperature=0.0, seed=job.spec.seed)
+    pieces: list[str] = []
+    usage, over_budget = Usage(), ""
+    try:
+        usage = await _streamed(job, prompt, params, pieces, emit)
+    except BudgetExceededError as error:
+        over_budget = str(error)
+    text = "".join(pieces).strip()
+    return Shortcut(value=text, answer=text, usage=usage, over_budget=over_budget)
+
+
+async def _streamed(
+    job: Job,
+    prompt: list[Message],
+    params: SamplingParams,
+    pieces: list[str],
+    emit: Callable[[Event], None],
+) -> Usage:
+    """Append the model's text to `pieces` as it comes."""
+    async with await job.engine.prefill(prompt, budget=job.budget) as context:
+        reported: Usage | None = None
+        tokens = job.engine.stream(context, params, budget=job.budget)
+        try:
+            async for token in tokens:
+                if token.text:
+                    pieces.append(token.text)
+                    emit(DirectText(text=token.text))
+                reported = token.usage or reported
+        finally:
+            if isinstance(tokens, AsyncGenerator):
+                await tokens.aclose()
+        counted = Usage(generated_tokens=len(pieces), critical_path_tokens=len(pieces), calls=1)
+        return context.usage.then(reported or counted)
