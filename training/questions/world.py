@@ -92,7 +92,7 @@ class World(Protocol):
 
 
 class Atlas:
-    """The world of the built-in atlas, or the part of it that a split may see."""
+    """The world of the frozen atlas, or the part of it that a split may see."""
 
     def __init__(self, things: Iterable[Thing], everything: Mapping[str, Thing]) -> None:
         self.things = [*things]
@@ -174,8 +174,11 @@ def held_out(title: str) -> bool:
 
 @functools.cache
 def load_atlas(part: Literal["train", "heldout", "all"] = "all") -> Atlas:
-    """The atlas that the built-in `search` reads, or the training or held-out part of its titles."""
-    text = (files("braid.executors.builtin.atlas") / "atlas.jsonl").read_text(encoding="utf-8")
+    """The atlas that the planning benchmark froze, or the training or held-out part of its titles.
+
+    Draws are repeatable because this file never changes. The atlas of the built-in `search` does.
+    """
+    text = (files("braid.evals.tasks") / "planning" / "facts.jsonl").read_text(encoding="utf-8")
     things: list[Thing] = []
     titles: set[str] = set()
     ambiguous: set[str] = set()
