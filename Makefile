@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 QUESTION ?= Which is deeper, Lake Baikal or Lake Tanganyika, and by how much?
 
-.PHONY: help setup demo test test-long lint format bench bench-engine bench-executors bench-peers train-mini train-countdown clean
+.PHONY: help setup demo test test-long lint format bench bench-engine bench-executors bench-peers train-mini train-countdown atlas clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -65,6 +65,11 @@ train-mini: $(READY) ## train braid-mini again from nothing (about 75 minutes on
 
 train-countdown: $(READY) ## train braid-countdown again from nothing (about 45 minutes on one core, then 15 to measure it)
 	$(BIN)/braid train countdown --out build/braid-countdown
+
+atlas: $(READY) ## make the built-in atlas again from written.jsonl and from packages (needs npm)
+	@$(PIP) --group atlas
+	@mkdir -p build && cd build && npm pack --silent cldr-core@48.2.0
+	$(BIN)/python -m braid.executors.builtin.atlas.build --cldr build/cldr-core-48.2.0.tgz
 
 clean: ## remove .venv and caches
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis build *.egg-info

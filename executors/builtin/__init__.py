@@ -9,11 +9,18 @@ from braid.executors.tools import Tool, UnknownToolError
 from braid.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from braid.executors.builtin.atlas import answer_query
     from braid.executors.builtin.search import search_tool
 
-__all__ = ["builtin_tools", "search_tool"]
+__all__ = ["answer_query", "builtin_tools", "search_tool"]
 
-__getattr__ = lazy_names(__name__, {"braid.executors.builtin.search": ("search_tool",)})
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "braid.executors.builtin.atlas": ("answer_query",),
+        "braid.executors.builtin.search": ("search_tool",),
+    },
+)
 
 _NAMES: Final = ("search", "calculate", "rank", "python", "now")
 """Each tool is in the module of its name in this folder."""

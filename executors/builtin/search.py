@@ -1,4 +1,4 @@
-"""The tool `search`: one look-up in the offline atlas.
+"""The tool `search`: one look-up in the offline atlas, or one query such as "highest mountain in Asia".
 
 The atlas answers in a fraction of a millisecond. These environment variables add a latency, so that runs show
 what concurrent look-ups gain when each takes as long as a web request:
@@ -83,7 +83,7 @@ def search_tool(atlas: Callable[[], Atlas]) -> Tool:
         latency = Latency.from_environment().of(query)
         if latency:
             await asyncio.sleep(latency)
-        return atlas().lookup(query)
+        return ask(atlas(), query) or atlas().lookup(query)
 
     return search
 

@@ -1,7 +1,9 @@
 """The offline atlas: facts about places, buildings, animals and heavenly bodies, found in plain words.
 
-`atlas.jsonl` holds one entity a line. `load_atlas().lookup("height of K2")` gives one typed `Fact`. Figures
-are rounded, widely cited ones. Units are the same wherever an attribute occurs: heights, depths and
+`atlas.jsonl` holds the sources in its first line, then one entity a line. `cities.tsv` holds lesser cities,
+each with its folded name before the row. `build.py` makes both.
+`load_atlas().lookup("height of K2")` gives one typed `Fact` with its source. What was written from memory is
+marked unverified. Units are the same wherever an attribute occurs: heights, depths and
 elevations in m, areas in km2, speeds in km/h, populations in people. Only lengths differ: they are in km for
 rivers, tunnels, canals, walls, canyons and caves, and in m for bridges, vehicles and animals.
 
@@ -11,31 +13,35 @@ A query is matched in these steps:
 - The words around the name say which fact is asked for.
 - The candidate that leaves no word unexplained wins. Exact names come first, then those of which the heaviest
   part is there, by the weight of words as in BM25.
-- Words that no candidate explains are taken for misspellings once. After that they make a miss: a wrong fact
-  is worse than none.
+- A tunnel, bridge or building named after something does not answer for it: Mont Blanc has no length.
+- Words that no candidate explains are taken for misspellings once, unless they are short or common. After
+  that they make a miss: a wrong fact is worse than none.
 """
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import SequenceMatcher, get_close_matches
 from functools import cache, cached_property
 from importlib.resources import files
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict, Field
-
+from braid.executors.builtin.atlas.entities import Entity, Fact, Source, entity_of
 from braid.executors.builtin.atlas.vocabulary import (
     ARTICLES,
+    COMMON,
     FILLER,
     GENERIC,
     KIND_WORDS,
     LONGEST_PHRASE,
+    NAMED_AFTER,
     PHRASES,
+    WANTED,
     Phrase,
     Tokens,
     fold,
@@ -51,6 +57,9 @@ MAX_SUGGESTIONS: Final = 5
 MIN_WORD_SIMILARITY: Final = 0.81
 """Least similarity (0 to 1, as in `difflib`) between a misspelt word and the word that it is taken for."""
 
+MIN_SHORT_SIMILARITY: Final = 0.85
+"""Least similarity between a short misspelt word and the word that asks for a fact: "tal" is "tall"."""
+
 MIN_NAME_SIMILARITY: Final = 0.83
 """Least similarity between a whole misspelt name and the name that it is taken for."""
 
@@ -60,62 +69,16 @@ MIN_SUGGESTION_SIMILARITY: Final = 0.62
 A share of half as much of the words' weight is enough too.
 """
 
+MIN_MISSPELT: Final = 5
+"""Least letters of a word that may be a misspelling. Shorter ones resemble too much."""
+
 MIN_NAME_SHARE: Final = 0.6
 """Least share of a name, by the weight of its words, that a query must hold to mean it."""
 
 _PLACE_FACTS: Final = ("location", "country", "continent", "state", "city", "planet")
-_YEAR: Final = re.compile(r"(19|20)\d\d")
+_YEAR: Final = re.compile(r"20(1[5-9]|[2-9]\d)")
+"""Years of which the atlas' figures may be. It knows nothing of earlier ones."""
 _AMERICAN: Final = frozenset({"us", "usa", "united", "state", "america", "american"})
-
-
-class Fact(BaseModel):
-    """One fact: what `search` returns.
-
-    In text it stands as `short_form`, "8611 m". Calculations use `value`.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    title: str = Field(description="the entry that the fact is about")
-    attribute: str = Field(description="which fact it is, such as 'height'")
-    value: int | float | str
-    unit: str = Field(default="", description="unit of the value; empty for names and plain numbers")
-    text: str = Field(
-        default="", description="the fact as a phrase; all facts of the entry if none was asked for"
-    )
-
-    def short_form(self) -> str:
-        """Value and unit without thousands separators, "8611 m": it can be read back as a number."""
-        return f"{self.value} {self.unit}".rstrip()
-
-
-class Entity(BaseModel):
-    """An entry of the atlas."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    title: str = Field(min_length=1)
-    kind: str
-    aliases: tuple[str, ...] = ()
-    facts: dict[str, tuple[int | float | str, str]] = Field(min_length=1)
-    """Value and unit of each attribute. The first is the main fact."""
-
-    def fact(self, attribute: str) -> Fact:
-        """The fact `attribute`, with a text that names it only.
-
-        Raises:
-            KeyError: The entry has no such fact.
-        """
-        value, unit = self.facts[attribute]
-        fact = Fact(title=self.title, attribute=attribute, value=value, unit=unit)
-        text = f"{self.title} ({self.kind}): {attribute} {fact.short_form()}"
-        return fact.model_copy(update={"text": text})
-
-    def main(self) -> Fact:
-        """The main fact, with all the others in its text."""
-        facts = [self.fact(attribute) for attribute in self.facts]
-        known = "; ".join(f"{fact.attribute} {fact.short_form()}" for fact in facts)
-        return facts[0].model_copy(update={"text": f"{self.title} ({self.kind}): {known}"})
 
 
 class AtlasError(ToolError):
@@ -151,12 +114,14 @@ class FactNotFound(AtlasError, LookupError):
 
     failure = "missing"
 
-    def __init__(self, entity: Entity, asked: str) -> None:
+    def __init__(self, entity: Entity, asked: str, *, instead: Entity | None = None) -> None:
         self.title = entity.title
         self.asked = asked
         self.known = tuple(entity.facts)
+        hint = f"; there is a {asked} of {instead.title} ({instead.kind})" if instead else ""
         super().__init__(
-            f"the atlas has no {asked} of {entity.title} ({entity.kind}); it has: {', '.join(self.known)}"
+            f"the atlas has no {asked} of {entity.title} ({entity.kind}); "
+            f"it has: {', '.join(self.known)}{hint}"
         )
 
 
@@ -178,15 +143,39 @@ class _Candidate:
     unexplained: Tokens
     share: float
     rank: tuple[int, int, float]
+    """How well it fits: how many words are unexplained, how well the name is spelt, and the missing share."""
     tie: tuple[int, bool, bool]
+    instead: Entity | None = None
+    """What else was named, or what has the fact in its place."""
+
+
+_HELD: Final = 0
+"""The middle of the rank of an exact name that has the fact."""
+_NAMED: Final = 2
+"""The middle of the rank of an exact name that lacks it."""
 
 
 class Atlas:
     """Entities with an index over their names. Immutable, and safe to share between threads."""
 
-    def __init__(self, entities: Iterable[Entity]) -> None:
-        """Index `entities`. A name belongs to the first entity that has it."""
+    def __init__(
+        self,
+        entities: Iterable[Entity],
+        sources: Mapping[str, Source] | None = None,
+        *,
+        lesser: Mapping[Tokens, str] | None = None,
+    ) -> None:
+        """Index `entities`. A name belongs to the first entity that has it.
+
+        Args:
+            entities: The entries.
+            sources: Where their facts come from, by the keys that the entries use.
+            lesser: Rows of entries that are found by their whole folded name only. Each is read when it is
+                asked for, since there are thousands.
+        """
         self._entities = tuple(entities)
+        self.sources: Final = dict(sources or {})
+        self._lesser: Final = dict(lesser or {})
         self._names: list[_Name] = []
         self._exact: dict[Tokens, _Name] = {}
         self._holding: dict[str, list[_Name]] = defaultdict(list)
@@ -198,17 +187,34 @@ class Atlas:
                     self._names.append(name)
                     for token in set(tokens) - GENERIC:
                         self._holding[token].append(name)
-        self._longest = max((len(tokens) for tokens in self._exact), default=0)
+        self._longest = max((len(tokens) for tokens in (*self._exact, *self._lesser)), default=0)
+
+    def _named(self, tokens: Tokens) -> _Name | None:
+        """The entity of exactly that folded name."""
+        name = self._exact.get(tokens)
+        if name is None and (row := self._lesser.get(tokens)):
+            # Two threads may both read the row. They read the same.
+            name = self._exact.setdefault(tokens, _Name(entity_of(json.loads(row)), tokens, is_title=True))
+        return name
 
     def __len__(self) -> int:
-        return len(self._entities)
+        return len(self._entities) + len(self._lesser)
 
     def __iter__(self) -> Iterator[Entity]:
-        return iter(self._entities)
+        return iter(self._everything)
+
+    def of_kind(self, kinds: frozenset[str]) -> tuple[Entity, ...]:
+        """The entries of these kinds. All lesser entries are cities, and are read only for those."""
+        return tuple(e for e in (self if "city" in kinds else self._entities) if e.kind in kinds)
+
+    @cached_property
+    def _everything(self) -> tuple[Entity, ...]:
+        lesser = (self._named(tokens) for tokens in self._lesser)
+        return (*self._entities, *(name.entity for name in lesser if name))
 
     def get(self, name: str) -> Entity | None:
         """The entity whose title or alias is `name`, apart from case, diacritics and punctuation."""
-        found = self._exact.get(_without_article(fold(name)))
+        found = self._named(_without_article(fold(name)))
         return found.entity if found else None
 
     def lookup(self, query: str) -> Fact:
@@ -221,6 +227,31 @@ class Atlas:
             EntityNotFound: No entry has that name, or several fit equally well. It carries near titles.
             FactNotFound: The entry lacks that fact. It names those that the entry has.
         """
+        found = self._found(query)
+        if not found.asked:
+            return self._told(found.entity.main(self.sources), found)
+        first, *more = found.asked
+        if more:
+            raise QueryError(f"{query!r} asks for {' and '.join(found.asked)}; look up one fact at a time")
+        return self._answer(found, first)
+
+    def answers(self, query: str) -> tuple[Fact, ...]:
+        """Every fact that `query` asks for: "atomic number and symbol of tungsten". None for a bare name.
+
+        Raises:
+            QueryError: The query is empty or too long.
+            EntityNotFound: No entry has that name, or several fit equally well.
+            FactNotFound: The entry lacks one of the facts.
+        """
+        found = self._found(query, suggest=False)
+        return tuple(self._answer(found, attribute) for attribute in found.asked)
+
+    def _answer(self, found: _Candidate, attribute: str) -> Fact:
+        if attribute not in found.entity.facts:
+            raise FactNotFound(found.entity, attribute, instead=found.instead)
+        return self._told(found.entity.fact(attribute, self.sources), found)
+
+    def _found(self, query: str, *, suggest: bool = True) -> _Candidate:
         if len(query) > MAX_QUERY:
             raise QueryError(f"query of {len(query)} characters; ask for one fact in at most {MAX_QUERY}")
         tokens = fold(query)
@@ -228,22 +259,23 @@ class Atlas:
             raise QueryError("empty query; ask for one fact, such as 'height of K2'")
         found = self._read(tokens) or self._read(self._respelt(tokens)) or self._read(self._renamed(tokens))
         if found is None:
-            near = self.suggest(query)
+            near = self.suggest(query) if suggest else ()
             hint = f"; near titles: {', '.join(near)}" if near else ""
             raise EntityNotFound(f"nothing in the atlas answers {query!r}{hint}", suggestions=near)
-        match found.asked:
-            case ():
-                return found.entity.main()
-            case (attribute,):
-                if attribute not in found.entity.facts:
-                    raise FactNotFound(found.entity, attribute)
-                return found.entity.fact(attribute)
-            case several:
-                raise QueryError(f"{query!r} asks for {' and '.join(several)}; look up one fact at a time")
+        return found
+
+    def _told(self, fact: Fact, found: _Candidate) -> Fact:
+        """`fact` with a note of what else the name may mean."""
+        namesakes = found.entity.namesakes if found.share == 1 else ()
+        others = [found.instead] if found.instead else [self.get(title) for title in namesakes]
+        if not any(others):
+            return fact
+        note = ", ".join(f"{other.title} ({other.kind})" for other in others[:MAX_SUGGESTIONS] if other)
+        return fact.model_copy(update={"text": f"{fact.text}; not to be confused with {note}"})
 
     def suggest(self, query: str, *, limit: int = MAX_SUGGESTIONS) -> tuple[str, ...]:
         """Titles whose names resemble what `query` is about, best first."""
-        words = _content(fold(query))
+        words = [word for word in _content(fold(query)) if word not in COMMON]
         if not words:
             return ()
         matcher = SequenceMatcher(None, "", "".join(words), autojunk=False)
@@ -287,12 +319,18 @@ class Atlas:
             raise EntityNotFound(
                 f"several entries fit equally well: {', '.join(rivals)}; say which", suggestions=rivals
             )
-        return best
+        # The Mississippi is a river as well as a state. Mont Blanc is a mountain, and never its tunnel.
+        named = next((r for r in readings if r.rank[1] == _NAMED and r.entity is not best.entity), None)
+        if named is None or best.rank[1] <= _HELD:
+            return best
+        if best.entity.kind in NAMED_AFTER:
+            return replace(named, instead=best.entity)
+        return replace(best, instead=named.entity)
 
     def _readings(self, tokens: Tokens) -> Iterator[_Candidate]:
         for start in range(len(tokens)):
             for stop in range(start + 1, min(len(tokens), start + self._longest) + 1):
-                if name := self._exact.get(tokens[start:stop]):
+                if name := self._named(tokens[start:stop]):
                     yield self._reading(tokens, name, frozenset(range(start, stop)))
         partial = {id(name): name for token in tokens for name in self._holding.get(token, ())}
         for name in partial.values():
@@ -310,11 +348,12 @@ class Atlas:
         exact = not missing and max(used) - min(used) < len(used)
         if not nearly and share < MIN_NAME_SHARE:
             unexplained += tuple(missing)
-        asked = _asked(phrases, entity)
+        asked = _asked(phrases, entity, tokens)
+        unexplained += _unanswered(tokens, asked)
         has = all(attribute in entity.facts for attribute in asked)
         # Exact names first, then names without a generic word. Even without the fact an exact name beats half
         # of another.
-        tier = (0 if has else 2) if exact else (1 if has else 4) if nearly else (3 if has else 5)
+        tier = (_HELD if has else _NAMED) if exact else (1 if has else 4) if nearly else (3 if has else 5)
         rank = (len(unexplained), tier, -round(share, 3) if not nearly else 0.0)
         # Of exact names the one that explains more by itself: "Congo River", not "Congo". "moons of Earth" is
         # about Earth.
@@ -326,13 +365,25 @@ class Atlas:
         words = [*self._idf, *(word for phrase in PHRASES for word in phrase), *sorted(GENERIC)]
         return dict.fromkeys(words)
 
+    @cached_property
+    def _known(self) -> frozenset[str]:
+        """Words that are no misspellings."""
+        return COMMON.union(self._vocabulary, *self._exact, *self._lesser)
+
     def _respelt(self, tokens: Tokens) -> Tokens:
         """`tokens` with each unknown word replaced by the known word that resembles it most, if any does."""
 
         def correct(token: str) -> str:
-            if token in self._vocabulary or len(token) < 4 or token.isdigit():
+            if token in self._known or token.isdigit():
                 return token
-            known = [word for word in self._vocabulary if abs(len(word) - len(token)) <= 2 and len(word) > 3]
+            if len(token) < MIN_MISSPELT:
+                asking = get_close_matches(token, _ASKING, n=1, cutoff=MIN_SHORT_SIMILARITY)
+                return next(iter(asking), token)
+            known = [
+                word
+                for word in self._vocabulary
+                if abs(len(word) - len(token)) <= 2 and len(word) >= MIN_MISSPELT and word not in COMMON
+            ]
             return next(iter(get_close_matches(token, known, n=1, cutoff=MIN_WORD_SIMILARITY)), token)
 
         return tuple(correct(token) for token in tokens)
@@ -341,7 +392,7 @@ class Atlas:
         """`tokens` with a misspelt name ("Kili manjaro") replaced by the name that resembles it most."""
         words = _content(self._respelt(tokens))
         spelling = "".join(words)
-        if len(spelling) < 5 or GENERIC.issuperset(words):
+        if len(spelling) < MIN_MISSPELT or (GENERIC | COMMON).issuperset(words):
             return tokens
         # Both names with and without their generic words may be misspelt.
         names = {"".join(name.tokens): name.tokens for name in self._names}
@@ -410,21 +461,27 @@ def _asks(words: Tokens, phrase: Phrase, entity: Entity, beside: tuple[bool, boo
     return phrase.strength > 0 and not describes and not (after and words == fold(entity.kind))
 
 
-def _asked(phrases: list[Phrase], entity: Entity) -> tuple[str, ...]:
+def _asked(phrases: list[Phrase], entity: Entity, tokens: Tokens) -> tuple[str, ...]:
     """The attributes that the strongest phrases ask for: none, one, or several."""
     strength = max((phrase.strength for phrase in phrases), default=0)
-    strongest = [phrase for phrase in phrases if phrase.strength == strength]
-    resolved = [
-        next(
-            (attribute for attribute in phrase.attributes if attribute in entity.facts), phrase.attributes[0]
-        )
-        for phrase in strongest
-    ]
+    resolved: list[str] = []
+    for phrase in phrases:
+        if phrase.strength == strength:
+            fit = [attribute for attribute in phrase.attributes if not _unanswered(tokens, (attribute,))]
+            fit = fit or [*phrase.attributes]
+            resolved.append(next((attribute for attribute in fit if attribute in entity.facts), fit[0]))
     distinct = tuple(dict.fromkeys(resolved))
     if strength == 3:
         return distinct
     held = tuple(attribute for attribute in distinct if attribute in entity.facts)
     return (held or distinct)[:1]
+
+
+def _unanswered(tokens: Tokens, asked: tuple[str, ...]) -> Tokens:
+    """The "who" or "when" in `tokens` that none of the facts `asked` answers."""
+    return tuple(
+        token for token in tokens if token in WANTED and not (asked and WANTED[token].issuperset(asked))
+    )
 
 
 _ASKING: Final = frozenset(word for phrase in PHRASES for word in phrase if len(phrase) == 1)
@@ -460,7 +517,13 @@ def load_atlas() -> Atlas:
     """The built-in atlas, read and indexed on the first call.
 
     Raises:
-        pydantic.ValidationError: The file is damaged.
+        pydantic.ValidationError: The file's table of sources is damaged.
     """
-    text = files("braid.executors.builtin.atlas").joinpath("atlas.jsonl").read_text(encoding="utf-8")
-    return Atlas(Entity.model_validate_json(line) for line in text.split("\n") if line.strip())
+    folder = files("braid.executors.builtin.atlas")
+    header, *rows = folder.joinpath("atlas.jsonl").read_text(encoding="utf-8").rstrip("\n").split("\n")
+    cities = folder.joinpath("cities.tsv").read_text(encoding="utf-8").rstrip("\n").split("\n")
+    return Atlas(
+        (entity_of(json.loads(row)) for row in rows),
+        {key: Source.model_validate(row) for key, row in json.loads(header)["sources"].items()},
+        lesser={tuple(name.split(" ")): row for name, row in (line.split("\t") for line in cities)},
+    )

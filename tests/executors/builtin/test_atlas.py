@@ -33,9 +33,12 @@ UNITS: dict[str, set[str]] = {
     "weight": {"kg"}, "mass": {"kg"}, "lifespan": {"years"}, "floors": {"floors"}, "orbital period": {"days"},
     "distance from the sun": {"million km"}, "distance from Earth": {"light-years"},
     "surface gravity": {"m/s2"},
+    "roof height": {"m"}, "tip height": {"m"}, "day length": {"hours", "days"}, "atomic mass": {"u"},
     "melting point": {"°C"}, "boiling point": {"°C"}, "surface temperature": {"°C"}, "density": {"g/cm3"},
 }  # fmt: skip
 """Attributes with a unit. All others have none."""
+
+BESIDES_CITIES = frozenset(KIND_WORDS) - {"city"}
 
 KILOMETRES = {"river", "tunnel", "canal", "wall", "canyon", "cave"}
 
@@ -49,9 +52,9 @@ PLAUSIBLE: dict[tuple[str, str], tuple[float, float]] = {
     ("forest", "area"): (1, 2e7), ("island", "area"): (100, 2.2e6), ("country", "population"): (500, 1.5e9),
     ("country", "area"): (0.4, 1.8e7), ("continent", "area"): (8e6, 4.5e7),
     ("US state", "population"): (5e5, 4e7),
-    ("US state", "area"): (3900, 1.8e6), ("city", "population"): (200, 3.3e7),
+    ("US state", "area"): (3900, 1.8e6), ("city", "population"): (30, 3.3e7),
     ("city", "elevation"): (-30, 4200),
-    ("building", "height"): (40, 830), ("tower", "height"): (100, 650), ("statue", "height"): (1, 190),
+    ("building", "height"): (20, 830), ("tower", "height"): (100, 650), ("statue", "height"): (1, 190),
     ("bridge", "length"): (40, 170000), ("tunnel", "length"): (0.3, 60), ("canal", "length"): (6, 1800),
     ("waterfall", "height"): (20, 1000), ("canyon", "depth"): (500, 6100), ("cave", "length"): (20, 700),
     ("animal", "top speed"): (0.01, 400), ("animal", "weight"): (0.0001, 150000),
@@ -63,6 +66,10 @@ PLAUSIBLE: dict[tuple[str, str], tuple[float, float]] = {
     ("ship", "length"): (60, 400),
     ("train", "top speed"): (100, 450),
 }  # fmt: skip
+
+
+def atlas_file(name: str) -> list[str]:
+    return files("braid.executors.builtin.atlas").joinpath(name).read_text(encoding="utf-8").splitlines()
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +120,7 @@ def test_names_are_unique_after_folding(atlas: Atlas) -> None:
 
 
 def test_what_a_fact_names_can_be_looked_up_itself(atlas: Atlas) -> None:
-    titles = {entity.title for entity in atlas}
+    titles = {name for entity in atlas for name in (entity.title, *entity.aliases)}
     for entity in atlas:
         for attribute in ("capital", "country", "city", "state", "planet"):
             if attribute in entity.facts:
@@ -123,9 +130,11 @@ def test_what_a_fact_names_can_be_looked_up_itself(atlas: Atlas) -> None:
 
 
 def test_the_file_is_one_plain_object_a_line() -> None:
-    text = files("braid.executors.builtin.atlas").joinpath("atlas.jsonl").read_text(encoding="utf-8")
-    rows = [json.loads(line) for line in text.splitlines()]
-    assert all(list(row) == ["title", "kind", "aliases", "facts"] for row in rows)
+    header, *lines = atlas_file("atlas.jsonl")
+    assert list(json.loads(header)) == ["sources"]
+    fields = ["title", "kind", "aliases", "facts", "others", "namesakes"]
+    for row in [json.loads(line) for line in lines]:
+        assert list(row) == [name for name in fields if name in row], row["title"]
 
 
 def test_a_damaged_row_is_refused() -> None:
@@ -144,7 +153,8 @@ def test_every_attribute_has_words_that_ask_for_it(atlas: Atlas) -> None:
 @pytest.mark.parametrize("shape", ["{a} of {n}", "{n} {a}", "{n}'s {a}", "What is the {a} of the {n}?"])
 def test_every_fact_is_found_by_every_name(atlas: Atlas, shape: str) -> None:
     missed: list[str] = []
-    for entity in atlas:
+    lesser = [entity for entity in atlas if entity.kind == "city" and "elevation" not in entity.facts]
+    for entity in {e.title: e for e in (*atlas.of_kind(BESIDES_CITIES), *lesser[::40])}.values():
         for name in (entity.title, *entity.aliases):
             for attribute in entity.facts:
                 query = shape.format(a=attribute, n=name)
@@ -156,7 +166,7 @@ def test_every_fact_is_found_by_every_name(atlas: Atlas, shape: str) -> None:
                 if (fact.title, fact.attribute) != (entity.title, attribute):
                     missed.append(query)
     # "Earth's Moon" is the name of another entry.
-    assert set(missed) <= {"Earth moons", "Earth's moons"}
+    assert set(missed) <= {"Earth moons", "Earth's moons"}, missed
 
 
 @pytest.mark.parametrize(
@@ -242,8 +252,9 @@ def test_light_misspellings_are_forgiven(atlas: Atlas, query: str, title: str) -
 def test_a_name_alone_gives_the_main_fact_with_the_others_in_its_text(atlas: Atlas) -> None:
     fact = atlas.lookup("Lake Baikal")
     assert (fact.attribute, fact.value, fact.unit) == ("depth", 1642, "m")
-    assert fact.text == "Lake Baikal (lake): depth 1642 m; area 31722 km2; location Russia"
-    assert atlas.lookup("area of Lake Baikal").text == "Lake Baikal (lake): area 31722 km2"
+    known = "depth 1642 m; area 31722 km2; location Russia; continent Asia"
+    assert fact.text == f"Lake Baikal (lake): {known} (all unverified)"
+    assert atlas.lookup("area of Lake Baikal").text == "Lake Baikal (lake): area 31722 km2 (unverified)"
 
 
 def test_the_short_form_reads_back_as_number_and_unit(atlas: Atlas) -> None:
@@ -284,9 +295,8 @@ def test_a_fact_that_is_not_there_names_those_that_are(atlas: Atlas) -> None:
     [
         ("height of Tokyo Zorak Tower", "Tokyo Tower"),
         ("weight of tiger beetle", "tiger"),
-        ("population of Kansas City", "Kansas"),
         ("population of Paris, Texas", "Paris"),
-        ("highest mountain in Africa", "Africa"),
+        ("highest volcano in Africa", "Africa"),
         ("height of Khalifa", "Burj Khalifa"),
         ("hue of peregrine falcon", "peregrine falcon"),
     ],
