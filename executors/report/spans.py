@@ -10,7 +10,7 @@ from braid.engine import Envelope
 from braid.executors import events
 from braid.executors.graph import NodeRecord, TaskGraph, op_kind
 from braid.executors.nodes import NodeState, OpKind
-from braid.executors.values import preview
+from braid.executors.values import shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +72,7 @@ def _span(graph: TaskGraph, entry: NodeRecord) -> Span:
         started=entry.started,
         finished=entry.finished,
         wasted=entry.wasted,
-        text=preview(entry.value) if entry.state == "done" else "",
+        text=shown(entry.value) if entry.state == "done" else "",
         error=entry.error or "",
     )
 

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias
 from braid.engine import BraidError, BudgetExceededError, Event
 from braid.executors import events
 from braid.executors.graph import GraphPatch, NodeRecord, TaskGraph, op_kind, tool_of
-from braid.executors.values import json_text, preview
+from braid.executors.values import json_text, shown
 
 Emit: TypeAlias = Callable[[Event], None]
 """Called with each event at once.
@@ -161,7 +161,7 @@ class EventEmitter:
             "node": entry.node.id,
             "at": at - self.origin,
             "seconds": entry.seconds,
-            "result": preview(entry.value),
+            "result": shown(entry.value),
         }
 
 

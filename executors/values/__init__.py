@@ -8,12 +8,14 @@ from braid.executors.values.values import (
     ItemError,
     PathError,
     attribute_names,
+    caution,
     explain,
     kind_of,
     plain_data,
     preview,
     resolve_path,
     short_form,
+    shown,
 )
 
 __all__ = [
@@ -23,6 +25,7 @@ __all__ = [
     "ItemError",
     "PathError",
     "attribute_names",
+    "caution",
     "explain",
     "is_own",
     "json_text",
@@ -33,5 +36,6 @@ __all__ = [
     "preview",
     "resolve_path",
     "short_form",
+    "shown",
     "tag_of",
 ]

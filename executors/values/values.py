@@ -133,6 +133,18 @@ def preview(value: Any, limit: int = 200) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
+def caution(value: Any) -> str:
+    """What a reader should know before trusting `value`, as its method `caution` says: "unverified"."""
+    own = getattr(value, "caution", None)
+    return str(own()) if callable(own) and not isinstance(value, type) else ""
+
+
+def shown(value: Any, limit: int = 200) -> str:
+    """The preview of `value` for people, with what they should know: "8611 m (unverified)"."""
+    doubt = caution(value)
+    return preview(value, limit) + (f" ({doubt})" if doubt else "")
+
+
 def explain(error: BaseException) -> str:
     """What a failure says: our own errors speak for themselves, others need their kind."""
     text = str(error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from braid.executors.values import caution
 from braid.orchestrator.baseline import Comparison
 from braid.orchestrator.result import RunResult
 
@@ -16,6 +17,9 @@ def report_lines(result: RunResult[object]) -> Iterator[str]:
     report, usage = result.report(), result.usage
     states = ", ".join(f"{count} {state}" for state, count in sorted(report.states.items()))
     yield f"{report.nodes} nodes: {states}" if report.nodes else "no nodes"
+    doubtful = sum(bool(caution(entry.value)) for entry in result.graph.entries.values())
+    if doubtful:
+        yield f"{doubtful} of the looked-up values {'is' if doubtful == 1 else 'are'} unverified or disputed"
     if report.nodes:
         yield (
             f"work {report.work:.2f} s, critical path {report.critical_path:.2f} s, "

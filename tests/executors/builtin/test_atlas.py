@@ -52,7 +52,7 @@ PLAUSIBLE: dict[tuple[str, str], tuple[float, float]] = {
     ("forest", "area"): (1, 2e7), ("island", "area"): (100, 2.2e6), ("country", "population"): (500, 1.5e9),
     ("country", "area"): (0.4, 1.8e7), ("continent", "area"): (8e6, 4.5e7),
     ("US state", "population"): (5e5, 4e7),
-    ("US state", "area"): (3900, 1.8e6), ("city", "population"): (30, 3.3e7),
+    ("US state", "area"): (3900, 1.8e6), ("city", "population"): (1, 3.3e7),
     ("city", "elevation"): (-30, 4200),
     ("building", "height"): (20, 830), ("tower", "height"): (100, 650), ("statue", "height"): (1, 190),
     ("bridge", "length"): (40, 170000), ("tunnel", "length"): (0.3, 60), ("canal", "length"): (6, 1800),

@@ -33,6 +33,7 @@ from braid.executors.values import (
     preview,
     resolve_path,
     short_form,
+    shown,
 )
 
 
@@ -226,3 +227,27 @@ def test_text_is_data(text: str) -> None:
     assert evaluate(Template(("<", Field(Ref("x")), ">")), {"x": text, "1": "no", "y": "no"}) == f"<{text}>"
     assert evaluate(Ref("x"), {"x": text}) == text
     assert evaluate(Const(text), {}) == text
+
+
+class Doubtful(BaseModel):
+    value: int
+
+    def short_form(self) -> str:
+        return f"{self.value} m"
+
+    def caution(self) -> str:
+        return "unverified" if self.value else ""
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (Doubtful(value=8611), "8611 m (unverified)"),
+        (Doubtful(value=0), "0 m"),
+        (5, "5"),
+        (Doubtful, str(Doubtful)),
+    ],
+)
+def test_what_people_see_says_what_is_doubtful(value: Any, text: str) -> None:
+    assert shown(value) == text
+    assert short_form(value) == text.removesuffix(" (unverified)")
