@@ -1,0 +1,661 @@
+"""Follow-ups: a question that leans on earlier ones becomes a question that stands by itself.
+
+`rewrite` works on the typed turns of the conversation, without a model. It explains every word of the
+follow-up or leaves it. Where the words lean on something that cannot be told, it says so (`Unresolved`),
+since a guess would be answered with confidence. A question that stands by itself is left alone.
+
+    How high is K2?
+    And Mont Blanc?              -> What is the height of Mont Blanc?
+    Which of the two is higher?  -> Which has the greater height, K2 or Mont Blanc?
+    and in feet?                 -> 8611 m in feet
+
+A rewritten question comes with its plan, since the shape of the last plan says what is wanted.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+from braid.executors.values import short_form
+from braid.planner.follow_up.turns import LookUp, Turn
+from braid.planner.follow_up.wordings import WORDINGS, compiled, groups_of
+from braid.planner.follow_up.words import (
+    ATTRIBUTES,
+    COMPARATIVES,
+    KINDS,
+    NEVER_NAMES,
+    NUMBERS,
+    PARTS,
+    POSITIVES,
+    SUPERLATIVES,
+    THING_NOUNS,
+    THINGS,
+    UNITS,
+    Comparative,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StandaloneQuestion:
+    """The follow-up as a question that stands by itself."""
+
+    question: str
+    kind: Literal["entity", "attribute", "comparison", "value"]
+    """What is new: the thing that is asked about, what is asked of it, or what is done with values."""
+    reason: str
+    """What the words were taken for, for a person."""
+    plan: str = ""
+    """Its plan. Empty where a planner must write it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stated:
+    """The follow-up asks about the last answer itself. This is what is to be said."""
+
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unresolved:
+    """The question leans on something that cannot be told. It is to be declined."""
+
+    reason: str
+
+
+MAX_FOLLOW_UP: Final = 200
+"""Most characters of a follow-up. A longer question is taken to stand by itself."""
+
+FollowUp: TypeAlias = StandaloneQuestion | Stated | Unresolved
+
+
+def rewrite(question: str, turns: Sequence[Turn]) -> FollowUp | None:
+    """Read a question in the light of the turns before it. None for one that stands by itself."""
+    words = _Words.of(question)
+    if not words.text or len(question) > MAX_FOLLOW_UP or is_small_talk(question):
+        return None
+    talk = _Talk(tuple(turns))
+    for read in _READERS:
+        if (found := read(talk, words)) is not None:
+            return found
+    return _unresolved(words, talk) if _leans(words) else None
+
+
+def is_small_talk(question: str) -> bool:
+    """Whether it only thanks, greets or agrees: it neither leans on a turn nor is one."""
+    return _Words.of(question).match(WORDINGS["small_talk"]["forms"]) is not None
+
+
+@dataclass(frozen=True)
+class _Words:
+    """A question without greeting, punctuation and short forms."""
+
+    text: str
+    joined: bool = False
+    """Whether it began as a continuation: "and", "what about"."""
+    asks: bool = False
+    """Whether it ended with a question mark."""
+
+    @classmethod
+    def of(cls, question: str) -> _Words:
+        text = " ".join(question.replace("’", "'").split())
+        asks = text.endswith("?")
+        text = text.strip(" ?!.…,;:")
+        for short, full in _SHORT_FORMS:
+            text = re.sub(short, full, text, flags=re.IGNORECASE)
+        text = compiled(f"^{_EDGES['polite']}").sub("", text)
+        lead, joined = compiled(rf"(?:{'|'.join(_EDGES['lead'])})(?:,\s*|\s+|\.\s*)"), False
+        while (found := lead.match(text)) and found.end() < len(text):
+            joined = joined or "joins" in groups_of(found)
+            text = text[found.end() :]
+        joined = joined or text.lower() in ("and", "and then", "or")
+        return cls(compiled(_EDGES["tail"] + "$").sub("", text).strip(" ,"), joined, asks)
+
+    def match(self, forms: Sequence[str], before: str = "") -> dict[str, str] | None:
+        """What the groups of the first form took that takes the whole text."""
+        for form in forms:
+            if (found := compiled(f"{before}(?:{form})").fullmatch(self.text)) is not None:
+                return groups_of(found)
+        return None
+
+
+_SHORT_FORMS: Final = (
+    (r"\b(what|where|who|how|that)'?s\b", r"\1 is"),
+    (r"\b(it|there|when|which)'s\b", r"\1 is"),
+    (r"\b(what|where|who|how)'?re\b", r"\1 are"),
+    (r"\bthey're\b", "they are"),
+)
+_EDGES: Final = WORDINGS["edges"]
+
+
+class _Talk:
+    """The turns, and what words can refer to in them."""
+
+    def __init__(self, turns: tuple[Turn, ...]) -> None:
+        self.turns = turns
+        self.last = turns[-1] if turns else None
+        spoken: list[Turn] = []
+        for turn in reversed(turns):
+            if turn.lookups:
+                spoken.insert(0, turn)
+            elif not isinstance(turn.value, (int, float)):
+                break  # it was about something that no look-up tells
+        self.focus = spoken[-1] if spoken else None
+        """The last turn that looked something up."""
+        self._spoken = spoken
+
+    def group(self, size: int | None = None) -> list[LookUp]:
+        """What the last turns were about, a look-up for each thing, the earliest first.
+
+        Args:
+            size: How many things. None takes those of the last turn, or of the last turns about one thing.
+        """
+        found: dict[str, LookUp] = {}
+        for turn in reversed(self._spoken):
+            things = {each.name: each for each in turn.lookups}
+            if found and (len(things) > 1 or len(found) == size):
+                break
+            found = {name: each for name, each in things.items() if name not in found} | found
+            if len(things) > 1:
+                break
+        return list(found.values())
+
+    def thing(self, word: str, attribute: str = "") -> str | None:
+        """The name of what a pronoun stands for, or None where that cannot be told."""
+        word = word.lower()
+        if compiled("@choice").fullmatch(word):
+            return self._chosen(word)
+        if self.focus is None:
+            return None
+        looked_up = {each.name: each for each in self.focus.lookups}
+        if len(looked_up) == 1:
+            (only,) = looked_up.values()
+            if self._answers_with_thing(only, word, attribute):
+                return str(only.value)
+            return only.name
+        if word in ("they", "them", "their"):
+            return None
+        return self._answered(looked_up.values())
+
+    def _answers_with_thing(self, fact: LookUp, word: str, attribute: str) -> bool:
+        if self.focus is not self.last or fact.value is None or self.focus is None:
+            return False
+        if fact.value != self.focus.value or fact.attribute not in THINGS:
+            return False
+        noun = word.removesuffix("'s").split()[-1]
+        if noun in KINDS:
+            return noun in THING_NOUNS[fact.attribute].split()
+        return attribute.replace(" ", "-") in THINGS[fact.attribute].split()
+
+    def _answered(self, things: object) -> str | None:
+        """The one of several things that the last answer named."""
+        said = self.focus.value if self.focus is not None else None
+        assert self.focus is not None
+        named = [e for e in self.focus.lookups if isinstance(said, str) and _same(said, e)]
+        return named[0].name if named else None
+
+    def _chosen(self, word: str) -> str | None:
+        group = self.group(2)
+        if len(group) < 2:
+            return None
+        if "other" in word:
+            if len(group) != 2:
+                return None
+            assert self.focus is not None
+            several = len({each.name for each in self.focus.lookups}) > 1
+            now = self._answered(group) if several else group[-1].name
+            return next((each.name for each in group if each.name != now), None) if now else None
+        place = {"first": 0, "former": 0, "second": 1, "last": -1, "latter": -1}
+        return next(group[at].name for key, at in place.items() if key in word)
+
+    @property
+    def tool(self) -> str:
+        """The tool of the last look-up, if it takes one text."""
+        fact = self.focus.lookups[-1] if self.focus is not None else None
+        return fact.tool if fact is not None and fact.query else ""
+
+    def look_up(self, variable: str, attribute: str, name: str) -> str:
+        return f"{variable} = {self.tool}({_quoted(f'{attribute} of {name}')})\n"
+
+
+def _same(name: str, fact: LookUp) -> bool:
+    return name.casefold() in (fact.name.casefold(), fact.asked.casefold())
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _shown(value: float | str, unit: str = "") -> str:
+    return f"{short_form(value)} {unit}".rstrip()
+
+
+# What the last answer rests on.
+
+
+def _read_source(talk: _Talk, words: _Words) -> FollowUp | None:
+    if words.match(WORDINGS["source"]["forms"]) is None or talk.last is None:
+        return None
+    turn = talk.last if talk.last.lookups or talk.focus is None else talk.focus
+    if not turn.lookups:
+        return Stated(text=f"It was worked out from the numbers of the question: {talk.last.question}")
+    parts = [
+        f"{fact.attribute} of {fact.name}: {_shown(fact.value, fact.unit)}"
+        + (f" (source: {fact.source})" if fact.source else f" (looked up with {fact.tool})")
+        for fact in turn.lookups
+        if fact.value is not None
+    ]
+    if not parts:
+        return Stated(text="Nothing was found, so the last answer rests on no look-up.")
+    return Stated(text="It rests on " + "; ".join(parts) + ".")
+
+
+# Arithmetic on the last value.
+
+
+def _read_arithmetic(talk: _Talk, words: _Words) -> FollowUp | None:
+    for operation in WORDINGS["operations"]:
+        if (found := words.match(operation["forms"], before="@what")) is not None:
+            break
+    else:
+        return None
+    if talk.last is None or not isinstance(talk.last.value, (int, float)):
+        return _unresolved(words, talk, "the last answer is no number to calculate with")
+    formula: str = operation["formula"]
+    value = short_form(talk.last.value)
+    value = f"({value})" if talk.last.value < 0 else value
+    number = found.get("n", "").lower()
+    amount = str(NUMBERS.get(number, number.replace(",", "")))
+    part = PARTS.get(found.get("part", "").lower(), "")
+    expression = formula.format(v=value, n=amount, part=part)
+    unit = talk.last.unit if "**" not in formula and "sqrt" not in formula else ""
+    shown = formula.format(v=f"{value} {unit}".rstrip(), n=amount, part=part)
+    said = f'answer(f"{{a}} {unit}")' if unit else "answer(a)"
+    return StandaloneQuestion(
+        question=f"What is {shown}?",
+        kind="value",
+        reason=f"the last value is {_shown(talk.last.value, talk.last.unit)}",
+        plan=f"a = calculate({_quoted(expression)})\n{said}\n",
+    )
+
+
+def _read_conversion(talk: _Talk, words: _Words) -> FollowUp | None:
+    found = words.match(WORDINGS["conversion"]["forms"])
+    if found is None or talk.last is None:
+        return None
+    name = found["unit"]
+    target = UNITS.get(name.lower())
+    if target is None or (name == words.text and not (words.joined or words.asks)):
+        return None
+    value, source = talk.last.value, UNITS.get(talk.last.unit.lower())
+    if not isinstance(value, (int, float)) or source is None or source.dimension != target.dimension:
+        given = _shown(talk.last.value, talk.last.unit) if talk.last.value is not None else talk.last.answer
+        return _unresolved(words, talk, f"{given!r:.60} is nothing that {name} measure")
+    base = f"({short_form(value)} * {source.factor!r} + {source.offset!r})"
+    if source.factor == 1 and not source.offset:
+        base = short_form(value)
+    elif not source.offset:
+        base = f"{short_form(value)} * {source.factor!r}"
+    expression = f"({base} - {target.offset!r}) / {target.factor!r}" if target.offset else base
+    if not target.offset and target.factor != 1:
+        expression = f"{base} / {target.factor!r}"
+    return StandaloneQuestion(
+        question=f"{_shown(value, talk.last.unit)} in {name}",
+        kind="value",
+        reason=f"the last value is {_shown(value, talk.last.unit)}",
+        plan=f'a = calculate({_quoted(expression)})\nanswer(f"{{a}} {name}")\n',
+    )
+
+
+# Comparisons of what the last turns were about.
+
+_SIZES: Final = {"two": 2, "both": 2, "three": 3, "four": 4, "five": 5}
+
+
+def _read_comparison(talk: _Talk, words: _Words) -> FollowUp | None:
+    found, how = None, "which"
+    for how, forms in WORDINGS["comparison"].items():  # noqa: B007
+        if (found := words.match(forms)) is not None:
+            break
+    if found is None:
+        return None
+    word = found.get("comp", "").lower()
+    word = POSITIVES.get(word, word)
+    if "kind" in found and word in SUPERLATIVES:
+        return None  # "which country is the largest?" means all countries
+    comparative = COMPARATIVES.get(word, Comparative((), any_number=True))
+    sized = next((size for key, size in _SIZES.items() if f" {key}" in f" {words.text.lower()}"), None)
+    all_of_them = word in SUPERLATIVES or how in ("sum", "mean")
+    group = talk.group(sized or (None if all_of_them else 2))
+    if len(group) < 2 or (sized is not None and len(group) != sized) or not talk.tool:
+        return _unresolved(words, talk, "there are not enough things to compare")
+    if "who" in found and not any(_same(found["who"], each) for each in group):
+        return None  # it names something of its own
+    if how in ("difference", "ratio") and len(group) != 2:
+        return _unresolved(words, talk, "there are more than two things")
+    asked = ATTRIBUTES.get(found.get("attr", "").lower(), "")
+    attribute = asked or _compared(talk, group, comparative, word)
+    if not attribute:
+        return _unresolved(words, talk, f"{words.text!r} does not say what is to be compared")
+    return _comparison(talk, how, [each.name for each in group], attribute, comparative.order)
+
+
+def _compared(talk: _Talk, group: Sequence[LookUp], comparative: Comparative, word: str) -> str:
+    """The attribute that a comparison is about. Empty where it cannot be told."""
+    latest = group[-1]
+    shared = all(
+        (each.attribute, each.unit) == (latest.attribute, latest.unit)
+        and isinstance(each.value, (int, float))
+        for each in group
+    )
+    alike = latest.attribute in comparative.attributes or (
+        comparative.any_number
+        and not (word in ("higher", "highest", "lower", "lowest") and latest.unit in ("km", "km2"))
+    )
+    if shared and alike:
+        return latest.attribute
+    return comparative.attributes[0] if comparative.attributes and not shared else ""
+
+
+def _comparison(
+    talk: _Talk,
+    how: Literal["which", "difference", "sum", "mean", "ratio"],
+    names: Sequence[str],
+    attribute: str,
+    order: Literal["descending", "ascending"],
+) -> StandaloneQuestion:
+    letters = "abcdefghijklmnopqrstuvw"[: len(names)]
+    plan = "".join(talk.look_up(x, attribute, name) for x, name in zip(letters, names, strict=True))
+    of_each = [f"the {attribute} of {name}" for name in names]
+    values = [f"{{{x}.value}}" for x in letters]
+    listed = f"{', '.join(names[:-1])} or {names[-1]}"
+    each = f"{', '.join(of_each[:-1])} and {of_each[-1]}"
+    if how == "which":
+        degrees = {"descending": ("greater", "greatest"), "ascending": ("smaller", "smallest")}
+        question = f"Which has the {degrees[order][len(names) > 2]} {attribute}, {listed}?"
+        literal = ", ".join(map(_quoted, names))
+        numbers = ", ".join(f"{x}.value" for x in letters)
+        plan += f'z = rank([{literal}], [{numbers}], "{order}")\nanswer(z[0])\n'
+        return StandaloneQuestion(
+            question=question, kind="comparison", reason=f"of {', '.join(names)}", plan=plan
+        )
+    formulas = {
+        "difference": f"abs({' - '.join(values)})",
+        "sum": " + ".join(values),
+        "mean": f"({' + '.join(values)}) / {len(values)}",
+        "ratio": f"max({', '.join(values)}) / min({', '.join(values)})",
+    }
+    questions = {
+        "difference": f"What is the difference between {each}?",
+        "sum": f"What is the sum of {each}?",
+        "mean": f"What is the average of {each}?",
+        "ratio": f"What is the ratio of {each}?",
+    }
+    plan += f'z = calculate(f"{formulas[how]}")\n'
+    # Years have no unit: "1889 and 1931" are 42 years apart.
+    plan += "answer(z)\n" if how == "ratio" else 'answer(f"{z} {a.unit}")\n'
+    return StandaloneQuestion(
+        question=questions[how], kind="comparison", reason=f"of {', '.join(names)}", plan=plan
+    )
+
+
+def _read_than(talk: _Talk, words: _Words) -> FollowUp | None:
+    """Read "Is Etna higher than that?" and "how much higher is it than Etna?": one side is a pronoun."""
+    found, measures = words.match(WORDINGS["than"]["forms"]), False
+    if found is None:
+        found, measures = words.match(WORDINGS["than"]["how_much"]), True
+    if found is None:
+        return None
+    sides = [found.get("left", "it"), found["right"]]
+    leaning = [compiled("@thing").fullmatch(side) is not None for side in sides]
+    if not any(leaning):
+        return None
+    word = found["comp"].lower()
+    comparative = COMPARATIVES[word]
+    if (amount := _Words(sides[1]).match(WORDINGS["than"]["amount"])) is not None:
+        return _than_amount(talk, words, comparative, amount, measures=measures)
+    names: list[str] = []
+    for side, leans in zip(sides, leaning, strict=True):
+        name = talk.thing(side) if leans else _name(side)
+        if name is None:
+            return _unresolved(words, talk)
+        names.append(name)
+    if len({*names}) < 2 and all(leaning):
+        group = talk.group(2)  # "is it higher than that?": the last thing, and the one before it
+        names = [each.name for each in reversed(group)]
+    known = talk.focus.lookups[-1] if talk.focus is not None else None
+    attribute = ATTRIBUTES.get(found.get("attr", "").lower(), "")
+    if not attribute and known is not None:
+        attribute = _compared(talk, [known, known], comparative, word) or "".join(comparative.attributes[:1])
+    if len({*names}) < 2 or not attribute or not talk.tool:
+        return _unresolved(words, talk)
+    if measures:
+        return _comparison(talk, "difference", names, attribute, comparative.order)
+    sign = ">" if comparative.order == "descending" else "<"
+    degree = "greater" if comparative.order == "descending" else "smaller"
+    return StandaloneQuestion(
+        question=f"Is the {attribute} of {names[0]} {degree} than the {attribute} of {names[1]}?",
+        kind="comparison",
+        reason=f"of {', '.join(names)}",
+        plan=talk.look_up("a", attribute, names[0])
+        + talk.look_up("b", attribute, names[1])
+        + f'if a.value {sign} b.value:\n    answer("yes")\nelse:\n    answer("no")\n',
+    )
+
+
+def _than_amount(
+    talk: _Talk, words: _Words, comparative: Comparative, amount: Mapping[str, str], *, measures: bool
+) -> FollowUp:
+    """Read "Is that more than 8000 m?", of the last value."""
+    last = talk.last
+    given, unit = amount["n"].replace(",", "").rstrip("."), amount.get("unit", "").lower()
+    source, target = UNITS.get(last.unit.lower()) if last else None, UNITS.get(unit)
+    if last is None or not isinstance(last.value, (int, float)) or measures:
+        return _unresolved(words, talk)
+    if unit and unit != last.unit.lower():
+        if source is None or target is None or source.dimension != target.dimension or source.offset:
+            return _unresolved(words, talk)
+        given = f"{given} * {target.factor!r} / {source.factor!r}"
+    sign = ">" if comparative.order == "descending" else "<"
+    value = _shown(last.value, last.unit)
+    return StandaloneQuestion(
+        question=f"Is {value} {'more' if sign == '>' else 'less'} than {' '.join(amount.values())}?",
+        kind="value",
+        reason=f"the last value is {value}",
+        plan=f"a = calculate({_quoted(f'{short_form(last.value)} {sign} {given}')})\nanswer(a)\n",
+    )
+
+
+# Another attribute of the same thing.
+
+
+def _read_attribute(talk: _Talk, words: _Words) -> FollowUp | None:
+    for attribute, forms in WORDINGS["asked"].items():
+        if (found := words.match(forms)) is not None and (found or talk.turns):
+            return _attribute(talk, words, found.get("p", "it"), attribute)
+    found = words.match(WORDINGS["attribute"]["its"])
+    if found is None:
+        found = words.match(WORDINGS["attribute"]["the"])
+        if found is None or ("p" not in found and not (words.joined or (words.asks and talk.turns))):
+            return _read_explicit(talk, words)
+    asked = found["attr"].lower()
+    if asked not in ATTRIBUTES and NEVER_NAMES.intersection(asked.split()):
+        return None
+    return _attribute(talk, words, found.get("p", "it"), ATTRIBUTES.get(asked, asked))
+
+
+def _read_explicit(talk: _Talk, words: _Words) -> FollowUp | None:
+    """Read "and the population of Italy?". It names both, and is no full question."""
+    found = words.match(WORDINGS["attribute"]["of"])
+    if found is None or not words.joined or not talk.tool or (name := _name(found["name"])) is None:
+        return None
+    return _one(talk, ATTRIBUTES[found["attr"].lower()], name, kind="entity")
+
+
+def _attribute(talk: _Talk, words: _Words, word: str, attribute: str) -> FollowUp:
+    name = talk.thing(word, attribute)
+    if name is None or not talk.tool:
+        return _unresolved(words, talk)
+    return _one(talk, attribute, name, kind="attribute")
+
+
+def _one(
+    talk: _Talk, attribute: str, name: str, *, kind: Literal["entity", "attribute"]
+) -> StandaloneQuestion:
+    if attribute == "population density":
+        people, area = talk.look_up("a", "population", name), talk.look_up("b", "area", name)
+        plan = (
+            people + area + 'c = calculate(f"{a.value} / {b.value}")\nanswer(f"{c} {a.unit} per {b.unit}")\n'
+        )
+    else:
+        plan = talk.look_up("a", attribute, name) + "answer(a)\n"
+    reason = f"about {name}" if kind == "entity" else f"about {name} still"
+    return StandaloneQuestion(
+        question=f"What is the {attribute} of {name}?", kind=kind, reason=reason, plan=plan
+    )
+
+
+# The same question about another thing.
+
+
+def _read_number(talk: _Talk, words: _Words) -> FollowUp | None:
+    """Read "And 20%?" after "What is 15% of 80?"."""
+    found = words.match(WORDINGS["another"]["number"])
+    if found is None or not words.joined or talk.last is None:
+        return None
+    unit = re.escape(found["unit"])
+    pattern = rf"\d[\d,.]* ?{unit}(?!\w)"
+    question, count = re.subn(pattern, lambda _: words.text, talk.last.question, flags=re.IGNORECASE)
+    if count != 1:
+        return _unresolved(words, talk)
+    return StandaloneQuestion(question=question, kind="entity", reason=f"with {words.text}")
+
+
+def _read_entity(talk: _Talk, words: _Words) -> FollowUp | None:
+    found = words.match(WORDINGS["another"]["name"])
+    bare = words.asks and len(words.text.split()) <= 3
+    if found is None or not (words.joined or bare or "p" in found):
+        return None
+    if "p" in found:
+        name = talk.thing(found["p"]) if compiled("@choice").fullmatch(found["p"]) else None
+        if name is not None and talk.focus is not None and talk.tool:
+            return _one(talk, talk.focus.lookups[0].attribute, name, kind="entity")
+        return _unresolved(words, talk)
+    else:
+        name = _name(found["name"])
+        if name is not None and not words.joined and _is_question(name):
+            return None
+    turn = talk.focus
+    if name is None or turn is None:
+        leans = _leans(words) or ("prep" in found and talk.turns)
+        return _same_place(talk, found) or (_unresolved(words, talk) if leans else None)
+    (fact, *others) = {each.name: each for each in turn.lookups}.values()
+    if fact.name[:1].isupper() and name.islower():
+        name = " ".join(word if word in ("of", "the", "and") else word.capitalize() for word in name.split())
+    simple = len(turn.lookups) == 1 and turn.value == fact.value and talk.tool
+    after_conversion = turn is not talk.last and talk.last is not None and not talk.last.lookups
+    if simple and not (after_conversion and isinstance(fact.value, str)):
+        return _one(talk, fact.attribute, name, kind="entity")
+    if others:
+        if found.get("prep") != "than" or len(others) != 1:
+            return _unresolved(words, talk, "it does not say which of the two it takes the place of")
+        fact = others[0]
+    return _same_shape(turn, fact, name) or _unresolved(words, talk)
+
+
+def _same_place(talk: _Talk, found: Mapping[str, str]) -> StandaloneQuestion | None:
+    """Read "And in Rome?" after a question that ends with "in Paris"."""
+    if talk.last is None or "prep" not in found or (name := _name(found["name"])) is None:
+        return None
+    pattern = rf"(?<!\w){found['prep']} (?!.*\b{found['prep']}\b)[^,;]+$"
+    asked = talk.last.question.rstrip(" ?")
+    question, count = re.subn(pattern, lambda _: f"{found['prep']} {name}?", asked, flags=re.IGNORECASE)
+    return StandaloneQuestion(question=question, kind="entity", reason=f"about {name}") if count else None
+
+
+def _same_shape(turn: Turn, fact: LookUp, name: str) -> StandaloneQuestion | None:
+    """The last question and its plan with another name in it."""
+    for mention in dict.fromkeys((fact.asked, fact.name)):
+        pattern = rf"(?<!\w){re.escape(mention)}(?!\w)"
+        question, count = re.subn(pattern, lambda _: name, turn.question, flags=re.IGNORECASE)
+        if count != 1:
+            continue
+        plan, in_plan = re.subn(pattern, lambda _: _quoted(name)[1:-1], turn.plan)
+        return StandaloneQuestion(
+            question=question, kind="entity", reason=f"about {name}", plan=plan if in_plan else ""
+        )
+    return None
+
+
+def _name(text: str) -> str | None:
+    """`text` as a name. None where it has words that stand in no name."""
+    text = re.sub(r"^(?:(?:in|of|for) )?(?:the |a |an )?", "", text.strip(), flags=re.IGNORECASE)
+    text = re.sub(r"'s$", "", text)
+    plain = text.lower().replace("'s", "").split()
+    if not plain or NEVER_NAMES.intersection(plain) or all(word.isdigit() for word in plain):
+        return None
+    if {*plain} & UNITS.keys() or plain[0].isdigit():
+        return None
+    return text
+
+
+def _is_question(text: str) -> bool:
+    """Whether a bare phrase says itself what it asks for: "K2's height", "height of K2"."""
+    plain = text.lower().replace("'s", "").split()
+    return bool({*plain} & ({"of"} | ATTRIBUTES.keys() | COMPARATIVES.keys()))
+
+
+# What cannot be told.
+
+_LEANING: Final = WORDINGS["leaning"]
+
+
+def _leans(words: _Words) -> bool:
+    """Whether a question plainly leans on what was said before."""
+    if compiled(_LEANING["operators"]).match(words.text):
+        return True
+    if words.joined and len(words.text.split()) <= 8 and not _stands_alone(words.text):
+        return True
+    if compiled(_LEANING["expletives"]).search(words.text):
+        return False
+    return compiled(_LEANING["pronouns"]).search(words.text) is not None and not _has_own_referent(words.text)
+
+
+def _stands_alone(text: str) -> bool:
+    """Whether it is a full question about something that it names."""
+    asks = compiled(_LEANING["questions"]).match(text)
+    return asks is not None and not compiled(_LEANING["pronouns"]).search(text)
+
+
+def _has_own_referent(text: str) -> bool:
+    """Whether the question names something before its pronoun: "How high is K2 and where is it?"."""
+    pronoun = compiled(_LEANING["pronouns"]).search(text)
+    before = text[: pronoun.start()] if pronoun else text
+    names = [
+        word for word in before.split()[1:] if word[:1].isupper() or any(char.isdigit() for char in word)
+    ]
+    return bool([word for word in names if word not in ("I", "I'm")])
+
+
+def _unresolved(words: _Words, talk: _Talk, why: str = "") -> Unresolved:
+    if not talk.turns:
+        why = "nothing was asked before"
+    return Unresolved(
+        reason=f"I cannot tell what {words.text!r} refers to{f': {why}' if why else ''}. "
+        "Ask it as a question that stands by itself."
+    )
+
+
+_READERS: Final[tuple[Callable[[_Talk, _Words], FollowUp | None], ...]] = (
+    _read_source,
+    _read_arithmetic,
+    _read_than,
+    _read_comparison,
+    _read_conversion,
+    _read_attribute,
+    _read_number,
+    _read_entity,
+)

@@ -1,0 +1,49 @@
+"""The wordings of follow-ups: `wordings.toml`, as regular expressions."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import tomllib
+from collections.abc import Iterable
+from functools import cache
+from importlib.resources import files
+from typing import Any, Final
+
+from braid.planner.follow_up.words import ATTRIBUTES, COMPARATIVES, KINDS, NUMBERS, PARTS, POSITIVES, UNITS
+
+WORDINGS: Final[dict[str, Any]] = tomllib.loads(
+    files("braid.planner.follow_up").joinpath("wordings.toml").read_text(encoding="utf-8")
+)
+
+
+def _one_of(words: Iterable[str]) -> str:
+    return "|".join(sorted(map(re.escape, words), key=len, reverse=True))
+
+
+_PARTS: Final[dict[str, str]] = {
+    "kind": _one_of(KINDS),
+    "attr": _one_of(ATTRIBUTES),
+    "comp": _one_of(COMPARATIVES),
+    "positive": _one_of(POSITIVES),
+    "unit": _one_of(UNITS),
+    "part": _one_of(PARTS),
+    "n": rf"(?P<n>\d[\d,]*(?:\.\d+)?|\.\d+|{_one_of(NUMBERS)})",
+    "p": "(?: (?:in |of )?@thing)",
+    **WORDINGS["parts"],
+}
+
+
+@cache
+def compiled(form: str) -> re.Pattern[str]:
+    """A form with its parts filled in. Alternatives may have groups of one name (`groups_of`)."""
+    while (filled := re.sub(r"@(\w+)", lambda part: _PARTS[part[1]], form)) != form:
+        form = filled
+    count = itertools.count()
+    own = re.sub(r"\(\?P<(\w+)>", lambda group: f"(?P<{group[1]}__{next(count)}>", form)
+    return re.compile(own, re.IGNORECASE)
+
+
+def groups_of(found: re.Match[str]) -> dict[str, str]:
+    """What the groups of a form took."""
+    return {name.partition("__")[0]: text for name, text in found.groupdict().items() if text}

@@ -1,0 +1,230 @@
+"""The words of follow-ups: what they ask for, how they compare, and the units that they name."""
+
+from __future__ import annotations
+
+from typing import Final, Literal, NamedTuple
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+Order = Literal["descending", "ascending"]
+
+KINDS: Final = _words(
+    "city town capital country nation state continent mountain peak volcano river lake sea ocean "
+    "island desert building tower bridge tunnel statue animal bird fish planet moon star metal "
+    "element ship plane train place"
+)
+"""Nouns that may stand for what was spoken of: "that city"."""
+
+ATTRIBUTES: Final = {
+    "height": "height",
+    "elevation": "elevation",
+    "altitude": "elevation",
+    "depth": "depth",
+    "average depth": "average depth",
+    "deepest point": "deepest point",
+    "length": "length",
+    "longest span": "longest span",
+    "area": "area",
+    "surface": "area",
+    "surface area": "area",
+    "size": "area",
+    "diameter": "diameter",
+    "population": "population",
+    "populations": "population",
+    "people": "population",
+    "inhabitants": "population",
+    "residents": "population",
+    "capital": "capital",
+    "capital city": "capital",
+    "currency": "currency",
+    "money": "currency",
+    "language": "official language",
+    "languages": "official language",
+    "official language": "official language",
+    "continent": "continent",
+    "country": "country",
+    "location": "location",
+    "speed": "top speed",
+    "top speed": "top speed",
+    "maximum speed": "top speed",
+    "weight": "weight",
+    "mass": "mass",
+    "lifespan": "lifespan",
+    "life expectancy": "lifespan",
+    "wingspan": "wingspan",
+    "moons": "moons",
+    "number of moons": "moons",
+    "floors": "floors",
+    "number of floors": "floors",
+    "gravity": "surface gravity",
+    "surface gravity": "surface gravity",
+    "temperature": "surface temperature",
+    "surface temperature": "surface temperature",
+    "atomic number": "atomic number",
+    "symbol": "symbol",
+    "chemical symbol": "symbol",
+    "melting point": "melting point",
+    "boiling point": "boiling point",
+    "density": "density",
+    "population density": "population density",
+    "first ascent": "first ascent",
+    "last eruption": "last eruption",
+    "completion year": "completion year",
+    "opening year": "opening year",
+    "orbital period": "orbital period",
+    "distance from the sun": "distance from the sun",
+    "distance from earth": "distance from Earth",
+    "mouth": "mouth",
+    "mountain range": "mountain range",
+}
+"""The nouns that ask for an attribute, also without "its"."""
+
+THINGS: Final = {
+    "capital": "population elevation",
+    "city": "population elevation area country",
+    "country": "population area capital currency continent official-language",
+    "continent": "population area",
+    "mouth": "depth average-depth",
+    "ocean": "depth average-depth",
+    "planet": "diameter mass moons orbital-period",
+}
+"""Attributes whose value is a thing, and what a pronoun that follows asks of that thing itself."""
+
+THING_NOUNS: Final = {
+    "capital": "capital city town",
+    "city": "city town",
+    "country": "country nation",
+    "continent": "continent",
+    "mouth": "sea ocean",
+    "ocean": "ocean",
+    "planet": "planet",
+}
+"""The nouns that name such a thing: "that city"."""
+
+
+class Comparative(NamedTuple):
+    """What a word such as "higher" compares."""
+
+    attributes: tuple[str, ...]
+    """The attributes that it fits, best first."""
+    order: Order = "descending"
+    any_number: bool = False
+    """Whether it fits every other number too."""
+
+
+_SIZE: Final = ("area", "population", "diameter", "height", "length", "weight")
+_HEIGHT: Final = ("height", "elevation")
+_BUILT: Final = ("completion year", "opening year", "launch year", "first flight")
+_WARM: Final = ("surface temperature", "melting point", "boiling point")
+_COMPARATIVES: Final = {
+    "higher highest": Comparative(_HEIGHT, any_number=True),
+    "taller tallest": Comparative(_HEIGHT),
+    "lower lowest": Comparative(_HEIGHT, "ascending", any_number=True),
+    "longer longest": Comparative(("length", "longest span", "lifespan")),
+    "shorter shortest": Comparative(("length", "height"), "ascending"),
+    "deeper deepest": Comparative(("depth", "average depth")),
+    "shallower shallowest": Comparative(("depth", "average depth"), "ascending"),
+    "bigger biggest larger largest greater greatest": Comparative(_SIZE, any_number=True),
+    "smaller smallest": Comparative(_SIZE, "ascending", any_number=True),
+    "more most": Comparative((), any_number=True),
+    "less least fewer fewest": Comparative((), "ascending", any_number=True),
+    "older oldest": Comparative(_BUILT, "ascending"),
+    "newer newest younger youngest": Comparative(_BUILT),
+    "earlier earliest": Comparative((*_BUILT, "first ascent"), "ascending"),
+    "later latest": Comparative((*_BUILT, "first ascent")),
+    "faster fastest quicker quickest": Comparative(("top speed",)),
+    "slower slowest": Comparative(("top speed",), "ascending"),
+    "heavier heaviest": Comparative(("weight", "mass")),
+    "lighter lightest": Comparative(("weight", "mass"), "ascending"),
+    "hotter hottest warmer warmest": Comparative(_WARM),
+    "colder coldest cooler coolest": Comparative(_WARM, "ascending"),
+    "denser densest": Comparative(("density", "population density")),
+    "wider widest broader": Comparative(("diameter", "wingspan")),
+    "farther further": Comparative(("distance from the sun", "distance from Earth")),
+    "closer nearer": Comparative(("distance from the sun", "distance from Earth"), "ascending"),
+}
+COMPARATIVES: Final = {
+    word: comparative for words, comparative in _COMPARATIVES.items() for word in words.split()
+} | {"more populous": Comparative(("population",)), "most populous": Comparative(("population",))}
+SUPERLATIVES: Final = frozenset(word for word in COMPARATIVES if word.split()[0].endswith("st"))
+
+POSITIVES: Final = {
+    "high": "higher", "tall": "taller", "long": "longer", "deep": "deeper", "big": "bigger",
+    "large": "larger", "much": "more", "many": "more", "heavy": "heavier", "fast": "faster", "hot": "hotter",
+    "dense": "denser",
+}  # fmt: skip
+"""The comparative of "high", for "as high"."""
+
+
+class Unit(NamedTuple):
+    """A unit as a multiple of the base unit of its dimension."""
+
+    dimension: str
+    factor: float
+    offset: float = 0.0
+    """Added after the multiplication: temperatures."""
+
+
+_UNITS: Final = {
+    "m|metre|metres|meter|meters": Unit("length", 1),
+    "km|kilometre|kilometres|kilometer|kilometers|kms": Unit("length", 1000),
+    "million km": Unit("length", 1e9),
+    "cm|centimetre|centimetres|centimeter|centimeters": Unit("length", 0.01),
+    "mm|millimetre|millimetres|millimeter|millimeters": Unit("length", 0.001),
+    "ft|foot|feet": Unit("length", 0.3048),
+    "inch|inches": Unit("length", 0.0254),
+    "yard|yards|yd": Unit("length", 0.9144),
+    "mile|miles|mi": Unit("length", 1609.344),
+    "nautical mile|nautical miles": Unit("length", 1852),
+    "km2|km²|square kilometre|square kilometres|square km|sq km": Unit("area", 1e6),
+    "square kilometer|square kilometers": Unit("area", 1e6),
+    "m2|m²|square metre|square metres|square meter|square meters": Unit("area", 1),
+    "square mile|square miles|sq mi|sq miles": Unit("area", 2589988.110336),
+    "hectare|hectares|ha": Unit("area", 1e4),
+    "acre|acres": Unit("area", 4046.8564224),
+    "kg|kilo|kilos|kilogram|kilograms": Unit("mass", 1),
+    "g|gram|grams": Unit("mass", 0.001),
+    "t|tonne|tonnes|metric tons": Unit("mass", 1000),
+    "lb|lbs|pound|pounds": Unit("mass", 0.45359237),
+    "oz|ounce|ounces": Unit("mass", 0.028349523125),
+    "km/h|kmh|kph|kilometres per hour|kilometers per hour": Unit("speed", 1 / 3.6),
+    "m/s|metres per second|meters per second": Unit("speed", 1),
+    "mph|miles per hour": Unit("speed", 0.44704),
+    "knot|knots": Unit("speed", 1852 / 3600),
+    "second|seconds|s": Unit("time", 1),
+    "minute|minutes|min": Unit("time", 60),
+    "hour|hours|h": Unit("time", 3600),
+    "day|days": Unit("time", 86400),
+    "week|weeks": Unit("time", 604800),
+    "°c|celsius|c|degrees celsius|centigrade": Unit("temperature", 1),
+    "°f|fahrenheit|f|degrees fahrenheit": Unit("temperature", 5 / 9, -160 / 9),
+    "k|kelvin|kelvins": Unit("temperature", 1, -273.15),
+}
+UNITS: Final = {name: unit for names, unit in _UNITS.items() for name in names.split("|")}
+
+_ONES: Final = _words("zero one two three four five six seven eight nine ten eleven twelve")
+NUMBERS: Final = {word: value for value, word in enumerate(_ONES)} | {
+    "twenty": 20,
+    "fifty": 50,
+    "a hundred": 100,
+    "hundred": 100,
+    "a thousand": 1000,
+    "thousand": 1000,
+}
+PARTS: Final = {"half": 2, "third": 3, "quarter": 4, "fifth": 5, "tenth": 10, "hundredth": 100}
+
+NEVER_NAMES: Final = frozenset(
+    _words(
+        "i you we me us he she it they them him her its their his this that these those there here one "
+        "ones both is are was were be been am do does did has have had can could will would shall should "
+        "may might must what which who whom whose when where why how not than then if because please "
+        "tell give show find make more less most least same other another much many any some all no yes "
+        "ok okay hello hi thanks thank exactly really sure source sources together combined total "
+        "average difference double triple half next previous again later now today tomorrow yesterday so "
+        "and or but dollar dollars euro euros yen metric imperial"
+    )
+)
+"""Words that stand in no name."""

@@ -1,0 +1,262 @@
+"""Follow-ups over typed turns: what they are rewritten to, what is left alone, and what cannot be told."""
+
+from __future__ import annotations
+
+import pytest
+
+from braid.executors.builtin import builtin_tools
+from braid.executors.tools import tool
+from braid.planner import compile_plan, parse_plan
+from braid.planner.follow_up import LookUp, StandaloneQuestion, Stated, Turn, Unresolved, rewrite
+
+
+def fact(name: str, attribute: str, value: float | str, unit: str = "") -> LookUp:
+    query = f"{attribute} of {name}"
+    return LookUp(name=name, attribute=attribute, value=value, unit=unit, tool="search", query=query)
+
+
+def asked(question: str, *facts: LookUp, value: float | str | None = None, unit: str = "") -> Turn:
+    """A turn. It answers with its only fact unless `value` is given."""
+    if value is None and len(facts) == 1:
+        value, unit = facts[0].value, facts[0].unit
+    plan = "\n".join(f'{x} = search("{each.query}")' for x, each in zip("abc", facts, strict=False))
+    return Turn(
+        question=question, answer=f"{value} {unit}".strip(), value=value, unit=unit, plan=plan, lookups=facts
+    )
+
+
+NILE_FACT, AMAZON_FACT = fact("Nile", "length", 6650, "km"), fact("Amazon River", "length", 6400, "km")
+K2 = asked("How high is K2?", fact("K2", "height", 8611, "m"))
+BLANC = asked("What is the height of Mont Blanc?", fact("Mont Blanc", "height", 4806, "m"))
+ETNA = asked("What is the height of Etna?", fact("Mount Etna", "height", 3357, "m"))
+PERU = asked("capital of peru", fact("Peru", "capital", "Lima"))
+BOLIVIA = asked("What is the capital of Bolivia?", fact("Bolivia", "capital", "Sucre"))
+FRANCE = asked("What is the population of France?", fact("France", "population", 68100000, "people"))
+GOLD = asked("Melting point of gold?", fact("Gold", "melting point", 1064, "°C"))
+RIVERS = asked("Which is longer, the Nile or the Amazon?", NILE_FACT, AMAZON_FACT, value="Nile")
+HIGHER = asked("How much higher is K2 than Mont Blanc?", *K2.lookups, *BLANC.lookups, value=3805, unit="m")
+PRODUCT = asked("what is 15 * 24", value=360)
+QUOTIENT = asked("What is 360 / 7?", value=51.4285714286)
+SHARE = asked("What is 15% of 80?", value=12)
+CLOCK = asked("When it is 9:30 in London, what time is it in Tokyo?", value="18:30")
+HAMLET = asked("Who wrote Hamlet?", value="I have no tool for that.")
+CHURCH = Turn(
+    question="Who was the architect of the Sagrada Familia?",
+    answer="",
+    lookups=(LookUp(name="Sagrada Familia", attribute="architect", tool="search", query="x"),),
+)
+DENSITY = asked(
+    "What is the population density of Italy?",
+    fact("Italy", "population", 58900000, "people"),
+    fact("Italy", "area", 301340, "km2"),
+    value=195.46,
+)
+
+REWRITTEN: list[tuple[list[Turn], str, str]] = [
+    # Another thing, the same question.
+    ([K2], "And Mont Blanc?", "What is the height of Mont Blanc?"),
+    ([K2], "and Mont Blanc's?", "What is the height of Mont Blanc?"),
+    ([K2], "Mont Blanc?", "What is the height of Mont Blanc?"),
+    ([K2], "ok, and the Matterhorn", "What is the height of Matterhorn?"),
+    ([K2], "how about everest", "What is the height of Everest?"),
+    ([K2], "now the same for Everest", "What is the height of Everest?"),
+    ([K2], "Same thing for Broad Peak please", "What is the height of Broad Peak?"),
+    ([K2], "no, Lhotse", "What is the height of Lhotse?"),
+    ([K2], "and the height of Everest?", "What is the height of Everest?"),
+    ([GOLD], "sorry, I meant silver", "What is the melting point of Silver?"),
+    ([PERU], "and that of Chile?", "What is the capital of Chile?"),
+    ([FRANCE], "and in Italy?", "What is the population of Italy?"),
+    ([FRANCE], "for spain?", "What is the population of Spain?"),
+    ([DENSITY], "what about japan", "What is the population density of Japan?"),
+    ([HIGHER], "than Etna?", "How much higher is K2 than Etna?"),
+    ([SHARE], "and 20%?", "What is 20% of 80?"),
+    ([CLOCK], "and in Sydney?", "When it is 9:30 in London, what time is it in Sydney?"),
+    ([K2, BLANC], "the other one", "What is the height of K2?"),
+    ([RIVERS], "and the other one?", "What is the length of Amazon River?"),
+    ([RIVERS], "what about the second one?", "What is the length of Amazon River?"),
+    # Another attribute, the same thing.
+    ([K2], "where is it", "What is the location of K2?"),
+    ([K2], "and its first ascent?", "What is the first ascent of K2?"),
+    ([K2], "when was it first climbed?", "What is the first ascent of K2?"),
+    ([K2], "what country is it in?", "What is the country of K2?"),
+    ([K2], "which mountain range is it in?", "What is the mountain range of K2?"),
+    ([FRANCE], "what about its capital", "What is the capital of France?"),
+    ([FRANCE], "and the area?", "What is the area of France?"),
+    ([FRANCE], "which languages are spoken there", "What is the official language of France?"),
+    ([FRANCE], "and the population density?", "What is the population density of France?"),
+    ([GOLD], "and when does it boil", "What is the boiling point of Gold?"),
+    ([RIVERS], "how long is it?", "What is the length of Nile?"),
+    ([RIVERS], "where does it flow into", "What is the mouth of Nile?"),
+    ([CHURCH], "where is it?", "What is the location of Sagrada Familia?"),
+    # A name that was the answer may be what the pronoun means.
+    ([PERU], "how many people live there?", "What is the population of Lima?"),
+    ([PERU], "what currency do they use?", "What is the currency of Peru?"),
+    ([PERU], "how big is that country?", "What is the area of Peru?"),
+    # Over the last things.
+    ([K2, BLANC], "Which of the two is higher?", "Which has the greater height, K2 or Mont Blanc?"),
+    ([K2, BLANC], "who is taller", "Which has the greater height, K2 or Mont Blanc?"),
+    ([K2, BLANC], "which one is lower?", "Which has the smaller height, K2 or Mont Blanc?"),
+    ([K2, BLANC], "is it higher than that?", "Is the height of Mont Blanc greater than the height of K2?"),
+    (
+        [K2, BLANC, ETNA],
+        "which is the highest?",
+        "Which has the greatest height, K2, Mont Blanc or Mount Etna?",
+    ),
+    (
+        [K2, BLANC],
+        "so whats the difference",
+        "What is the difference between the height of K2 and the height of Mont Blanc?",
+    ),
+    (
+        [RIVERS],
+        "by how much?",
+        "What is the difference between the length of Nile and the length of Amazon River?",
+    ),
+    (
+        [K2],
+        "how much higher is it than Mont Blanc?",
+        "What is the difference between the height of K2 and the height of Mont Blanc?",
+    ),
+    ([K2, BLANC], "and together?", "What is the sum of the height of K2 and the height of Mont Blanc?"),
+    ([K2, BLANC], "on average?", "What is the average of the height of K2 and the height of Mont Blanc?"),
+    ([K2, BLANC], "how many times", "What is the ratio of the height of K2 and the height of Mont Blanc?"),
+    (
+        [PERU, BOLIVIA],
+        "which of those two countries is bigger?",
+        "Which has the greater area, Peru or Bolivia?",
+    ),
+    ([PERU, BOLIVIA], "and by population?", "Which has the greater population, Peru or Bolivia?"),
+    ([K2], "Is Etna higher than that?", "Is the height of Etna greater than the height of K2?"),
+    ([K2], "is it lower than Everest?", "Is the height of K2 smaller than the height of Everest?"),
+    # On the last value.
+    ([K2], "and in feet?", "8611 m in feet"),
+    ([K2], "how much is that in miles", "8611 m in miles"),
+    ([K2], "how many yards is that?", "8611 m in yards"),
+    ([K2], "convert it to feet please", "8611 m in feet"),
+    ([GOLD], "in fahrenheit?", "1064 °C in fahrenheit"),
+    ([K2], "is that more than 5 miles?", "Is 8611 m more than 5 miles?"),
+    ([K2], "double that", "What is 8611 m * 2?"),
+    ([K2], "half of it", "What is 8611 m / 2?"),
+    ([K2], "plus 10", "What is 8611 m + 10?"),
+    ([PRODUCT], "now divide that by 7", "What is 360 / 7?"),
+    ([PRODUCT], "times three", "What is 360 * 3?"),
+    ([PRODUCT], "add 1,000", "What is 360 + 1000?"),
+    ([PRODUCT], "what is 20% of that?", "What is 360 * 20 / 100?"),
+    ([PRODUCT], "what do I get if I take 12 from that", "What is 360 - 12?"),
+    ([PRODUCT], "square root of that", "What is sqrt(360)?"),
+    ([QUOTIENT], "round it up to a whole number", "What is ceil(51.4285714286)?"),
+    ([K2, PRODUCT], "where is it?", "What is the location of K2?"),
+]
+
+LEFT_ALONE: list[tuple[list[Turn], str]] = [
+    ([K2], "thanks"),
+    ([K2], "that's great, thanks!"),
+    ([K2], "hello"),
+    ([K2], "What is the height of Etna?"),
+    ([K2], "and what is the population of Italy?"),
+    ([K2], "What time is it in Tokyo?"),
+    ([K2], "how high is Etna and where is it?"),
+    ([K2], "What is the capital of France and how many people live there?"),
+    ([K2], "Tell me the height of Everest in feet"),
+    ([K2], "Who discovered America?"),
+    ([K2], "K2's height"),
+    ([K2], "height of Everest?"),
+    ([K2, BLANC], "Which is longer, the Nile or the Amazon?"),
+    ([K2, BLANC], "which mountain is the highest?"),
+    ([K2], "is it raining in Paris"),
+    ([PRODUCT], "what is 3+4?"),
+    ([PRODUCT], "What is 12 * (3 + 4)?"),
+    ([FRANCE], "Which other countries speak French?"),
+    ([], "How high is K2?"),
+    ([], "Paris?"),
+    ([], "What's the highest mountain?"),
+    ([], ""),
+]
+
+UNRESOLVED: list[tuple[list[Turn], str]] = [
+    ([], "And Ben?"),
+    ([], "double that"),
+    ([], "which of the two is higher?"),
+    ([], "how high is it?"),
+    ([K2], "and?"),
+    ([K2], "who climbed it first?"),
+    ([K2], "which one is higher?"),
+    ([K2], "in dollars?"),
+    ([K2], "and in kilograms?"),
+    ([K2], "multiply by 3 and add 2"),
+    ([K2], "How long is the longest river there?"),
+    ([K2], "and the second highest?"),
+    ([K2, BLANC], "which one is longer?"),
+    ([PERU], "double it"),
+    ([CHURCH], "In which year did they start building it?"),
+    ([RIVERS], "and the Danube?"),
+    ([HIGHER], "and Etna?"),
+    ([K2, HAMLET], "where is it?"),
+    ([K2, HAMLET], "and Macbeth?"),
+]
+
+
+@tool
+def search(query: str) -> LookUp:
+    """Look up one fact."""
+    raise NotImplementedError
+
+
+@pytest.mark.parametrize(("turns", "question", "expected"), REWRITTEN, ids=[row[1] for row in REWRITTEN])
+def test_a_follow_up_becomes_a_question_that_stands_by_itself(
+    turns: list[Turn], question: str, expected: str
+) -> None:
+    found = rewrite(question, turns)
+    assert isinstance(found, StandaloneQuestion), found
+    assert found.question == expected
+    assert found.reason
+    assert not isinstance(rewrite(found.question, turns), Unresolved)
+
+
+@pytest.mark.parametrize(("turns", "question"), LEFT_ALONE, ids=[row[1] for row in LEFT_ALONE])
+def test_a_question_that_stands_by_itself_is_left_alone(turns: list[Turn], question: str) -> None:
+    assert rewrite(question, turns) is None
+
+
+@pytest.mark.parametrize(("turns", "question"), UNRESOLVED, ids=[row[1] for row in UNRESOLVED])
+def test_what_cannot_be_told_is_said_and_not_guessed(turns: list[Turn], question: str) -> None:
+    found = rewrite(question, turns)
+    assert isinstance(found, Unresolved), found
+    assert "stands by itself" in found.reason
+
+
+@pytest.mark.parametrize("question", ["why?", "are you sure?", "source?", "Where did you get that from?"])
+def test_a_doubt_gets_what_the_answer_rests_on(question: str) -> None:
+    sourced = K2.lookups[0].model_copy(update={"source": "Survey of Pakistan, 2014"})
+    found = rewrite(question, [asked("How high is K2?", sourced)])
+    assert isinstance(found, Stated)
+    assert "height of K2: 8611 m" in found.text and "Survey of Pakistan, 2014" in found.text
+    looked_up = rewrite(question, [K2])
+    assert isinstance(looked_up, Stated) and "search" in looked_up.text
+
+
+def test_a_rewritten_question_has_the_plan_of_the_last_turn() -> None:
+    found = rewrite("And Mont Blanc?", [K2])
+    assert isinstance(found, StandaloneQuestion)
+    assert found.plan == 'a = search("height of Mont Blanc")\nanswer(a)\n'
+
+
+def test_plans_are_valid() -> None:
+    specs = [search.spec, *(each.spec for each in builtin_tools("calculate", "rank"))]
+    for turns, question, _ in REWRITTEN:
+        found = rewrite(question, turns)
+        assert isinstance(found, StandaloneQuestion)
+        nodes, errors = compile_plan(found.plan, specs)
+        assert not errors, (question, errors)
+        assert bool(nodes) == bool(found.plan)
+
+
+def test_names_cannot_break_out_of_the_plan() -> None:
+    found = rewrite('And "x")\nanswer("y?', [K2])
+    if isinstance(found, StandaloneQuestion):
+        assert len([*parse_plan(found.plan)]) == 2
+
+
+def test_long_and_odd_questions_are_read_quickly() -> None:
+    for odd in ("and " * 5000, "which of the " * 800, "it " * 5000, "\u202e\ud800 and it", "5" * 20000):
+        rewrite(odd, [K2, BLANC])
