@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     )
     from braid.orchestrator.events import (
         JournalFailed,
+        Rewritten,
         RoundFinished,
         RoundStarted,
         RunAnswered,
@@ -48,6 +49,7 @@ __all__ = [
     "OutputTypeError",
     "ReplayError",
     "ResumeRefusedError",
+    "Rewritten",
     "RoundFinished",
     "RoundStarted",
     "RunAnswered",
@@ -83,6 +85,7 @@ __getattr__ = lazy_names(
         ),
         "braid.orchestrator.events": (
             "JournalFailed",
+            "Rewritten",
             "RoundFinished",
             "RoundStarted",
             "RunAnswered",

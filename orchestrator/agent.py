@@ -18,7 +18,7 @@ from braid.executors.tools import CallMemo, MemoryResults, ResultCache
 from braid.orchestrator.default_tools import registry_of
 from braid.orchestrator.errors import InvalidQuestionError, ResumeRefusedError, RunningLoopError
 from braid.orchestrator.events import RunResumed, RunStarted
-from braid.orchestrator.history import read_history
+from braid.orchestrator.history import History, read_history
 from braid.orchestrator.loop import Job, run_job
 from braid.orchestrator.recorder import Recorder
 from braid.orchestrator.result import RunResult
@@ -216,7 +216,8 @@ class Agent:
             question: What to find out, as non-empty text.
             output_type: Replaces the agent's output type.
             deps: Given to tools through `ToolContext.deps`.
-            history: Messages of earlier runs, such as `earlier.history`.
+            history: The conversation so far: `earlier.history`, or messages. A follow-up such as "And Mont
+                Blanc?" is read from the typed turns that `earlier.history` carries.
             budget: Limits of this run. Those of the ambient budget hold as well.
             sequential: Run one node at a time, in plan order. This is the baseline of every speed-up.
 
@@ -473,6 +474,7 @@ class Agent:
         given = {
             "engine": self.spec.engine if self._engine is None else self._engine.info.uri,
             "history": tuple(read_history(inputs.history)),
+            "turns": inputs.history.turns if isinstance(inputs.history, History) else (),
             "sequential": inputs.sequential,
             "budget": None if inputs.budget is None else BudgetLimits.of(inputs.budget),
         }

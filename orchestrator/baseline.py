@@ -62,9 +62,12 @@ async def compare_with_sequential(
     mutating = [tool for tool in tools.values() if tool and agent.tools.get(tool).spec.effect == "mutating"]
     if mutating:
         raise ReplayError(f"not run a second time, because it changes things: {', '.join(mutating)}")
+    graph = TaskGraph()
+    for entry in result.graph.given:
+        graph.give(entry.node.id, entry.value)
     outcome = await run_graph(
-        TaskGraph(),
-        _single_patch(GraphPatch(base_version=0, add=tuple(nodes), reason="replay")),
+        graph,
+        _single_patch(GraphPatch(base_version=graph.version, add=tuple(nodes), reason="replay")),
         RunContext(
             tools=agent.tools,
             engine=await agent.open(),
@@ -97,12 +100,13 @@ def replayable(graph: TaskGraph) -> list[Node]:
     kept = {
         id: node
         for id, node in graph.nodes.items()
-        if graph.state(id) in ("done", "skipped")
+        if node.round >= 0
+        and graph.state(id) in ("done", "skipped")
         and graph.entry(id).parent is None
         and (node.name is None or node in graph.binders(node.name))
     }
     while True:
-        bound = {node.name for node in kept.values()}
+        bound = {node.name for node in (*kept.values(), *(entry.node for entry in graph.given))}
         orphans = [id for id, node in kept.items() if not bound.issuperset(names_read(node))]
         if not orphans:
             return list(kept.values())

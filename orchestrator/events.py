@@ -37,6 +37,16 @@ class RunStarted(Event):
     seed: int = 0
 
 
+class Rewritten(Event):
+    """The question is a follow-up. From here on it stands by itself."""
+
+    kind: Literal["run.rewritten"] = "run.rewritten"
+    question: str
+    """The question as it is answered."""
+    reason: str
+    """What the words of the follow-up were taken for."""
+
+
 class RunResumed(Event):
     """Another process goes on with the run."""
 

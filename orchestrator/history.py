@@ -1,12 +1,13 @@
-"""Conversations: the messages that one run hands to the next."""
+"""Conversations: the messages and the typed turns that one run hands to the next."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any, Self, cast
 
 from braid.engine import Message
 from braid.orchestrator.errors import InvalidHistoryError
+from braid.planner.follow_up import Turn
 
 _ROLES = ("system", "user", "assistant")
 
@@ -26,9 +27,28 @@ def read_history(history: Sequence[Message] | None) -> list[Message]:
     return [_message(place, message) for place, message in enumerate(history)]
 
 
-def extended(history: Sequence[Message], question: str, answer: str) -> list[Message]:
-    """`history` with one more exchange."""
-    return [*history, {"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+class History(tuple[Message, ...]):
+    """The messages of a conversation, for chat models, and its turns as typed data.
+
+    Wherever messages are taken, a `History` is taken too. Follow-ups are read from its turns.
+    """
+
+    turns: tuple[Turn, ...] = ()
+
+    @classmethod
+    def of(cls, messages: Sequence[Message], turns: Sequence[Turn]) -> Self:
+        """The history of these messages and turns."""
+        made = cls(messages)
+        made.turns = tuple(turns)
+        return made
+
+    def extended(self, question: str, answer: str, turn: Turn | None) -> History:
+        """This history with one more exchange."""
+        more: list[Message] = [
+            {"role": "user", "content": question},
+            {"role": "assistant", "content": answer},
+        ]
+        return History.of((*self, *more), self.turns if turn is None else (*self.turns, turn))
 
 
 def _message(place: int, given: object) -> Message:

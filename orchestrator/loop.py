@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from braid.engine import Budget, BudgetExceededError, Engine, Event, Message, Usage
@@ -18,6 +18,7 @@ from braid.engine.scope import use_budget
 from braid.executors import RunContext, RunOutcome, TaskGraph, ToolRegistry, run_graph
 from braid.executors.scheduler import Approve, AskPerson, Replan, SteeringQueue, close_graph
 from braid.executors.tools import CallMemo
+from braid.orchestrator.conversation import give_earlier_values, in_context, turn_left
 from braid.orchestrator.events import (
     AnswerDoubted,
     RoundFinished,
@@ -28,7 +29,7 @@ from braid.orchestrator.events import (
     RunStatus,
     StopReason,
 )
-from braid.orchestrator.history import extended
+from braid.orchestrator.history import History
 from braid.orchestrator.outputs import answer_text, plain_output, typed_output
 from braid.orchestrator.planning import (
     HINT_WIDER,
@@ -72,6 +73,8 @@ class Job:
     earlier: Sequence[EarlierRound] = ()
     routed: Routed | None = None
     """The decision before the plan, as an earlier process recorded it."""
+    draft: str = ""
+    """The plan of the first round, where the conversation tells it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +121,7 @@ class LoopOutcome:
 async def run_rounds(job: Job, emit: Callable[[Event], None]) -> LoopOutcome:
     """Plan and run `job` until there is an answer, a limit, or no round left."""
     graph = TaskGraph()
+    give_earlier_values(graph, job.spec.turns)
     job, taken = await shortcut(job, emit)
     if taken is not None:
         return LoopOutcome(
@@ -254,6 +258,7 @@ def plan_task(
         instructions=job.spec.instructions,
         seed=job.spec.seed,
         budget=job.budget,
+        draft=job.draft if round == 0 else "",
         written=written,
     )
 
@@ -276,6 +281,10 @@ async def run_job(job: Job, recorder: Recorder) -> RunResult[Any]:
 
 
 async def _run_to_result(job: Job, recorder: Recorder) -> RunResult[Any]:
+    asked, turns = job.question, job.spec.turns
+    compact = LLMPlanner(job.engine).style == "compact"
+    question, draft = in_context(asked, turns, compact=compact, recorder=recorder)
+    job = replace(job, question=question, draft=draft)
     outcome = await run_rounds(job, recorder)
     planned = [event for event in recorder.emitted if isinstance(event, PlannerFinished)]
     usage = total_usage(planned, outcome.outcomes)
@@ -298,6 +307,13 @@ async def _run_to_result(job: Job, recorder: Recorder) -> RunResult[Any]:
     seconds = time.monotonic() - job.budget.started  # the time of earlier processes included
     rounds = outcome.rounds
     status = _status(outcome, stopped, answer)
+    plan = "\n".join({event.round: event.plan.rstrip("\n") for event in planned}.values())
+    turn = None
+    if question != asked or not draft:  # else the run only spoke about the turn before
+        plan_of_turn = plan if rounds == 1 else ""
+        turn = turn_left(
+            outcome.graph, outcome.values, asked=asked, question=question, answer=answer, plan=plan_of_turn
+        )
     recorder(
         RunFinished(
             answer=answer,
@@ -311,11 +327,11 @@ async def _run_to_result(job: Job, recorder: Recorder) -> RunResult[Any]:
     )
     return RunResult(
         run_id=recorder.run,
-        question=job.question,
+        question=asked,
         answer=answer,
         output=output,
         graph=outcome.graph,
-        plan="\n".join({event.round: event.plan.rstrip("\n") for event in planned}.values()),
+        plan=plan,
         rounds=rounds,
         usage=usage,
         engine=job.engine.info.uri,
@@ -326,7 +342,7 @@ async def _run_to_result(job: Job, recorder: Recorder) -> RunResult[Any]:
         reason=reason,
         hint=outcome.hint,
         events=recorder,
-        history=tuple(extended(job.spec.history, job.question, answer)),
+        history=History.of(job.spec.history, turns).extended(asked, answer, turn),
         root=outcome.root,
         budget=job.budget.statement(),
     )

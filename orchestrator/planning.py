@@ -107,7 +107,7 @@ def why_again(graph: TaskGraph, outcome: RunOutcome, gave_up: PlanningError | No
     if failures:
         parts.append("failed: " + "; ".join(failures))
     answers = [id for id, node in graph.nodes.items() if isinstance(node.op, Answer)]
-    if not graph.nodes and gave_up is None:
+    if len(graph.nodes) == len(graph.given) and gave_up is None:
         parts.append("the plan has no valid statement")
     elif not answers and gave_up is None:
         parts.append("the plan ended without answer(...)")
@@ -127,7 +127,10 @@ def known_results(graph: TaskGraph) -> list[tuple[str, str]]:
     return [
         (_statement(graph, id), preview(graph.result(id)))
         for id, node in graph.nodes.items()
-        if graph.state(id) == "done" and node.name is not None and not isinstance(node.op, Answer)
+        if graph.state(id) == "done"
+        and node.name is not None
+        and node.round >= 0
+        and not isinstance(node.op, Answer)
     ]
 
 

@@ -51,7 +51,7 @@ class RunResult(Generic[OutputT]):
     """Why there is no full answer, in words."""
     events: Sequence[Envelope] = field(repr=False)
     history: Sequence[Message] = field(repr=False)
-    """The messages to give to the next run."""
+    """The conversation so far, to give to the next run: messages, and the typed turns behind them."""
     root: Sequence[Message] = field(repr=False)
     """What all prompts of the run began with."""
     budget: Mapping[str, Spending] = field(default_factory=lambda: dict[str, Spending](), repr=False)

@@ -26,6 +26,7 @@ from braid.engine import Budget, Price
 from braid.executors import Limits
 from braid.orchestrator.errors import ConfigurationError
 from braid.orchestrator.history import read_history
+from braid.planner.follow_up import Turn
 
 DEFAULT_ENGINE = "local:braid-mini"
 
@@ -119,6 +120,8 @@ class RunSpec(RunDefaults):
     """Run one node at a time, in plan order."""
     history: Annotated[tuple[Any, ...], AfterValidator(lambda given: tuple(read_history(given)))] = ()
     """Messages of earlier runs."""
+    turns: tuple[Turn, ...] = ()
+    """The same conversation as typed data."""
     tools: dict[str, str] = {}
     """Fingerprints of the tools by name. Set where the run is recorded in a journal."""
 

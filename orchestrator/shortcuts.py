@@ -40,7 +40,7 @@ async def shortcut(job: Job, emit: Callable[[Event], None]) -> tuple[Job, Shortc
     Returns:
         The job that is left, without a greeting in its question, and the answer. None is for the planner.
     """
-    if not job.spec.shortcuts or (job.earlier and job.routed is None):
+    if not job.spec.shortcuts or job.draft or (job.earlier and job.routed is None):
         return job, None
     routed = job.routed
     if routed is None:

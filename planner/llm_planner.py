@@ -219,7 +219,7 @@ class LLMPlanner:
             reader.begin(prefix)
             state.texts.append("")
             try:
-                async with aclosing(self._stream(prompt, state)) as pieces:
+                async with aclosing(self._text(prompt, prefix, state)) as pieces:
                     async for text in pieces:
                         state.texts[-1] += text
                         yield PlannerText(text=text, attempt=attempt), ()
@@ -247,6 +247,16 @@ class LLMPlanner:
                 errors=state.errors,
                 text="\n\n".join(state.texts),
             )
+
+    async def _text(self, prompt: Prompt, prefix: str, state: _Round) -> AsyncGenerator[str]:
+        """The text of an attempt. The first one is the draft, if there is one, a line at a time."""
+        if not state.task.draft or state.errors:
+            async for piece in self._stream(prompt, state):
+                yield piece
+            return
+        state.cut_off = False
+        for line in state.task.draft.removeprefix(prefix).splitlines(keepends=True):
+            yield line
 
     async def _stream(self, prompt: Prompt, state: _Round) -> AsyncGenerator[str]:
         """The model's text in pieces, without what a server turns out to refuse, such as a seed."""

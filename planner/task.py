@@ -44,5 +44,7 @@ class PlanTask:
     """Fixes the planner's sampling."""
     budget: Budget | None = None
     """None means the ambient budget."""
+    draft: str = ""
+    """A plan that is known already, such as that of a follow-up. It is the first attempt of this round."""
     written: PartialPlan | None = None
     """What interrupted processes wrote of this round's plan. Planning goes on from there."""

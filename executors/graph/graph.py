@@ -199,6 +199,23 @@ class TaskGraph:
         added = [self._add(node, stages, now) for node, stages in zip(patch.add, checked.stages, strict=True)]
         return GraphChange(added, tuple(rebound))
 
+    def give(self, name: str, value: Any, *, source: str = "") -> None:
+        """Bind `name` to a value from before the plan. No node computes it. Plans may read it.
+
+        Args:
+            name: What it is called.
+            value: The value.
+            source: Where it comes from, for prompts and displays.
+        """
+        node = Node(id=name, op=ToolCall("given"), name=name, round=-1, source=source)
+        self.apply(GraphPatch(self.version, add=(node,)))
+        self.entries[name].state, self.entries[name].value = "done", value
+
+    @property
+    def given(self) -> list[NodeRecord]:
+        """The records of the values that come from before the plan."""
+        return [entry for entry in self.entries.values() if entry.node.round < 0]
+
     @contextmanager
     def attach(self, run: ActiveRun) -> Iterator[None]:
         """Let `run` take the patches of this block. A graph has one run at a time."""

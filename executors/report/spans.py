@@ -54,7 +54,7 @@ class Span:
 
 def spans_of(graph: TaskGraph) -> list[Span]:
     """The nodes of `graph`, in its order."""
-    return [_span(graph, entry) for entry in graph.entries.values()]
+    return [_span(graph, entry) for entry in graph.entries.values() if entry.node.round >= 0]
 
 
 def _span(graph: TaskGraph, entry: NodeRecord) -> Span:

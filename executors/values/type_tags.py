@@ -46,7 +46,8 @@ _TYPES: Final[tuple[tuple[str, str, str], ...]] = (
     (
         "braid.orchestrator.events",
         "orchestrator.events",
-        "JournalFailed RoundFinished RoundStarted RunAnswered RunFailed RunFinished RunResumed RunStarted",
+        "JournalFailed Rewritten RoundFinished RoundStarted RunAnswered RunFailed RunFinished RunResumed "
+        "RunStarted",
     ),
     ("braid.orchestrator.baseline", "orchestrator.replay", "Comparison"),
     (
@@ -54,6 +55,7 @@ _TYPES: Final[tuple[tuple[str, str, str], ...]] = (
         "planner.events",
         "DirectText PlannerFinished PlannerRejected PlannerRepaired PlannerStatement PlannerText Routed",
     ),
+    ("braid.planner.follow_up.turns", "", "LookUp Turn"),
     ("braid.planner.task", "planner.task", "Written=PartialPlan"),
     ("braid.reasoning.method", "reasoning.core", "Candidate Solution"),
     (

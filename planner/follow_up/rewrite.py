@@ -558,12 +558,19 @@ def _read_entity(talk: _Talk, words: _Words) -> FollowUp | None:
     simple = len(turn.lookups) == 1 and turn.value == fact.value and talk.tool
     after_conversion = turn is not talk.last and talk.last is not None and not talk.last.lookups
     if simple and not (after_conversion and isinstance(fact.value, str)):
-        return _one(talk, fact.attribute, name, kind="entity")
+        return _one(talk, _attribute_of(turn, fact), name, kind="entity")
     if others:
         if found.get("prep") != "than" or len(others) != 1:
             return _unresolved(words, talk, "it does not say which of the two it takes the place of")
         fact = others[0]
     return _same_shape(turn, fact, name) or _unresolved(words, talk)
+
+
+def _attribute_of(turn: Turn, fact: LookUp) -> str:
+    """What the turn asked for: what its question names, where its plan looked up something else."""
+    named = re.findall(compiled(r"(?<!\w)(?:@attr)(?!\w)").pattern, turn.question, re.IGNORECASE)
+    attributes = {ATTRIBUTES[phrase.lower()] for phrase in named} - {"elevation", "area"}
+    return attributes.pop() if len(attributes) == 1 else fact.attribute
 
 
 def _same_place(talk: _Talk, found: Mapping[str, str]) -> StandaloneQuestion | None:

@@ -60,6 +60,8 @@ class Turn(BaseModel):
     unit: str = ""
     plan: str = ""
     """The plan. Empty where it took several rounds."""
+    stored: str = ""
+    """The answer's value as a journal stores it. Empty where later turns cannot read it."""
     lookups: tuple[LookUp, ...] = ()
     """What the answer was computed from. Where there is no answer, everything that was looked up."""
 
@@ -97,21 +99,32 @@ def _look_up(entry: NodeRecord) -> Iterator[LookUp]:
     texts = [arg.value for _, arg in op.args if isinstance(arg, Const) and isinstance(arg.value, str)]
     query = texts[0] if len(texts) == len(op.args) == 1 else ""
     if entry.state == "done":
-        value = entry.value
-        names = attribute_names(value)
-        if set(names) >= _FACT_FIELDS and isinstance(value.value, (int, float, str)):
+        fact = _fact(entry.value)
+        if fact is not None:
             yield LookUp(
-                name=str(value.title),
-                attribute=str(value.attribute),
-                value=value.value,
-                unit=str(value.unit) if "unit" in names else "",
+                name=str(fact["title"]),
+                attribute=str(fact["attribute"]),
+                value=fact["value"],
+                unit=str(fact.get("unit") or ""),
                 tool=op.tool,
                 query=query,
-                source=str(value.source or "") if "source" in names else "",
+                source=str(fact.get("source") or ""),
             )
     elif query and entry.state == "failed":
         attribute, _, name = query.rpartition(" of ")
         yield LookUp(name=name, attribute=attribute, tool=op.tool, query=query)
+
+
+def _fact(value: Any) -> dict[str, Any] | None:
+    """The fields of a fact: of an object or a dict that has them. None for any other value."""
+    names = attribute_names(value)
+    if not set(names) >= _FACT_FIELDS:
+        return None
+    fields = {
+        name: resolve_path(value, (name,)) for name in (*_FACT_FIELDS, "unit", "source") if name in names
+    }
+    number = fields["value"]
+    return fields if isinstance(number, (int, float, str)) and not isinstance(number, bool) else None
 
 
 def _value(graph: TaskGraph, op: Any) -> tuple[Scalar | None, str]:
@@ -136,9 +149,8 @@ def _value(graph: TaskGraph, op: Any) -> tuple[Scalar | None, str]:
         if len(unit.split()) > _MAX_UNIT_WORDS or any(char.isdigit() for char in unit[:1]):
             return None, ""
     value = evaluate_with(expr, read)
-    if set(attribute_names(value)) >= _FACT_FIELDS:
-        unit = unit or str(getattr(value, "unit", ""))
-        value = value.value
+    if (fact := _fact(value)) is not None:
+        value, unit = fact["value"], unit or str(fact.get("unit") or "")
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return None, ""
     return value, unit if isinstance(value, (int, float)) else ""

@@ -12,6 +12,7 @@ from typing import Any
 
 from braid.engine import Message
 from braid.executors.tools import ToolSpec
+from braid.executors.values import preview
 from braid.planner.errors import PlanError
 from braid.planner.language import compact_signature
 from braid.planner.task import PlanTask
@@ -99,9 +100,18 @@ def run_root(task: PlanTask) -> list[Message]:
     return [
         Message(role="system", content="\n\n".join(parts)),
         *task.history,
-        Message(role="user", content=f"The task:\n{task.question.strip()}"),
+        Message(role="user", content=f"The task:\n{task.question.strip()}{_earlier_values(task)}"),
         Message(role="assistant", content=_ACKNOWLEDGED),
     ]
+
+
+def _earlier_values(task: PlanTask) -> str:
+    """The values of earlier turns that the plan may read."""
+    given = [(entry.node, preview(entry.value, 80)) for entry in task.graph.given]
+    if not given:
+        return ""
+    lines = [f"- `{node.id}` = {value} ({node.source})" for node, value in given]
+    return "\n\nValues of earlier answers, which the plan may read by name:\n" + "\n".join(lines)
 
 
 def plan_request(task: PlanTask, earlier: str = "") -> Message:

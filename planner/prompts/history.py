@@ -61,7 +61,7 @@ def _statements(graph: TaskGraph, before: int) -> list[Node]:
     return [
         node
         for id, node in graph.nodes.items()
-        if node.round < before and not is_inner_call(node) and graph.entry(id).parent is None
+        if 0 <= node.round < before and not is_inner_call(node) and graph.entry(id).parent is None
     ]
 
 

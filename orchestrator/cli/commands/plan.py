@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import typer
 
@@ -26,6 +27,7 @@ from braid.orchestrator.cli.options import (
     selected_tools,
 )
 from braid.orchestrator.cli.output import console, print_json
+from braid.orchestrator.conversation import give_earlier_values, in_context
 from braid.orchestrator.loop import plan_task
 from braid.orchestrator.shortcuts import decide
 from braid.planner import LLMPlanner, PlannerFinished, PlannerRejected, PlannerText, Routed
@@ -157,6 +159,10 @@ async def write_plan(
             emit(event)
 
     planner = LLMPlanner(job.engine, max_repairs=job.spec.max_repairs)
+    compact = planner.style == "compact"
+    question, draft = in_context(job.question, job.spec.turns, compact=compact, recorder=Recorder())
+    job = replace(job, question=question, draft=draft)
+    give_earlier_values(graph, job.spec.turns)
     # The last event says whether the planner gave up: `PlannerFinished(valid=False)`.
     async for patch in planner.start(plan_task(job, graph), emit=take):
         graph.apply(patch)

@@ -158,7 +158,7 @@ class Repl:
         self._journal = journal
         self._person = Person()
         self._agent = self._make_agent(spec)
-        self._messages: list[Message] = []
+        self._messages: Sequence[Message] = ()
         self._out = console()
         self.status: RunStatus = "answered"
         """How the last question ended."""
@@ -184,7 +184,7 @@ class Repl:
             case "/tools":
                 show_tools(self._agent.tools.specs(), self._out)
             case "/new":
-                self._messages = []
+                self._messages = ()
             case "/engine":
                 await self._engine(rest)
             case "/plan" if not rest:
@@ -200,7 +200,7 @@ class Repl:
         result = await watch(self._agent, question, self._person, history=self._messages)
         show_result(result)
         self.status = result.status
-        self._messages = list(result.history)
+        self._messages = result.history
 
     async def _engine(self, address: str) -> None:
         if address:

@@ -76,6 +76,8 @@ class LiveDisplay:
         max_rows = max(4, self._console.height - _LINES_BESIDE_ROWS)
         rows = self.state.visible_rows(max_rows)
         parts: list[RenderableType] = [self._plan_line()]
+        if self.state.read_as:
+            parts.insert(0, self._line(f"read as: {self.state.read_as}", "dim"))
         if rows:
             parts.append(self._table(rows))
         hidden = len(self.state.rows) - len(rows)

@@ -57,6 +57,8 @@ class PlainDisplay:
                 self._say(f"round {event.round + 1}: planning again")
             case RoundFinished() if event.why:
                 self._say(f"round {event.round + 1} brought no answer: {event.why}")
+            case Rewritten():
+                self._say(f"read as: {event.question}")
             case RunResumed():
                 self._say(f"resumed; {event.done} nodes were done")
             case JournalFailed():

@@ -61,6 +61,8 @@ class DisplayState:
     planned_in: float = 0.0
     route: str | None = None
     """What answers the question, where no plan is needed."""
+    read_as: str = ""
+    """The question as it is answered, where it was a follow-up."""
     notices: list[str] = field(default_factory=lambda: list[str]())
     _began: float = field(default_factory=time.monotonic)
     _clock: int = 0
@@ -85,6 +87,8 @@ class DisplayState:
             case PlannerFinished():
                 self.planning = False
                 self.planned_in += event.seconds
+            case Rewritten():
+                self.read_as = event.question
             case RunStarted():
                 self.opened = True
             case JournalFailed():

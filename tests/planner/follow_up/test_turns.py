@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import pytest
 
@@ -40,8 +41,14 @@ def find(query: str) -> Finding:
     return FINDINGS[query]
 
 
+@tool
+def find_plainly(query: str) -> dict[str, Any]:
+    """Find a fact. It comes as plain data."""
+    return asdict(FINDINGS[query])
+
+
 async def turn(plan: str) -> Turn:
-    tools = ToolRegistry([find, *builtin_tools("calculate", "rank")])
+    tools = ToolRegistry([find, find_plainly, *builtin_tools("calculate", "rank")])
     nodes, errors = compile_plan(plan, tools.specs())
     assert not errors
     graph = TaskGraph()
@@ -82,6 +89,12 @@ async def test_facts_are_told_by_their_fields() -> None:
         ),
     )
     assert found.lookups[0].asked == "Etna"
+
+
+async def test_a_dict_with_the_fields_of_a_fact_is_one() -> None:
+    found = await turn('a = find_plainly("height of K2")\nanswer(a)')
+    assert [(each.name, each.value, each.unit) for each in found.lookups] == [("K2", 8611, "m")]
+    assert (found.value, found.unit) == (8611, "m")
 
 
 async def test_only_what_the_answer_was_computed_from_counts() -> None:

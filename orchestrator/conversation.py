@@ -1,0 +1,99 @@
+"""A run as a turn of a conversation: its question in context, and what it leaves to the next one.
+
+A question that leans on earlier turns is rewritten before anything else sees it. Values of earlier answers
+can be read by plans: `earlier1` is the answer of the first turn.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, Final
+
+from braid.executors import TaskGraph
+from braid.orchestrator.events import Rewritten
+from braid.orchestrator.outputs import plain_output
+from braid.orchestrator.recorder import Recorder
+from braid.planner.follow_up import (
+    StandaloneQuestion,
+    Stated,
+    Turn,
+    Unresolved,
+    is_small_talk,
+    rewrite,
+    turn_of,
+)
+
+UNRESOLVED: Final = "decline"
+"""The statement that ends a run whose follow-up cannot be told."""
+
+_MAX_STORED: Final = 20_000
+"""Most characters of a value that later turns can read by name."""
+
+
+def in_context(question: str, turns: Sequence[Turn], *, compact: bool, recorder: Recorder) -> tuple[str, str]:
+    """The question as one that stands by itself, and its plan where the conversation tells it.
+
+    A chat model reads the conversation itself. For it, a follow-up is rewritten only where it names nothing
+    new, and what cannot be told is left to it.
+
+    Args:
+        question: The question as it was asked.
+        turns: The turns before it.
+        compact: Whether the planner sees nothing but the question.
+        recorder: Emits `Rewritten`. On resume, it tells what the question was rewritten to.
+    """
+    match rewrite(question, turns):
+        case StandaloneQuestion() as found if compact or found.kind != "entity":
+            known = next((e for e in recorder.emitted if isinstance(e, Rewritten)), None)
+            if known is None:
+                recorder(Rewritten(question=found.question, reason=found.reason))
+            elif known.question != found.question:  # an earlier version of Braid took it for something else
+                return known.question, ""
+            return found.question, found.plan if compact else ""
+        case Stated(text=text) if compact:
+            return question, _saying("answer", text)
+        case Unresolved(reason=reason) if compact:
+            return question, _saying(UNRESOLVED, reason)
+        case _:
+            return question, ""
+
+
+def give_earlier_values(graph: TaskGraph, turns: Sequence[Turn]) -> None:
+    """Bind `earlier1`, `earlier2`, ... to the answers of the turns, for plans to read."""
+    if not turns:
+        return
+    from braid.executors.journal import LostValueError, load_value
+
+    for number, turn in enumerate(turns, 1):
+        if turn.stored:
+            try:
+                graph.give(f"earlier{number}", load_value(turn.stored), source=turn.question)
+            except LostValueError:
+                continue  # its type is not here any more
+
+
+def turn_left(
+    graph: TaskGraph, values: Sequence[Any] | None, *, asked: str, question: str, answer: str, plan: str
+) -> Turn | None:
+    """A finished run as a turn. None for words that no later one leans on, such as thanks.
+
+    Args:
+        graph: The graph of the run.
+        values: The values of its answer.
+        asked: The question as it was asked.
+        question: The question as it was answered.
+        answer: The answer as it was read.
+        plan: The plan, if the run had only one.
+    """
+    from braid.executors.journal import dump_value
+
+    if is_small_talk(asked):
+        return None
+    turn = turn_of(graph, question=question, answer=answer, plan=plan)
+    stored = "" if values is None else dump_value(plain_output(values)).text
+    return turn.model_copy(update={"stored": stored if len(stored) <= _MAX_STORED else ""})
+
+
+def _saying(function: str, text: str) -> str:
+    return f"{function}({json.dumps(text, ensure_ascii=False)})\n"
