@@ -11,7 +11,7 @@ from braid.engine.scope import Spending
 from braid.executors import RunOutcome, TaskGraph
 from braid.executors.report import RunReport, report_of, run_page, spans_of
 from braid.orchestrator.events import RunStatus, StopReason
-from braid.planner import PlannerFinished
+from braid.planner import PlannerFinished, Routed, RouteKind
 
 OutputT = TypeVar("OutputT")
 

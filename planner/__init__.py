@@ -22,6 +22,7 @@ from braid.planner.task import PartialPlan, PlanTask
 
 __all__ = [
     "Asked",
+    "DirectText",
     "Doubt",
     "LLMPlanner",
     "PartialPlan",

@@ -19,7 +19,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from braid.executors.builtin.atlas import Atlas, Fact, load_atlas
+from braid.executors.builtin.atlas import Atlas, Fact, ask, load_atlas
 from braid.executors.tools import Tool, ToolUnavailableError, tool
 
 MAX_LATENCY = 60.0

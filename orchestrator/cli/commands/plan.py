@@ -29,6 +29,7 @@ from braid.orchestrator.cli.options import (
 from braid.orchestrator.cli.output import console, print_json
 from braid.orchestrator.conversation import give_earlier_values, in_context
 from braid.orchestrator.loop import plan_task
+from braid.orchestrator.recorder import Recorder
 from braid.orchestrator.shortcuts import decide
 from braid.planner import LLMPlanner, PlannerFinished, PlannerRejected, PlannerText, Routed
 

@@ -10,7 +10,7 @@ from braid.engine import Envelope
 from braid.executors import NodeFailed, NodeFinished, NodeUncertain, NodeWaits
 from braid.orchestrator.cli.display.state import DisplayState
 from braid.orchestrator.cli.output import one_line
-from braid.orchestrator.events import JournalFailed, RoundFinished, RoundStarted, RunResumed
+from braid.orchestrator.events import JournalFailed, Rewritten, RoundFinished, RoundStarted, RunResumed
 from braid.planner import PlannerRejected, PlannerStatement, Routed
 
 _DETAILED = 60
@@ -47,7 +47,7 @@ class PlainDisplay:
     def resume(self) -> None:
         pass
 
-    def __call__(self, envelope: Envelope) -> None:
+    def __call__(self, envelope: Envelope) -> None:  # noqa: C901 - one case for each event
         event = envelope.event
         self.state.update(event)
         match event:

@@ -22,7 +22,14 @@ from braid.executors import (
 )
 from braid.executors.nodes import NodeState
 from braid.orchestrator.cli.output import one_line
-from braid.orchestrator.events import JournalFailed, RoundFinished, RoundStarted, RunResumed, RunStarted
+from braid.orchestrator.events import (
+    JournalFailed,
+    Rewritten,
+    RoundFinished,
+    RoundStarted,
+    RunResumed,
+    RunStarted,
+)
 from braid.planner import PlannerFinished, PlannerRejected, PlannerStatement, Routed
 
 
