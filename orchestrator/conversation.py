@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from braid.executors import TaskGraph
@@ -24,15 +25,23 @@ from braid.planner.follow_up import (
     turn_of,
 )
 
-UNRESOLVED: Final = "decline"
-"""The statement that ends a run whose follow-up cannot be told."""
-
 _MAX_STORED: Final = 20_000
 """Most characters of a value that later turns can read by name."""
 
 
-def in_context(question: str, turns: Sequence[Turn], *, compact: bool, recorder: Recorder) -> tuple[str, str]:
-    """The question as one that stands by itself, and its plan where the conversation tells it.
+@dataclass(frozen=True, kw_only=True)
+class InContext:
+    """A question as one that stands by itself."""
+
+    question: str
+    draft: str = ""
+    """Its plan, where the conversation tells it."""
+    unresolved: str = ""
+    """What it leans on that no earlier turn tells. It matters only where nothing else can answer."""
+
+
+def in_context(question: str, turns: Sequence[Turn], *, compact: bool, recorder: Recorder) -> InContext:
+    """The question as one that stands by itself.
 
     A chat model reads the conversation itself. For it, a follow-up is rewritten only where it names nothing
     new, and what cannot be told is left to it.
@@ -49,14 +58,14 @@ def in_context(question: str, turns: Sequence[Turn], *, compact: bool, recorder:
             if known is None:
                 recorder(Rewritten(question=found.question, reason=found.reason))
             elif known.question != found.question:  # an earlier version of Braid took it for something else
-                return known.question, ""
-            return found.question, found.plan if compact else ""
+                return InContext(question=known.question)
+            return InContext(question=found.question, draft=found.plan if compact else "")
         case Stated(text=text) if compact:
-            return question, _saying("answer", text)
+            return InContext(question=question, draft=_saying("answer", text))
         case Unresolved(reason=reason) if compact:
-            return question, _saying(UNRESOLVED, reason)
+            return InContext(question=question, unresolved=reason)
         case _:
-            return question, ""
+            return InContext(question=question)
 
 
 def give_earlier_values(graph: TaskGraph, turns: Sequence[Turn]) -> None:

@@ -74,7 +74,9 @@ class Job:
     routed: Routed | None = None
     """The decision before the plan, as an earlier process recorded it."""
     draft: str = ""
-    """The plan of the first round, where the conversation tells it."""
+    """The plan of the first round, where code can tell it."""
+    unresolved: str = ""
+    """What the question leans on that no earlier turn tells."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +136,16 @@ async def run_rounds(job: Job, emit: Callable[[Event], None]) -> LoopOutcome:
             declined=taken.declined,
             reason=taken.answer if taken.declined else taken.over_budget,
             shortcut=taken,
+        )
+    if job.unresolved and not job.draft:
+        return LoopOutcome(
+            graph=graph,
+            outcomes=(),
+            rounds=0,
+            root=(),
+            declined=True,
+            reason=job.unresolved,
+            hint="say by its name what is meant",
         )
     planner = LLMPlanner(job.engine, max_repairs=job.spec.max_repairs)
     rounds = Rounds(job.spec.max_rounds)
@@ -283,8 +295,9 @@ async def run_job(job: Job, recorder: Recorder) -> RunResult[Any]:
 async def _run_to_result(job: Job, recorder: Recorder) -> RunResult[Any]:
     asked, turns = job.question, job.spec.turns
     compact = LLMPlanner(job.engine).style == "compact"
-    question, draft = in_context(asked, turns, compact=compact, recorder=recorder)
-    job = replace(job, question=question, draft=draft)
+    read = in_context(asked, turns, compact=compact, recorder=recorder)
+    question, draft = read.question, read.draft
+    job = replace(job, question=question, draft=draft, unresolved=read.unresolved)
     outcome = await run_rounds(job, recorder)
     planned = [event for event in recorder.emitted if isinstance(event, PlannerFinished)]
     usage = total_usage(planned, outcome.outcomes)

@@ -13,6 +13,7 @@ from braid.executors.builtin import builtin_tools
 from braid.executors.tools import ToolError, UnknownToolError
 from braid.orchestrator.outputs import fits
 from braid.planner import DirectText, LLMPlanner, Routed
+from braid.planner.lookup_plan import lookup_plan
 from braid.planner.routing import Installation, Surroundings, route
 
 if TYPE_CHECKING:
@@ -54,7 +55,14 @@ async def shortcut(job: Job, emit: Callable[[Event], None]) -> tuple[Job, Shortc
     job = replace(job, question=routed.question or job.question)
     if routed.route == "direct":
         return job, await _written(job, emit)
-    return job, None
+    return replace(job, draft=draft_for(job)), None
+
+
+def draft_for(job: Job) -> str:
+    """The plan of `job`, where code can write it. Only the embedded model is helped like this."""
+    if not job.spec.shortcuts or LLMPlanner(job.engine).style != "compact":
+        return ""
+    return lookup_plan(job.question) if installation(job.engine, job.tools).facts else ""
 
 
 def decide(job: Job) -> Routed:

@@ -30,7 +30,7 @@ from braid.orchestrator.cli.output import console, print_json
 from braid.orchestrator.conversation import give_earlier_values, in_context
 from braid.orchestrator.loop import plan_task
 from braid.orchestrator.recorder import Recorder
-from braid.orchestrator.shortcuts import decide
+from braid.orchestrator.shortcuts import decide, draft_for
 from braid.planner import LLMPlanner, PlannerFinished, PlannerRejected, PlannerText, Routed
 
 HELP = """\
@@ -161,8 +161,9 @@ async def write_plan(
 
     planner = LLMPlanner(job.engine, max_repairs=job.spec.max_repairs)
     compact = planner.style == "compact"
-    question, draft = in_context(job.question, job.spec.turns, compact=compact, recorder=Recorder())
-    job = replace(job, question=question, draft=draft)
+    read = in_context(job.question, job.spec.turns, compact=compact, recorder=Recorder())
+    job = replace(job, question=read.question)
+    job = replace(job, draft=read.draft or draft_for(job))
     give_earlier_values(graph, job.spec.turns)
     # The last event says whether the planner gave up: `PlannerFinished(valid=False)`.
     async for patch in planner.start(plan_task(job, graph), emit=take):
