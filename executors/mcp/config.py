@@ -7,12 +7,19 @@ import os
 import re
 from pathlib import Path
 from typing import Any, ClassVar, Self, cast
+from typing import Any, Final, Self, cast
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from braid.engine import BraidError
 from braid.executors.nodes import FailureKind
 from braid.executors.tools import Effect
+
+_SHORTEST_SECRET: Final = 4
+"""Shorter values are not hidden: a 1 in the environment would make every message unreadable."""
+
+_SECRET_OPTION: Final = re.compile(r"(?i)key|token|secret|passw|pwd|auth|credential|cookie|header|bearer")
 
 
 class McpError(BraidError):
@@ -51,6 +58,38 @@ class McpServer(BaseModel):
     """Effects by tool, as the server calls it. They overrule the server's hints."""
     only: tuple[str, ...] | None = None
     """Names of the tools to take, as the server calls them. None takes all."""
+    hidden: tuple[SecretStr, ...] = ()
+    """Further texts that no message may show. A configuration file adds the values of its `${NAME}`s."""
+
+    @property
+    def shown(self) -> str:
+        """How the server is reached, without what may be secret: no arguments, no user, no query."""
+        if self.url is None:
+            return self.command or ""
+        parts = urlsplit(self.url)
+        return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+    def hide(self, text: str) -> str:
+        """`text` with `***` in place of every secret of this server."""
+        for secret in self._secret_texts:
+            text = text.replace(secret, "***")
+        return text
+
+    @property
+    def _secret_texts(self) -> list[str]:
+        """The secrets, the longest first."""
+        values = [*self.env.values(), *self.headers.values(), *self.hidden]
+        found = [one.get_secret_value() for one in values]
+        # A scheme such as Bearer is no secret, and servers repeat the token alone.
+        found += [one.get_secret_value().partition(" ")[2] for one in self.headers.values()]
+        found += _secret_arguments(self.args)
+        if self.url is not None:
+            parts = urlsplit(self.url)
+            user = parts.netloc.rpartition("@")[0]
+            found += [user, *user.split(":", 1), parts.query, parts.fragment]
+            found += [pair.partition("=")[2] for pair in parts.query.split("&")]
+            found += [value for _, value in parse_qsl(parts.query)]
+        return sorted({text for text in found if len(text) >= _SHORTEST_SECRET}, key=len, reverse=True)
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
@@ -82,8 +121,12 @@ def read_mcp_config(file: Path | str) -> list[McpServer]:
         if not isinstance(options, dict):
             raise McpError(f"{path}: server {name!r} must be an object with a command or a url")
         given = {key: value for key, value in cast("dict[str, Any]", options).items() if key != "type"}
+        variables: list[str] = []
+        expanded = _expanded(given, path, variables)
         try:
-            servers.append(McpServer(name=name, **_expanded(given, path)))
+            one = McpServer(name=name, **expanded)
+            hidden = (*one.hidden, *map(SecretStr, variables))
+            servers.append(one.model_copy(update={"hidden": hidden}))
         except ValidationError as error:
             first = error.errors(include_input=False, include_url=False)[0]
             where = ".".join(map(str, first["loc"]))
@@ -93,19 +136,39 @@ def read_mcp_config(file: Path | str) -> list[McpServer]:
     return servers
 
 
-def _expanded(value: Any, path: Path) -> Any:
-    """`value` with every `${NAME}` in it replaced by the environment variable."""
+def _expanded(value: Any, path: Path, found: list[str]) -> Any:
+    """`value` with every `${NAME}` in it replaced by the environment variable, which is added to `found`."""
     if isinstance(value, str):
 
         def variable(match: re.Match[str]) -> str:
-            found = os.environ.get(match[1])
-            if found is None:
+            text = os.environ.get(match[1])
+            if text is None:
                 raise McpError(f"{path}: the environment variable {match[1]} is not set")
-            return found
+            found.append(text)
+            return text
 
         return re.sub(r"\$\{(\w+)\}", variable, value)
     if isinstance(value, dict):
-        return {key: _expanded(item, path) for key, item in cast("dict[str, Any]", value).items()}
+        return {key: _expanded(item, path, found) for key, item in cast("dict[str, Any]", value).items()}
     if isinstance(value, list):
-        return [_expanded(item, path) for item in cast("list[Any]", value)]
+        return [_expanded(item, path, found) for item in cast("list[Any]", value)]
     return value
+
+
+def _secret_arguments(args: tuple[str, ...]) -> list[str]:
+    """Arguments that may be secret: values of options named so, passwords in addresses, long codes."""
+    found: list[str] = []
+    for before, arg in zip(("", *args), args, strict=False):
+        option, _, value = arg.partition("=")
+        if value and _SECRET_OPTION.search(option):
+            found.append(value)
+        elif before.startswith("-") and _SECRET_OPTION.search(before) and not arg.startswith("-"):
+            found += [arg, arg.partition(" ")[2], arg.partition(":")[2].strip()]
+        elif "://" in arg:
+            parts = urlsplit(arg)
+            user = parts.netloc.rpartition("@")[0]
+            found += [user, user.partition(":")[2], parts.query]
+            found += [value for _, value in parse_qsl(parts.query)]
+        elif re.fullmatch(r"[\w+=.:-]{16,}", arg) and re.search(r"\d", arg) and re.search(r"[A-Za-z]", arg):
+            found.append(arg)
+    return found

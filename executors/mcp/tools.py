@@ -1,96 +1,129 @@
-"""The tools and resources of an MCP server as tools: names, schemas, effects, and results as values."""
+"""The tools and resources of an MCP server as tools: names, schemas, effects, and calls."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from braid.executors.mcp.config import McpError, McpServer
 from braid.executors.mcp.connection import Connection
-from braid.executors.tools import (
-    RESERVED,
-    Effect,
-    Tool,
-    ToolDefinitionError,
-    ToolError,
-    ToolOptions,
-    ToolSpec,
-)
+from braid.executors.mcp.names import free_name, identifier, plan_parameters
+from braid.executors.tools import Effect, Tool, ToolDefinitionError, ToolOptions, ToolSpec
 
 if TYPE_CHECKING:
     from mcp import Client
-    from mcp_types import CallToolResult
     from mcp_types import Tool as Listed
 
 _MAX_PAGES: Final = 100
 
 
-async def load_tools(connection: Connection) -> list[Tool]:
-    """The tools of the server. Those that cannot be used are left out with a warning.
+@dataclass(frozen=True)
+class Offer:
+    """What one server offers."""
+
+    tools: tuple[Listed, ...]
+    output_schemas: dict[str, Any]
+    """By tool, as the server calls it."""
+    refused: dict[str, str]
+    """Why a tool that is listed cannot be used."""
+    resources: bool
+    """Whether there are resources to read."""
+
+
+async def read_offer(connection: Connection) -> Offer:
+    """What the server offers now.
 
     Raises:
         McpError: The server cannot be reached, or lacks a tool that was asked for.
     """
-    server = connection.server
-    client = await connection.connected()
-    try:
-        async with asyncio.timeout(server.start_timeout):
-            listed = await _all_tools(client)
-            resources = client.server_capabilities.resources is not None and bool(
-                (await client.list_resources()).resources
-            )
-    except Exception as error:
-        raise connection.unreachable(error) from error
-    made: dict[str, Tool] = {}
-    for tool in listed:
-        if server.only is not None and tool.name not in server.only:
-            continue
-        name = _plan_name(server.name, tool.name, made)
-        try:
-            made[name] = _tool(connection, name, tool)
-        except (ToolDefinitionError, RecursionError) as error:
-            warnings.warn(
-                f"MCP server {server.name!r}: a tool is left out: {error}", RuntimeWarning, stacklevel=2
-            )
-    missing = set(server.only or ()) - {tool.name for tool in listed}
+
+    async def ask(client: Client) -> Offer:
+        connection.stale = False
+        listing = connection.listing
+        listing.refused.clear()
+        tools = tuple(await _all_tools(client))
+        resources = await _has_resources(client)
+        return Offer(tools, dict(listing.output_schemas), dict(listing.refused), resources)
+
+    offer = await connection.listed(ask)
+    names = {*(tool.name for tool in offer.tools), *offer.refused}
+    missing = set(connection.server.only or ()) - names
     if missing:
         raise McpError(
-            f"MCP server {server.name!r} has no tool {', '.join(sorted(missing))}; "
-            f"it has {', '.join(tool.name for tool in listed)}"
+            f"MCP server {connection.server.name!r} has no tool {', '.join(sorted(missing))}; "
+            f"it has {', '.join(sorted(names)) or 'none'}"
         )
-    if resources:
-        for resource_tool in _resource_tools(connection):
-            made.setdefault(resource_tool.name, resource_tool)
+    return offer
+
+
+def make_tools(connection: Connection, offer: Offer, prefix: str, taken: Collection[str]) -> list[Tool]:
+    """The tools of an offer. Those that cannot be used are left out with a warning.
+
+    Args:
+        connection: The server.
+        offer: What it offers.
+        prefix: The beginning of their names.
+        taken: Names that other tools have.
+    """
+    only = connection.server.only
+    made: dict[str, Tool] = {}
+    for name, why in offer.refused.items():
+        if only is None or name in only:
+            _leave_out(connection.server, f"tool {name!r}: {why}")
+    for tool in offer.tools:
+        if only is None or tool.name in only:
+            name = free_name(f"{prefix}_{identifier(tool.name)}", {*taken, *made})
+            try:
+                made[name] = _tool(connection, name, tool, offer.output_schemas.get(tool.name))
+            except (ToolDefinitionError, RecursionError) as error:
+                _leave_out(connection.server, str(error))
+    if offer.resources:
+        for resource_tool in _resource_tools(connection, prefix):
+            if resource_tool.name not in taken:
+                made.setdefault(resource_tool.name, resource_tool)
     return list(made.values())
 
 
-def _tool(connection: Connection, name: str, listed: Listed) -> Tool:
+def _leave_out(server: McpServer, why: str) -> None:
+    warnings.warn(
+        f"MCP server {server.name!r}: a tool is left out: {server.hide(why)}", RuntimeWarning, stacklevel=3
+    )
+
+
+def _tool(connection: Connection, name: str, listed: Listed, output_schema: Any) -> Tool:
+    from braid.executors.mcp.results import ResultSchema, value_of  # needs the extra `mcp`
+
     server = connection.server
     effect = server.effects.get(listed.name) or _effect_of(listed)
+    schema = None if output_schema is None else ResultSchema(name, output_schema)
+    parameters, renamed = plan_parameters(listed.input_schema)
 
     async def call(**args: Any) -> Any:
+        given = {renamed.get(key, key): value for key, value in args.items()}
         result = await connection.request(
-            listed.name, effect, lambda client: client.call_tool(listed.name, args)
+            listed.name, effect, lambda client: client.call_tool(listed.name, given)
         )
-        return _value(server, listed.name, result)
+        # Its check may take a while, and the loop is that of the run.
+        return await asyncio.to_thread(value_of, server, listed.name, result, schema)
 
     description = " ".join((listed.description or listed.title or listed.name).split())
     spec = ToolSpec(
         name=name,
         description=description,
-        parameters=listed.input_schema,
-        returns=_returns(listed.output_schema),
+        parameters=parameters,
+        returns=_returns(output_schema),
         effect=effect,
     )
     # The connection has its own limits, and what the server refused is not retried.
     return Tool(call, spec=spec)
 
 
-def _resource_tools(connection: Connection) -> list[Tool]:
+def _resource_tools(connection: Connection, prefix: str) -> list[Tool]:
+    from braid.executors.mcp.results import bounded  # needs the extra `mcp`
+
     server = connection.server
 
     async def list_resources() -> list[dict[str, str]]:
@@ -110,9 +143,8 @@ def _resource_tools(connection: Connection) -> list[Tool]:
             text if isinstance(text := getattr(part, "text", None), str) else f"[{part.mime_type or 'data'}]"
             for part in found.contents
         ]
-        return _bounded(server, "read_resource", "\n".join(texts))
+        return bounded(server, "read_resource", "\n".join(texts))
 
-    prefix = _identifier(server.name)
     return [
         Tool(
             list_resources,
@@ -133,31 +165,6 @@ def _resource_tools(connection: Connection) -> list[Tool]:
     ]
 
 
-def _value(server: McpServer, name: str, result: CallToolResult) -> Any:
-    text = "\n".join(_text_of(part) for part in result.content)
-    if result.is_error:
-        raise ToolError(f"{server.name}: {name}: {text[:2000] or 'failed without a reason'}", tool=name)
-    structured = result.structured_content
-    if structured is None:
-        return _bounded(server, name, text)
-    _bounded(server, name, json.dumps(structured, ensure_ascii=False))
-    # Results have to be objects, so servers wrap plain values.
-    if isinstance(structured, dict) and set(cast("dict[str, Any]", structured)) == {"result"}:
-        return cast("dict[str, Any]", structured)["result"]
-    return cast("Any", structured)
-
-
-def _bounded(server: McpServer, name: str, text: str) -> str:
-    size = len(text.encode("utf-8", "replace"))
-    if size > server.max_result_bytes:
-        raise ToolError(
-            f"{server.name}: {name}: the result has {size:,} bytes, and no more than "
-            f"{server.max_result_bytes:,} are taken (max_result_bytes)",
-            tool=name,
-        )
-    return text
-
-
 async def _all_tools(client: Client) -> list[Listed]:
     found: list[Listed] = []
     cursor: str | None = None
@@ -168,6 +175,24 @@ async def _all_tools(client: Client) -> list[Listed]:
         if not cursor:
             break
     return found
+
+
+async def _has_resources(client: Client) -> bool:
+    """Whether the server lists resources. One that says so and cannot list them has none."""
+    from mcp import MCPError
+    from mcp_types import CONNECTION_CLOSED
+    from pydantic import ValidationError
+
+    if client.server_capabilities.resources is None:
+        return False
+    try:
+        return bool((await client.list_resources()).resources)
+    except MCPError as error:
+        if error.code == CONNECTION_CLOSED:
+            raise
+        return False
+    except ValidationError:
+        return False
 
 
 def _effect_of(listed: Listed) -> Effect:
@@ -187,30 +212,8 @@ def _returns(schema: dict[str, Any] | None) -> dict[str, Any] | None:
     properties = (schema or {}).get("properties")
     if isinstance(properties, dict) and set(cast("dict[str, Any]", properties)) == {"result"}:
         inner = cast("dict[str, Any]", properties)["result"]
-        return {**inner, "$defs": schema["$defs"]} if schema and "$defs" in schema else inner
+        if not isinstance(inner, dict):
+            return None
+        found = cast("dict[str, Any]", inner)
+        return {**found, "$defs": schema["$defs"]} if schema and "$defs" in schema else found
     return schema
-
-
-def _text_of(part: Any) -> str:
-    text = getattr(part, "text", None)
-    if isinstance(text, str):
-        return text
-    resource = getattr(part, "resource", None)
-    if resource is not None and isinstance(getattr(resource, "text", None), str):
-        return resource.text
-    if getattr(part, "uri", None):
-        return str(part.uri)
-    return f"[{getattr(part, 'mime_type', None) or part.type}]"
-
-
-def _identifier(text: str) -> str:
-    cleaned = re.sub(r"\W+", "_", text, flags=re.ASCII).strip("_") or "tool"
-    return f"_{cleaned}" if cleaned[0].isdigit() else cleaned
-
-
-def _plan_name(server: str, tool: str, taken: Mapping[str, Tool]) -> str:
-    base = f"{_identifier(server)}_{_identifier(tool)}"
-    name, number = base, 2
-    while name in taken or name in RESERVED:
-        name, number = f"{base}_{number}", number + 1
-    return name

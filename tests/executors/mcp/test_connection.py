@@ -37,7 +37,7 @@ async def test_a_request_whose_connection_was_closed_is_repeated_if_that_is_harm
     async def ask(client: Any) -> Any:
         clients.append(client)
         if len(clients) == 1:
-            await connection.close()
+            await connection.drop()
         return await client.list_tools()
 
     try:
