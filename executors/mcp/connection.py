@@ -255,9 +255,8 @@ class Connection:
             shown = f"no answer within {server.start_timeout:g} s"
         else:
             shown = str(error) or type(error).__name__
-        return McpError(
-            f"MCP server {server.name!r} ({server.shown}): {server.hide(shown + self._stderr.shown())}"
-        )
+        told = server.hide(f"({server.shown}): {shown}{self._stderr.shown()}")
+        return McpError(f"MCP server {server.name!r} {told}")
 
     def _failed(self, name: str, error: Exception, state: _State, *, lost: bool, effect: Effect) -> ToolError:
         where = f"{self.server.name}: {name}"

@@ -14,7 +14,7 @@ from typing import Any, Final, cast
 
 import httpx2
 from mcp.client.streamable_http import MCP_SESSION_ID
-from mcp_types import INTERNAL_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND
+from mcp_types import CONNECTION_CLOSED, INTERNAL_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND
 
 SESSION_GONE: Final = "braid: the server does not know the session"
 """Data of the error of a request that was refused because its session is gone. It had no effect."""
@@ -165,7 +165,7 @@ async def _named(
     message = f"HTTP {status} {response.reason_phrase}".strip()
     if isinstance(said, str) and said:
         message += f": {said}"
-    if not isinstance(code, int):
+    if not isinstance(code, int) or code == CONNECTION_CLOSED:  # the SDK means a lost connection by it
         code = METHOD_NOT_FOUND if status == 404 else INTERNAL_ERROR
     if MCP_SESSION_ID in request.headers and (
         # Some servers answer 400 to a session that they do not know.

@@ -16,7 +16,7 @@ from anyio.abc import ByteReceiveStream, Process
 from mcp.client.stdio import get_default_environment
 from mcp.os.posix.utilities import terminate_posix_process_tree
 from mcp.shared.message import SessionMessage
-from mcp_types import jsonrpc_message_adapter
+from mcp_types import CONNECTION_CLOSED, INTERNAL_ERROR, JSONRPCError, jsonrpc_message_adapter
 
 from braid.executors.mcp.config import McpServer
 
@@ -128,11 +128,12 @@ async def _lines(stream: ByteReceiveStream, limit: int) -> AsyncIterator[bytes]:
 def _message(line: bytes) -> SessionMessage | None:
     """The message in `line`. None if it is something else."""
     try:
-        return SessionMessage(
-            jsonrpc_message_adapter.validate_json(line.decode("utf-8", "replace"), by_name=False)
-        )
+        message = jsonrpc_message_adapter.validate_json(line.decode("utf-8", "replace"), by_name=False)
     except ValueError:
         return None
+    if isinstance(message, JSONRPCError) and message.error.code == CONNECTION_CLOSED:
+        message.error.code = INTERNAL_ERROR  # the SDK means a lost connection by it
+    return SessionMessage(message)
 
 
 async def _stop(process: Process) -> None:
