@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
+from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -236,6 +237,8 @@ class Agent:
     def run_sync(self, question: str, **options: Any) -> RunResult[Any]:
         """`run` for code without an event loop. Takes the same options, and closes what it opened.
 
+        Several threads may do this with one agent. Each opens its own engine and MCP servers.
+
         Raises:
             RunningLoopError: There is an event loop already. Await `run` there.
         """
@@ -247,8 +250,8 @@ class Agent:
             raise RunningLoopError
 
         async def once() -> RunResult[Any]:
-            async with self:
-                return await self.run(question, **options)
+            async with self._unopened() as agent:
+                return await agent.run(question, **options)
 
         return asyncio.run(once())
 
@@ -357,11 +360,21 @@ class Agent:
         """
         return await self._open(self._engine or self.spec.engine)
 
+    def _unopened(self) -> Self:
+        """This agent with nothing opened yet: what is opened belongs to one event loop."""
+        agent = copy(self)
+        agent.tools = self._own_tools
+        agent._engines, agent._mcp_tools, agent._journal = {}, None, None
+        agent._open_lock = asyncio.Lock()
+        return agent
+
     async def _open(self, engine: str | Engine) -> Engine:
         async with self._open_lock:
             servers = self.spec.mcp if self._servers is None else self._servers
             if servers is not None and self._mcp_tools is None:
                 await self._start_servers(servers)
+            elif self._mcp_tools is not None and await self._mcp_tools.refresh():
+                self.tools = ToolRegistry([*self._own_tools, *self._mcp_tools])
             if isinstance(engine, Engine):
                 return engine
             if engine not in self._engines:

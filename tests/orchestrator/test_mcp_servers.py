@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
+import threading
 
 import pytest
 
@@ -41,3 +43,56 @@ async def test_a_server_that_is_not_there_fails_the_run_by_name():
     ) as agent:
         with pytest.raises(McpError, match="gone"):
             await agent.run("What?")
+
+
+GROWING = """
+from mcp.server.mcpserver import Context, MCPServer
+from mcp_types import ToolAnnotations
+READ_ONLY = ToolAnnotations(read_only_hint=True)
+server = MCPServer("growing")
+@server.tool(annotations=READ_ONLY)
+async def grow(context: Context) -> str:
+    def new() -> str:
+        return "new"
+    server.add_tool(new, annotations=READ_ONLY)
+    await context.notify_tools_changed()
+    return "grown"
+server.run()
+"""
+
+
+async def test_tools_that_a_server_adds_during_a_run_are_there_in_the_next():
+    server = McpServer(name="g", command=sys.executable, args=("-c", GROWING), start_timeout=300.0)
+    engine = ScriptedEngine(["a = g_grow()\nanswer(a)\n", "a = g_new()\nanswer(a)\n"])
+    async with Agent(engine, mcp=[server]) as agent:
+        assert (await agent.run("Grow.")).answer == "grown"
+        await asyncio.sleep(0.5)  # the server's news comes after its reply
+        assert (await agent.run("Use it.")).answer == "new"
+
+
+@pytest.mark.parametrize("servers", [[], [TIME]])
+@pytest.mark.parametrize("threads", [2, 5])
+def test_one_agent_answers_in_several_threads(servers, threads):
+    plan = PLAN if servers else "answer('Asia/Tokyo')\n"
+    agent = Agent(ScriptedEngine([plan] * threads), mcp=servers, tools=[])
+    answers: list[str | None] = []
+    start = threading.Barrier(threads)
+
+    def work() -> None:
+        start.wait()
+        answers.append(agent.run_sync("What is the time zone of Tokyo?").answer)
+
+    workers = [threading.Thread(target=work, daemon=True) for _ in range(threads)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+    assert answers == ["Asia/Tokyo"] * threads
+
+
+async def test_an_agent_that_is_open_answers_in_other_threads_too():
+    async with Agent(ScriptedEngine([PLAN] * 3), mcp=[TIME]) as agent:
+        question = "What is the time zone of Tokyo?"
+        assert (await agent.run(question)).answer == "Asia/Tokyo"
+        other = await asyncio.to_thread(agent.run_sync, question)
+        assert other.answer == (await agent.run(question)).answer == "Asia/Tokyo"

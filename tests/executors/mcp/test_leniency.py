@@ -290,7 +290,7 @@ async def test_names_are_distinct_and_can_be_written(servers, tools, names):
         assert [await one.call({}) for one in found] == ["{}"] * len(names)
 
 
-@pytest.mark.parametrize("code", [-32000, -32603, -32001, 7])
+@pytest.mark.parametrize("code", [-32000, -32603, -32602, 7])
 async def test_an_error_of_the_server_is_no_lost_connection_whatever_its_code(code):
     refused = {"error": {"code": code, "message": "no such row"}}
     said = script(tool("t"), tool("pay", annotations={}), calls={"t": refused, "pay": refused})
