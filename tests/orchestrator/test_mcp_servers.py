@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -96,3 +98,12 @@ async def test_an_agent_that_is_open_answers_in_other_threads_too():
         assert (await agent.run(question)).answer == "Asia/Tokyo"
         other = await asyncio.to_thread(agent.run_sync, question)
         assert other.answer == (await agent.run(question)).answer == "Asia/Tokyo"
+
+
+async def test_the_first_example_of_the_docs_works_with_braid_mini():
+    pytest.importorskip("torch")
+    page = (Path(__file__).parents[2] / "docs/mcp.md").read_text(encoding="utf-8")
+    found = re.search(r'^ +braid run --mcp mcp.json --tools calculate "(.+)"$', page, re.MULTILINE)
+    assert found is not None
+    async with Agent("local:braid-mini", mcp=[TIME], tools=[]) as agent:
+        assert '"timezone":"Asia/Tokyo"' in (await agent.run(found[1])).answer
