@@ -80,7 +80,7 @@ def agent_tool(
             _depth.reset(token)
         if not result.complete:
             known = f"; known so far: {result.answer}" if result.status == "partial" else ""
-            raise ToolError(f"{name}: {result.status}: {result.reason}{known}", tool=name)
+            raise ToolError(f"{name}: no full answer, {result.status}: {result.reason}{known}", tool=name)
         value = result.output if result.output is not None else result.answer
         return UsageResult(value=value, usage=result.usage)
 
