@@ -75,11 +75,11 @@ def test_replay_at_the_speed_that_it_had() -> None:
 def test_a_run_that_was_stopped_is_resumed_with_more() -> None:
     with serving(PLAN) as server:
         stopped = invoke("run", "?", "--budget-calls", "2", "--engine", server.uri)
-        assert stopped.exit_code == 1
+        assert stopped.exit_code == 3
         replayed = invoke("replay", "last")
-        assert replayed.exit_code == 1 and "the run was stopped: budget" in replayed.stderr
+        assert replayed.exit_code == 3 and "partial: budget" in replayed.stderr
         again = invoke("resume", "last")
-        assert again.exit_code == 1, "what was spent counts"
+        assert again.exit_code == 3, "what was spent counts"
         done = invoke("resume", "last", "--budget-calls", "20", "--json")
         document = json.loads(done.stdout)
         assert done.exit_code == 0 and document["answer"] == "3805 m"
