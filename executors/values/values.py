@@ -134,9 +134,12 @@ def preview(value: Any, limit: int = 200) -> str:
 
 
 def caution(value: Any) -> str:
-    """What a reader should know before trusting `value`, as its method `caution` says: "unverified"."""
-    own = getattr(value, "caution", None)
-    return str(own()) if callable(own) and not isinstance(value, type) else ""
+    """What a reader should know before trusting `value`, as its method `caution` says. Never raises."""
+    try:
+        own = getattr(value, "caution", None)
+        return str(own()) if callable(own) and not isinstance(value, type) else ""
+    except Exception as error:
+        return f"{type(error).__name__} where it should say how far to trust it"
 
 
 def shown(value: Any, limit: int = 200) -> str:

@@ -1,4 +1,4 @@
-"""The planning set: questions with their reference plans and true answers, generated from the built-in atlas.
+"""The planning set: questions with their reference plans and true answers, generated from a frozen atlas.
 
 Questions come in families (compare, rank, sum, ask in two hops, change and compare, ...) with many wordings.
 Some wordings and a fifth of the atlas' titles are held out: `generate` draws training questions, held-out

@@ -20,8 +20,11 @@ _ABBREVIATIONS: Final = {"st": "saint", "mt": "mount", "mts": "mountains", "cent
 
 def fold(text: str) -> Tokens:
     """The words of `text` without case, diacritics, punctuation, possessives and plurals: "K2's" is "k2"."""
-    text = unicodedata.normalize("NFKD", text).casefold().translate(_LETTERS)
-    text = "".join(c for c in text if not unicodedata.combining(c))
+    if text.isascii():
+        text = text.lower()
+    else:
+        text = unicodedata.normalize("NFKD", text).casefold().translate(_LETTERS)
+        text = "".join(c for c in text if not unicodedata.combining(c))
     text = _INITIALS.sub(lambda initials: initials[0].replace(".", ""), text)
     text = _APOSTROPHE.sub("", _POSSESSIVE.sub("", text))
     return tuple(_singular(_ABBREVIATIONS.get(word, word)) for word in _NOT_WORD.sub(" ", text).split())

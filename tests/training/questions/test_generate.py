@@ -12,8 +12,8 @@ from typing import get_args
 import pytest
 
 from braid.evals.tasks.planning import matches
+from braid.evals.tasks.planning_data import frozen_tools
 from braid.executors import GraphPatch, RunContext, TaskGraph, ToolRegistry, run_graph
-from braid.executors.builtin import builtin_tools
 from braid.executors.values.values import short_form
 from braid.planner import compile_plan
 from braid.training.questions import Split, generate
@@ -31,8 +31,8 @@ DRAWN: dict[Split, str] = {
 
 
 async def run(plan: str) -> str:
-    """The answer of a plan, executed with the built-in tools."""
-    registry = ToolRegistry(builtin_tools())
+    """The answer of a plan, executed with the built-in tools and the facts of the draw."""
+    registry = ToolRegistry(frozen_tools())
     graph = TaskGraph()
     nodes, errors = compile_plan(plan, registry.specs())
     assert not errors, errors
