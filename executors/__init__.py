@@ -1,6 +1,7 @@
 """executors: a task graph, and results out of it."""
 
 from braid.executors.events import (
+    ApprovalRefused,
     BudgetExceeded,
     NodeAdded,
     NodeBlocked,
@@ -22,6 +23,7 @@ from braid.executors.scheduler import Limits, RunContext, RunOutcome, run_graph
 from braid.executors.tools import Tool, ToolContext, ToolOptions, ToolRegistry, tool
 
 __all__ = [
+    "ApprovalRefused",
     "BudgetExceeded",
     "GraphPatch",
     "Limits",

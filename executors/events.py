@@ -102,6 +102,16 @@ class NodeWaits(Event):
     reason: Literal["approval", "outcome"]
 
 
+class ApprovalRefused(Event):
+    """The person did not allow the node's call. That holds for all equal calls of the run."""
+
+    kind: Literal["approval.refused"] = "approval.refused"
+    node: str
+    tool: str
+    call: str
+    """Tool and arguments as one key. Equal calls have the same."""
+
+
 class ToolReused(Event):
     """No call was made: the result of an equal one was there, from this run or an earlier one."""
 

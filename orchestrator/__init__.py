@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     )
     from braid.orchestrator.events import (
         JournalFailed,
+        PersonSaid,
         Rewritten,
         RoundFinished,
         RoundStarted,
@@ -47,6 +48,7 @@ __all__ = [
     "JournalFailed",
     "OrchestratorError",
     "OutputTypeError",
+    "PersonSaid",
     "ReplayError",
     "ResumeRefusedError",
     "Rewritten",
@@ -85,6 +87,7 @@ __getattr__ = lazy_names(
         ),
         "braid.orchestrator.events": (
             "JournalFailed",
+            "PersonSaid",
             "Rewritten",
             "RoundFinished",
             "RoundStarted",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from braid.engine import Budget, Engine, Message, connect
 from braid.engine.scope import ambient_budget
-from braid.executors import Limits, Tool, ToolRegistry
+from braid.executors import ApprovalRefused, Limits, Tool, ToolRegistry
 from braid.executors.scheduler import Approve, AskPerson, Replan, SteeringQueue
 from braid.executors.tools import CallMemo, MemoryResults, ResultCache
 from braid.orchestrator.default_tools import registry_of
@@ -33,6 +33,7 @@ from braid.orchestrator.resume import (
     reopen_run,
     spending,
     stored_spec,
+    unheard_words,
 )
 from braid.orchestrator.settings import BudgetLimits, RunSpec, load_settings
 from braid.orchestrator.stream import RunStream
@@ -464,8 +465,17 @@ class Agent:
                 if scope is not None:
                     charge_earlier(scope, row.spent)
             events = [envelope.event for envelope in earlier]
-            routed = next((event for event in events if isinstance(event, Routed)), None)
-            job = replace(job, run_id=row.id, journal=log, earlier=earlier_rounds(events), routed=routed)
+            inbox = job.inbox or SteeringQueue()
+            inbox.give_back(unheard_words(events))
+            job = replace(
+                job,
+                run_id=row.id,
+                journal=log,
+                earlier=earlier_rounds(events),
+                routed=next((event for event in events if isinstance(event, Routed)), None),
+                refused={event.call for event in events if isinstance(event, ApprovalRefused)},
+                inbox=inbox,
+            )
             log.spending = lambda: spending(job.budget)
         except BaseException:
             log.close()

@@ -7,6 +7,7 @@ from typing import Any, Literal, cast
 from pydantic import model_validator
 
 from braid.engine import Event
+from braid.planner.follow_up import Turn
 
 RunStatus = Literal["answered", "declined", "partial", "failed"]
 """How a run ended.
@@ -45,6 +46,13 @@ class Rewritten(Event):
     """The question as it is answered."""
     reason: str
     """What the words of the follow-up were taken for."""
+
+
+class PersonSaid(Event):
+    """The person typed something while the run went on."""
+
+    kind: Literal["run.said"] = "run.said"
+    text: str
 
 
 class RunResumed(Event):
@@ -112,6 +120,8 @@ class RunFinished(Event):
     reason: str = ""
     hint: str = ""
     """What would answer a question that was declined."""
+    turn: Turn | None = None
+    """The run as a turn of its conversation, for runs that go on with it."""
 
     @model_validator(mode="before")
     @classmethod

@@ -21,6 +21,7 @@ from braid.executors.tools import CallMemo
 from braid.orchestrator.conversation import give_earlier_values, in_context, turn_left
 from braid.orchestrator.events import (
     AnswerDoubted,
+    PersonSaid,
     RoundFinished,
     RoundStarted,
     RunAnswered,
@@ -73,6 +74,8 @@ class Job:
     earlier: Sequence[EarlierRound] = ()
     routed: Routed | None = None
     """The decision before the plan, as an earlier process recorded it."""
+    refused: set[str] = field(default_factory=lambda: set[str]())
+    """The calls that the person refused in this run."""
     draft: str = ""
     """The plan of the first round, where code can tell it."""
     unresolved: str = ""
@@ -124,29 +127,9 @@ async def run_rounds(job: Job, emit: Callable[[Event], None]) -> LoopOutcome:
     """Plan and run `job` until there is an answer, a limit, or no round left."""
     graph = TaskGraph()
     give_earlier_values(graph, job.spec.turns)
-    job, taken = await shortcut(job, emit)
-    if taken is not None:
-        return LoopOutcome(
-            graph=graph,
-            outcomes=(),
-            rounds=0,
-            root=(),
-            values=None if taken.over_budget or taken.declined else (taken.value,),
-            stopped="budget" if taken.over_budget else None,
-            declined=taken.declined,
-            reason=taken.answer if taken.declined else taken.over_budget,
-            shortcut=taken,
-        )
-    if job.unresolved and not job.draft:
-        return LoopOutcome(
-            graph=graph,
-            outcomes=(),
-            rounds=0,
-            root=(),
-            declined=True,
-            reason=job.unresolved,
-            hint="say by its name what is meant",
-        )
+    job, outcome = await _without_plan(job, graph, emit)
+    if outcome is not None:
+        return outcome
     planner = LLMPlanner(job.engine, max_repairs=job.spec.max_repairs)
     rounds = Rounds(job.spec.max_rounds)
     reviser = _reviser(job, planner, rounds, graph, emit)
@@ -176,6 +159,7 @@ async def run_rounds(job: Job, emit: Callable[[Event], None]) -> LoopOutcome:
                 emit=emit,
                 limits=job.spec.limits,
                 approve=job.approve,
+                refused=job.refused,
                 ask=job.ask,
                 deps=job.deps,
                 seed=job.spec.seed,
@@ -186,7 +170,7 @@ async def run_rounds(job: Job, emit: Callable[[Event], None]) -> LoopOutcome:
             sequential=job.spec.sequential,
             replanner=reviser,
             replan=job.replan,
-            queue=job.inbox,
+            queue=None if planner.style == "compact" else job.inbox,  # it would not see the words
         )
         outcomes.append(outcome)
         answer = None if outcome.declined else outcome.answer
@@ -237,6 +221,24 @@ async def run_rounds(job: Job, emit: Callable[[Event], None]) -> LoopOutcome:
     )
 
 
+async def _without_plan(
+    job: Job, graph: TaskGraph, emit: Callable[[Event], None]
+) -> tuple[Job, LoopOutcome | None]:
+    """What is left of `job` for the planner, or its outcome where it needs no plan or can have none."""
+    job, taken = await shortcut(job, emit)
+    nothing = LoopOutcome(graph=graph, outcomes=(), rounds=0, root=())
+    if taken is not None and taken.declined:
+        return job, replace(nothing, declined=True, reason=taken.answer, shortcut=taken)
+    if taken is not None and taken.over_budget:
+        return job, replace(nothing, stopped="budget", reason=taken.over_budget, shortcut=taken)
+    if taken is not None:
+        return job, replace(nothing, values=(taken.value,), shortcut=taken)
+    if job.unresolved and not job.draft:
+        hint = "say by its name what is meant"
+        return job, replace(nothing, declined=True, reason=job.unresolved, hint=hint)
+    return job, None
+
+
 def _reviser(
     job: Job, planner: LLMPlanner, rounds: Rounds, graph: TaskGraph, emit: Callable[[Event], None]
 ) -> PlanReviser | None:
@@ -278,6 +280,8 @@ def plan_task(
 async def run_job(job: Job, recorder: Recorder) -> RunResult[Any]:
     """Run `job` to its result. Its `RunStarted` is emitted already. Its journal is finished in any case."""
     log = job.journal
+    if job.inbox is not None:
+        job.inbox.record(lambda text: recorder(PersonSaid(text=text)))
     outer = OuterRun(journal=log.journal if log is not None else None, approve=job.approve, ask=job.ask)
     try:
         with use_budget(job.budget), use_outer_run(outer):
@@ -336,6 +340,7 @@ async def _run_to_result(job: Job, recorder: Recorder) -> RunResult[Any]:
             stopped=stopped,
             reason=reason,
             hint=outcome.hint,
+            turn=turn,
         )
     )
     return RunResult(
@@ -356,6 +361,7 @@ async def _run_to_result(job: Job, recorder: Recorder) -> RunResult[Any]:
         hint=outcome.hint,
         events=recorder,
         history=History.of(job.spec.history, turns).extended(asked, answer, turn),
+        unheard=() if job.inbox is None else job.inbox.unheard,
         root=outcome.root,
         budget=job.budget.statement(),
     )

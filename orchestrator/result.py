@@ -52,6 +52,8 @@ class RunResult(Generic[OutputT]):
     events: Sequence[Envelope] = field(repr=False)
     history: Sequence[Message] = field(repr=False)
     """The conversation so far, to give to the next run: messages, and the typed turns behind them."""
+    unheard: Sequence[str]
+    """What the person said during the run and no plan has taken up: it is still to be answered."""
     root: Sequence[Message] = field(repr=False)
     """What all prompts of the run began with."""
     budget: Mapping[str, Spending] = field(default_factory=lambda: dict[str, Spending](), repr=False)

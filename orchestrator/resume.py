@@ -14,8 +14,9 @@ from pydantic import ValidationError
 from braid.engine import Budget, Envelope, Event
 from braid.executors import ToolRegistry
 from braid.executors.nodes import Map, ToolCall
-from braid.orchestrator.errors import ResumeRefusedError
-from braid.orchestrator.events import RoundFinished, RoundStarted, RunResumed
+from braid.orchestrator.errors import InvalidHistoryError, ResumeRefusedError
+from braid.orchestrator.events import PersonSaid, RoundFinished, RoundStarted, RunFinished, RunResumed
+from braid.orchestrator.history import History
 from braid.orchestrator.loop import EarlierRound, Job
 from braid.orchestrator.settings import RunSpec, first_reason, journal_file
 from braid.planner import PartialPlan, PlannerFinished, PlannerRejected, PlannerText
@@ -117,6 +118,42 @@ def earlier_rounds(events: Sequence[Event]) -> list[EarlierRound]:
         )
         for current in rounds
     ]
+
+
+def history_of(journal: Journal, run: str) -> History:
+    """The conversation up to a recorded run, this run included.
+
+    Raises:
+        UnknownRunError: There is no such run.
+        InvalidHistoryError: The run is not over.
+        JournalError: The journal cannot be read.
+    """
+    from braid.executors.journal import recorded_events
+
+    row = journal.find(run)
+    spec = stored_spec(row)
+    events = [envelope.event for envelope in recorded_events(journal, row)]
+    finished = next((event for event in reversed(events) if isinstance(event, RunFinished)), None)
+    if finished is None:
+        raise InvalidHistoryError(
+            f"run {row.id} is {row.status}, so there is no answer to go on from; finish it with "
+            f"`braid resume {row.id}`"
+        )
+    return History.of(spec.history, spec.turns).extended(row.question, finished.answer, finished.turn)
+
+
+def unheard_words(events: Sequence[Event]) -> list[str]:
+    """What the person said after the last plan was begun, so that no plan has taken it up."""
+    said: list[str] = []
+    for event in events:
+        match event:
+            case PersonSaid():
+                said.append(event.text)
+            case RoundStarted():
+                said.clear()
+            case _:
+                pass
+    return said
 
 
 class _Round:

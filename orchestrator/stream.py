@@ -38,7 +38,10 @@ class RunStream:
         return self._task.result()
 
     def say(self, text: str) -> None:
-        """Tell the planner something while the run goes on. It may revise what has not started yet."""
+        """Tell the planner something while the run goes on. It may revise what has not started yet.
+
+        It becomes an event. What no plan takes up is in `RunResult.unheard`.
+        """
         self._inbox.say(text)
 
     def __aiter__(self) -> AsyncIterator[Envelope]:

@@ -1,7 +1,7 @@
 """Plans of look-ups that code can write: a question that the atlas understands word by word.
 
-The embedded model is small, and knows few of the facts that can be asked for by name. Where one look-up or one
-query answers the whole question, its plan needs no model.
+The embedded model is small, and knows few of the facts that can be asked for by name. Where one look-up or
+one query answers the whole question, its plan needs no model.
 """
 
 from __future__ import annotations

@@ -6,8 +6,7 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import Any, ClassVar, Self, cast
-from typing import Any, Final, Self, cast
+from typing import Any, ClassVar, Final, Self, cast
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, Protocol, TypeAlias
@@ -113,6 +115,8 @@ class RunContext:
     limits: Limits = field(default_factory=Limits)
     approve: Approve | None = None
     """Asked before each call of a mutating tool. None refuses them."""
+    refused: set[str] = field(default_factory=lambda: set[str]())
+    """The calls that the person refused, by `result_key`. Rounds of one run share it."""
     ask: AskPerson | None = None
     """Answers the ask nodes. None fails them."""
     deps: Any = None
@@ -150,6 +154,8 @@ class GraphContext(RunContext):
     calls: CallLog
     """What became of mutating calls: the journal, or a log in memory."""
     emitter: EventEmitter
+    asking: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
+    """One for each call that waits for approval, so that equal calls are asked about once."""
 
     @classmethod
     def of(cls, context: RunContext, graph: TaskGraph, *, elapsed: float = 0.0) -> GraphContext:

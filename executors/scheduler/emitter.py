@@ -129,6 +129,9 @@ class EventEmitter:
     def waits(self, entry: NodeRecord, reason: Literal["approval", "outcome"]) -> None:
         self.emit(events.NodeWaits(node=entry.node.id, reason=reason))
 
+    def refused(self, entry: NodeRecord, tool: str, call: str) -> None:
+        self.emit(events.ApprovalRefused(node=entry.node.id, tool=tool, call=call))
+
     def abandoned(self, entry: NodeRecord, tool: str, seconds: float) -> None:
         self.emit(events.ToolAbandoned(node=entry.node.id, tool=tool, seconds=seconds))
 

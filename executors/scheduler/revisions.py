@@ -68,13 +68,34 @@ class Replan:
 
 
 class SteeringQueue:
-    """Where a person's words for a running graph arrive. Those that come before anybody listens are kept."""
+    """Where a person's words for a running graph arrive. Those that nobody has heard are kept."""
 
     def __init__(self) -> None:
         self._early: list[str] = []
         self._listener: Callable[[str], None] | None = None
+        self._unrecorded: list[str] = []
+        self._record: Callable[[str], None] | None = None
+
+    @property
+    def unheard(self) -> Sequence[str]:
+        """What no planner was told yet."""
+        return tuple(self._early)
+
+    def record(self, record: Callable[[str], None]) -> None:
+        """Call `record` with all that is said, what has come already included."""
+        said, self._unrecorded, self._record = self._unrecorded, [], record
+        for text in said:
+            record(text)
+
+    def give_back(self, texts: Sequence[str]) -> None:
+        """Keep words for the next listener. They are recorded already."""
+        self._early[:0] = texts
 
     def say(self, text: str) -> None:
+        if self._record is not None:
+            self._record(text)
+        else:
+            self._unrecorded.append(text)
         if self._listener is not None:
             self._listener(text)
         else:
@@ -138,6 +159,11 @@ class Revisions:
     def say(self, text: str) -> None:
         """Hand over what a person said."""
         self._add("person", text)
+
+    @property
+    def unheard(self) -> list[str]:
+        """The person's words that no revision has taken up."""
+        return [request.text for request in self._waiting if request.kind == "person"]
 
     async def revise(self, apply: Callable[[GraphPatch], None]) -> None:
         """Ask the replanner once, about all that is waiting, and apply the patches that it gives."""

@@ -156,6 +156,8 @@ class GraphRun:
             if deadline is not None:
                 deadline.cancel()
             self.state.closing = True
+            if queue is not None and self.revisions is not None:
+                queue.give_back(self.revisions.unheard)
             self._sweep()
         return self._outcome()
 

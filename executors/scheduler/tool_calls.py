@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -15,7 +16,16 @@ from braid.executors.scheduler.context import (
     NobodyToAskError,
     ToolCallRequest,
 )
-from braid.executors.tools import Done, NotDone, Recorded, Tool, ToolContext, ToolError, UncertainError
+from braid.executors.tools import (
+    Done,
+    NotDone,
+    Recorded,
+    Tool,
+    ToolContext,
+    ToolError,
+    UncertainError,
+    result_key,
+)
 from braid.executors.values import explain, own_copies, preview
 
 
@@ -168,11 +178,20 @@ async def _ask_approval(context: GraphContext, entry: NodeRecord, tool: Tool) ->
         raise ApprovalError(
             f"{tool.name} changes things in the world and this run has nobody to approve it; pass `approve`"
         )
-    context.emitter.waits(entry, "approval")
-    args = own_copies(entry.args)
-    request = ToolCallRequest(node=entry.node.id, tool=tool.name, args=args, effect="mutating")
-    if not await context.approve(request):
-        raise ApprovalError(f"the call of {tool.name} was not approved")
+    key = result_key(tool, entry.args)
+    async with context.asking[key] if key is not None else nullcontext():
+        if key in context.refused:
+            raise ApprovalError(
+                f"the call of {tool.name} was refused: an equal call was not approved before in this run"
+            )
+        context.emitter.waits(entry, "approval")
+        args = own_copies(entry.args)
+        request = ToolCallRequest(node=entry.node.id, tool=tool.name, args=args, effect="mutating")
+        if not await context.approve(request):
+            if key is not None:
+                context.refused.add(key)
+                context.emitter.refused(entry, tool.name, key)
+            raise ApprovalError(f"the call of {tool.name} was not approved")
 
 
 def _shown(tool: Tool, entry: NodeRecord) -> str:

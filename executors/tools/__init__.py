@@ -11,7 +11,7 @@ from braid.executors.tools.errors import (
     UnknownToolError,
     failure_kind,
 )
-from braid.executors.tools.memo import Cached, CallMemo, MemoryResults, ResultCache
+from braid.executors.tools.memo import Cached, CallMemo, MemoryResults, ResultCache, result_key
 from braid.executors.tools.options import RESERVED, ToolOptions
 from braid.executors.tools.registry import ToolRegistry, load_installed
 from braid.executors.tools.spec import ToolContext, ToolSpec, UsageResult
@@ -44,5 +44,6 @@ __all__ = [
     "UsageResult",
     "failure_kind",
     "load_installed",
+    "result_key",
     "tool",
 ]

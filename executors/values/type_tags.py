@@ -24,6 +24,7 @@ _TYPES: Final[tuple[tuple[str, str, str], ...]] = (
     (
         "braid.executors.events",
         "executors.events",
+        "ApprovalRefused "
         "BudgetExceeded NodeAdded NodeBlocked NodeCancelled NodeFailed NodeFinished NodeRetried NodeSkipped "
         "NodeStarted NodeUncertain NodeWaits PlanPatched ToolAbandoned ToolHedged ToolReused",
     ),
@@ -46,8 +47,8 @@ _TYPES: Final[tuple[tuple[str, str, str], ...]] = (
     (
         "braid.orchestrator.events",
         "orchestrator.events",
-        "JournalFailed Rewritten RoundFinished RoundStarted RunAnswered RunFailed RunFinished RunResumed "
-        "RunStarted",
+        "JournalFailed PersonSaid Rewritten RoundFinished RoundStarted RunAnswered RunFailed RunFinished "
+        "RunResumed RunStarted",
     ),
     ("braid.orchestrator.baseline", "orchestrator.replay", "Comparison"),
     (

@@ -13,7 +13,9 @@ from braid.executors import Tool
 from braid.orchestrator.agent import Agent
 from braid.orchestrator.cli.interrupts import InterruptedBySignal, run_interruptible
 from braid.orchestrator.default_tools import registry_of
-from braid.orchestrator.settings import BudgetLimits, RunSpec, load_settings
+from braid.orchestrator.history import History
+from braid.orchestrator.resume import history_of
+from braid.orchestrator.settings import BudgetLimits, RunSpec, journal_file, load_settings
 
 if TYPE_CHECKING:
     from braid.orchestrator.cli.person import Person
@@ -93,12 +95,28 @@ ThreadsOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document for a program to read.")]
+ContinueOption = Annotated[
+    bool, typer.Option("--continue", "-c", help="Go on with the conversation of the last run in the journal.")
+]
 YesOption = Annotated[
     bool, typer.Option("--yes", "-y", help="Allow tools that change something, without asking.")
 ]
 RunArgument = Annotated[
     str, typer.Argument(metavar="RUN", help="A run's id, its beginning, or `last`.", show_default=False)
 ]
+
+
+def conversation(run: str) -> History:
+    """The conversation up to a run of the user's journal, this run included.
+
+    Raises:
+        UnknownRunError: There is no such run.
+        InvalidHistoryError: The run is not over.
+    """
+    from braid.executors.journal import Journal
+
+    with Journal(journal_file()) as journal:
+        return history_of(journal, run)
 
 
 def run_spec(**given: Any) -> RunSpec:

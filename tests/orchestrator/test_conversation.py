@@ -11,9 +11,20 @@ import pytest
 
 from braid.engine.scripted import ScriptedEngine
 from braid.executors import tool
-from braid.executors.journal import Journal
-from braid.orchestrator import Agent, Rewritten, RunResult, compare_with_sequential
+from braid.executors.journal import Journal, UnknownRunError, recorded_events
+from braid.orchestrator import (
+    Agent,
+    InvalidHistoryError,
+    PersonSaid,
+    Rewritten,
+    RoundStarted,
+    RunResult,
+    RunStarted,
+    compare_with_sequential,
+)
 from braid.orchestrator.history import History
+from braid.orchestrator.resume import history_of
+from braid.planner import PlannerFinished
 from tests.support.interrupted_runs import Toolbox, interrupted
 
 
@@ -166,3 +177,84 @@ async def test_a_rewritten_run_goes_on_where_it_was(tmp_path: Path) -> None:
     assert result.output["value"] == 4 and not quiet.calls
     assert read_as(result) == ["What is the height of Etna?"]
     assert asked == ["height of K2", "height of Etna", "height of Etna"]
+
+
+async def test_a_conversation_goes_on_from_the_journal(tmp_path: Path) -> None:
+    file = tmp_path / "journal.db"
+    plans = ['a = height("K2")\nanswer(a)', 'b = height("Mont Blanc")\nanswer(b)', "answer(earlier1)"]
+    async with Agent(ScriptedEngine(plans), tools=[height], journal=file) as agent:
+        first = await agent.run("How tall is K2?")
+        second = await agent.run("How tall is the highest of the Alps?", history=first.history)
+        assert agent.journal is not None
+        again = history_of(agent.journal, "last")
+        assert again == second.history and again.turns == second.history.turns
+        assert (await agent.run("Which was the first?", history=again)).output == 8611
+        only_first = history_of(agent.journal, first.run_id)
+        assert [turn.question for turn in only_first.turns] == ["How tall is K2?"]
+
+
+async def test_a_run_that_is_not_over_is_nothing_to_go_on_from(tmp_path: Path) -> None:
+    file = tmp_path / "journal.db"
+    with Journal(file) as journal:
+        with pytest.raises(UnknownRunError):
+            history_of(journal, "last")
+        box = Toolbox(hang="double")
+        agent = Agent(ScriptedEngine("x = double(4)\nanswer(x)"), tools=box.tools, journal=file)
+        id = await interrupted(agent, box.hanging)
+        with pytest.raises(InvalidHistoryError, match=f"braid resume {id}"):
+            history_of(journal, "last")
+
+
+@tool
+async def slow(x: int) -> int:
+    """Take a while."""
+    await asyncio.sleep(0.2)
+    return x
+
+
+@pytest.mark.parametrize("details", [{}, {"prompt_style": "compact"}], ids=["chat", "compact"])
+async def test_words_that_no_plan_takes_up_are_kept(tmp_path: Path, details: dict[str, str]) -> None:
+    file = tmp_path / "journal.db"
+    # The plan streams on after its answer could be given: words that come meanwhile are not heard.
+    engine = ScriptedEngine("answer(1)", chunk="char", delay=0.05, details=details)
+    async with Agent(engine, tools=[slow], journal=file) as agent:
+        async with agent.stream("One?") as events:
+            events.say("said before it began")
+            async for envelope in events:
+                if isinstance(envelope.event, RoundStarted):
+                    events.say("and Mont Blanc?")
+        assert events.result.unheard == ("said before it began", "and Mont Blanc?")
+        said = [e.event.text for e in events.result.events if isinstance(e.event, PersonSaid)]
+        assert said == ["said before it began", "and Mont Blanc?"]
+        assert agent.journal is not None
+        recorded = recorded_events(agent.journal, agent.journal.find("last"))
+    assert [e.event.text for e in recorded if isinstance(e.event, PersonSaid)] == said
+    assert isinstance(recorded[0].event, RunStarted)
+
+
+async def test_words_that_a_plan_takes_up_are_not_answered_again() -> None:
+    engine = ScriptedEngine(["x = slow(1)\nanswer(x)", "answer(2)"])
+    async with Agent(engine, tools=[slow]) as agent, agent.stream("One?") as events:
+        async for envelope in events:
+            if isinstance(envelope.event, PlannerFinished) and envelope.event.round == 0:
+                events.say("make it two")
+    assert "make it two" in engine.calls[1].prompt
+    assert events.result.unheard == ()
+
+
+async def test_words_of_an_interrupted_run_are_heard_when_it_goes_on(tmp_path: Path) -> None:
+    file = tmp_path / "journal.db"
+    box = Toolbox(hang="double")
+    agent = Agent(ScriptedEngine("x = double(4)\nanswer(x)", chunk="char"), tools=box.tools, journal=file)
+    async with agent, agent.stream("go") as events:
+        async for envelope in events:
+            if isinstance(envelope.event, RoundStarted):
+                events.say("make it eight")
+            if isinstance(envelope.event, PlannerFinished) or box.hanging.is_set():
+                break
+    engine = ScriptedEngine(["x = double(4)\nanswer(x)", "answer(8)"])
+    async with Agent(engine, tools=Toolbox().tools, journal=file) as again:
+        result = await again.resume("last")
+    heard = "make it eight" in "".join(call.prompt for call in engine.calls)
+    assert heard or result.unheard == ("make it eight",)
+    assert sum(isinstance(e.event, PersonSaid) for e in result.events) == 1

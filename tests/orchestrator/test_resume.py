@@ -19,6 +19,7 @@ from braid.engine import Budget
 from braid.engine.scripted import Response, ScriptedEngine
 from braid.executors import NodeStarted, ToolContext, tool
 from braid.executors.journal import Journal, RunBusyError, UnknownRunError, recorded_events
+from braid.executors.scheduler import ToolCallRequest
 from braid.executors.tools.effects import Done, NotDone
 from braid.orchestrator import Agent, JournalFailed, ResumeRefusedError, RunFinished, RunResumed, RunStarted
 from tests.support.interrupted_runs import PLAN, Toolbox, agent_of, interrupted, yes
@@ -485,3 +486,20 @@ async def test_without_a_journal_nothing_is_written(tmp_path: Path, monkeypatch:
         await agent.run("go")
     with Journal(tmp_path / "home" / "journal.db") as journal:
         assert len(journal.runs()) == 1
+
+
+async def test_a_refused_call_stays_refused_on_resume(file: Path) -> None:
+    asked: list[str] = []
+
+    async def no(request: ToolCallRequest) -> bool:
+        asked.append(request.tool)
+        return False
+
+    first = Toolbox(hang="double")
+    plan = "m = note(7)\nx = double(1)\nanswer(m, x)"
+    agent = agent_of(file, first, [plan, plan], approve=no, max_rounds=2, replan=None)
+    id = await interrupted(agent, first.hanging)
+    async with agent_of(file, Toolbox(), "n = note(7)\nanswer(n)", approve=no, max_rounds=2) as agent:
+        result = await agent.resume(id)
+    assert asked == ["note"] and not result.complete
+    assert "refused" in result.reason

@@ -24,6 +24,7 @@ from braid.orchestrator.cli.commands.tools import show_tools
 from braid.orchestrator.cli.group import EXIT_CODES, report_error
 from braid.orchestrator.cli.interrupts import interrupting
 from braid.orchestrator.cli.options import (
+    ContinueOption,
     EngineOption,
     JournalOption,
     McpOption,
@@ -31,6 +32,7 @@ from braid.orchestrator.cli.options import (
     ShortcutsOption,
     ThreadsOption,
     ToolsOption,
+    conversation,
     make_agent,
     run_async,
     run_spec,
@@ -81,6 +83,7 @@ def repl(
     shortcuts: ShortcutsOption = None,
     threads: ThreadsOption = None,
     journal: JournalOption = None,
+    goes_on: ContinueOption = False,
     history: Annotated[
         Path | None,
         typer.Option(
@@ -95,7 +98,8 @@ def repl(
     spec = run_spec(
         engine=engine, mcp=mcp, max_rounds=max_rounds, seed=seed, shortcuts=shortcuts, threads=threads
     )
-    session = Repl(spec, selected_tools(tools), journal=journal)
+    earlier = conversation("last") if goes_on else ()
+    session = Repl(spec, selected_tools(tools), journal=journal, history=earlier)
     raise typer.Exit(run_async(_talk(session, history or state_folder() / "history")))
 
 
@@ -152,13 +156,20 @@ Lines = PipedLines | TerminalLines
 class Repl:
     """One session: an agent, a conversation, and the task that runs now."""
 
-    def __init__(self, spec: RunSpec, tools: Sequence[Tool], *, journal: bool | None) -> None:
+    def __init__(
+        self,
+        spec: RunSpec,
+        tools: Sequence[Tool],
+        *,
+        journal: bool | None,
+        history: Sequence[Message] = (),
+    ) -> None:
         self._spec = spec
         self._tools = tools
         self._journal = journal
         self._person = Person()
         self._agent = self._make_agent(spec)
-        self._messages: Sequence[Message] = ()
+        self._messages = history
         self._out = console()
         self.status: RunStatus = "answered"
         """How the last question ended."""
@@ -201,6 +212,9 @@ class Repl:
         show_result(result)
         self.status = result.status
         self._messages = result.history
+        for text in result.unheard:  # typed while the plan was written, and not taken up by it
+            console(stderr=True).print(f"and you asked: {text}", style="dim", soft_wrap=True)
+            await self._answer(text)
 
     async def _engine(self, address: str) -> None:
         if address:

@@ -17,6 +17,7 @@ from braid.orchestrator.cli.display import comparison_lines, display_for_stderr,
 from braid.orchestrator.cli.group import EXIT_CODES
 from braid.orchestrator.cli.keyboard import KeyboardInput
 from braid.orchestrator.cli.options import (
+    ContinueOption,
     EngineOption,
     JournalOption,
     JsonOption,
@@ -28,6 +29,7 @@ from braid.orchestrator.cli.options import (
     ToolsOption,
     YesOption,
     budget_limits,
+    conversation,
     make_agent,
     run_async,
     run_spec,
@@ -52,6 +54,8 @@ Exit code: 0 answered, 4 declined, 3 partial (stopped early, with results),
   braid run "Which is longer, the Nile or the Amazon, and by how much?"
 
   braid run "..." --json | jq .answer
+
+  braid run --continue "And Mont Blanc?"
 
   braid run "..." --compare --budget-seconds 30
 
@@ -156,6 +160,16 @@ def run(
             dir_okay=False,
         ),
     ] = None,
+    goes_on: ContinueOption = False,
+    after: Annotated[
+        str | None,
+        typer.Option(
+            "--continue-from",
+            metavar="RUN",
+            help="The same with another run: its id, or the beginning of it.",
+            show_default=False,
+        ),
+    ] = None,
     yes: YesOption = False,
 ) -> None:
     """Run one question, and show it while it runs."""
@@ -180,12 +194,13 @@ def run(
             soft=budget_soft,
         ),
     )
+    earlier = conversation(after or "last") if goes_on or after is not None else ()
     person = Person(yes=yes)
     agent = make_agent(spec, selected_tools(tools), person=person, journal=journal)
     if as_json:
-        work = _document(agent, question, compare=compare, html=html)
+        work = _document(agent, question, earlier, compare=compare, html=html)
     else:
-        work = _shown(agent, question, person, compare=compare, html=html)
+        work = _shown(agent, question, person, earlier, compare=compare, html=html)
     raise typer.Exit(EXIT_CODES[run_async(work)])
 
 
@@ -243,12 +258,21 @@ def _own_options(spec: RunSpec) -> dict[str, Any]:
 
 
 async def _shown(
-    agent: Agent, question: str, person: Person, *, compare: bool, html: Path | None
+    agent: Agent,
+    question: str,
+    person: Person,
+    earlier: Sequence[Message],
+    *,
+    compare: bool,
+    html: Path | None,
 ) -> RunStatus:
     """Run and show."""
     async with agent:
-        result = await watch(agent, question, person)
+        result = await watch(agent, question, person, history=earlier)
         show_result(result)
+        for text in result.unheard:
+            note = f"not taken up: {text} (ask it with `braid run --continue`)"
+            console(stderr=True).print(note, style="yellow", soft_wrap=True)
         if html is not None:
             write_page(html, result.page())
         if compare and result.complete:
@@ -263,11 +287,13 @@ async def _shown(
     return result.status
 
 
-async def _document(agent: Agent, question: str, *, compare: bool, html: Path | None) -> RunStatus:
+async def _document(
+    agent: Agent, question: str, earlier: Sequence[Message], *, compare: bool, html: Path | None
+) -> RunStatus:
     """Run and print one JSON document."""
     async with agent:
         await agent.open()
-        run = agent.stream(question, **_own_options(agent.spec))
+        run = agent.stream(question, history=earlier, **_own_options(agent.spec))
         async for _ in saying_how_to_go_on(agent, run):
             pass
         result = run.result

@@ -6,11 +6,18 @@ import time
 from types import TracebackType
 from typing import Self, TextIO
 
-from braid.engine import Envelope
-from braid.executors import NodeFailed, NodeFinished, NodeUncertain, NodeWaits
+from braid.engine import Envelope, Event
+from braid.executors import ApprovalRefused, NodeFailed, NodeFinished, NodeUncertain, NodeWaits
 from braid.orchestrator.cli.display.state import DisplayState
 from braid.orchestrator.cli.output import one_line
-from braid.orchestrator.events import JournalFailed, Rewritten, RoundFinished, RoundStarted, RunResumed
+from braid.orchestrator.events import (
+    JournalFailed,
+    PersonSaid,
+    Rewritten,
+    RoundFinished,
+    RoundStarted,
+    RunResumed,
+)
 from braid.planner import PlannerRejected, PlannerStatement, Routed
 
 _DETAILED = 60
@@ -47,7 +54,7 @@ class PlainDisplay:
     def resume(self) -> None:
         pass
 
-    def __call__(self, envelope: Envelope) -> None:  # noqa: C901 - one case for each event
+    def __call__(self, envelope: Envelope) -> None:
         event = envelope.event
         self.state.update(event)
         match event:
@@ -57,8 +64,6 @@ class PlainDisplay:
                 self._say(f"round {event.round + 1}: planning again")
             case RoundFinished() if event.why:
                 self._say(f"round {event.round + 1} brought no answer: {event.why}")
-            case Rewritten():
-                self._say(f"read as: {event.question}")
             case RunResumed():
                 self._say(f"resumed; {event.done} nodes were done")
             case JournalFailed():
@@ -82,6 +87,18 @@ class PlainDisplay:
                 self._say(f"waits  {self._name(event.node)}  for a person ({event.reason})")
             case NodeFailed():
                 self._say(f"failed  {self._name(event.node)}  {event.error}")
+            case _:
+                self._show_talk(event)
+
+    def _show_talk(self, event: Event) -> None:
+        """What was said between the run and the person."""
+        match event:
+            case Rewritten():
+                self._say(f"read as: {event.question}")
+            case PersonSaid():
+                self._say(f"you: {event.text}")
+            case ApprovalRefused():
+                self._say(f"refused  {self._name(event.node)}  for all equal calls of this run")
             case _:
                 pass
 

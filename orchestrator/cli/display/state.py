@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from braid.engine import Event
 from braid.executors import (
+    ApprovalRefused,
     BudgetExceeded,
     NodeAdded,
     NodeBlocked,
@@ -24,6 +25,7 @@ from braid.executors.nodes import NodeState
 from braid.orchestrator.cli.output import one_line
 from braid.orchestrator.events import (
     JournalFailed,
+    PersonSaid,
     Rewritten,
     RoundFinished,
     RoundStarted,
@@ -96,6 +98,10 @@ class DisplayState:
                 self.planned_in += event.seconds
             case Rewritten():
                 self.read_as = event.question
+            case PersonSaid():
+                self.notices.append(f"you: {event.text}")
+            case ApprovalRefused():
+                self.notices.append(f"{event.tool}: refused for all equal calls of this run")
             case RunStarted():
                 self.opened = True
             case JournalFailed():

@@ -81,3 +81,25 @@ async def test_a_cancelled_run_asks_nobody_any_more() -> None:
     assert asked == []
     assert graph.state("mail") == "cancelled"
     assert_settled(graph)
+
+
+async def test_a_refused_call_is_not_asked_about_again() -> None:
+    asked: list[ToolCallRequest] = []
+    refused: set[str] = set()
+
+    async def no(request: ToolCallRequest) -> bool:
+        asked.append(request)
+        await asyncio.sleep(0.01)
+        return False
+
+    for _ in range(2):  # two rounds of one run
+        plan = [
+            call("a", "send", x="hello"),
+            call("b", "send", x="hello"),
+            call("c", "send", x=2),
+        ]
+        recorded = Recorded()
+        outcome = await recorded.run(*plan, tools=[send], approve=no, refused=refused)
+        assert len(outcome.failures) == 3
+    assert [request.args for request in asked] == [{"x": "hello"}, {"x": 2}]
+    assert len(refused) == 2
