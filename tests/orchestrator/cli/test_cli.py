@@ -274,6 +274,22 @@ def test_the_exit_code_tells_how_a_run_ended(plan: str, status: str, code: int) 
         assert f"  {status} " in invoke("runs").stdout
 
 
+def test_continue_goes_on_with_the_last_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BRAID_HOME", str(tmp_path / "home"))
+    with serving(PLAN) as server:
+        nothing = invoke("run", "And now?", "--continue", "--engine", server.uri)
+        first = json.loads(invoke("run", "How much taller?", "--json", "--engine", server.uri).stdout)
+        invoke("run", "Something else?", "--engine", server.uri)
+        invoke("run", "And now?", "--continue", "--engine", server.uri)
+        last = json.dumps(server.requests[-1])
+        invoke("run", "And then?", "--continue-from", first["run_id"], "--engine", server.uri)
+        from_first = json.dumps(server.requests[-1])
+    assert nothing.exit_code == 1 and "no run" in nothing.stderr
+    assert "Something else?" in last and "How much taller?" not in last
+    assert "How much taller?" in from_first and "Something else?" not in from_first
+    assert "earlier1" in from_first
+
+
 def test_tools_option_limits_the_plan() -> None:
     with serving(PLAN) as server:
         done = invoke("run", "?", "--tools", "calculate", "--engine", server.uri)

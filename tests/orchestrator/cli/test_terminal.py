@@ -182,6 +182,22 @@ def test_a_session_asks_before_a_change(posting: dict[str, str]) -> None:
         assert terminal.wait_for_end() == 0
 
 
+def test_a_line_typed_while_a_plan_streams_is_the_next_question(env: dict[str, str]) -> None:
+    with (
+        serving(reply, pause=0.3) as slow,
+        Terminal([BRAID, "repl"], env={**env, "BRAID_ENGINE": slow.uri}) as terminal,
+    ):
+        terminal.wait_for("braid>")
+        terminal.type("How tall is K2?\r")
+        terminal.wait_for("planning")
+        terminal.type("recall\r")
+        terminal.wait_for("you: recall")
+        terminal.wait_for("and you asked: recall")
+        terminal.wait_for("braid>")
+        terminal.type("/quit\r")
+        assert terminal.wait_for_end() == 0
+
+
 def test_ctrl_c_at_a_question_ends_the_run(env: dict[str, str]) -> None:
     with Terminal([BRAID, "run", "ask me"], env=env) as terminal:
         terminal.wait_for("Which colour?")
