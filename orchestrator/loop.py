@@ -18,7 +18,6 @@ from braid.engine.scope import use_budget
 from braid.executors import RunContext, RunOutcome, TaskGraph, ToolRegistry, run_graph
 from braid.executors.scheduler import Approve, AskPerson, Replan, SteeringQueue, close_graph
 from braid.executors.tools import CallMemo
-from braid.orchestrator.conversation import give_earlier_values, in_context, turn_left
 from braid.orchestrator.events import (
     AnswerDoubted,
     PersonSaid,
@@ -40,10 +39,10 @@ from braid.orchestrator.planning import (
     partial_answer,
     why_again,
 )
+from braid.orchestrator.question import Shortcut, give_earlier_values, in_context, shortcut, turn_left
 from braid.orchestrator.recorder import Recorder
 from braid.orchestrator.result import RunResult, total_usage
 from braid.orchestrator.settings import RunSpec
-from braid.orchestrator.shortcuts import Shortcut, shortcut
 from braid.orchestrator.subagents import OuterRun, use_outer_run
 from braid.planner import LLMPlanner, PartialPlan, PlannerFinished, PlanTask, Routed, doubt_of, run_root
 

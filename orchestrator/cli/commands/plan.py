@@ -27,10 +27,9 @@ from braid.orchestrator.cli.options import (
     selected_tools,
 )
 from braid.orchestrator.cli.output import console, print_json
-from braid.orchestrator.conversation import give_earlier_values, in_context
 from braid.orchestrator.loop import plan_task
+from braid.orchestrator.question import decide, draft_for, give_earlier_values, in_context
 from braid.orchestrator.recorder import Recorder
-from braid.orchestrator.shortcuts import decide, draft_for
 from braid.planner import LLMPlanner, PlannerFinished, PlannerRejected, PlannerText, Routed
 
 HELP = """\

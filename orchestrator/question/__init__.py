@@ -1,0 +1,14 @@
+"""What happens to a question before it is planned: the conversation around it, and answers without a plan."""
+
+from braid.orchestrator.question.conversation import give_earlier_values, in_context, turn_left
+from braid.orchestrator.question.shortcuts import Shortcut, decide, draft_for, shortcut
+
+__all__ = [
+    "Shortcut",
+    "decide",
+    "draft_for",
+    "give_earlier_values",
+    "in_context",
+    "shortcut",
+    "turn_left",
+]
