@@ -29,7 +29,7 @@ HEAVY = ("torch", "transformers", "httpx", "prompt_toolkit", "networkx", "openai
 @pytest.fixture(autouse=True)
 def _clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in list(os.environ):
-        if name.startswith("BRAID_"):
+        if name.startswith("BRAID_") and name != "BRAID_SHORTCUTS":
             monkeypatch.delenv(name)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))

@@ -30,7 +30,7 @@ answer(f"{d} m")
 @pytest.fixture(autouse=True)
 def journal_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     for name in list(os.environ):
-        if name.startswith("BRAID_"):
+        if name.startswith("BRAID_") and name != "BRAID_SHORTCUTS":
             monkeypatch.delenv(name)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("BRAID_HOME", str(tmp_path / "home"))
