@@ -7,6 +7,7 @@ can be read by plans: `earlier1` is the answer of the first turn.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -24,6 +25,8 @@ from braid.planner.follow_up import (
     rewrite,
     turn_of,
 )
+
+_NUMBER_AND_UNIT: Final = re.compile(r"(?:\w+ )?[-−]?[\d,.]+( ?[^\d()]{0,20})")
 
 _MAX_STORED: Final = 20_000
 """Most characters of a value that later turns can read by name."""
@@ -100,7 +103,12 @@ def turn_left(
     if is_small_talk(asked):
         return None
     turn = turn_of(graph, question=question, answer=answer, plan=plan)
-    stored = "" if values is None else dump_value(plain_output(values)).text
+    output = None if values is None else plain_output(values)
+    if turn.value is None and isinstance(output, (int, float)) and not isinstance(output, bool):
+        # An answer without a plan has its number and, behind it, its unit.
+        unit = _NUMBER_AND_UNIT.fullmatch(answer)
+        turn = turn.model_copy(update={"value": output, "unit": unit[1].strip() if unit else ""})
+    stored = "" if values is None else dump_value(output).text
     return turn.model_copy(update={"stored": stored if len(stored) <= _MAX_STORED else ""})
 
 
