@@ -16,7 +16,7 @@ _TYPES: Final[tuple[tuple[str, str, str], ...]] = (
     ("braid.evals.log", "evals.log", "Header Row"),
     ("braid.evals.report", "evals.report", "EvalReport Figure"),
     ("braid.evals.task", "evals.task", "Options Output Sample Score"),
-    ("braid.executors.builtin.atlas.lookup", "executors.builtin.atlas", "Entity Fact"),
+    ("braid.executors.builtin.atlas.entities", "executors.builtin.atlas", "Entity Fact"),
     ("braid.executors.builtin.now", "executors.builtin.now", "Moment"),
     ("braid.executors.builtin.python.tool", "executors.builtin.python", "PythonResult"),
     ("braid.executors.tools.effects", "executors.effects", "Done NotDone Recorded"),

@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
 Value = int | float | str
+Entry = tuple[str, Value, str]
+"""One row of a list that answers a query: title, value and unit."""
 
 MEMORY: Final = "memory"
 """Source of what was written from memory. Such a fact is unverified."""
@@ -16,6 +18,10 @@ MEMORY: Final = "memory"
 
 _BESIDE: Final = {"height": ("roof height", "tip height")}
 """Other readings of an attribute, which are said with it."""
+
+
+def _is_empty(value: object) -> bool:
+    return not value
 
 
 class Source(BaseModel):
@@ -33,29 +39,14 @@ class Source(BaseModel):
     url: str = ""
 
 
-class Entry(BaseModel):
-    """One row of a list that answers a query."""
-
-    model_config = ConfigDict(frozen=True)
-
-    title: str
-    value: Value
-    unit: str = ""
-
-    def short_form(self) -> str:
-        """Title and value, "Russia (17098246 km2)". The title alone if the value only repeats it."""
-        if self.value == self.title:
-            return self.title
-        return f"{self.title} ({f'{self.value} {self.unit}'.rstrip()})"
-
-
 class Fact(BaseModel):
     """One fact: what `search` returns.
 
     In text it stands as `short_form`, "8611 m". Calculations use `value`.
     """
 
-    # Provenance is for people. It is no part of the tool's signature, which planners are trained on.
+    # Provenance is for people. It is no part of the tool's signature, which planners are trained on. Where it
+    # is empty it is not serialised, so that keys of kept results stay.
     model_config = ConfigDict(frozen=True)
 
     title: str = Field(description="the entry that the fact is about")
@@ -65,15 +56,15 @@ class Fact(BaseModel):
     text: str = Field(
         default="", description="the fact as a phrase; all facts of the entry if none was asked for"
     )
-    source: SkipJsonSchema[str] = ""
+    source: SkipJsonSchema[str] = Field(default="", exclude_if=_is_empty)
     """Where the value comes from. Empty if that is not recorded."""
-    year: SkipJsonSchema[int | None] = None
+    year: SkipJsonSchema[int | None] = Field(default=None, exclude_if=_is_empty)
     """Year of the source's edition."""
-    verified: SkipJsonSchema[bool] = False
+    verified: SkipJsonSchema[bool] = Field(default=False, exclude_if=_is_empty)
     """Whether a published source has the value. False for what was written from memory."""
-    disputed: SkipJsonSchema[tuple[str, ...]] = ()
+    disputed: SkipJsonSchema[tuple[str, ...]] = Field(default=(), exclude_if=_is_empty)
     """Readings that disagree with `value`, each with its source: "126529100 people (GeoNames)"."""
-    entries: SkipJsonSchema[tuple[Entry, ...]] = ()
+    entries: SkipJsonSchema[tuple[Entry, ...]] = Field(default=(), exclude_if=_is_empty)
     """The rows of the answer, if a query asked for several."""
 
     def short_form(self) -> str:

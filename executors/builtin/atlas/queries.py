@@ -405,7 +405,7 @@ def _ranked(atlas: Atlas, words: _Words, *, name: bool) -> Fact | None:
 
 def _called(fact: Fact) -> Fact:
     """A winner by its name. If figures disagree about it, by both names."""
-    value = " or ".join(entry.title for entry in fact.entries)
+    value = " or ".join(title for title, _, _ in fact.entries)
     return fact.model_copy(update={"attribute": "name", "value": value, "unit": ""})
 
 
@@ -541,9 +541,9 @@ def _listing(rows: Sequence[Entity], attribute: str, title: str, whole: str) -> 
     entries = [_entry(e, attribute) for e in rows]
     shown = entries[:MOST_LISTED]
     if attribute:
-        value = ", ".join(f"{n}. {entry.short_form()}" for n, entry in enumerate(shown, 1))
+        value = ", ".join(f"{n}. {_row(entry)}" for n, entry in enumerate(shown, 1))
     else:
-        value = ", ".join(entry.short_form() for entry in shown)
+        value = ", ".join(_row(entry) for entry in shown)
     if len(entries) > len(shown):
         value += f" and {len(entries) - len(shown)} more"
     verified = bool(rows) and all(e.sources.get(attribute, MEMORY) != MEMORY for e in rows)
@@ -560,4 +560,10 @@ def _listing(rows: Sequence[Entity], attribute: str, title: str, whole: str) -> 
 
 def _entry(entity: Entity, attribute: str) -> Entry:
     value: tuple[Value, str] = entity.facts[attribute] if attribute else (entity.title, "")
-    return Entry(title=entity.title, value=value[0], unit=value[1])
+    return entity.title, value[0], value[1]
+
+
+def _row(entry: Entry) -> str:
+    """An entry in a list: "Russia (17098246 km2)", or the title alone if there is no figure."""
+    title, value, unit = entry
+    return title if value == title else f"{title} ({f'{value} {unit}'.rstrip()})"

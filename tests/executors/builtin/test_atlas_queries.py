@@ -71,7 +71,7 @@ def test_the_text_says_of_how_many() -> None:
 def test_the_first_n_are_a_numbered_list(query: str, titles: list[str]) -> None:
     fact = ask(load_atlas(), query)
     assert fact is not None and isinstance(fact.value, str)
-    assert [entry.title for entry in fact.entries] == titles
+    assert [title for title, _, _ in fact.entries] == titles
     assert fact.value.startswith(f"1. {titles[0]} (") and f", {len(titles)}. {titles[-1]} (" in fact.value
 
 
@@ -88,7 +88,7 @@ def test_the_first_n_are_a_numbered_list(query: str, titles: list[str]) -> None:
 def test_which_ones(query: str, some: set[str], others: set[str]) -> None:
     fact = ask(load_atlas(), query)
     assert fact is not None
-    titles = {entry.title for entry in fact.entries}
+    titles = {title for title, _, _ in fact.entries}
     assert some <= titles and not others & titles
 
 
