@@ -217,6 +217,8 @@ def _table(rows: Iterable[str]) -> dict[Tokens, str]:
 
 _KIND_WORDS: Final = _table(_KINDS)
 _SUPERLATIVE_WORDS: Final = _table(_SUPERLATIVES)
+SUPERLATIVES: Final = frozenset(words[0] for words in _SUPERLATIVE_WORDS if len(words) == 1)
+"""Single words such as "highest". A question with one is no look-up of one thing."""
 
 
 def _recognised(atlas: Atlas, question: str) -> _Words | None:

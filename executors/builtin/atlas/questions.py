@@ -15,8 +15,8 @@ from typing import Final
 
 from braid.executors.builtin.atlas.entities import Fact
 from braid.executors.builtin.atlas.lookup import MAX_QUERY, Atlas, AtlasError, load_atlas
-from braid.executors.builtin.atlas.queries import ask
-from braid.executors.builtin.atlas.vocabulary import Tokens, fold
+from braid.executors.builtin.atlas.queries import SUPERLATIVES, ask
+from braid.executors.builtin.atlas.vocabulary import GENERIC, NAMED_AFTER, Tokens, fold
 
 _POLITE: Final = re.compile(
     r"^(?:(?:hi|hey|hello|ok|okay|so|well|and|um|please|pls|quick question|"
@@ -87,7 +87,9 @@ def answer_query(question: str, *, atlas: Callable[[], Atlas] = load_atlas) -> t
         facts = _looked_up(atlas(), text)
     except AtlasError:
         return ()
-    if len(facts) > 1 and "and" not in tokens:
+    if (len(facts) > 1 and "and" not in tokens) or not SUPERLATIVES.isdisjoint(tokens):
+        return ()
+    if any(_is_named_after(atlas(), fact, tokens) for fact in facts):
         return ()
     return facts if all(_in_its_unit(fact, tokens) and _measures(fact, tokens) for fact in facts) else ()
 
@@ -111,8 +113,24 @@ def _in_its_unit(fact: Fact, tokens: Tokens) -> bool:
 
 
 def _measures(fact: Fact, tokens: Tokens) -> bool:
-    """Whether a fact is what "how old" and "how long does it" ask for: a time, and no year and no length."""
+    """Whether a fact is what "how old" and "how long does it" ask for: a time, and no year and no length.
+
+    "How many" asks for a number.
+    """
+    if ("how", "many") in pairwise(tokens) and isinstance(fact.value, str):
+        return False
     if "old" in tokens:
         return fact.attribute == "lifespan"
     asked_time = any(pair[0] == "long" and pair[1] in _VERBS for pair in pairwise(tokens))
     return not (asked_time and fact.attribute == "length")
+
+
+def _is_named_after(atlas: Atlas, fact: Fact, tokens: Tokens) -> bool:
+    """Whether a building or the like was taken for the one word of its name: the sky for Sky Tower."""
+    entity = atlas.get(fact.title)
+    if entity is None or entity.kind not in NAMED_AFTER:
+        return False
+    names = [fold(name) for name in (entity.title, *entity.aliases)]
+    if any({*name} <= {*tokens} for name in names):
+        return False
+    return all(len({*name} - GENERIC) < 2 for name in names)

@@ -72,6 +72,10 @@ def test_questions_that_one_look_up_answers(question: str, answers: list[str]) -
         "population of Germany in 1950",
         "smallest lake",
         "tell me a joke about cats",
+        "tallest person in the world",
+        "how high is the sky",
+        "how many languages are spoken in India",
+        "how many planets have moons",
     ],
 )
 def test_everything_else_is_left_to_a_planner(question: str) -> None:
