@@ -280,9 +280,16 @@ class Agent:
             name: The tool's name in plans.
             description: What it can find out or do, for the planner.
             limits: `tokens`, `seconds` and `calls` of one question, within the outer run's budget. Also
-                `max_concurrency` (4) and `effect` ("idempotent").
+                `max_concurrency` (4), and `effect`. Unless given, it is "mutating" for an agent that
+                `may_mutate`, else "idempotent".
         """
         return agent_tool(self, name=name, description=description, **limits)
+
+    @property
+    def may_mutate(self) -> bool:
+        """Whether one of its tools is mutating. So may be those of MCP servers that are not started yet."""
+        servers = self.spec.mcp if self._servers is None else self._servers
+        return self.tools.has_mutating or (bool(servers) and self._mcp_tools is None)
 
     async def resume(
         self,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from braid.engine.scope import ambient_budget
 from braid.executors import Tool, ToolContext, ToolOptions
-from braid.executors.tools import Effect, ToolError, UsageResult
+from braid.executors.tools import Effect, NotDone, ToolError, UncertainError, UsageResult
 
 if TYPE_CHECKING:
     from braid.engine import Budget
@@ -58,7 +58,7 @@ def agent_tool(
     *,
     name: str,
     description: str,
-    effect: Effect = "idempotent",
+    effect: Effect | None = None,
     tokens: int | None = None,
     seconds: float | None = None,
     calls: int | None = None,
@@ -84,7 +84,21 @@ def agent_tool(
         value = result.output if result.output is not None else result.answer
         return UsageResult(value=value, usage=result.usage)
 
+    async def reconcile(context: ToolContext, key: str) -> NotDone:
+        """The run of the question goes on under its key. What its tools have done is not done again."""
+        if agent.journal is None and outer_run().journal is None:
+            raise UncertainError(f"{name}: no journal says what its tools have done", tool=name)
+        return NotDone()
+
+    if effect is None:
+        effect = "mutating" if agent.may_mutate else "idempotent"
     return Tool(
         ask,
-        ToolOptions(name=name, description=description, effect=effect, max_concurrency=max_concurrency),
+        ToolOptions(
+            name=name,
+            description=description,
+            effect=effect,
+            max_concurrency=max_concurrency,
+            reconcile=reconcile if effect == "mutating" else None,
+        ),
     )

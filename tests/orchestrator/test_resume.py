@@ -386,7 +386,9 @@ async def test_an_agent_within_an_agent_is_resumed_too(file: Path) -> None:
         helper = Agent(
             ScriptedEngine(inner, chunk="whole"), tools=box.tools, builtins=False, approve=yes, max_rounds=1
         ).as_tool("helper", "helps")
-        return Agent(ScriptedEngine(outer, chunk="whole"), tools=[helper], builtins=False, journal=file)
+        return Agent(
+            ScriptedEngine(outer, chunk="whole"), tools=[helper], builtins=False, journal=file, approve=yes
+        )
 
     first = Toolbox(hang="total")
     id = await interrupted(agents(first, inner_plan, outer_plan), first.hanging)

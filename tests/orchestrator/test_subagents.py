@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
+
+import pytest
 
 from braid.engine import Budget
 from braid.engine.scripted import ScriptedEngine
 from braid.executors import ToolContext, tool
+from braid.executors.mcp import McpServer
 from braid.executors.scheduler import ToolCallRequest
 from braid.orchestrator import Agent
 
@@ -86,6 +90,38 @@ async def test_the_person_and_the_dependencies_of_the_outer_run_serve_the_inner_
         ScriptedEngine([ASKS_HELPER] * 2), tools=[inner.as_tool("helper", "posts")], approve=approve
     )
     assert (await outer.run("What?", deps=posted)).answer == "posted hello"
-    assert posted == ["hello"] and asked == ["post"]
+    assert posted == ["hello"] and asked == ["helper", "post"]
     # Alone it has nobody to approve: what was lent has gone back.
     assert not (await inner.run("What?", deps=posted)).complete and posted == ["hello"]
+
+
+@tool(effect="mutating")
+def post(text: str) -> str:
+    return f"posted {text}"
+
+
+@tool
+def length(text: str) -> int:
+    return len(text)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"tools": [post]}, "mutating"),
+        ({"tools": [length, Agent(tools=[post]).as_tool("inner", "posts")]}, "mutating"),
+        ({"tools": [], "mcp": [McpServer(name="mail", command="mail-server")]}, "mutating"),
+        ({"tools": [length]}, "idempotent"),
+    ],
+)
+def test_its_effect_follows_from_its_tools(options: dict[str, Any], expected: str) -> None:
+    agent = Agent(ScriptedEngine([]), **options)
+    assert agent.as_tool("helper", "helps").spec.effect == expected
+    assert agent.as_tool("helper", "helps", effect="pure").spec.effect == "pure"
+
+
+async def test_without_a_person_to_approve_an_agent_that_changes_things_is_not_asked() -> None:
+    engine = ScriptedEngine([])
+    helper = Agent(engine, tools=[post]).as_tool("helper", "posts")
+    result = await Agent(ScriptedEngine([ASKS_HELPER] * 3), tools=[helper], max_rounds=1).run("What?")
+    assert not result.complete and "approve" in result.reason and not engine.calls
