@@ -5,8 +5,11 @@ from braid.planner.language.parser import PlanParser, Statement, parse_plan
 from braid.planner.language.signature import compact_signature, escape_markers, single_line
 from braid.planner.language.statements import SPECIAL_FORMS, MapForm
 from braid.planner.language.unparse import render_expr, render_guards, render_plan
+from braid.planner.language.statements import MAX_NESTING, SPECIAL_FORMS, MapForm
+from braid.planner.language.unparse import render_expr, render_plan
 
 __all__ = [
+    "MAX_NESTING",
     "SPECIAL_FORMS",
     "Argument",
     "Call",

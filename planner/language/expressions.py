@@ -329,10 +329,7 @@ class ExpressionReader:
         return Field(ref, spec)
 
     def _check_spec(self, node: ast.JoinedStr, spec: str) -> None:
-        if (
-            any(int(n) > _MAX_SPEC_NUMBER for n in _SPEC_NUMBER.findall(spec) if len(n) < 10)
-            or len(spec) > 30
-        ):
+        if len(spec) > 30 or any(int(n) > _MAX_SPEC_NUMBER for n in _SPEC_NUMBER.findall(spec)):
             self._fail(
                 node,
                 f"the format specification {spec!r} is too wide",

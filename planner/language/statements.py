@@ -27,6 +27,9 @@ from braid.planner.language.locator import Locator
 SPECIAL_FORMS = FINAL_FORMS | {"think", "ask"}
 """Functions of the language itself. Tools and results cannot have these names."""
 
+MAX_NESTING = 64
+"""How many syntax nodes may stand inside one another. What reads an expression calls itself for each."""
+
 _COMPARE: dict[type[ast.cmpop], CompareOp] = {
     ast.Eq: "==",
     ast.NotEq: "!=",
@@ -73,13 +76,13 @@ class SyntaxReader:
             shown: The text in the plan, where `text` was changed to be parsable alone.
 
         Raises:
-            PlanSyntaxError: Python cannot read the text.
+            PlanSyntaxError: Python cannot read the text, or it is nested too deeply.
         """
         try:
             with warnings.catch_warnings():
                 # Doubtful escapes in strings are the model's data, not our code.
                 warnings.simplefilter("ignore")
-                return ast.parse(text).body
+                tree = ast.parse(text)
         except SyntaxError as error:
             lines = (shown or text).split("\n")
             row = min(max(error.lineno or 1, 1), len(lines))
@@ -95,6 +98,18 @@ class SyntaxReader:
                 f"this statement cannot be read: {error or type(error).__name__}",
                 "write plain text without control characters, and nest less deeply",
             ) from None
+        self._check_nesting(tree)
+        return tree.body
+
+    def _check_nesting(self, tree: ast.Module) -> None:
+        level: list[ast.AST] = [tree]
+        for _ in range(MAX_NESTING):
+            level = [inner for node in level for inner in ast.iter_child_nodes(node)]
+        if level:
+            deepest = next((node for node in level if isinstance(node, ast.expr)), level[0])
+            self._fail(
+                deepest, "this statement is nested too deeply", "use more statements with shorter expressions"
+            )
 
     def statement(self, node: ast.stmt) -> tuple[str | None, Form, tuple[Lifted, ...]]:
         """Name, form, and lifted calls of a statement.
@@ -103,34 +118,18 @@ class SyntaxReader:
             PlanSyntaxError: The statement is none of the language's.
         """
         expressions = ExpressionReader(self._locator)
-        try:
-            name, value = self._target(node)
-            if isinstance(value, ast.ListComp):
-                form: Form = self._map(value, expressions)
-            elif isinstance(value, ast.Call):
-                form = expressions.call(value)
-            else:
-                self._not_a_call(value, name)
-        except RecursionError:
-            self._fail(
-                node, "this statement is nested too deeply", "use more statements with shorter expressions"
-            )
+        name, value = self._target(node)
+        if isinstance(value, ast.ListComp):
+            form: Form = self._map(value, expressions)
+        elif isinstance(value, ast.Call):
+            form = expressions.call(value)
+        else:
+            self._not_a_call(value, name)
         if name is not None and isinstance(form, Call) and form.function in FINAL_FORMS:
             self._fail(
                 node, f"`{form.function}` gives nothing back", f"write `{form.function}(...)` without a name"
             )
         return name, form, tuple(expressions.lifted)
-
-    def condition(self, node: ast.expr) -> Expr:
-        """The condition of an `if`.
-
-        Raises:
-            PlanSyntaxError: The condition is none of the language's.
-        """
-        try:
-            return self._condition(node)
-        except RecursionError:
-            self._fail(node, "this condition is nested too deeply", "use several `if` statements")
 
     def _target(self, node: ast.stmt) -> tuple[str | None, ast.expr]:
         match node:
@@ -219,14 +218,19 @@ class SyntaxReader:
             )
         return MapForm(loop.target.id, over, body, self.place(node))
 
-    def _condition(self, node: ast.expr) -> Expr:
+    def condition(self, node: ast.expr) -> Expr:
+        """The condition of an `if`.
+
+        Raises:
+            PlanSyntaxError: The condition is none of the language's.
+        """
         match node:
             case ast.BoolOp(op=ast.And(), values=values):
-                return AllOf(tuple(self._condition(v) for v in values))
+                return AllOf(tuple(self.condition(v) for v in values))
             case ast.BoolOp(values=values):
-                return AnyOf(tuple(self._condition(v) for v in values))
+                return AnyOf(tuple(self.condition(v) for v in values))
             case ast.UnaryOp(op=ast.Not(), operand=operand):
-                return Not(self._condition(operand))
+                return Not(self.condition(operand))
             case ast.Compare():
                 return self._compare(node)
             case _:

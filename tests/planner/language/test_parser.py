@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from braid.executors import GraphPatch, RunContext, TaskGraph, Tool, ToolOptions, ToolRegistry, run_graph
 from braid.executors.nodes import (
     AllOf,
     Answer,
@@ -37,6 +39,7 @@ from braid.planner import (
     compile_plan,
     parse_plan,
 )
+from braid.planner.language import MAX_NESTING
 
 Nodes = Callable[[str], list[Node]]
 
@@ -268,6 +271,10 @@ def test_a_statement_is_there_at_its_line_end() -> None:
         ('a = search(f"{b:{w}}")', 1, 12, "format specification", ".2f"),
         ('a = search(f"{b:zz}")', 1, 12, "'zz' is not a format", ".2f"),
         ('a = search(f"{b:>99999999}")', 1, 12, "too wide", "100"),
+        ('a = search(f"{b:>2500000000}")', 1, 12, "too wide", "100"),
+        ('a = search(f"{b:.9999999999}")', 1, 12, "too wide", "100"),
+        ('a = search(f"{b:0000000000000005000}")', 1, 12, "too wide", "100"),
+        ('a = search(f"{b:>٢٥٠٠٠٠٠٠٠٠}")', 1, 12, "too wide", "100"),
         ("a = search(b[-1])", 1, 14, "from the front", "from 0"),
         ("a = search(b[1:2])", 1, 14, "no slices", "xs[0]"),
         ("a = search(b.__class__)", 1, 12, "private", "public"),
@@ -448,3 +455,41 @@ def test_any_text_is_read_without_a_crash(text: str) -> None:
     for error in errors:
         assert str(error)
         assert error.line >= 1 and error.column >= 1
+
+
+def nested(depth: int) -> dict[str, str]:
+    return {
+        "not": f"if {'not ' * depth}a:\n    b = f(1)\n",
+        "brackets": f"b = f({'[' * depth}a{']' * depth})\n",
+        "dicts": "b = f(" + '{"x": ' * depth + "a" + "}" * depth + ")\n",
+        "calls": f"b = {'f(' * depth}a{')' * depth}\n",
+        "conditionals": f"b = f({'1 if a else (' * depth}2{')' * depth})\n",
+        "both": f"if {'(a and (a or ' * depth}a{'))' * depth}:\n    b = f(1)\n",
+        "fields": f"b = f(a{'.x' * depth})\n",
+    }
+
+
+ONE_TOOL = [ToolSpec(name="f", description="", parameters={"type": "object", "properties": {"x": {}}})]
+
+
+@pytest.mark.parametrize("form", nested(1))
+@pytest.mark.parametrize("depth", [80, 150, 800, 3000])
+def test_deep_nesting_is_a_located_error(form: str, depth: int) -> None:
+    nodes, errors = compile_plan("a = f(1)\n" + nested(depth)[form], ONE_TOOL)
+    assert [node.name for node in nodes] == ["a"]
+    assert errors and all(isinstance(error, PlanSyntaxError) and error.line >= 2 for error in errors)
+
+
+@pytest.mark.parametrize("form", ["not", "brackets", "dicts", "calls", "both", "fields"])
+async def test_what_is_not_refused_as_too_deep_can_be_run(form: str) -> None:
+    depth = MAX_NESTING // 2 - 6 if form == "both" else MAX_NESTING - 8
+    nodes, errors = compile_plan("a = f(1)\n" + nested(depth)[form], ONE_TOOL)
+    assert not errors and len({*nodes}) == len(nodes)
+    graph = TaskGraph()
+    graph.apply(GraphPatch(base_version=0, add=tuple(nodes)))
+    await run_graph(graph, None, RunContext(tools=ToolRegistry([Tool(same, ToolOptions(name="f"))])))
+    assert graph.state("b") == ("failed" if form == "fields" else "done")
+
+
+async def same(x: Any) -> Any:
+    return x
