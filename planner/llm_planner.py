@@ -24,6 +24,7 @@ from braid.engine import (
 )
 from braid.executors import GraphPatch
 from braid.executors.nodes import Node
+from braid.executors.values import whole_text
 from braid.planner.errors import PlanError, PlanningError, PlanSyntaxError
 from braid.planner.events import (
     PlanEvent,
@@ -277,7 +278,7 @@ class LLMPlanner:
         budget = state.task.budget
         params = self._params(state)
         state.cut_off = False
-        generated = 0
+        generated, held = 0, ""
         reported: Usage | None = None
         async with await self.engine.prefill(prompt, budget=budget) as context:
             state.usage = state.usage.then(context.usage)
@@ -287,8 +288,10 @@ class LLMPlanner:
                     generated += bool(token.text or token.reasoning or token.id is not None)
                     reported = token.usage or reported
                     state.cut_off = token.finish_reason == "length"
-                    if token.text:
-                        yield token.text
+                    text = held + token.text
+                    held = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" else ""  # its other half may follow
+                    if text := whole_text(text.removesuffix(held)):
+                        yield text
             finally:
                 # A stream that is closed early reports no usage. What came is what was generated.
                 counted = Usage(generated_tokens=generated, critical_path_tokens=generated, calls=1)

@@ -30,7 +30,7 @@ from typing import Any, Final, cast
 from pydantic import BaseModel, SecretBytes, SecretStr
 
 from braid.engine import BraidError
-from braid.executors.values import EARLIER, HOMES, is_own, json_text, preview, tag_of
+from braid.executors.values import EARLIER, HOMES, check_size, is_own, json_text, preview, tag_of
 
 MAX_CHARS: Final = 256 * 1024 * 1024
 """Most characters of a value's text. A longer one is not stored."""
@@ -64,6 +64,7 @@ def dump_value(value: Any) -> StoredValue:
     if value is None or kind is bool or (kind is int and -(1 << 63) <= value < 1 << 63):
         return StoredValue(json_text(value))
     try:
+        check_size(value, "it", result=True)
         text = json_text(_encode(value))
         if len(text) > MAX_CHARS:
             raise _CannotStore(f"its text has {len(text)} characters; the limit is {MAX_CHARS}")

@@ -1,6 +1,6 @@
 """What a plan is made of: nodes, their operations, and the expressions that they read."""
 
-from braid.executors.nodes.evaluate import SKIPPED, evaluate, evaluate_with, truth
+from braid.executors.nodes.evaluate import SKIPPED, WIDEST_FORMAT, evaluate, evaluate_with, truth
 from braid.executors.nodes.nodes import (
     AllOf,
     Answer,
@@ -31,6 +31,7 @@ from braid.executors.nodes.nodes import (
 
 __all__ = [
     "SKIPPED",
+    "WIDEST_FORMAT",
     "AllOf",
     "Answer",
     "AnyOf",

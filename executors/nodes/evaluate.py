@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias, assert_never, cast
 
@@ -29,6 +30,8 @@ from braid.executors.values import (
     ExpressionError,
     PathError,
     attribute_names,
+    check_size,
+    joined,
     kind_of,
     preview,
     resolve_path,
@@ -45,6 +48,10 @@ class Skipped:
 
 SKIPPED: Final = Skipped()
 
+WIDEST_FORMAT: Final = 100
+"""Largest width or precision in a format specification."""
+_FORMAT_NUMBER: Final = re.compile(r"\d+")
+
 
 Read: TypeAlias = Callable[[Ref], Any]
 """Gives the value of a reference, or `SKIPPED` where its node was skipped."""
@@ -58,6 +65,7 @@ def evaluate(expr: Expr, env: Mapping[str, Any]) -> Any:
     Raises:
         PathError: a name or a path that is not there.
         ExpressionError: operands of kinds that do not go together.
+        ValueTooLargeError: a text, a list or a dict would be too large.
     """
 
     def read(ref: Ref) -> Any:
@@ -79,9 +87,12 @@ def evaluate_with(expr: Expr, read: Read) -> Any:
         case Template(parts):
             return _template(parts, read)
         case ListOf(items):
-            return [value for item in items if (value := evaluate_with(item, read)) is not SKIPPED]
+            found = [value for item in items if (value := evaluate_with(item, read)) is not SKIPPED]
+            check_size(found, "this list")
+            return found
         case DictOf(items):
             pairs = {key: evaluate_with(item, read) for key, item in items}
+            check_size(pairs, "this dict")
             return SKIPPED if any(value is SKIPPED for value in pairs.values()) else pairs
         case Compare(op, left, right):
             a, b = evaluate_with(left, read), evaluate_with(right, read)
@@ -108,13 +119,15 @@ def _template(parts: Sequence[str | Field], read: Read) -> Any:
         if value is SKIPPED:
             return SKIPPED
         pieces.append(formatted(value, part.spec))
-    return "".join(pieces)
+    return joined(pieces)
 
 
 def formatted(value: Any, spec: str) -> str:
     """`value` by a format specification, or its short form without one. A fact is formatted as its number."""
     if not spec:
         return short_form(value)
+    if any(int(number) > WIDEST_FORMAT for number in _FORMAT_NUMBER.findall(spec)):
+        raise ExpressionError(f"format {spec!r} is too wide; use numbers up to {WIDEST_FORMAT}")
     bare = plain(value)
     if not isinstance(bare, (int, float, str, datetime.date, datetime.time)):
         bare = short_form(bare)

@@ -44,7 +44,17 @@ from braid.executors.nodes import (
 )
 from braid.executors.scheduler.answers import Answers
 from braid.executors.scheduler.outcome import Limits
-from braid.executors.values import ExpressionError, ItemError, PathError, explain, preview, resolve_path
+from braid.executors.values import (
+    ExpressionError,
+    ItemError,
+    PathError,
+    ValueTooLargeError,
+    check_size,
+    explain,
+    preview,
+    resolve_path,
+    short_form,
+)
 
 Status: TypeAlias = Literal["wait", "ok", "skip", "block"]
 
@@ -426,6 +436,7 @@ class Dataflow:
                 return value_of(question)
             case Answer(exprs):
                 answers = tuple(value for expr in exprs if (value := value_of(expr)) is not SKIPPED)
+                short_form(answers)  # what cannot be shown fails the node, so that another round can mend it
                 return SKIPPED if exprs and not answers else answers
             case _:
                 assert_never(op)
@@ -533,6 +544,12 @@ class Dataflow:
                     raise AssertionError(f"map {entry.node.id!r} closed with an item {child.state}")
                 case _:
                     assert_never(child.state)
+        try:
+            check_size(values, "the list of its results", result=True)
+        except ValueTooLargeError as error:
+            entry.exception = error
+            self.settle(entry, "failed", error=explain(error))
+            return
         self.settle(entry, "done", value=values)
 
 

@@ -40,7 +40,7 @@ from braid.executors.tools.retry import cause_of, may_retry, retry_delay
 from braid.executors.tools.signature import signature_of
 from braid.executors.tools.spec import OnAbandoned, OnRetry, ToolContext, ToolSpec
 from braid.executors.tools.threads import CallResult, call_in_thread
-from braid.executors.values import own_copies, own_copy
+from braid.executors.values import check_size, own_copies, own_copy
 
 __all__ = ["Tool", "tool"]
 
@@ -152,7 +152,7 @@ class Tool(Generic[P, R]):
         if self.signature.scalars is None:
             checked = own_copies(checked)
         try:
-            return own_copy(await self.function(**checked) if self._is_async else self.function(**checked))
+            return self._taken(await self.function(**checked) if self._is_async else self.function(**checked))
         except (BraidError, KeyboardInterrupt, GeneratorExit):
             raise
         except asyncio.CancelledError as error:
@@ -198,6 +198,7 @@ class Tool(Generic[P, R]):
             ToolTimeoutError: The last attempt took longer than `timeout`.
             UncertainError: Nobody knows whether a mutating call happened.
             ToolError: The tool raised it, or something else, which is then the `__cause__`.
+            ValueTooLargeError: Its result is too large. The call was made.
             BraidError: Errors of an engine or a budget that the tool uses pass unchanged.
         """
         checked = self.signature.check(args)
@@ -212,7 +213,7 @@ class Tool(Generic[P, R]):
 
         async def once() -> R:
             async with slot:
-                return own_copy(await self._attempt(own_copies(checked), context, attempt, on_abandoned))
+                return self._taken(await self._attempt(own_copies(checked), context, attempt, on_abandoned))
 
         while True:
             try:
@@ -375,6 +376,11 @@ class Tool(Generic[P, R]):
         if slot is None:
             slot = self._slots[loop] = asyncio.Semaphore(size)
         return slot
+
+    def _taken(self, value: R) -> R:
+        """The run's own copy of a result."""
+        check_size(value, f"the result of {self.name}", result=True)
+        return own_copy(value)
 
     def _too_slow(self) -> ToolTimeoutError:
         seconds = self.options.timeout or 0.0

@@ -1,7 +1,8 @@
 """Values that flow between nodes: short forms, paths into them, plain data."""
 
 from braid.executors.values.copies import own_copies, own_copy
-from braid.executors.values.json_text import json_text
+from braid.executors.values.json_text import json_text, whole_text
+from braid.executors.values.size import LARGEST_VALUE, ValueTooLargeError, check_size
 from braid.executors.values.type_tags import EARLIER, HOMES, is_own, tag_of
 from braid.executors.values.values import (
     ExpressionError,
@@ -10,6 +11,7 @@ from braid.executors.values.values import (
     attribute_names,
     caution,
     explain,
+    joined,
     kind_of,
     plain_data,
     preview,
@@ -21,13 +23,17 @@ from braid.executors.values.values import (
 __all__ = [
     "EARLIER",
     "HOMES",
+    "LARGEST_VALUE",
     "ExpressionError",
     "ItemError",
     "PathError",
+    "ValueTooLargeError",
     "attribute_names",
     "caution",
+    "check_size",
     "explain",
     "is_own",
+    "joined",
     "json_text",
     "kind_of",
     "own_copies",
@@ -38,4 +44,5 @@ __all__ = [
     "short_form",
     "shown",
     "tag_of",
+    "whole_text",
 ]

@@ -64,10 +64,11 @@ def _copied(value: Any, made: dict[int, Any]) -> Any:
         return pairs
     if kind is tuple:
         parts = [item if type(item) in _FIXED else _copied(item, made) for item in value]
-        return value if all(map(operator.is_, parts, value)) else tuple(parts)
+        made[id(value)] = value if all(map(operator.is_, parts, value)) else tuple(parts)
+        return made[id(value)]
     before = len(made)
     try:
-        found = value if _is_fixed(value) else copy.deepcopy(value, made)
+        found = value if _is_fixed(value, {}) else copy.deepcopy(value, made)
     except Exception:  # whatever the code of its type raises
         found = value
     if type(found) is not kind:  # the object hands `__deepcopy__` on to another one
@@ -79,11 +80,16 @@ def _copied(value: Any, made: dict[int, Any]) -> Any:
     return found
 
 
-def _is_fixed(value: Any) -> bool:
-    """Whether nothing in `value` can be changed: enums, and frozen kinds that hold only such."""
+def _is_fixed(value: Any, known: dict[int, bool]) -> bool:
+    """Whether nothing in `value` can be changed: enums, and frozen kinds that hold only such.
+
+    `known` holds what was found out, by the `id` of the value.
+    """
     kind = cast("Any", type(value))
     if kind in _FIXED or issubclass(kind, enum.Enum):
         return True
+    if id(value) in known:
+        return known[id(value)]
     frozen_data = "__dataclass_params__" in kind.__dict__ and kind.__dataclass_params__.frozen
     parts: Iterable[Any]
     if issubclass(kind, (tuple, frozenset)) and not kind.__dictoffset__:
@@ -95,4 +101,5 @@ def _is_fixed(value: Any) -> bool:
         parts = [*named, *getattr(value, "__dict__", {}).values()]  # what it caches is not in a field
     else:
         return False
-    return all(map(_is_fixed, parts))
+    found = known[id(value)] = all(_is_fixed(part, known) for part in parts)
+    return found

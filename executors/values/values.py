@@ -12,16 +12,18 @@ import datetime
 import enum
 import json
 import math
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any, Final, cast
 
 from pydantic import BaseModel
 
 from braid.engine import BraidError
+from braid.executors.values.json_text import whole_text
+from braid.executors.values.size import LARGEST_VALUE, MOST_ITEMS, ValueTooLargeError
 
 MAX_KEYS_SHOWN: Final = 12
-MAX_INT_DIGITS: Final = 4_000
-"""Python refuses to print whole numbers far beyond this (`sys.set_int_max_str_digits`)."""
+MAX_INT_BITS: Final = 14_284
+"""Bits of the largest whole number that is written out. Python prints 4,300 digits and no more."""
 
 
 class PathError(BraidError, LookupError):
@@ -46,38 +48,95 @@ def short_form(value: Any) -> str:
     """What goes into text, such as an f-string or a prompt, where `value` is read.
 
     An object with a method `short_form` decides for itself. Floats have 12 significant digits, truth values
-    are yes and no, lists are comma-joined, mappings and models are compact JSON.
+    are yes and no, lists are comma-joined, mappings and models are compact JSON. Halves of surrogate pairs
+    become U+FFFD.
+
+    Raises:
+        ExpressionError: A whole number is too long to be written out.
+        ValueTooLargeError: The text would be longer than `LARGEST_VALUE`.
     """
-    if isinstance(value, str) and not isinstance(value, enum.Enum):
-        return value
-    if value is None:
-        return "none"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, enum.Enum):
-        return short_form(value.value)
-    if isinstance(value, int):
-        if value.bit_length() > MAX_INT_DIGITS * 3:
-            raise ExpressionError(
-                f"a whole number of {value.bit_length()} bits is too long to be written out"
-            )
-        return str(value)
-    if isinstance(value, float):
-        return _short_float(value)
-    own = getattr(value, "short_form", None)
-    if callable(own) and not isinstance(value, type):
-        return str(own())
-    if isinstance(value, (datetime.datetime, datetime.date, datetime.time)):
-        return value.isoformat()
-    if isinstance(value, (list, tuple)):
-        return ", ".join(short_form(item) for item in cast("Sequence[Any]", value))
-    if isinstance(value, (set, frozenset)):
-        return ", ".join(sorted(short_form(item) for item in cast("Set[Any]", value)))
-    if isinstance(value, (Mapping, BaseModel)) or (
-        dataclasses.is_dataclass(value) and not isinstance(value, type)
-    ):
-        return json.dumps(plain_data(value), ensure_ascii=False, separators=(",", ":"))
-    return str(cast("object", value))
+    if type(value) is str:
+        return whole_text(value)
+    texts = _ShortForms(LARGEST_VALUE)
+    text = texts.of(value)
+    if texts.left < 0:
+        raise ValueTooLargeError(f"a text of more than {LARGEST_VALUE} characters; use less of it")
+    return text
+
+
+def joined(texts: Iterable[str]) -> str:
+    """`texts` as one. Raises `ValueTooLargeError` if it would be longer than `LARGEST_VALUE`."""
+    parts: list[str] = []
+    size = 0
+    for text in texts:
+        parts.append(text)
+        size += len(text)
+        if size > LARGEST_VALUE:
+            raise ValueTooLargeError(f"a text of more than {LARGEST_VALUE} characters; use less of it")
+    return "".join(parts)
+
+
+class _ShortForms:
+    """Writes short forms, until they have `left` characters together. The rest is not looked at."""
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+        """Characters that may still come. Negative once there were more."""
+
+    def of(self, value: Any) -> str:
+        text = self._scalar(value)
+        if text is None:
+            own = getattr(value, "short_form", None)
+            if callable(own) and not isinstance(value, type):
+                text = whole_text(str(own()))
+            elif isinstance(value, (list, tuple)):
+                return ", ".join(self._each(cast("Sequence[Any]", value)))
+            elif isinstance(value, (set, frozenset)):
+                return ", ".join(sorted(self._each(cast("Set[Any]", value))))
+            elif isinstance(value, (Mapping, BaseModel)) or (
+                dataclasses.is_dataclass(value) and not isinstance(value, type)
+            ):
+                text = self._json(value)
+            else:
+                text = whole_text(str(cast("object", value)))
+        self.left -= max(1, len(text))
+        return text
+
+    def _each(self, items: Iterable[Any]) -> list[str]:
+        texts: list[str] = []
+        for item in items:
+            if self.left < 0:
+                break
+            texts.append(self.of(item))
+        return texts
+
+    def _scalar(self, value: Any) -> str | None:
+        if isinstance(value, enum.Enum):
+            return self.of(value.value)
+        if isinstance(value, str):
+            return whole_text(value if len(value) <= self.left else value[: self.left + 1])
+        if value is None:
+            return "none"
+        if isinstance(value, bool):
+            return "yes" if value else "no"
+        if isinstance(value, int):
+            if value.bit_length() > MAX_INT_BITS:
+                raise ExpressionError(
+                    f"a whole number of {value.bit_length()} bits is too long to be written out"
+                )
+            return str(value)
+        if isinstance(value, float):
+            return _short_float(value)
+        if isinstance(value, (datetime.datetime, datetime.date, datetime.time)):
+            return value.isoformat()
+        return None
+
+    def _json(self, value: Any) -> str:
+        data = _PlainData(min(self.left, MOST_ITEMS))
+        text = json.dumps(data.of(value), ensure_ascii=False, separators=(",", ":"))
+        if data.left < 0:
+            self.left = -1
+        return text
 
 
 def _short_float(value: float) -> str:
@@ -88,46 +147,74 @@ def _short_float(value: float) -> str:
     return f"{value:.12g}"
 
 
-def plain_data(value: Any) -> Any:
+def plain_data(value: Any, most: int = MOST_ITEMS) -> Any:
     """`value` as JSON-able data.
 
     Models and dataclasses become dicts, sets sorted lists, the rest short forms.
+
+    Args:
+        value: Any value.
+        most: How many parts it may have. Those behind them are left out, and `…` stands for them.
     """
-    if isinstance(value, enum.Enum):
-        return plain_data(value.value)
-    if value is None or isinstance(value, (str, bool)):
-        return value
-    if isinstance(value, int):
-        return (
-            value
-            if value.bit_length() <= MAX_INT_DIGITS * 3
-            else f"whole number of {value.bit_length()} bits"
-        )
-    if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
-    if isinstance(value, BaseModel):
-        return {name: plain_data(getattr(value, name)) for name in type(value).model_fields}
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {
-            f.name: plain_data(getattr(value, f.name)) for f in dataclasses.fields(value) if f.name[0] != "_"
-        }
-    if isinstance(value, Mapping):
-        return {str(key): plain_data(item) for key, item in cast("Mapping[Any, Any]", value).items()}
-    if isinstance(value, (list, tuple)):
-        return [plain_data(item) for item in cast("Sequence[Any]", value)]
-    if isinstance(value, (set, frozenset)):
-        return sorted((plain_data(item) for item in cast("Set[Any]", value)), key=str)
-    return short_form(value)
+    try:
+        return _PlainData(most).of(value)
+    except RecursionError:
+        return preview(value)
+
+
+class _PlainData:
+    def __init__(self, most: int) -> None:
+        self.left = most
+
+    def of(self, value: Any) -> Any:
+        self.left -= 1
+        if self.left < 0:
+            return "…"
+        if isinstance(value, enum.Enum):
+            return self.of(value.value)
+        if value is None or isinstance(value, bool):
+            return value
+        if isinstance(value, str):
+            return whole_text(value)
+        if isinstance(value, int):
+            bits = value.bit_length()
+            return value if bits <= MAX_INT_BITS else f"whole number of {bits} bits"
+        if isinstance(value, float):
+            return value if math.isfinite(value) else str(value)
+        if isinstance(value, BaseModel):
+            return self._pairs((name, getattr(value, name)) for name in type(value).model_fields)
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            names = [field.name for field in dataclasses.fields(value) if field.name[0] != "_"]
+            return self._pairs((name, getattr(value, name)) for name in names)
+        if isinstance(value, Mapping):
+            return self._pairs(cast("Mapping[Any, Any]", value).items())
+        if isinstance(value, (list, tuple)):
+            return self._items(cast("Sequence[Any]", value))
+        if isinstance(value, (set, frozenset)):
+            return sorted(self._items(cast("Set[Any]", value)), key=str)
+        return preview(value, LARGEST_VALUE)
+
+    def _items(self, items: Iterable[Any]) -> list[Any]:
+        found: list[Any] = []
+        for item in items:
+            found.append(self.of(item))
+            if self.left < 0:
+                break
+        return found
+
+    def _pairs(self, pairs: Iterable[tuple[Any, Any]]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key, item in pairs:
+            found[whole_text(str(key))] = self.of(item)
+            if self.left < 0:
+                break
+        return found
 
 
 def preview(value: Any, limit: int = 200) -> str:
     """The short form cut to `limit` characters, for events and displays. Never raises."""
     try:
-        if isinstance(value, (list, tuple)):
-            items = cast("Sequence[Any]", value)
-            if len(items) > limit:  # every item takes two characters at least
-                value = items[:limit]
-        text = short_form(value)
+        text = _ShortForms(limit).of(value)
     except Exception as error:
         text = f"<{type(cast('object', value)).__name__}: {error}>"
     return text if len(text) <= limit else text[: limit - 1] + "…"
@@ -150,7 +237,7 @@ def shown(value: Any, limit: int = 200) -> str:
 
 def explain(error: BaseException) -> str:
     """What a failure says: our own errors speak for themselves, others need their kind."""
-    text = str(error)
+    text = whole_text(str(error))
     if isinstance(error, BraidError) and text:
         return text
     kind = type(error).__name__

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import NoReturn, cast
 
 from braid.executors.nodes import (
+    WIDEST_FORMAT,
     AllOf,
     AnyOf,
     Compare,
@@ -20,6 +21,7 @@ from braid.executors.nodes import (
     Ref,
     Template,
 )
+from braid.executors.values import whole_text
 from braid.planner.errors import Place
 from braid.planner.language.hints import calculation, is_arithmetic, is_number, source_of
 from braid.planner.language.locator import Locator
@@ -28,7 +30,6 @@ FINAL_FORMS = frozenset({"answer", "decline"})
 """Functions that end a plan."""
 
 _SPEC_NUMBER = re.compile(r"\d+")
-_MAX_SPEC_NUMBER = 100
 _ANONYMOUS = re.compile(r"_\d+")
 
 
@@ -125,7 +126,7 @@ class ExpressionReader:
                     self._fail(node, "there are no byte strings", "write plain text without the `b`")
                 if isinstance(value, complex) or value is ...:
                     self._fail(node, f"`{source_of(node)}` is not a value of the plan language")
-                return Const(value)
+                return Const(whole_text(value) if isinstance(value, str) else value)
             case ast.UnaryOp(
                 op=ast.USub() | ast.UAdd() as sign, operand=ast.Constant(value=int() | float() as number)
             ):
@@ -280,6 +281,7 @@ class ExpressionReader:
         for value in node.values:
             match value:
                 case ast.Constant(value=str() as text):
+                    text = whole_text(text)
                     if parts and isinstance(parts[-1], str):
                         parts[-1] += text
                     else:
@@ -329,11 +331,11 @@ class ExpressionReader:
         return Field(ref, spec)
 
     def _check_spec(self, node: ast.JoinedStr, spec: str) -> None:
-        if len(spec) > 30 or any(int(n) > _MAX_SPEC_NUMBER for n in _SPEC_NUMBER.findall(spec)):
+        if len(spec) > 30 or any(int(n) > WIDEST_FORMAT for n in _SPEC_NUMBER.findall(spec)):
             self._fail(
                 node,
                 f"the format specification {spec!r} is too wide",
-                f"use numbers up to {_MAX_SPEC_NUMBER}",
+                f"use numbers up to {WIDEST_FORMAT}",
             )
         for sample in (1.5, 1, "text"):
             try:
