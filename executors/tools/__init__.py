@@ -14,6 +14,7 @@ from braid.executors.tools.errors import (
 from braid.executors.tools.memo import Cached, CallMemo, MemoryResults, ResultCache, result_key
 from braid.executors.tools.options import RESERVED, ToolOptions
 from braid.executors.tools.registry import ToolRegistry, load_installed
+from braid.executors.tools.schema_check import schema_problem
 from braid.executors.tools.spec import ToolContext, ToolSpec, UsageResult
 from braid.executors.tools.tool import Tool, tool
 
@@ -45,5 +46,6 @@ __all__ = [
     "failure_kind",
     "load_installed",
     "result_key",
+    "schema_problem",
     "tool",
 ]

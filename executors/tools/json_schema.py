@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import difflib
-import importlib
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import jsonschema
 from pydantic import TypeAdapter
 from pydantic_core import PydanticSerializationError, to_jsonable_python
-from referencing import Registry
 
 from braid.executors.tools.errors import ToolArgumentError, ToolDefinitionError
+from braid.executors.tools.schema_check import schema_problem
 from braid.executors.tools.signature import Signature
 from braid.executors.tools.spec import ToolSpec
 
 _ANY = TypeAdapter(dict[str, Any])
 _Validator: Any = jsonschema.Draft202012Validator
-_best_match: Any = importlib.import_module("jsonschema.exceptions").best_match
-_NO_REFERENCES: Any = cast("Any", Registry)()
 
 
 class SchemaSignature(Signature):
@@ -43,18 +40,16 @@ class SchemaSignature(Signature):
                 near = difflib.get_close_matches(name, accepted, n=1)
                 hint = f"did you mean {near[0]!r}?" if near else f"it takes {', '.join(accepted)}"
                 raise ToolArgumentError(f"{self.tool}: unknown argument {name!r}; {hint}", tool=self.tool)
-        # The registry is empty, so a reference to another document is not fetched.
-        validator = _Validator(self.parameters, registry=_NO_REFERENCES)
         try:
-            error: Any = _best_match(validator.iter_errors(given))
+            error: Any = schema_problem(self.parameters, given)
         except Exception as broken:  # a schema may refer to what is not there, or be endless
             raise ToolArgumentError(
-                f"{self.tool}: its schema cannot be used: {broken}", tool=self.tool
+                f"{self.tool}: its schema cannot be used: {broken!s:.300}", tool=self.tool
             ) from broken
         if error is not None:
             where = error.json_path.removeprefix("$.").removeprefix("$")
             raise ToolArgumentError(
-                f"{self.tool}: {f'{where}: ' if where else ''}{error.message}", tool=self.tool
+                f"{self.tool}: {f'{where}: ' if where else ''}{error.message:.500}", tool=self.tool
             )
         return given
 
