@@ -10,6 +10,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from braid.engine import CapabilityError, Message, SamplingParams, Usage
 from braid.executors.values import short_form
+from braid.engine import Message, SamplingParams, Usage
+from braid.executors.values import break_markers, short_form
 from braid.orchestrator.errors import OutputTypeError
 
 if TYPE_CHECKING:
@@ -111,7 +113,7 @@ async def _restate(adapter: TypeAdapter[Any], answer: str, job: Job) -> tuple[st
             "content": "Restate the given answer as one JSON value that matches this JSON schema. "
             f"Write nothing else and add no facts.\n{json.dumps(schema)}",
         },
-        {"role": "user", "content": f"Question: {job.question}\nAnswer: {answer}"},
+        {"role": "user", "content": f"Question: {job.question}\nAnswer: {break_markers(answer)}"},
     ]
     async with await engine.prefill(messages, budget=budget) as context:
         while True:

@@ -24,7 +24,7 @@ from braid.engine import (
 )
 from braid.executors import GraphPatch
 from braid.executors.nodes import Node
-from braid.executors.values import whole_text
+from braid.executors.values import break_markers, whole_text
 from braid.planner.errors import PlanError, PlanningError, PlanSyntaxError
 from braid.planner.events import (
     PlanEvent,
@@ -309,7 +309,7 @@ class LLMPlanner:
             return compact_prompt(task.question, task.tools, plan_so_far=state.plan_so_far), prefix
         messages = [*run_root(task), plan_request(task, earlier_statements(task.graph, before=task.round))]
         for text, error in zip(state.texts, state.errors, strict=True):
-            messages.append(Message(role="assistant", content=text.strip() or "(nothing)"))
+            messages.append(Message(role="assistant", content=break_markers(text.strip()) or "(nothing)"))
             messages.append(repair_request(error, len(reader.accepted)))
         return (messages if self.style == "chat" else plain_chat(messages)), ""
 

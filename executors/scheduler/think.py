@@ -11,7 +11,7 @@ from braid.engine.scope import use_budget, use_priority
 from braid.executors.graph import NodeRecord
 from braid.executors.nodes import Scalar, Think
 from braid.executors.scheduler.context import GraphContext, NobodyToAskError, NothingToThinkWithError
-from braid.executors.values import short_form
+from braid.executors.values import break_markers, short_form
 from braid.reasoning import MethodRun, Solution, derived_seed, fit_to_budget, get_method
 
 
@@ -61,10 +61,14 @@ def think_prompt(
     engine: Engine, root: Sequence[Message], question: str, known: Sequence[tuple[str, Any]]
 ) -> Prompt:
     """The run's root, then the question and what is known. Flat text for an engine that knows no chat."""
-    lines = [
-        f"- {label}: {short_form(value)}" if label else f"- {short_form(value)}" for label, value in known
-    ]
+    lines = [f"- {label}: {_data(value)}" if label else f"- {_data(value)}" for label, value in known]
+    question = break_markers(question)
     content = "\n".join([question, "", "What is known:", *lines]) if lines else question
     if "chat" in engine.capabilities:
         return [*root, Message(role="user", content=content)]
     return "\n\n".join([*(message["content"] for message in root), content, ""])
+
+
+def _data(value: Any) -> str:
+    """A value in a list of values. Its further lines are indented. None reads as an entry or a turn."""
+    return break_markers(short_form(value)).replace("\n", "\n  ")

@@ -2,6 +2,7 @@
 
 from braid.executors.values.copies import own_copies, own_copy
 from braid.executors.values.json_text import json_text, whole_text
+from braid.executors.values.markers import break_markers, quoted, quoted_line
 from braid.executors.values.size import LARGEST_VALUE, ValueTooLargeError, check_size
 from braid.executors.values.type_tags import EARLIER, HOMES, is_own, tag_of
 from braid.executors.values.values import (
@@ -30,6 +31,7 @@ __all__ = [
     "ValueTooLargeError",
     "attribute_names",
     "caution",
+    "break_markers",
     "check_size",
     "explain",
     "is_own",
@@ -40,6 +42,8 @@ __all__ = [
     "own_copy",
     "plain_data",
     "preview",
+    "quoted",
+    "quoted_line",
     "resolve_path",
     "short_form",
     "shown",

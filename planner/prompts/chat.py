@@ -12,7 +12,7 @@ from typing import Any
 
 from braid.engine import Message
 from braid.executors.tools import ToolSpec
-from braid.executors.values import preview
+from braid.executors.values import break_markers, preview, quoted, quoted_line
 from braid.planner.errors import PlanError
 from braid.planner.language import compact_signature
 from braid.planner.task import PlanTask
@@ -99,8 +99,11 @@ def run_root(task: PlanTask) -> list[Message]:
         parts.append("# What you are told besides\n" + task.instructions.strip())
     return [
         Message(role="system", content="\n\n".join(parts)),
-        *task.history,
-        Message(role="user", content=f"The task:\n{task.question.strip()}{_earlier_values(task)}"),
+        *[Message(role=each["role"], content=break_markers(each["content"])) for each in task.history],
+        Message(
+            role="user",
+            content=f"The task:\n{break_markers(task.question.strip())}{break_markers(_earlier_values(task))}",
+        ),
         Message(role="assistant", content=_ACKNOWLEDGED),
     ]
 
@@ -128,10 +131,10 @@ def plan_request(task: PlanTask, earlier: str = "") -> Message:
         parts.append(
             "A plan was carried out before, but the task is not answered yet. "
             "Its statements, and what came of them:\n"
-            f"```\n{earlier.rstrip()}\n```"
+            f"```\n{quoted(earlier.rstrip())}\n```"
         )
     if task.feedback:
-        parts.append(f"Why another plan is needed: {task.feedback.strip()}")
+        parts.append(f"Why another plan is needed: {quoted_line(task.feedback)}")
     if task.final:
         parts.append(_FINAL)
     parts.append(
@@ -158,7 +161,7 @@ def repair_request(error: PlanError, accepted: int) -> Message:
     )
     return Message(
         role="user",
-        content=f"The plan cannot be used from this place on:\n{error}\n\n{stand} "
+        content=f"The plan cannot be used from this place on:\n{break_markers(str(error))}\n\n{stand} "
         "Write the whole plan again with the mistake mended. Reply with the plan only.",
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from braid.executors import TaskGraph
 from braid.executors.nodes import Answer, Node, NodeState
-from braid.executors.values import preview
+from braid.executors.values import preview, quoted_line
 from braid.planner.language import is_anonymous, render_plan
 
 RESULT_CHARS = 160
@@ -72,4 +72,4 @@ def _outcome(graph: TaskGraph, node: Node) -> str:
     else:
         reason = graph.error(node.id) or ""
         text = state + (f": {reason[:RESULT_CHARS]}" if reason else "")
-    return " ".join(text.split())
+    return quoted_line(text)

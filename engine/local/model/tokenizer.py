@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 from braid.engine.errors import InvalidParamsError
 from braid.engine.prompts import ChatPrompt, TextPrompt, TokenPrompt, plain_chat
 from braid.engine.surrogates import mend_text
+from braid.engine.prompts import ChatPrompt, TextPrompt, TokenPrompt, plain_chat, whole_text
+from braid.engine.types import Message
 
 _TORN = "\ufffd"
 _LOOK_BACK = 6
+_MARK = "\ufdd0"
+"""Stands in special tokens that are text. It is no character, and no text has it."""
 
 
 _LONG = 4_000
@@ -37,13 +42,19 @@ async def off_loop(read: Callable[[], tuple[int, ...]], size: int) -> tuple[int,
 class TextCodec:
     """A Hugging Face tokenizer as the engine needs it.
 
-    Special tokens written in a text are read as such: `<|end|>` is one token, not its characters. Prompts for
-    models with their own markup rely on it. Neutralise untrusted text before putting it into a prompt.
+    Special tokens written in a text prompt are read as such: `<|end|>` is one token, not its characters.
+    Prompts for models with their own markup rely on it. Neutralise untrusted text before putting it into one.
+    In the messages of a chat they are text. Only those of the template are special.
     """
 
     def __init__(self, tokenizer: Any, vocabulary: int) -> None:
         self._tokenizer = tokenizer
         self.vocabulary = vocabulary
+        added = getattr(tokenizer, "added_tokens_decoder", {}).values()
+        special = {str(token) for token in added if token.special} | set(tokenizer.all_special_tokens)
+        texts = sorted(filter(None, special), key=len, reverse=True)
+        self._special = re.compile("|".join(map(re.escape, texts)) or "(?!)")
+        self._marked = re.compile("|".join(re.escape(_marked(text)) for text in texts) or "(?!)")
         self.has_template = bool(getattr(tokenizer, "chat_template", None))
 
     def read(self, prompt: TextPrompt | ChatPrompt | TokenPrompt) -> tuple[int, ...]:
@@ -52,13 +63,14 @@ class TextCodec:
             case TextPrompt(text):
                 ids = self._document(text)
             case ChatPrompt(messages):
+                messages = tuple(self._mark(message) for message in messages)
                 if self.has_template:
                     rendered = self._tokenizer.apply_chat_template(
                         list(messages), tokenize=False, add_generation_prompt=True
                     )
-                    ids = self.encode(rendered)
+                    ids = self._encode_marked(rendered, self.encode)
                 else:
-                    ids = self._document(plain_chat(messages))
+                    ids = self._encode_marked(plain_chat(messages), self._document)
             case TokenPrompt(ids):
                 bad = [token for token in ids if not 0 <= token < self.vocabulary]
                 if bad:
@@ -73,6 +85,27 @@ class TextCodec:
         """The ids of text that continues something. Nothing is put before or after it."""
         return tuple(self._tokenizer.encode(mend_text(text), add_special_tokens=False, verbose=False))
 
+    def _mark(self, message: Message) -> Message:
+        """The message with a mark in each special token that is written in it."""
+        content = self._special.sub(lambda found: _marked(found.group()), message["content"])
+        return Message(role=message["role"], content=content)
+
+    def _encode_marked(self, text: str, encode: Callable[[str], tuple[int, ...]]) -> tuple[int, ...]:
+        """The ids of a text with marks. A special token with a mark is read as its characters."""
+        found: list[int] = []
+        start = 0
+        for marked in self._marked.finditer(text):
+            if before := text[start : marked.start()]:
+                found += encode(before) if start == 0 else self.encode(before)
+            plain = marked.group().replace(_MARK, "")
+            found += self._tokenizer.encode(
+                plain, add_special_tokens=False, split_special_tokens=True, verbose=False
+            )
+            start = marked.end()
+        if start == 0:
+            return encode(text)
+        return (*found, *self.encode(text[start:]))
+
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids, special tokens included. Incomplete characters come out as U+FFFD."""
         return self._tokenizer.decode(
@@ -84,6 +117,10 @@ class TextCodec:
         if bos and text.startswith(bos):  # the caller has marked it up, a second one would be wrong
             return self.encode(text)
         return tuple(self._tokenizer.encode(text, add_special_tokens=True, verbose=False))
+
+
+def _marked(special: str) -> str:
+    return special[0] + _MARK + special[1:]
 
 
 class Detokenizer:
