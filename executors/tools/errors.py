@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import ClassVar
+from typing import cast
 
 from braid.engine import BraidError
 from braid.executors.nodes import FailureKind
@@ -80,3 +81,11 @@ def failure_kind(error: BaseException) -> FailureKind:
 
 class ToolDefinitionError(ToolError, TypeError):
     """A function or its options make no tool. The message says what to change."""
+
+
+def errors_in(error: BaseException) -> list[BaseException]:
+    """The errors in a group of errors and in the groups in it. Any other error is the only one."""
+    if not isinstance(error, BaseExceptionGroup):
+        return [error]
+    group = cast("BaseExceptionGroup[BaseException]", error)
+    return [found for each in group.exceptions for found in errors_in(each)]

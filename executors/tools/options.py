@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import keyword
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NoReturn, TypeAlias, TypedDict, cast
@@ -96,6 +97,9 @@ class ToolOptions:
     """Calls as they would stand in a plan, shown to planners."""
 
     def __post_init__(self) -> None:
+        if self.name is not None:
+            # As Python reads the names in a plan.
+            object.__setattr__(self, "name", unicodedata.normalize("NFKC", self.name))
         self._check_name()
         if self.effect not in ("pure", "idempotent", "mutating"):
             self._refuse(f"effect must be 'pure', 'idempotent' or 'mutating', got {self.effect!r}")
@@ -115,7 +119,7 @@ class ToolOptions:
         name = self.name
         if name is None:
             return
-        if not (name.isidentifier() and name.isascii()) or keyword.iskeyword(name):
+        if not name.isidentifier() or keyword.iskeyword(name):
             self._refuse("plans cannot call that; give it a Python identifier with name=...")
         if name in RESERVED:
             words = ", ".join(sorted(RESERVED))

@@ -191,7 +191,9 @@ def strict(hint: Any) -> Any:
     if origin in (Union, types.UnionType):
         return Union[tuple(strict(arg) for arg in args)]  # noqa: UP007 - built from a tuple
     if isinstance(origin, type) and origin in _CONTAINERS and args:
-        rewritten = tuple(arg if arg is Ellipsis else strict(arg) for arg in args)
+        # A plan writes the keys of a dict as text, as JSON does. Numbers are read from it.
+        kept = args[:1] if origin in _MAPPINGS and args[0] is not str else ()
+        rewritten = (*kept, *(arg if arg is Ellipsis else strict(arg) for arg in args[len(kept) :]))
         generic = cast("Any", hint)
         if isinstance(hint, types.GenericAlias):
             return types.GenericAlias(origin, rewritten)
@@ -270,6 +272,7 @@ _SCALARS = {
     str: BeforeValidator(_as_text),
     bool: BeforeValidator(_as_bool),
 }
+_MAPPINGS = frozenset([dict, typing.Mapping.__origin__, typing.MutableMapping.__origin__])  # type: ignore[attr-defined]
 _CONTAINERS = frozenset(
     [list, tuple, dict, set, frozenset]
     + [

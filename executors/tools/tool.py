@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import cached_property, partial, update_wrapper
-from typing import Any, Final, Generic, Unpack, cast, overload
+from typing import Any, Final, Generic, NoReturn, Unpack, cast, overload
 
 from typing_extensions import ParamSpec, TypeVar
 
@@ -26,6 +26,7 @@ from braid.executors.tools.errors import (
     ToolDefinitionError,
     ToolTimeoutError,
     UncertainError,
+    errors_in,
 )
 from braid.executors.tools.hedge import CancelReason, Latencies, OnHedged, hedged
 from braid.executors.tools.memo import version_of
@@ -40,9 +41,12 @@ from braid.executors.tools.retry import cause_of, may_retry, retry_delay
 from braid.executors.tools.signature import signature_of
 from braid.executors.tools.spec import OnAbandoned, OnRetry, ToolContext, ToolSpec
 from braid.executors.tools.threads import CallResult, call_in_thread
-from braid.executors.values import check_size, own_copies, own_copy
+from braid.executors.values import check_size, explain, own_copies, own_copy
 
 __all__ = ["Tool", "tool"]
+
+_SHOWN: Final = 5
+"""How many errors of a group are told."""
 
 GRACE: Final = 0.25
 """Seconds that a blocking function gets to notice `ToolContext.stopping` before its thread is abandoned."""
@@ -159,9 +163,9 @@ class Tool(Generic[P, R]):
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
-            raise self._crash(error) from error  # nobody cancelled this call: the tool raised it
+            self._crash(error)  # nobody cancelled this call: the tool raised it
         except BaseException as error:
-            raise self._crash(error) from error
+            self._crash(error)
 
     def __repr__(self) -> str:
         return f"<Tool {self.name}({', '.join(self.spec.parameters['properties'])}) {self.spec.effect}>"
@@ -316,11 +320,11 @@ class Tool(Generic[P, R]):
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
-            raise self._crash(error) from error  # nobody cancelled this call: the tool raised it
+            self._crash(error)  # nobody cancelled this call: the tool raised it
         except (BraidError, KeyboardInterrupt):
             raise  # a KeyboardInterrupt on the loop's thread may come from a person
         except BaseException as error:
-            raise self._crash(error) from error
+            self._crash(error)
 
     async def _within_limit(self, checked: dict[str, Any], seconds: float) -> R:
         limit = asyncio.timeout(seconds)
@@ -352,7 +356,7 @@ class Tool(Generic[P, R]):
             return future.result().value
         if isinstance(error, BraidError):
             raise error
-        raise self._crash(error) from error
+        self._crash(error)
 
     async def _stop_thread(
         self,
@@ -388,10 +392,19 @@ class Tool(Generic[P, R]):
             f"{self.name}: no result after {seconds:g} s", seconds=seconds, tool=self.name
         )
 
-    def _crash(self, error: BaseException) -> ToolCrashError:
-        message, kind = str(error), type(error).__name__
-        return ToolCrashError(
-            f"{self.name}: {kind}: {message}" if message else f"{self.name}: {kind}", tool=self.name
+    def _crash(self, error: BaseException) -> NoReturn:
+        """Raise what a call that raised `error` fails with.
+
+        A group of errors, as a TaskGroup raises it, stands for the errors in it. If all of them are Braid's
+        own, the first is raised.
+        """
+        causes = errors_in(error)
+        if all(isinstance(cause, BraidError) for cause in causes):
+            raise causes[0] from error
+        shown = "; ".join(explain(cause) for cause in causes[:_SHOWN])
+        more = f"; and {len(causes) - _SHOWN} more" if len(causes) > _SHOWN else ""
+        raise ToolCrashError(f"{self.name}: {shown}{more}", tool=self.name) from (
+            causes[0] if len(causes) == 1 else error
         )
 
 

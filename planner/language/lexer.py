@@ -27,9 +27,9 @@ _THINK_CLOSE = re.compile(r"</think(?:ing)?>")
 _STRING_END = {quote: re.compile(rf"(?:\\.|(?!{quote})[^\\])*{quote}") for quote in ('"', "'", '"""', "'''")}
 _STATEMENT_START = re.compile(
     r"""\s*(?:
-        [^\W\d][\w.]*(?:\[\w*\])?\s*(?:,\s*[^\W\d]\w*\s*)*             # a name is bound,
+        [^\W\d][\w\u0300-\u1fff.]*(?:\[\w*\])?\s*(?:,\s*[^\W\d]\w*\s*)*  # a name is bound, marks included,
             (?::\s*[\w.]+(?:\[[^\]]*\])?\s*)?[-+*/]?=(?!=)             # with or without an annotation
-      | [^\W\d]\w*(?:\.\w+)*\(                                           # a call
+      | [^\W\d][\w\u0300-\u1fff]*(?:\.\w+)*\(                                           # a call
       | if\b.*[:(\[] | elif\b | else\s*:                                # a branch
       | \[.*\( | \[\s*$                                                  # a map without a name
       | (?:for|while|with|async)\b.*:\s*$ | (?:def|class)\s+\w+.*:\s*$ # Python that plans do not have

@@ -276,3 +276,67 @@ async def test_arguments_are_not_shared_with_the_caller() -> None:
     given = [1, 2]
     assert await spoil.call({"items": given}) == 3
     assert given == [1, 2]
+
+
+async def raising(error: BaseException, *more: BaseException, nested: bool = False) -> None:
+    async def fail(error: BaseException) -> None:
+        raise error
+
+    async with asyncio.TaskGroup() as group:
+        if nested:
+            group.create_task(raising(error))
+        else:
+            group.create_task(fail(error))
+        for each in more:
+            group.create_task(fail(each))
+
+
+@pytest.mark.parametrize("inline", [True, False])
+@pytest.mark.parametrize(
+    ("errors", "nested", "message"),
+    [
+        ([ValueError("no such row")], False, "find: ValueError: no such row"),
+        ([ValueError("no such row")], True, "find: ValueError: no such row"),
+        ([KeyError("a"), OSError("disk")], False, "find: KeyError: 'a'; OSError: disk"),
+        ([ValueError(str(i)) for i in range(7)], False, "ValueError: 4; and 2 more"),
+    ],
+)
+async def test_an_error_in_a_task_group_is_told(
+    errors: list[BaseException], nested: bool, message: str, inline: bool
+) -> None:
+    @tool(inline=inline)
+    async def find() -> None:
+        await raising(*errors, nested=nested)
+
+    for call in (find.call({}), find.call_plain({})):
+        with pytest.raises(ToolError) as caught:
+            await call
+        assert message in str(caught.value)
+        if len(errors) == 1:
+            assert caught.value.__cause__ is errors[0]
+
+
+async def test_a_tool_error_in_a_task_group_is_not_tried_again() -> None:
+    attempts: list[int] = []
+
+    @tool(retries=3, backoff=0.0)
+    async def find() -> None:
+        attempts.append(1)
+        await raising(ToolError("no such title"), nested=True)
+
+    with pytest.raises(ToolError, match="no such title"):
+        await find.call({})
+    assert len(attempts) == 1
+
+
+async def test_retries_see_the_error_in_a_task_group() -> None:
+    attempts: list[int] = []
+
+    @tool(retries=1, backoff=0.0, retry_on=ConnectionError)
+    def find() -> str:
+        attempts.append(1)
+        if len(attempts) == 1:
+            raise ExceptionGroup("two", [ExceptionGroup("one", [ConnectionError("reset")])])
+        return "found"
+
+    assert await find.call({}) == "found"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import date
 from typing import Any
 
 import pytest
 
-from braid.executors import GraphPatch, RunContext, TaskGraph, run_graph
+from braid.executors import GraphPatch, RunContext, TaskGraph, Tool, ToolOptions, ToolRegistry, run_graph
 from braid.executors.nodes import Answer, Const, ListOf, Map, Node, Ref, ToolCall
 from braid.executors.tools import ToolSpec
 from braid.planner import PlanChecker, PlanCheckError, PlanError, Statement, compile_plan, parse_plan
@@ -218,3 +219,46 @@ def test_answer_after_nested_conditional_answers(nodes_of: Nodes) -> None:
         [True, False],
         [False, False],
     ]
+
+
+@pytest.mark.parametrize("name", ["größe", "высота", "高さ", "ऊँचाई", "ﬁnd"])
+async def test_a_tool_named_in_another_script_can_be_planned_and_called(name: str) -> None:
+    async def measure(größe: int) -> int:  # noqa: PLC2401
+        return größe + 1
+
+    made = Tool(measure, ToolOptions(name=name))
+    plan = f"Here is the plan.\n{name}_1 = {name}(größe=1)\n{name}(2)\nanswer({name}_1)\n"
+    nodes, errors = compile_plan(plan, [made.spec])
+    assert not errors and len(nodes) == 3
+    graph = TaskGraph()
+    graph.apply(GraphPatch(base_version=0, add=tuple(nodes)))
+    outcome = await run_graph(graph, None, RunContext(tools=ToolRegistry([made])))
+    assert outcome.answer == (2,)
+
+
+@pytest.mark.parametrize(
+    ("hint", "literal", "value"),
+    [
+        (dict[int, str], '{"1": "K2", "2": "Lhotse"}', {1: "K2", 2: "Lhotse"}),
+        (dict[float, int], '{"1.5": 2}', {1.5: 2}),
+        (Mapping[int, list[str]], '{"1": ["a"]}', {1: ["a"]}),
+        (list[dict[int, dict[int, str]]], '[{"1": {"2": "a"}}]', [{1: {2: "a"}}]),
+        (dict[date, int], '{"2026-01-02": 1}', {date(2026, 1, 2): 1}),
+        (dict[str, int], '{"1": 2}', {"1": 2}),
+        (dict[int, int] | None, '{"1": 2}', {1: 2}),
+    ],
+)
+async def test_dicts_with_other_keys_than_text_can_be_written(hint: Any, literal: str, value: object) -> None:
+    seen: list[object] = []
+
+    async def names(by_rank: Any) -> None:
+        seen.append(by_rank)
+
+    names.__annotations__["by_rank"] = hint
+    made = Tool(names)
+    nodes, errors = compile_plan(f"names({literal})\n", [made.spec])
+    assert not errors
+    graph = TaskGraph()
+    graph.apply(GraphPatch(base_version=0, add=tuple(nodes)))
+    outcome = await run_graph(graph, None, RunContext(tools=ToolRegistry([made])))
+    assert seen == [value], outcome.failures
