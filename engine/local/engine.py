@@ -263,7 +263,7 @@ class LocalEngine(Engine):
         masks = await self._masks(params)
         scope = ambient_budget() if budget is None else budget
         max_generated, price = params.n * params.max_tokens, self._price(scope)
-        with scope.reserve(
+        with await scope.hold(
             tokens=max_generated, calls=1, cost=price.of(generated=max_generated, calls=1)
         ) as reservation:
             request = self._generate_request(ours, params, scope, masks)
@@ -289,7 +289,7 @@ class LocalEngine(Engine):
         loop = asyncio.get_running_loop()
         steps: asyncio.Queue[list[Token] | None] = asyncio.Queue()
         max_generated, price = params.n * params.max_tokens, self._price(scope)
-        with scope.reserve(
+        with await scope.hold(
             tokens=max_generated, calls=1, cost=price.of(generated=max_generated, calls=1)
         ) as reservation:
 
@@ -374,7 +374,7 @@ class LocalEngine(Engine):
         num_known = len(parent.token_ids) if parent else 0
         scope = ambient_budget() if budget is None else budget
         cost = self._price(scope).of(prompt=len(ids) - num_known)
-        with scope.reserve(tokens=len(ids) - num_known, cost=cost) as reservation:
+        with await scope.hold(tokens=len(ids) - num_known, cost=cost) as reservation:
             handle = self._worker.submit(self._prefill_request(ids[:-1], parent, scope))
             prefix, locks, reused = await handle.result()
             reservation.settle(tokens=len(ids) - num_known, cost=cost)

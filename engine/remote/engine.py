@@ -339,7 +339,7 @@ class RemoteEngine(Engine):
             price = scope.price_of(self.info.uri, self.info.model)
             max_generated = len(indexes) * params.max_tokens
             cost = price.of(prompt=ours.token_count, generated=max_generated, calls=1)
-            with scope.reserve(tokens=ours.token_count + max_generated, calls=1, cost=cost) as reservation:
+            with await scope.hold(tokens=ours.token_count + max_generated, calls=1, cost=cost) as reservation:
                 try:
                     async with aclosing(
                         self._client.stream(PATHS[endpoint], body, reader, budget=scope)

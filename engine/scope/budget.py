@@ -9,14 +9,15 @@ before work enters their thread.
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Final, Literal, overload
+from typing import Any, Final, Literal, cast, overload
 
 from braid.engine.errors import BudgetExceededError, InvalidParamsError
 
@@ -79,6 +80,8 @@ class Reservation:
     budget: Budget
     held: dict[Counted, float]
     open: bool = True
+    owner: asyncio.Task[Any] | None = None
+    """The task that holds it."""
 
     def settle(self, *, tokens: int = 0, calls: int = 0, cost: float = 0.0) -> None:
         """Book what was used in place of what was held. What exceeds the held amount is booked too."""
@@ -86,6 +89,8 @@ class Reservation:
             self.open = False
             used: dict[Counted, float] = {"tokens": tokens, "calls": calls, "cost": cost}
             self.budget._close(self.held, used)  # pyright: ignore[reportPrivateUsage]
+            if _held.pop(id(self), None):
+                _wake()
 
     def refund(self) -> None:
         """Return everything that was held."""
@@ -187,6 +192,29 @@ class Budget:
                 for key, amount in asked.items():
                     scope.reserved[key] = _sum(scope.reserved.get(key, 0), amount)
         return Reservation(self, asked)
+
+    async def hold(self, *, tokens: int = 0, calls: int = 0, cost: float = 0.0) -> Reservation:
+        """`reserve`, which waits where a limit is reached only because others hold more than they may need.
+
+        Raises:
+            BudgetExceededError: a limit does not allow it, or only tasks that wait themselves hold anything.
+        """
+        task = asyncio.current_task()
+        while True:
+            freed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            _waiting[freed] = task
+            try:
+                made = self.reserve(tokens=tokens, calls=calls, cost=cost)
+                made.owner = task
+                _held[id(made)] = made
+                return made
+            except BudgetExceededError as error:
+                if not _may_be_freed(error):
+                    _wake()  # nor do others wait for this task
+                    return self.reserve(tokens=tokens, calls=calls, cost=cost)  # given back just now
+                await freed
+            finally:
+                _waiting.pop(freed, None)
 
     def spend(self, *, tokens: int = 0, calls: int = 0, cost: float = 0.0) -> None:
         """Reserve and settle in one, for work whose cost is known exactly beforehand.
@@ -328,6 +356,39 @@ class Budget:
                     if limit is not None and amount > was_held:
                         over = max(_sum(scope.spent.get(key, 0), -limit), 0)
                         scope.overshoot[key] = max(scope.overshoot.get(key, 0), over)
+
+
+_held: Final[dict[int, Reservation]] = {}
+"""The open reservations that `Budget.hold` has made."""
+_waiting: Final[dict[asyncio.Future[None], asyncio.Task[Any] | None]] = {}
+"""Who waits in `Budget.hold`. Each is woken when something is given back."""
+
+
+def _may_be_freed(error: BudgetExceededError) -> bool:
+    """Whether the limit would allow what was asked once all others have given back what they hold."""
+    scope = error.budget
+    if scope is None or error.limit == "seconds":
+        return False
+    limit = cast("Counted", error.limit)
+    waiting = set(_waiting.values())
+    with _lock:
+        if _sum(scope.spent.get(limit, 0), error.asked) > error.allowed:
+            return False
+    return any(
+        held.owner not in waiting and scope in held.budget.scopes() and held.held.get(limit)
+        for held in list(_held.values())
+    )
+
+
+def _wake() -> None:
+    for freed in list(_waiting):
+        with suppress(RuntimeError):  # its loop is closed
+            freed.get_loop().call_soon_threadsafe(_set, freed)
+
+
+def _set(freed: asyncio.Future[None]) -> None:
+    if not freed.done():
+        freed.set_result(None)
 
 
 def _sum(a: float, b: float) -> float:

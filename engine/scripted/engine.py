@@ -133,12 +133,12 @@ class ScriptedEngine(Engine):
                 self.require("token_ids", "a script has no vocabulary")
                 raise AssertionError("a scripted engine never declares token_ids")
         self.prefills.append(text)
-        return self._charged((*split_pieces(text),), len(split_pieces(text)), 0, messages, budget)
+        return await self._charged((*split_pieces(text),), len(split_pieces(text)), 0, messages, budget)
 
     async def extend(self, context: Context, text: str, *, budget: Budget | None = None) -> Context:
         ours = self._ours(context)
         added = split_pieces(text)
-        return self._charged(
+        return await self._charged(
             ours.pieces + added, len(added), ours.critical_path_tokens, ours.messages, budget
         )
 
@@ -147,7 +147,7 @@ class ScriptedEngine(Engine):
         ours = self._ours(context)
         if not 1 <= length <= len(ours.pieces):
             raise InvalidParamsError(f"cut length must lie in 1..{len(ours.pieces)} tokens, got {length!r}")
-        return self._charged(ours.pieces[:length], 0, ours.critical_path_tokens, ours.messages, budget)
+        return await self._charged(ours.pieces[:length], 0, ours.critical_path_tokens, ours.messages, budget)
 
     async def join(
         self,
@@ -170,7 +170,9 @@ class ScriptedEngine(Engine):
         critical_path_tokens = max(
             (part.critical_path_tokens for part in parts), default=ours.critical_path_tokens
         )
-        return self._charged(ours.pieces + added, len(added), critical_path_tokens, ours.messages, budget)
+        return await self._charged(
+            ours.pieces + added, len(added), critical_path_tokens, ours.messages, budget
+        )
 
     async def score(self, context: Context, text: str, *, budget: Budget | None = None) -> list[float]:
         self.require("prompt_logprobs")
@@ -228,7 +230,7 @@ class ScriptedEngine(Engine):
             )
         scope = _scope(budget)
         price, max_generated = scope.price_of(self.info.uri, self.info.model), params.n * params.max_tokens
-        with scope.reserve(
+        with await scope.hold(
             tokens=max_generated, calls=1, cost=price.of(generated=max_generated, calls=1)
         ) as reservation:
             self.calls.append(Call(kind=kind, prompt=ours.text, messages=ours.messages, params=params))
@@ -336,7 +338,7 @@ class ScriptedEngine(Engine):
             top_logprobs=top,
         )
 
-    def _charged(
+    async def _charged(
         self,
         pieces: tuple[str, ...],
         read: int,
@@ -349,7 +351,9 @@ class ScriptedEngine(Engine):
         if limit is not None and len(pieces) > limit:
             raise ContextLengthError(f"{len(pieces)} tokens exceed the context of {limit}")
         scope = _scope(budget)
-        scope.spend(tokens=read, cost=scope.price_of(self.info.uri, self.info.model).of(prompt=read))
+        cost = scope.price_of(self.info.uri, self.info.model).of(prompt=read)
+        with await scope.hold(tokens=read, cost=cost) as reservation:
+            reservation.settle(tokens=read, cost=cost)
         return _ScriptedContext(self, pieces, critical_path_tokens, messages, Usage(prompt_tokens=read))
 
     def _ours(self, context: Context) -> _ScriptedContext:

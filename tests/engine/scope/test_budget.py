@@ -316,3 +316,58 @@ def test_the_statement_says_what_was_spent_of_what() -> None:
     told = inner.statement()
     assert told["tokens"].spent == 13 and told["tokens"].limit == 10 and told["tokens"].overshoot == 3
     assert told["calls"].limit is None and told["cost"].spent == 0 and told["seconds"].spent >= 0
+
+
+async def worker(scope: Budget, asked: int, used: int) -> None:
+    with await scope.hold(tokens=asked) as held:
+        await asyncio.sleep(0.001)
+        held.settle(tokens=used)
+
+
+@pytest.mark.parametrize(
+    ("number", "asked", "used"), [(64, 500, 60), (16, 3000, 90), (2, 5000, 10), (9, 1, 1)]
+)
+async def test_a_reservation_waits_while_others_will_give_back(number: int, asked: int, used: int):
+    root = Budget(tokens=6000)
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        for place in range(number):
+            group.create_task(worker(root.child(str(place)), asked, used))
+    assert root.spent["tokens"] == number * used and root.reserved["tokens"] == 0
+
+
+async def test_what_can_never_fit_is_refused_at_once_or_when_that_is_known():
+    root = Budget(tokens=100)
+    with pytest.raises(BudgetExceededError):
+        await root.hold(tokens=101)
+    tasks = [asyncio.create_task(worker(root, 60, 55)) for _ in range(4)]
+    await asyncio.wait(tasks)
+    assert [type(task.exception()) for task in tasks].count(BudgetExceededError) == 3
+    assert root.spent["tokens"] == 55
+
+
+async def test_tasks_that_hold_something_never_wait_for_one_another():
+    root = Budget(tokens=100)
+    both = asyncio.Barrier(2)
+
+    async def holds_and_asks() -> None:
+        with await root.hold(tokens=50):
+            await both.wait()
+            with await root.hold(tokens=30):
+                pass
+
+    tasks = [asyncio.create_task(holds_and_asks()) for _ in range(2)]
+    done, _ = await asyncio.wait(tasks, timeout=20)
+    assert [type(task.exception()) for task in done].count(BudgetExceededError) >= 1
+    assert root.reserved["tokens"] == 0
+
+
+async def test_a_task_that_waits_can_be_cancelled():
+    root = Budget(tokens=100)
+    with await root.hold(tokens=100):
+        waiting = asyncio.create_task(root.hold(tokens=1))
+        # Another task holds it, so the wait begins.
+        await asyncio.sleep(0.01)
+        assert not waiting.done()
+        waiting.cancel()
+        await asyncio.wait([waiting])
+    assert root.reserved["tokens"] == 0

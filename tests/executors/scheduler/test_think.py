@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from braid.engine import Budget
 from braid.engine.scripted import ScriptedEngine
 from braid.executors.nodes import Compare, Const, DictOf, Field, ListOf, Map, Node, Ref, Template, Think
 from tests.support.small_tools import TOOLS
@@ -87,3 +88,12 @@ async def test_what_a_thought_is_given_stays_data(hostile: str, chat: bool) -> N
     given = engine.calls[0].prompt.partition("What is known:")[2]
     assert not MARKUP.search(engine.calls[0].prompt)
     assert given.count("\n- a: ") == 1 and "\n- total" not in given and "\nUser:" not in given
+
+
+async def test_many_thoughts_under_a_budget_that_is_enough_for_all_of_them() -> None:
+    engine = ScriptedEngine("Answer: yes, it is", delay=0.001)
+    node = Node(id="xs", op=Map("m", ListOf(tuple(map(Const, range(64)))), Think(Const("Is it?"))), name="xs")
+    outcome = await Recorded().run(
+        node, answer(Ref("xs")), tools=[], engine=engine, budget=Budget(tokens=6000)
+    )
+    assert outcome.answered and outcome.stopped is None, outcome.reason
