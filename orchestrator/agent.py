@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from braid.engine import Budget, Engine, Message, connect
 from braid.engine.scope import ambient_budget
+from braid.engine.surrogates import mend_text
 from braid.executors import ApprovalRefused, Limits, Tool, ToolRegistry
 from braid.executors.scheduler import Approve, AskPerson, Replan, SteeringQueue
 from braid.executors.tools import CallMemo, MemoryResults, ResultCache
-from braid.executors.values import whole_text
 from braid.orchestrator.default_tools import registry_of
 from braid.orchestrator.errors import InvalidQuestionError, ResumeRefusedError, RunningLoopError
 from braid.orchestrator.events import RunResumed, RunStarted
@@ -517,7 +517,7 @@ class Agent:
         if not isinstance(question, str) or not question.strip():
             raise InvalidQuestionError(question)
         return Job(
-            question=whole_text(question.strip()),
+            question=mend_text(question.strip()),
             spec=spec,
             engine=await self.open() if engine is None else engine,
             tools=self.tools,

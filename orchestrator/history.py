@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Self, cast
 
 from braid.engine import Message
-from braid.executors.values import whole_text
+from braid.engine.surrogates import mend_text
 from braid.orchestrator.errors import InvalidHistoryError
 from braid.planner.follow_up import Turn
 
@@ -59,4 +59,4 @@ def _message(place: int, given: object) -> Message:
         raise InvalidHistoryError(
             f"history[{place}] must have a role ({', '.join(_ROLES)}) and a content text, got {given!r:.80}"
         )
-    return {"role": role, "content": whole_text(content)}
+    return {"role": role, "content": mend_text(content)}

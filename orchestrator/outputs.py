@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter, ValidationError
 
 from braid.engine import CapabilityError, Message, SamplingParams, Usage
-from braid.executors.values import short_form
-from braid.engine import Message, SamplingParams, Usage
 from braid.executors.values import break_markers, short_form
 from braid.orchestrator.errors import OutputTypeError
 

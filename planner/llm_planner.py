@@ -22,9 +22,10 @@ from braid.engine import (
     Usage,
     plain_chat,
 )
+from braid.engine.surrogates import mend_text
 from braid.executors import GraphPatch
 from braid.executors.nodes import Node
-from braid.executors.values import break_markers, whole_text
+from braid.executors.values import break_markers
 from braid.planner.errors import PlanError, PlanningError, PlanSyntaxError
 from braid.planner.events import (
     PlanEvent,
@@ -290,7 +291,7 @@ class LLMPlanner:
                     state.cut_off = token.finish_reason == "length"
                     text = held + token.text
                     held = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" else ""  # its other half may follow
-                    if text := whole_text(text.removesuffix(held)):
+                    if text := mend_text(text.removesuffix(held)):
                         yield text
             finally:
                 # A stream that is closed early reports no usage. What came is what was generated.

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-from typing import cast
+from typing import ClassVar, cast
 
 from braid.engine import BraidError
 from braid.executors.nodes import FailureKind

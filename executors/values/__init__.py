@@ -1,7 +1,7 @@
 """Values that flow between nodes: short forms, paths into them, plain data."""
 
 from braid.executors.values.copies import own_copies, own_copy
-from braid.executors.values.json_text import json_text, whole_text
+from braid.executors.values.json_text import json_text
 from braid.executors.values.markers import break_markers, quoted, quoted_line
 from braid.executors.values.size import LARGEST_VALUE, ValueTooLargeError, check_size
 from braid.executors.values.type_tags import EARLIER, HOMES, is_own, tag_of
@@ -30,8 +30,8 @@ __all__ = [
     "PathError",
     "ValueTooLargeError",
     "attribute_names",
-    "caution",
     "break_markers",
+    "caution",
     "check_size",
     "explain",
     "is_own",
@@ -48,5 +48,4 @@ __all__ = [
     "short_form",
     "shown",
     "tag_of",
-    "whole_text",
 ]

@@ -18,7 +18,7 @@ from typing import Any, Final, cast
 from pydantic import BaseModel
 
 from braid.engine import BraidError
-from braid.executors.values.json_text import whole_text
+from braid.engine.surrogates import mend_text
 from braid.executors.values.size import LARGEST_VALUE, MOST_ITEMS, ValueTooLargeError
 
 MAX_KEYS_SHOWN: Final = 12
@@ -56,7 +56,7 @@ def short_form(value: Any) -> str:
         ValueTooLargeError: The text would be longer than `LARGEST_VALUE`.
     """
     if type(value) is str:
-        return whole_text(value)
+        return mend_text(value)
     texts = _ShortForms(LARGEST_VALUE)
     text = texts.of(value)
     if texts.left < 0:
@@ -88,7 +88,7 @@ class _ShortForms:
         if text is None:
             own = getattr(value, "short_form", None)
             if callable(own) and not isinstance(value, type):
-                text = whole_text(str(own()))
+                text = mend_text(str(own()))
             elif isinstance(value, (list, tuple)):
                 return ", ".join(self._each(cast("Sequence[Any]", value)))
             elif isinstance(value, (set, frozenset)):
@@ -98,7 +98,7 @@ class _ShortForms:
             ):
                 text = self._json(value)
             else:
-                text = whole_text(str(cast("object", value)))
+                text = mend_text(str(cast("object", value)))
         self.left -= max(1, len(text))
         return text
 
@@ -114,7 +114,7 @@ class _ShortForms:
         if isinstance(value, enum.Enum):
             return self.of(value.value)
         if isinstance(value, str):
-            return whole_text(value if len(value) <= self.left else value[: self.left + 1])
+            return mend_text(value if len(value) <= self.left else value[: self.left + 1])
         if value is None:
             return "none"
         if isinstance(value, bool):
@@ -175,7 +175,7 @@ class _PlainData:
         if value is None or isinstance(value, bool):
             return value
         if isinstance(value, str):
-            return whole_text(value)
+            return mend_text(value)
         if isinstance(value, int):
             bits = value.bit_length()
             return value if bits <= MAX_INT_BITS else f"whole number of {bits} bits"
@@ -205,7 +205,7 @@ class _PlainData:
     def _pairs(self, pairs: Iterable[tuple[Any, Any]]) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for key, item in pairs:
-            found[whole_text(str(key))] = self.of(item)
+            found[mend_text(str(key))] = self.of(item)
             if self.left < 0:
                 break
         return found
@@ -237,7 +237,7 @@ def shown(value: Any, limit: int = 200) -> str:
 
 def explain(error: BaseException) -> str:
     """What a failure says: our own errors speak for themselves, others need their kind."""
-    text = whole_text(str(error))
+    text = mend_text(str(error))
     if isinstance(error, BraidError) and text:
         return text
     kind = type(error).__name__

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, field
 from typing import NoReturn, cast
 
+from braid.engine.surrogates import mend_text
 from braid.executors.nodes import (
     WIDEST_FORMAT,
     AllOf,
@@ -21,7 +22,6 @@ from braid.executors.nodes import (
     Ref,
     Template,
 )
-from braid.executors.values import whole_text
 from braid.planner.errors import Place
 from braid.planner.language.hints import calculation, is_arithmetic, is_number, source_of
 from braid.planner.language.locator import Locator
@@ -126,7 +126,7 @@ class ExpressionReader:
                     self._fail(node, "there are no byte strings", "write plain text without the `b`")
                 if isinstance(value, complex) or value is ...:
                     self._fail(node, f"`{source_of(node)}` is not a value of the plan language")
-                return Const(whole_text(value) if isinstance(value, str) else value)
+                return Const(mend_text(value) if isinstance(value, str) else value)
             case ast.UnaryOp(
                 op=ast.USub() | ast.UAdd() as sign, operand=ast.Constant(value=int() | float() as number)
             ):
@@ -281,7 +281,7 @@ class ExpressionReader:
         for value in node.values:
             match value:
                 case ast.Constant(value=str() as text):
-                    text = whole_text(text)
+                    text = mend_text(text)
                     if parts and isinstance(parts[-1], str):
                         parts[-1] += text
                     else:

@@ -102,7 +102,7 @@ def run_root(task: PlanTask) -> list[Message]:
         *[Message(role=each["role"], content=break_markers(each["content"])) for each in task.history],
         Message(
             role="user",
-            content=f"The task:\n{break_markers(task.question.strip())}{break_markers(_earlier_values(task))}",
+            content=break_markers(f"The task:\n{task.question.strip()}{_earlier_values(task)}"),
         ),
         Message(role="assistant", content=_ACKNOWLEDGED),
     ]

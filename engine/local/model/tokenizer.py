@@ -10,7 +10,6 @@ from typing import Any, cast
 from braid.engine.errors import InvalidParamsError
 from braid.engine.prompts import ChatPrompt, TextPrompt, TokenPrompt, plain_chat
 from braid.engine.surrogates import mend_text
-from braid.engine.prompts import ChatPrompt, TextPrompt, TokenPrompt, plain_chat, whole_text
 from braid.engine.types import Message
 
 _TORN = "\ufffd"
