@@ -6,8 +6,9 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, cast
 
+from braid.engine.checks import is_number, is_whole
 from braid.engine.errors import InvalidParamsError
 
 if TYPE_CHECKING:
@@ -43,6 +44,11 @@ Capability = Literal[
 ]
 
 
+def _items(value: object) -> Iterable[Any]:
+    """The items of a list or tuple. For anything else, one item that no check accepts."""
+    return cast("Sequence[Any]", value) if isinstance(value, list | tuple) else (None,)
+
+
 @dataclass(frozen=True)
 class Grammar:
     """What a completion may be, in one of three notations (capability `grammar`)."""
@@ -54,6 +60,15 @@ class Grammar:
     """
     source: str
     """Text of the expression, schema or grammar."""
+
+    def __post_init__(self) -> None:
+        kinds = ("regex", "json_schema", "lark")
+        if self.kind not in kinds or not isinstance(cast("object", self.source), str):
+            raise InvalidParamsError(
+                f"a Grammar has a kind of {kinds} and a text as its source, "
+                f"got {self.kind!r} and {self.source!r}",
+                param="grammar",
+            )
 
     @classmethod
     def of(cls, given: Grammar | str | dict[str, object]) -> Grammar:
@@ -126,41 +141,62 @@ class SamplingParams:
     """Is added to the logits of these token ids (capability `penalties`)."""
 
     def __post_init__(self) -> None:
-        def check(ok: bool, what: str) -> None:
+        def check(name: str, ok: bool, expected: str) -> None:
             if not ok:
-                raise InvalidParamsError(f"SamplingParams: {what}")
+                raise InvalidParamsError(
+                    f"SamplingParams: {name} must {expected}, got {getattr(self, name)!r}", param=name
+                )
 
-        check(isinstance(self.n, int) and self.n >= 1, f"n must be a whole number >= 1, got {self.n!r}")
+        for name, least in (("n", 1), ("max_tokens", 1), ("top_k", 0)):
+            value: Any = getattr(self, name)
+            check(name, is_whole(value) and value >= least, f"be a whole number >= {least}")
+        check("temperature", is_number(self.temperature) and self.temperature >= 0, "be a finite number >= 0")
+        check("top_p", is_number(self.top_p) and 0 < self.top_p <= 1, "lie in (0, 1]")
+        check("min_p", is_number(self.min_p) and 0 <= self.min_p < 1, "lie in [0, 1)")
         check(
-            isinstance(self.max_tokens, int) and self.max_tokens >= 1,
-            f"max_tokens must be a whole number >= 1, got {self.max_tokens!r}",
-        )
-        check(self.temperature >= 0, f"temperature must be >= 0, got {self.temperature!r}")
-        check(0 < self.top_p <= 1, f"top_p must lie in (0, 1], got {self.top_p!r}")
-        check(self.top_k >= 0, f"top_k must be >= 0 (0 is off), got {self.top_k!r}")
-        check(0 <= self.min_p < 1, f"min_p must lie in [0, 1), got {self.min_p!r}")
-        check(
-            not isinstance(self.stop, str) and all(isinstance(s, str) and s for s in self.stop),
-            f"stop must be a tuple of non-empty strings, got {self.stop!r}",
+            "stop",
+            all(isinstance(each, str) and each for each in _items(self.stop)),
+            "be a tuple of non-empty strings",
         )
         check(
-            self.logprobs is None or 0 <= self.logprobs <= 20,
-            f"logprobs must be None or lie in 0..20, got {self.logprobs!r}",
+            "stop_token_ids",
+            all(is_whole(each) and each >= 0 for each in _items(self.stop_token_ids)),
+            "be a tuple of token ids",
+        )
+        check("ignore_eos", isinstance(self.ignore_eos, bool), "be True or False")
+        check("seed", self.seed is None or is_whole(self.seed), "be None or a whole number")
+        check(
+            "logprobs",
+            self.logprobs is None or (is_whole(self.logprobs) and 0 <= self.logprobs <= 20),
+            "be None or a whole number in 0..20",
         )
         check(
-            self.grammar is None or not self.ignore_eos,
-            "ignore_eos and grammar exclude each other: a completion ends where its grammar ends",
+            "grammar",
+            self.grammar is None or isinstance(self.grammar, Grammar | str | dict),
+            "be None, a Grammar, a regular expression or a JSON schema",
         )
-        check(self.repetition_penalty > 0, f"repetition_penalty must be > 0, got {self.repetition_penalty!r}")
+        if self.grammar is not None and self.ignore_eos:
+            raise InvalidParamsError(
+                "SamplingParams: ignore_eos and grammar exclude each other: "
+                "a completion ends where its grammar ends"
+            )
+        check(
+            "repetition_penalty",
+            is_number(self.repetition_penalty) and self.repetition_penalty > 0,
+            "be a finite number > 0",
+        )
         for name in ("presence_penalty", "frequency_penalty"):
-            value: float = getattr(self, name)
-            check(-2 <= value <= 2, f"{name} must lie in -2..2, got {value!r}")
+            value = getattr(self, name)
+            check(name, is_number(value) and -2 <= value <= 2, "lie in -2..2")
+        bias: object = self.logit_bias
         check(
-            all(
-                isinstance(token, int) and token >= 0 and -100 <= bias <= 100
-                for token, bias in self.logit_bias.items()
+            "logit_bias",
+            isinstance(bias, Mapping)
+            and all(
+                is_whole(token) and token >= 0 and is_number(change) and -100 <= change <= 100
+                for token, change in cast("Mapping[Any, Any]", bias).items()
             ),
-            f"logit_bias must map token ids to values in -100..100, got {self.logit_bias!r}",
+            "map token ids to values in -100..100",
         )
 
     @property

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, Final, Literal, cast, overload
 
+from braid.engine.checks import is_number
 from braid.engine.errors import BudgetExceededError, InvalidParamsError
 
 _ambient: ContextVar[Budget | None] = ContextVar("braid_budget", default=None)
@@ -47,6 +48,12 @@ class Price:
     """Price of a million prompt tokens that come from the cache. None: the price of `prompt`."""
     call: float = 0.0
     """Price of one call."""
+
+    def __post_init__(self) -> None:
+        for name in ("prompt", "generated", "cached", "call"):
+            price: object = getattr(self, name)
+            if not (is_number(price) and price >= 0) and (name != "cached" or price is not None):
+                raise InvalidParamsError(f"price {name} must be a number >= 0, got {price!r}")
 
     def of(self, *, prompt: int = 0, cached: int = 0, generated: int = 0, calls: int = 0) -> float:
         """The cost of this many tokens and calls. `cached` of the `prompt` tokens came from the cache."""
@@ -140,9 +147,9 @@ class Budget:
     def __post_init__(self) -> None:
         for key in (*_LIMITS, "seconds"):
             limit = getattr(self, key)
-            if limit is not None and not limit >= 0:
-                raise InvalidParamsError(f"budget {key} must be >= 0, got {limit!r}")
-        if self.soft is not None and not 0 <= self.soft <= 1:
+            if limit is not None and not (is_number(limit) and limit >= 0):
+                raise InvalidParamsError(f"budget {key} must be a number >= 0, got {limit!r}")
+        if self.soft is not None and not (is_number(self.soft) and 0 <= self.soft <= 1):
             raise InvalidParamsError(f"budget soft is a share of the limits, 0 to 1, got {self.soft!r}")
         above: dict[Budget, None] = {self: None}
         for outer in (self.parent, self.within):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from math import inf, nan
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from braid.engine import InvalidParamsError, SamplingParams, Usage
+from braid.engine import Budget, Grammar, InvalidParamsError, Price, SamplingParams, Usage
 from braid.engine.prompts import ChatPrompt, TextPrompt, TokenPrompt, plain_chat, read_prompt
 from braid.engine.stop_strings import find_stop, held_back
 from braid.engine.types import branch_seed
@@ -27,12 +29,89 @@ from braid.engine.types import branch_seed
         {"stop": ("",)},
         {"logprobs": 21},
         {"logprobs": -1},
+        {"n": True},
+        {"n": "2"},
+        {"max_tokens": True},
+        {"max_tokens": 8.0},
+        {"temperature": inf},
+        {"temperature": nan},
+        {"temperature": "0.7"},
+        {"temperature": 10**400},
+        {"temperature": None},
+        {"top_p": nan},
+        {"top_p": True},
+        {"top_p": "1"},
+        {"top_k": 1.5},
+        {"top_k": False},
+        {"top_k": None},
+        {"min_p": nan},
+        {"min_p": "0"},
+        {"stop": None},
+        {"stop": (b"x",)},
+        {"stop": 7},
+        {"stop_token_ids": ("x",)},
+        {"stop_token_ids": (True,)},
+        {"stop_token_ids": (-1,)},
+        {"stop_token_ids": 5},
+        {"ignore_eos": 1},
+        {"ignore_eos": "no"},
+        {"seed": "x"},
+        {"seed": 1.0},
+        {"seed": True},
+        {"logprobs": True},
+        {"logprobs": 2.5},
+        {"logprobs": "3"},
+        {"grammar": 7},
+        {"grammar": b"x"},
+        {"grammar": ["x"]},
+        {"repetition_penalty": inf},
+        {"repetition_penalty": True},
+        {"repetition_penalty": "1"},
+        {"presence_penalty": nan},
+        {"presence_penalty": "0"},
+        {"frequency_penalty": True},
+        {"frequency_penalty": None},
+        {"logit_bias": None},
+        {"logit_bias": {True: 1.0}},
+        {"logit_bias": {"5": 1.0}},
+        {"logit_bias": {5: nan}},
+        {"logit_bias": {5: "1"}},
+        {"logit_bias": [(5, 1.0)]},
     ],
     ids=str,
 )
 def test_params_out_of_range_are_named(wrong):
-    with pytest.raises(InvalidParamsError, match=next(iter(wrong))):
+    [name] = wrong
+    with pytest.raises(InvalidParamsError, match=name) as caught:
         SamplingParams(**wrong)
+    assert caught.value.param == name
+
+
+@pytest.mark.parametrize(
+    "wrong", [("ebnf", "x"), ("regex", None), ("json_schema", {"type": "object"}), (None, "x")], ids=str
+)
+def test_grammars_have_a_known_kind_and_a_text(wrong):
+    with pytest.raises(InvalidParamsError, match="Grammar"):
+        Grammar(*wrong)
+
+
+@pytest.mark.parametrize("wrong", [True, "5", nan, inf, -1], ids=str)
+@pytest.mark.parametrize("name", ["tokens", "calls", "seconds", "cost", "soft"])
+def test_limits_of_budgets_are_numbers(name, wrong):
+    with pytest.raises(InvalidParamsError, match=name):
+        Budget(**{name: wrong})
+
+
+@pytest.mark.parametrize("wrong", [True, "5", nan, inf, -1], ids=str)
+@pytest.mark.parametrize("name", ["prompt", "generated", "cached", "call"])
+def test_prices_are_numbers(name, wrong):
+    with pytest.raises(InvalidParamsError, match=name):
+        Price(**{name: wrong})
+
+
+def test_whole_numbers_may_stand_for_fractions():
+    params = SamplingParams(temperature=1, top_p=1, seed=-(10**30), logit_bias={3: -1}, stop=["x"])
+    assert params.temperature == 1
 
 
 USAGE = st.builds(
