@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from braid.engine.base import Context, Engine
+from braid.engine.checks import is_number, is_whole
 from braid.engine.errors import ContextLengthError, ContextReleasedError, EngineError, InvalidParamsError
 from braid.engine.local.context import LocalContext, OpenContexts
 from braid.engine.local.join import JoinLayout, Positions, join_kv, joined_ids
@@ -99,14 +100,18 @@ class LocalEngine(Engine):
             EngineError: the model cannot be run.
             InvalidParamsError: an option is out of range.
         """
-        if threads is not None and threads < 1:
-            raise InvalidParamsError(f"threads must be at least 1, got {threads!r}")
+        for option, given, least in (
+            ("threads", 1 if threads is None else threads, 1),
+            ("chunk_tokens", chunk_tokens, 1),
+            ("cache_bytes", cache_bytes, 0),
+            ("memory_bytes", 1 if memory_bytes is None else memory_bytes, 1),
+        ):
+            if not is_whole(given) or given < least:
+                raise InvalidParamsError(f"{option} must be a whole number >= {least}, got {given!r}")
         if dtype not in ("auto", "float32", "bfloat16", "float16"):
             raise InvalidParamsError(
                 f"dtype must be 'auto', 'float32', 'bfloat16' or 'float16', got {dtype!r}"
             )
-        if chunk_tokens < 1:
-            raise InvalidParamsError(f"chunk_tokens must be at least 1, got {chunk_tokens!r}")
         folder = await asyncio.to_thread(locate_model, name_or_path)
         model = await in_own_thread(partial(load_model, folder, dtype=dtype, device=device, fast=fast))
         if threads is None:
@@ -145,7 +150,7 @@ class LocalEngine(Engine):
         A cut in the middle of a KV join is a join of what is left of the parts.
         """
         ours = self._ours(context)
-        if not 1 <= length <= len(ours.token_ids):
+        if not is_whole(length) or not 1 <= length <= len(ours.token_ids):
             raise InvalidParamsError(
                 f"cut length must lie in 1..{len(ours.token_ids)} tokens, got {length!r}"
             )
@@ -203,8 +208,10 @@ class LocalEngine(Engine):
         )
         if how == "text":
             return await self._prefill(ids, ours, budget, critical_path_tokens)
-        if temperature <= 0 or scale <= 0:
-            raise InvalidParamsError(f"temperature and scale must be > 0, got {temperature!r} and {scale!r}")
+        if not all(is_number(given) and given > 0 for given in (temperature, scale)):
+            raise InvalidParamsError(
+                f"temperature and scale must be numbers > 0, got {temperature!r} and {scale!r}"
+            )
         if positions == "sequence" and self._model.rotate is None:
             raise InvalidParamsError(f"{self._model.name} has no rotary positions that could be shifted")
         if len(ids) - len(ours.token_ids) < 2:

@@ -35,8 +35,20 @@ def build_tokenizer(vocabulary: int = 384):
     )
 
 
-def build_model(folder: Path, family: Family, *, seed: int = 0, context: int = 256) -> Path:
-    """Save a random model of `family` with its tokenizer to `folder`."""
+def build_model(
+    folder: Path,
+    family: Family,
+    *,
+    seed: int = 0,
+    context: int = 256,
+    vocabulary: int | None = None,
+    favoured: int | None = None,
+) -> Path:
+    """Save a random model of `family` with its tokenizer to `folder`.
+
+    `vocabulary` is the number of logits, by default that of the tokenizer. The logits of the id `favoured`
+    are often the largest ones.
+    """
     import torch
     from transformers import (
         GPT2Config,
@@ -49,7 +61,7 @@ def build_model(folder: Path, family: Family, *, seed: int = 0, context: int = 2
 
     tokenizer = build_tokenizer()
     torch.manual_seed(seed)
-    size = len(tokenizer)
+    size = vocabulary or len(tokenizer)
     end = tokenizer.eos_token_id
     if family == "gpt2":
         model = GPT2LMHeadModel(
@@ -87,6 +99,8 @@ def build_model(folder: Path, family: Family, *, seed: int = 0, context: int = 2
         for parameter in model.parameters():
             if parameter.dim() == 2:
                 parameter.mul_(6.0)
+        if favoured is not None:
+            model.lm_head.weight[favoured] *= 100.0
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder

@@ -91,13 +91,14 @@ def _over_segments(
     config = network.config.get_text_config(decoder=True)
     try:
         probe_ids = _probe_ids(config).to(network.device)
-        expected = network(input_ids=probe_ids[None], use_cache=False).logits[0].float()
+        vocabulary = _vocabulary(tokenizer, config)
+        expected = network(input_ids=probe_ids[None], use_cache=False).logits[0, :, :vocabulary].float()
         model = Model(
             name=name,
-            codec=TextCodec(tokenizer, config.vocab_size),
+            codec=TextCodec(tokenizer, vocabulary),
             end_ids=end_ids,
             prompt_style=prompt_style,
-            vocabulary=config.vocab_size,
+            vocabulary=vocabulary,
             max_context=getattr(config, "max_position_embeddings", None),
             parameters=sum(p.numel() for p in network.parameters()),
             device=network.device,
@@ -117,6 +118,11 @@ def _over_segments(
             "it keeps more state than keys and values per token, or attends in a way that is not known here"
         )
     return model, expected
+
+
+def _vocabulary(tokenizer: Any, config: Any) -> int:
+    """Number of ids that are both in the tokenizer and in the logits, which are often padded."""
+    return min(config.vocab_size, max(tokenizer.get_vocab().values(), default=-1) + 1)
 
 
 def _probe_ids(config: Any) -> torch.Tensor:

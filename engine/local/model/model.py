@@ -62,6 +62,7 @@ class Model:
     prompt_style: str | None
     """Prompt style that the model was trained for."""
     vocabulary: int
+    """Number of token ids. Where the network's logits are wider than its tokenizer, it is the tokenizer's."""
     max_context: int | None
     """Longest context in tokens. None: not known."""
     parameters: int
@@ -90,9 +91,10 @@ class Model:
         """
         ids = torch.tensor(step.token_ids, device=self.device)
         positions = torch.tensor(step.positions, device=self.device)
-        return self.decoder.forward(
+        logits = self.decoder.forward(
             step, ids, positions, torch.tensor(logits_indices, dtype=torch.long, device=self.device)
         )
+        return None if logits is None else logits[:, : self.vocabulary]
 
     def probe(self) -> torch.Tensor:
         """Logits of `probe_ids`, read in the ways that there are.

@@ -26,7 +26,8 @@ class BranchSampler:
         self.params = params
         self.greedy = params.temperature < _GREEDY_BELOW
         self.truncation = (params.top_k, params.top_p, params.min_p)
-        self._random = random.Random(seed)
+        # Random takes the absolute value of an int, and -1 would draw what 1 draws.
+        self._random = random.Random(seed if seed >= 0 else str(seed))
         self._written: Counter[int] = Counter()
         self._read = prompt
         self.has_penalties = bool(
