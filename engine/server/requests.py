@@ -379,7 +379,7 @@ def read_request(kind: Endpoint, body: bytes, *, model: str, limits: ServerLimit
     try:
         request = given.to_generation_request()
     except InvalidParamsError as error:
-        raise ApiError(400, str(error), code="invalid_value") from None
+        raise ApiError(400, str(error), param=error.param, code="invalid_value") from None
     if request.choices > limits.max_choices:
         raise ApiError(
             400,
