@@ -136,14 +136,16 @@ class Pool:
         return PrefixEnd(anchor, 0)
 
     def rewind(self, prefix: PrefixEnd, count: int) -> PrefixEnd:
-        """The end `count` tokens before `prefix`."""
+        """The end `count` tokens before `prefix`.
+
+        It is the end of a parent rather than the beginning of its child. Nothing hangs at a length of 0 then,
+        where a segment could not be trimmed.
+        """
         segment, length = prefix.segment, prefix.length
-        while count > length:
+        while count >= length and segment.parent is not None:
             count -= length
-            if segment.parent is None:
-                return self._rewind_in_join(segment, count)
             segment, length = segment.parent, segment.offset
-        return PrefixEnd(segment, length - count)
+        return PrefixEnd(segment, length - count) if count <= length else self._rewind_in_join(segment, count)
 
     def _rewind_in_join(self, anchor: Segment, count: int) -> PrefixEnd:
         views = list(anchor.prefix_views)
@@ -225,8 +227,9 @@ class Pool:
         """
         found, known = self.match(prefix, ids)
         if not found.computed:
-            known -= found.length - found.segment.num_computed_tokens
-            found = PrefixEnd(found.segment, found.segment.num_computed_tokens)
+            missing = found.length - found.segment.num_computed_tokens
+            known -= missing
+            found = self.rewind(found, missing)
         self.acquire(found.locks())  # making room must not evict it
         if known == len(ids):
             return found, known
@@ -394,6 +397,7 @@ class Pool:
                 assert len(segment.token_ids) <= segment.capacity and segment.num_computed_tokens <= len(
                     segment.token_ids
                 )
+                assert segment.parent is None or 0 not in segment.uses, "a segment has a child at length 0"
                 assert segment.writer is not None or segment.num_computed_tokens == len(segment.token_ids)
                 assert (
                     len(segment.keys)

@@ -54,7 +54,8 @@ def pack(plan: StepPlan, tails: TailArena, rotate: Rotate | None) -> tuple[Step,
             # Logits of the tokens whose successors are scored.
             first = len(sequence.token_ids) - sequence.request.num_logits()
             skipped = min(count, max(0, first - sequence.num_computed_tokens))
-            logits_indices.append((sequence, range(offset + skipped, offset + count)))
+            if skipped < count:
+                logits_indices.append((sequence, range(offset + skipped, offset + count)))
         elif isinstance(sequence.request, GenerateRequest) and count == sequence.num_new_tokens:
             logits_indices.append((sequence, range(offset + count - 1, offset + count)))
         offset += count
