@@ -42,13 +42,9 @@ class Storm:
 
     async def run(self, rounds: list[list[tuple[Any, ...]]]) -> None:
         for operations in rounds:
-            for outcome in await asyncio.gather(*map(self.one, operations), return_exceptions=True):
-                if (
-                    isinstance(outcome, OutOfKV | ContextReleasedError | asyncio.CancelledError)
-                    or outcome is None
-                ):
-                    continue
-                raise outcome
+            async with asyncio.TaskGroup() as group:
+                for operation in operations:
+                    group.create_task(self.tried(operation))
             self.engine.check_integrity()
             assert self.engine.kv_bytes() <= self.engine._pool.limit_bytes
         for context in self.contexts:
@@ -57,6 +53,11 @@ class Storm:
         assert self.engine.open_contexts() == 0
         self.engine.forget()
         assert self.engine.kv_bytes() == 0
+
+    async def tried(self, operation: tuple[Any, ...]) -> None:
+        """Run an operation. Memory may be short, and another one may release the context that it uses."""
+        with contextlib.suppress(OutOfKV, ContextReleasedError):
+            await self.one(operation)
 
     async def one(self, operation: tuple[Any, ...]) -> None:
         engine, (kind, *rest) = self.engine, operation
@@ -94,7 +95,8 @@ class Storm:
                 for _ in range(turns):
                     await asyncio.sleep(0.0005)
                 task.cancel()
-                self.add(await task)
+                with contextlib.suppress(asyncio.CancelledError):
+                    self.add(await task)
             case _:
                 if context in self.contexts and len(self.contexts) > 1:
                     self.contexts.remove(context)
