@@ -200,6 +200,11 @@ class SamplingParams:
         )
 
     @property
+    def endless(self) -> bool:
+        """Whether nothing but `max_tokens` ends a completion."""
+        return self.ignore_eos and not self.stop and not self.stop_token_ids
+
+    @property
     def penalized(self) -> bool:
         """Whether any penalty or bias is set."""
         return bool(

@@ -468,6 +468,16 @@ class LocalEngine(Engine):
             len(ours.token_ids) + params.max_tokens,
             f"{len(ours.token_ids)} tokens plus max_tokens={params.max_tokens}",
         )
+        # The last token of a completion has no KV. Where completions may end early, they are tried.
+        needed = len(ours.token_ids) + (params.n * (params.max_tokens - 1) if params.endless else 0)
+        room = self._pool.limit_bytes // self._pool.geometry.token_bytes
+        if needed > room:
+            raise InvalidParamsError(
+                f"no room: {len(ours.token_ids)} tokens and n={params.n} completions of "
+                f"{params.max_tokens} tokens need KV of {needed} tokens, and memory_bytes holds {room}; "
+                "ask for fewer or give more memory_bytes",
+                param="n",
+            )
 
     async def _masks(self, params: SamplingParams) -> TokenMasks | None:
         """The token masks of the grammar in `params`, one automaton for each branch.

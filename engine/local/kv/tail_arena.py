@@ -69,7 +69,10 @@ class TailArena:
             OutOfKV: there is no room.
         """
         if self.lengths[slot] + 1 > self.width:
-            self._resize(self.count, self.width * 2)
+            try:
+                self._resize(self.count, self.width * 2)
+            except OutOfKV:
+                self._resize(self.count, self.width + _MIN_WIDTH)
 
     def free_slots(
         self, freed: Sequence[FreedSlot], *, drop: bool = True

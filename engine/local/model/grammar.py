@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -70,7 +70,13 @@ class Grammars:
             self._compiled[grammar] = matcher
             while len(self._compiled) > _KEPT:
                 self._compiled.popitem(last=False)
-        return TokenMasks(matchers, self._vocabulary)
+        return TokenMasks(matchers, self._vocabulary, lambda: self._compile_again(grammar))
+
+    def _compile_again(self, grammar: Grammar) -> Any:
+        """A matcher of its own. The one that is kept fails from now on, and later requests do without."""
+        with self._lock:
+            self._compiled.pop(grammar, None)
+        return self._compile(grammar)
 
     def _compile(self, grammar: Grammar) -> Any:
         match grammar.kind:
@@ -100,37 +106,68 @@ class Grammars:
 
 
 class TokenMasks:
-    """The tokens that each branch of one request may sample next. Used by the model's thread alone."""
+    """The tokens that each branch of one request may sample next. Used by the model's thread alone.
 
-    def __init__(self, matchers: Sequence[Any], vocabulary: int) -> None:
-        self._matchers = matchers
+    The matchers of a grammar share llguidance's lexer, and what one branch makes it too large for ends all of
+    them. A branch whose matcher fails gets one of its own, which reads again what the branch has written. A
+    fault is left only where that one fails too.
+    """
+
+    def __init__(self, matchers: Sequence[Any], vocabulary: int, renew: Callable[[], Any]) -> None:
+        """Make masks. `renew` makes a matcher that shares nothing with any other."""
+        self._matchers = list(matchers)
+        self._written: list[list[int]] = [[] for _ in matchers]
         self._vocabulary = vocabulary
+        self._renew = renew
 
-    def apply(self, logits: torch.Tensor, branches: Sequence[int]) -> torch.Tensor:
+    def apply(
+        self, logits: torch.Tensor, branches: Sequence[int]
+    ) -> tuple[torch.Tensor, dict[int, EngineError]]:
         """`logits` [rows, vocabulary] with -inf for every token that the branch of that row may not sample.
+
+        Returns:
+            The logits, and the branches whose grammar became too complex. Their rows are as given.
+        """
+        rows: list[torch.Tensor] = []
+        faults: dict[int, EngineError] = {}
+        for branch in branches:
+            try:
+                rows.append(self._mask(branch))
+            except EngineError as error:
+                faults[branch] = error
+                rows.append(torch.ones(self._vocabulary, dtype=torch.uint8))
+        return logits.masked_fill(torch.stack(rows).to(logits.device) == 0, -torch.inf), faults
+
+    def advance(self, token: int, branch: int) -> None:
+        """Record the token that a branch sampled.
 
         Raises:
             EngineError: the grammar became too complex to continue.
         """
-        rows: list[torch.Tensor] = []
-        for branch in branches:
-            matcher = self._matchers[branch]
-            bias = bytearray(matcher.compute_logit_bias())
-            self._check(matcher)
-            rows.append(torch.frombuffer(bias, dtype=torch.uint8)[: self._vocabulary])
-        return logits.masked_fill(torch.stack(rows) == 0, -torch.inf)
+        self._written[branch].append(token)
+        if not self._matchers[branch].consume_token(token) and self._matchers[branch].is_error():
+            self._start_again(branch)
 
-    def advance(self, tokens: Sequence[int], branches: Sequence[int]) -> None:
-        """Record the tokens that the branches sampled."""
-        for token, branch in zip(tokens, branches, strict=True):
-            matcher = self._matchers[branch]
-            if not matcher.consume_token(token):
-                self._check(matcher)
+    def _mask(self, branch: int) -> torch.Tensor:
+        bias = self._matchers[branch].compute_logit_bias()
+        if self._matchers[branch].is_error():
+            self._start_again(branch)
+            bias = self._matchers[branch].compute_logit_bias()
+            _check(self._matchers[branch])
+        return torch.frombuffer(bytearray(bias), dtype=torch.uint8)[: self._vocabulary]
 
-    def _check(self, matcher: Any) -> None:
-        if matcher.is_error():
-            message = matcher.get_error().strip().partition("\n")[0]  # the rest is the parser's state
-            raise EngineError(f"the grammar cannot be followed any further: {message}")
+    def _start_again(self, branch: int) -> None:
+        """Give a branch a matcher of its own."""
+        matcher = self._renew()
+        matcher.consume_tokens(self._written[branch])
+        _check(matcher)
+        self._matchers[branch] = matcher
+
+
+def _check(matcher: Any) -> None:
+    if matcher.is_error():
+        message = matcher.get_error().strip().partition("\n")[0]  # the rest is the parser's state
+        raise EngineError(f"the grammar cannot be followed any further: {message}")
 
 
 _KINDS = {"regex": "regular expression", "json_schema": "JSON schema", "lark": "Lark grammar"}

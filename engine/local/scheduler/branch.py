@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from braid.engine.errors import EngineError
 from braid.engine.local.kv import Locks, PrefixEnd
 from braid.engine.local.model import Detokenizer
 from braid.engine.stop_strings import find_stop, held_back
@@ -28,6 +29,8 @@ class Branch:
         default_factory=list[tuple[tuple[str, float], ...]]
     )
     finish_reason: FinishReason | None = None
+    fault: EngineError | None = None
+    """Why it ended before its end."""
     stop_hit: str | None = None
     prefix: PrefixEnd | None = None
     num_computed_tokens: int = 0
@@ -55,6 +58,22 @@ class Branch:
                 self.token_ids if self.finish_reason == "length" else self.token_ids[:-1]
             )
         return self._make_token(token) if self.streamed else None
+
+    def give_up(self, fault: EngineError) -> Token | None:
+        """End it where it is, as if `max_tokens` had been reached.
+
+        Returns:
+            What was held back of the text, when it is streamed.
+        """
+        self.fault, self.finish_reason = fault, "length"
+        if self.streamed or self.params.stop:
+            self.text += self.detokenizer.flush()
+        else:
+            self.text = self.detokenizer.push_all(self.token_ids)
+        if not self.streamed:
+            return None
+        shown = self.text[self._shown :]
+        return Token(text=shown, index=self.index, finish_reason=self.finish_reason, usage=self.usage())
 
     def kept_tokens(self) -> tuple[int, str]:
         """Number of sampled tokens that lie wholly within the text, and the text behind them."""

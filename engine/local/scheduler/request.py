@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from braid.engine.errors import EngineError
 from braid.engine.local.kv import Locks, Pool, PrefixEnd, Segment, View
 from braid.engine.local.model import BranchSampler, Detokenizer, TextCodec, TokenMasks
 from braid.engine.local.scheduler.branch import Branch
@@ -59,9 +60,21 @@ class Request:
         """Become at least as urgent as a request that waits for what this one reads."""
         self.priority = max(self.priority, urgency - (now - self.arrived))
 
-    def num_future_tokens(self, sequence: Sequence) -> int:
-        """Number of tokens of KV that `sequence` may still need."""
+    def num_future_tokens(self, sequence: Sequence, usual: float) -> int:
+        """Number of tokens of KV that `sequence` is expected to need. Completions have `usual` tokens."""
         return sequence.num_new_tokens
+
+    def give_up(self, pool: Pool) -> bool:
+        """Release KV that it holds beyond its running sequences, where that can be computed again.
+
+        Returns:
+            False when there is none.
+        """
+        if not self.num_computed_tokens or not pool.recomputable(self.prefix):
+            return False
+        pool.release(self.locks)
+        self.prefix, self.num_computed_tokens, self.locks = PrefixEnd(pool.root, 0), 0, ()
+        return True
 
     def start(self) -> Sequence:
         """The first sequence of the request."""
@@ -147,13 +160,37 @@ class GenerateRequest(Request):
             for index in range(params.n)
         ]
 
+    def fault(self) -> EngineError | None:
+        """Why every branch was given up. None while one was not."""
+        faults = [branch.fault for branch in self.branches]
+        return None if None in faults else faults[0]
+
     def num_logits(self) -> int:
         return 1
 
-    def num_future_tokens(self, sequence: Sequence) -> int:
+    def num_future_tokens(self, sequence: Sequence, usual: float) -> int:
         if sequence.branch is None:
-            return sequence.num_new_tokens + self.params.max_tokens * self.params.n
-        return len(self.token_ids) + self.params.max_tokens - sequence.num_computed_tokens
+            return sequence.num_new_tokens + self._num_expected_tokens(0, usual) * self.params.n
+        return sequence.num_new_tokens + self._num_expected_tokens(len(sequence.branch.token_ids), usual)
+
+    def _num_expected_tokens(self, written: int, usual: float) -> int:
+        """Number of tokens that a branch is expected to write still.
+
+        It is what completions usually have. One that has more already is expected to double.
+        """
+        longest = self.params.max_tokens
+        return (longest if self.params.endless else min(longest, max(int(usual), 2 * written))) - written
+
+    def give_up(self, pool: Pool) -> bool:
+        given = super().give_up(pool)
+        for branch in self.branches:  # those that ended
+            if branch.prefix is not None and branch.num_computed_tokens and pool.recomputable(branch.prefix):
+                pool.release(branch.locks)
+                branch.prefix, branch.num_computed_tokens = PrefixEnd(pool.root, 0), 0
+                branch.locks = branch.prefix.locks()
+                pool.acquire(branch.locks)
+                given = True
+        return given
 
     def discard(self, pool: Pool) -> None:
         for branch in self.branches:
@@ -179,6 +216,7 @@ class Sequence:
         self.prefix: PrefixEnd | None = None
         self.is_writer = False
         self.slot = -1
+        self.uses_slots = True
         self.locks: Locks = ()
         self.views: tuple[View, ...] = ()
         self.view_order: tuple[int, ...] = ()

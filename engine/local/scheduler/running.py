@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence as Listing
+from contextlib import suppress
 
 from braid.engine.local.kv import (
     MAX_TAIL_TOKENS,
@@ -47,8 +48,8 @@ class RunningSet:
         single = isinstance(request, GenerateRequest) and (
             sequence.branch is not None or request.params.n == 1
         )
-        plain = all(view.plain for view in sequence.views)
-        if sequence.num_new_tokens == 1 and single and plain and not self._pool.can_append(prefix):
+        fits_slot = sequence.uses_slots and single and all(view.plain for view in sequence.views)
+        if sequence.num_new_tokens == 1 and fits_slot and not self._pool.can_append(prefix):
             self._open_slot(sequence)
         else:
             self._append(sequence, sequence.token_ids[num_computed_tokens:])
@@ -65,8 +66,14 @@ class RunningSet:
         elif not sequence.is_writer:
             self._append(sequence, sequence.token_ids[-1:])
         elif sequence.segment.num_computed_tokens == len(sequence.segment.token_ids):
-            self._pool.reserve(sequence.segment, sequence.segment.num_computed_tokens + 1)
-            sequence.segment.token_ids.append(sequence.token_ids[-1])
+            try:
+                self._pool.reserve(sequence.segment, sequence.segment.num_computed_tokens + 1)
+            except OutOfKV:  # moving a segment takes more room than a small one behind it
+                self._pool.stop_writing(sequence.segment, sequence)
+                sequence.is_writer = False
+                self._append(sequence, sequence.token_ids[-1:])
+            else:
+                sequence.segment.token_ids.append(sequence.token_ids[-1])
 
     def flush_long_tails(self) -> None:
         """Turn tails that became long into segments.
@@ -188,7 +195,8 @@ class RunningSet:
         """
         assert sequence.prefix is not None
         if len(ids) == 1 and self._pool.can_append(sequence.prefix):
-            self._pool.reserve(sequence.segment, sequence.prefix.length + 1)
+            with suppress(OutOfKV):
+                self._pool.reserve(sequence.segment, sequence.prefix.length + 1)
         prefix = self._pool.extend(sequence.prefix, ids, sequence, room=1)
         sequence.is_writer = True
         self._lock_prefix(sequence, prefix)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from collections.abc import Sequence as Listing
 
 import torch
@@ -17,44 +18,51 @@ SampledRow = tuple[GenerateRequest, Branch]
 
 def sample_step(
     model: Model, targets: Listing[SampledRow], logits: torch.Tensor
-) -> tuple[list[int], dict[GenerateRequest, EngineError]]:
+) -> tuple[list[int], dict[int, EngineError]]:
     """Sample a token for each row of `logits` [rows, vocabulary].
 
     Log-probabilities are added to the branches. Their text is not changed.
 
     Returns:
-        The tokens, and the requests whose grammar became too complex. The tokens of those are meaningless.
+        The tokens, and the rows whose grammar became too complex. The tokens of those are meaningless.
     """
     constrained: dict[GenerateRequest, list[int]] = {}
     for row, (request, _) in enumerate(targets):
         if request.masks is not None:
             constrained.setdefault(request, []).append(row)
     allowed = logits.clone() if constrained else logits
-    faults: dict[GenerateRequest, EngineError] = {}
+    faults: dict[int, EngineError] = {}
     for request, rows in constrained.items():
         assert request.masks is not None
-        try:
-            allowed[rows] = request.masks.apply(allowed[rows], [targets[row][1].index for row in rows])
-        except EngineError as error:
-            faults[request] = error
+        at = {targets[row][1].index: row for row in rows}
+        allowed[rows], failed = request.masks.apply(allowed[rows], list(at))
+        faults.update({at[index]: error for index, error in failed.items()})
     tokens = sample_tokens(allowed, [request.samplers[branch.index] for request, branch in targets])
     for request, rows in constrained.items():
         assert request.masks is not None
-        if request in faults:
-            continue
-        try:
-            request.masks.advance([tokens[row] for row in rows], [targets[row][1].index for row in rows])
-        except EngineError as error:
-            faults[request] = error
-    _note_logprobs(model, targets, tokens, logits)
+        for row in rows:
+            try:
+                if row not in faults:
+                    request.masks.advance(tokens[row], targets[row][1].index)
+            except EngineError as error:
+                faults[row] = error
+    _note_logprobs(model, targets, tokens, logits, faults)
     return tokens, faults
 
 
 def _note_logprobs(
-    model: Model, targets: Listing[SampledRow], tokens: list[int], logits: torch.Tensor
+    model: Model,
+    targets: Listing[SampledRow],
+    tokens: list[int],
+    logits: torch.Tensor,
+    faults: Container[int],
 ) -> None:
     """Add log-probabilities of the model itself, before temperature and truncation, as `score` gives them."""
-    rows = [row for row, (_, branch) in enumerate(targets) if branch.params.logprobs is not None]
+    rows = [
+        row
+        for row, (_, branch) in enumerate(targets)
+        if branch.params.logprobs is not None and row not in faults
+    ]
     if not rows:
         return
     logprobs = torch.log_softmax(logits[rows], dim=-1)

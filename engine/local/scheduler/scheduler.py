@@ -27,6 +27,11 @@ from braid.engine.local.scheduler.running import RunningSet
 from braid.engine.local.scheduler.sampling import sample_step
 from braid.engine.types import Token
 
+_FIRST_LENGTH = 64.0
+"""Tokens that a completion is expected to have before one has ended."""
+_NEWEST = 0.1
+"""Weight of the newest completion in their usual length."""
+
 
 @dataclass
 class Stats:
@@ -73,6 +78,7 @@ class Scheduler:
         self._waiting: list[Sequence] = []
         self._running = RunningSet(pool)
         self._chunk_sizer = ChunkSizer(chunk)
+        self._usual_length = _FIRST_LENGTH
 
     @property
     def busy(self) -> bool:
@@ -131,12 +137,16 @@ class Scheduler:
                 self._finish(request, None, error)
 
     def _admit(self) -> None:
-        """Start the most urgent sequences while there is room for everything that they may come to need."""
+        """Start the most urgent sequences while there is room for what they are expected to need.
+
+        What was expected wrongly is preempted.
+        """
         if not self._waiting:
             return
         now = time.monotonic()
         self._waiting.sort(key=lambda s: (-s.request.urgency(now), s.request.serial))
-        reserved = sum(s.request.num_future_tokens(s) for s in self._running.sequences)
+        usual = self._usual_length
+        reserved = sum(s.request.num_future_tokens(s, usual) for s in self._running.sequences)
         for sequence in list(self._waiting):
             if sequence not in sequence.request.sequences:
                 continue  # its request ended: another sequence of that request found no room
@@ -144,7 +154,7 @@ class Scheduler:
             if match is None:
                 continue
             prefix, num_computed_tokens = match
-            need = sequence.request.num_future_tokens(sequence) - (
+            need = sequence.request.num_future_tokens(sequence, usual) - (
                 num_computed_tokens - sequence.num_computed_tokens
             )
             size = self._pool.bytes_of(reserved + need) + self._pool.locked_bytes + self._pool.charged_bytes
@@ -227,10 +237,13 @@ class Scheduler:
             self._running.sequences,
             key=lambda s: (s.request.urgency(now), -s.request.serial, -s.view_order[-1]),
         )
+        in_slot = victim.slot >= 0
         self._running.stop(victim)
-        if not self._running.sequences:
+        if not self._running.sequences and not in_slot:
             self._finish(victim.request, None, error)
             return
+        # Slots grow in large steps. The only sequence shares them with nobody, and does without from now on.
+        victim.uses_slots = bool(self._running.sequences)
         self._waiting.append(victim)
         self.stats.preempted += 1
 
@@ -239,12 +252,8 @@ class Scheduler:
 
         It is what requests hold beyond their running sequences, then what idle contexts hold.
         """
-        root = PrefixEnd(self._pool.root, 0)
-        held = [r for r in self._requests if r.num_computed_tokens and self._pool.recomputable(r.prefix)]
-        for request in held:
-            self._pool.release(request.locks)
-            request.prefix, request.num_computed_tokens, request.locks = root, 0, ()
-        return bool(held) or self._evict_idle_context()
+        given_up = [request.give_up(self._pool) for request in self._requests]
+        return any(given_up) or self._evict_idle_context()
 
     def _collect(self, plan: StepPlan, logits_indices: LogitsIndices, logits: torch.Tensor | None) -> None:
         """Take in what was computed: KV, scores, and the next token of each branch."""
@@ -284,16 +293,15 @@ class Scheduler:
         tokens, faults = sample_step(
             self._model, [(request, branch) for _, request, branch in targets], logits
         )
-        for request, fault in faults.items():
-            self._finish(request, None, fault)
         streamed: dict[GenerateRequest, list[Token]] = {}
         continued: list[tuple[Sequence, Branch]] = []
         requests: dict[GenerateRequest, None] = {}
-        for (sequence, request, branch), token in zip(targets, tokens, strict=True):
-            if request in faults:
-                continue
-            request.generated += 1
-            piece = branch.push(token, self._model.end_ids)
+        for row, ((sequence, request, branch), token) in enumerate(zip(targets, tokens, strict=True)):
+            if row in faults:
+                piece = branch.give_up(faults[row])
+            else:
+                request.generated += 1
+                piece = branch.push(token, self._model.end_ids)
             if piece is not None:
                 streamed.setdefault(request, []).append(piece)
             continued.append((sequence, branch))
@@ -302,10 +310,13 @@ class Scheduler:
             self._continue(continued)
         for request, pieces in streamed.items():
             assert request.on_tokens is not None
-            request.on_tokens(pieces)
+            if request.fault() is None:
+                request.on_tokens(pieces)
         for request in requests:
             if all(branch.finish_reason is not None for branch in request.branches):
-                self._finish(request, request.branches)
+                for branch in request.branches:
+                    self._usual_length += _NEWEST * (len(branch.token_ids) - self._usual_length)
+                self._finish(request, request.branches, request.fault())
 
     def _continue(self, sampled: list[tuple[Sequence, Branch]]) -> None:
         """Continue, end or fork the sequences that got a token."""

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from braid.engine import EngineError, SamplingParams
-from braid.engine.conformance.base import released
+from braid.engine.conformance.base import released, stream_all
 from braid.engine.local import LocalEngine
 from braid.engine.local.model.grammar import TokenMasks
 from braid.engine.local.model.lean import LeanDecoder
@@ -70,22 +70,55 @@ async def test_a_failing_step_is_told_as_an_engine_error_and_the_engine_goes_on(
 
 async def test_a_grammar_that_fails_ends_its_own_request_only(engine, monkeypatch):
     pytest.importorskip("llguidance")
-    apply, calls = TokenMasks.apply, 0
+    mask, calls = TokenMasks._mask, 0
 
-    def too_complex(self, logits, branches):
+    def too_complex(self, branch):
         nonlocal calls
         calls += 1
-        if calls > 3:
+        if calls > 6:
             raise EngineError("the grammar cannot be followed any further")
-        return apply(self, logits, branches)
+        return mask(self, branch)
 
-    monkeypatch.setattr(TokenMasks, "apply", too_complex)
+    monkeypatch.setattr(TokenMasks, "_mask", too_complex)
     async with await engine.prefill(PROMPT) as context:
         expected = released(await engine.generate(context, sampled(30, n=2, seed=1)))
         beside = asyncio.create_task(engine.generate(context, sampled(30, n=2, seed=1)))
         with pytest.raises(EngineError, match="any further"):
             await engine.generate(context, SamplingParams(grammar="[a-z]{100}", max_tokens=50, n=2))
         assert [c.token_ids for c in released(await beside)] == [c.token_ids for c in expected]
+
+
+@pytest.mark.parametrize("place", ["_mask", "advance"])
+@pytest.mark.parametrize("after", [1, 2, 7])
+@pytest.mark.parametrize("stop", [(), ("zzz",)])
+async def test_a_branch_whose_grammar_fails_ends_alone(engine, monkeypatch, place, after, stop):
+    """With what it has. The others are what they are without it."""
+    pytest.importorskip("llguidance")
+    plain, calls = getattr(TokenMasks, place), 0
+
+    def failing(self, *args):
+        nonlocal calls
+        calls += args[-1] == 1
+        if args[-1] == 1 and calls >= after:
+            raise EngineError("the grammar cannot be followed any further")
+        return plain(self, *args)
+
+    given = SamplingParams(grammar="[a-z]{100}", max_tokens=20, n=3, seed=1, stop=stop, logprobs=1)
+    async with await engine.prefill(PROMPT) as context:
+        expected = released(await engine.generate(context, given))
+        monkeypatch.setattr(TokenMasks, place, failing)
+        found = await engine.generate(context, given)
+        engine.check_integrity()
+        assert [each.token_ids for each in found[::2]] == [each.token_ids for each in expected[::2]]
+        one = found[1]
+        assert one.finish_reason == "length" and one.token_ids == expected[1].token_ids[: after - 1]
+        assert expected[1].text.startswith(one.text) and one.context.text == context.text + one.text
+        assert len(one.logprobs or ()) == after - 1
+        released(found)
+        calls = 0
+        pieces = [token for token in await stream_all(engine, context, given) if token.index == 1]
+        assert "".join(token.text for token in pieces) == one.text
+        assert pieces[-1].finish_reason == "length" and pieces[-1].usage.generated_tokens == after - 1
 
 
 async def test_loops_that_close_in_the_middle_leave_nothing_behind(engine):
@@ -128,7 +161,7 @@ async def test_loops_that_close_in_the_middle_leave_nothing_behind(engine):
 async def test_branches_that_wait_for_room_end_together(engine, monkeypatch):
     """Branches that were preempted fit later, or their request ends once, with the reason."""
     pool = engine._pool
-    monkeypatch.setattr(GenerateRequest, "num_future_tokens", lambda self, sequence: 0)
+    monkeypatch.setattr(GenerateRequest, "num_future_tokens", lambda self, sequence, usual: 0)
     outcomes = set()
     async with await engine.prefill(PROMPT) as context:
         for tokens in range(60, 400, 8):

@@ -99,7 +99,7 @@ async def test_preempted_sequences_go_on_where_they_were(architecture, name, mon
         token = engine._pool.geometry.token_bytes
         engine._pool.limit_bytes = 300 * token  # six times 91 tokens do not fit
         monkeypatch.setattr(
-            GenerateRequest, "num_future_tokens", lambda self, sequence: 0
+            GenerateRequest, "num_future_tokens", lambda self, sequence, usual: 0
         )  # and nobody counts on it
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(complete(engine, ids, 60)) for ids in prompts]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from braid.engine import Completion, Context, EngineError, SamplingParams
+from braid.engine import Completion, Context, EngineError, InvalidParamsError, SamplingParams
 from braid.engine.errors import ContextReleasedError
 from braid.engine.local import LocalEngine
 from braid.engine.local.kv import OutOfKV
@@ -57,7 +57,10 @@ class Storm:
     async def tried(self, operation: tuple[Any, ...]) -> None:
         """Run an operation. Memory may be short, and another one may release the context that it uses."""
         with contextlib.suppress(OutOfKV, ContextReleasedError):
-            await self.one(operation)
+            try:
+                await self.one(operation)
+            except InvalidParamsError as error:
+                assert error.param == "n", "completions without room are refused at once"
 
     async def one(self, operation: tuple[Any, ...]) -> None:
         engine, (kind, *rest) = self.engine, operation

@@ -153,6 +153,44 @@ async def test_a_cancelled_stream_leaves_the_grammar_as_it_was(engine: LocalEngi
     assert await texts(engine, params("(abc){1,300}", max_tokens=1)) != [""]
 
 
+def _hard(words: str, *, count: int = 60, longest: int = 200) -> Grammar:
+    """A grammar of which 24 texts take more lexer states than llguidance allows."""
+    parts = (f"/[^<>]{{0,{longest}}}/", f"~/(?s:.*)({words})(?s:.*)/", f"/([A-Za-z]+[ ,.]?){{1,{count}}}/")
+    return Grammar("lark", f'start: "<" A ">"\nA: {" & ".join(parts)}')
+
+
+@pytest.mark.parametrize(
+    "grammar",
+    [
+        _hard("foo|bar|baz"),
+        _hard("foo|bar|baz|qux"),
+        _hard("foo|bar|baz", count=50),
+        _hard("foo|bar|baz", longest=150),
+    ],
+    ids=["three-words", "four-words", "fewer", "shorter"],
+)
+async def test_a_lexer_that_is_exhausted_ends_no_other_branch_and_no_later_request(
+    engine: LocalEngine, grammar: Grammar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    again, renewed = Grammars._compile_again, 0
+
+    def counted(self: Grammars, given: Grammar) -> Any:
+        nonlocal renewed
+        renewed += 1
+        return again(self, given)
+
+    monkeypatch.setattr(Grammars, "_compile_again", counted)
+    given = params(grammar, n=24, max_tokens=200, temperature=1.5, seed=1)
+    many = await _complete(engine, given)
+    assert renewed, "the lexer was exhausted"
+    assert len(many) == 24 and sum(each.finish_reason == "stop" for each in many) > 12
+    assert all(each.text.startswith("<") for each in many)
+    assert all(each.text.endswith(">") for each in many if each.finish_reason == "stop")
+    for _ in range(2):
+        [small] = await _complete(engine, params(grammar, max_tokens=20, temperature=1.5))
+        assert small.text.startswith("<")
+
+
 async def test_without_llguidance_the_capability_is_not_declared(
     tiny_model: TinyModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
