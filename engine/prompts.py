@@ -77,3 +77,18 @@ def plain_chat(messages: Sequence[Message]) -> str:
     """
     turns = [f"{message['role'].capitalize()}: {message['content']}" for message in messages]
     return "\n\n".join([*turns, "Assistant:"])
+
+
+def without_system(messages: Sequence[Message]) -> tuple[Message, ...] | None:
+    """The messages with the text of all system messages before that of the first user message.
+
+    Returns:
+        None where there is no system message or no user message.
+    """
+    system = [message["content"] for message in messages if message["role"] == "system"]
+    others = [message for message in messages if message["role"] != "system"]
+    first = next((place for place, message in enumerate(others) if message["role"] == "user"), None)
+    if not system or first is None:
+        return None
+    others[first] = Message(role="user", content="\n\n".join([*system, others[first]["content"]]))
+    return tuple(others)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, cast
 
 from braid.engine.errors import InvalidParamsError
-from braid.engine.prompts import ChatPrompt, TextPrompt, TokenPrompt, plain_chat
+from braid.engine.prompts import ChatPrompt, TextPrompt, TokenPrompt, plain_chat, without_system
 from braid.engine.surrogates import mend_text
 from braid.engine.types import Message
 
@@ -64,10 +65,7 @@ class TextCodec:
             case ChatPrompt(messages):
                 messages = tuple(self._mark(message) for message in messages)
                 if self.has_template:
-                    rendered = self._tokenizer.apply_chat_template(
-                        list(messages), tokenize=False, add_generation_prompt=True
-                    )
-                    ids = self._encode_marked(rendered, self.encode)
+                    ids = self._encode_marked(self._render(messages), self.encode)
                 else:
                     ids = self._encode_marked(plain_chat(messages), self._document)
             case TokenPrompt(ids):
@@ -79,6 +77,30 @@ class TextCodec:
         if not ids:
             raise InvalidParamsError("the prompt has no tokens")
         return ids
+
+    def _render(self, messages: Sequence[Message]) -> str:
+        """Messages in the markup of the chat template.
+
+        Some templates refuse the system role. Its text then goes before that of the first user message.
+
+        Raises:
+            InvalidParamsError: the template refuses the messages all the same.
+        """
+        try:
+            return self._apply_template(messages)
+        except Exception as error:  # templates are programs that come with the model
+            moved = without_system(messages)
+            if moved is not None:
+                with suppress(Exception):
+                    return self._apply_template(moved)
+            reason = " ".join(str(error).split())[:200]
+            raise InvalidParamsError(
+                f"the model's chat template refuses these messages ({type(error).__name__}: {reason}); "
+                f"their roles are {[message['role'] for message in messages]}",
+            ) from error
+
+    def _apply_template(self, messages: Sequence[Message]) -> str:
+        return self._tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True)
 
     def encode(self, text: str) -> tuple[int, ...]:
         """The ids of text that continues something. Nothing is put before or after it."""
