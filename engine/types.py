@@ -116,7 +116,8 @@ class SamplingParams:
     """Whether to continue after an end-of-sequence token."""
     seed: int | None = None
     """Fixes the samples. Branch `i` of `n` uses a seed derived from (seed, i), so results do not depend on
-    what else is in the batch.
+    what else is in the batch. In bfloat16 and float16 the logits themselves depend on it by their rounding,
+    and on which part of the prompt was cached. Equal seeds give equal text in float32.
     """
     logprobs: int | None = None
     """Number of alternatives whose log-probabilities are reported, beside that of each sampled token. None:
@@ -342,3 +343,7 @@ class EngineInfo:
     capabilities: frozenset[Capability] = field(default_factory=lambda: frozenset[Capability]())
     details: dict[str, str] = field(default_factory=lambda: dict[str, str]())
     """Facts that `braid doctor` and `/engine` show."""
+    sampling_defaults: dict[str, float] = field(default_factory=lambda: dict[str, float]())
+    """What the model's makers recommend, by the names of fields of `SamplingParams`. No engine applies it by
+    itself.
+    """

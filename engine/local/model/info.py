@@ -49,6 +49,7 @@ def describe(model: Model, *, name: str, threads: int, memory_bytes: int) -> Eng
         max_context=model.max_context,
         capabilities=_CAPABILITIES | further,
         details=details,
+        sampling_defaults=model.sampling_defaults,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -12,13 +12,14 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
-from braid.engine.errors import EngineError
+from braid.engine.errors import EngineError, InvalidParamsError
 from braid.engine.local.attention import Chunk, Rotate, Step
 from braid.engine.local.kv import Geometry, Pool, TailArena, View
 from braid.engine.local.model.grammar import Grammars
 from braid.engine.local.model.lean import build_lean
 from braid.engine.local.model.model import Model, ModuleDecoder
 from braid.engine.local.model.tokenizer import TextCodec
+from braid.engine.types import SamplingParams
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -47,6 +48,7 @@ def load_model(folder: Path, *, dtype: Dtype = "auto", device: str = "cpu", fast
         model.rotate = _find_rotation(model, network)
         if fast and model.device.type == "cpu":
             model = _lean(model, network, expected)
+    model.sampling_defaults = _sampling_defaults(network.generation_config)
     try:
         model.grammars = Grammars(tokenizer, vocabulary=model.vocabulary, end_ids=sorted(end_ids))
     except EngineError as error:
@@ -76,6 +78,20 @@ def _end_ids(network: Any, tokenizer: Any) -> frozenset[int]:
     if tokenizer.eos_token_id is not None:
         ids.add(tokenizer.eos_token_id)
     return frozenset(ids)
+
+
+def _sampling_defaults(config: Any) -> dict[str, float]:
+    """The fields of `SamplingParams` that a generation config sets. What is out of range is left out."""
+    defaults: dict[str, float] = {}
+    for name in ("temperature", "top_p", "top_k", "min_p", "repetition_penalty"):
+        value = getattr(config, name, None)
+        with suppress(InvalidParamsError):
+            if value is not None:
+                SamplingParams(**{name: value})
+                defaults[name] = value
+    if getattr(config, "do_sample", None) is False:
+        defaults["temperature"] = 0.0
+    return defaults
 
 
 def _over_segments(

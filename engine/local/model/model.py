@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
@@ -75,6 +75,8 @@ class Model:
     rotate: Rotate | None = None
     """Turns queries back by a number of positions. None: positions cannot be shifted."""
     grammars: Grammars | None = None
+    sampling_defaults: dict[str, float] = field(default_factory=dict[str, float])
+    """What the model's makers recommend for `SamplingParams`, by the names of its fields."""
     no_grammars: str = ""
     """Why there are no grammars."""
 

@@ -13,7 +13,7 @@ from braid.engine.local import LocalEngine
 from braid.engine.server import ServerOptions, serving
 from tests.support.tiny_models import build_model
 
-GEMMA = """{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}\
+GEMMA = """{% if messages[0]['role'] == 'system' %}{{ raise_exception('No system role') }}{% endif %}\
 {% for m in messages %}{% if (m['role'] == 'user') != (loop.index0 % 2 == 0) %}\
 {{ raise_exception('Conversation roles must alternate') }}{% endif %}\
 <{{ m['role'] }}>{{ m['content'] | trim }}</>
