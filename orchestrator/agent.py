@@ -387,9 +387,7 @@ class Agent:
             if isinstance(engine, Engine):
                 return engine
             if engine not in self._engines:
-                threads = self.spec.threads
-                local = engine.startswith("local:") and threads is not None
-                self._engines[engine] = await connect(engine, **({"threads": threads} if local else {}))
+                self._engines[engine] = await connect(engine, **self.spec.engine_options(engine))
             return self._engines[engine]
 
     async def close(self) -> None:

@@ -67,6 +67,14 @@ class RunDefaults(BaseModel):
     """Address of the engine."""
     threads: int | None = Field(default=None, ge=1)
     """CPU threads of a local engine."""
+    device: str | None = Field(default=None, min_length=1)
+    """Where a local engine runs, as torch names it."""
+    memory_mib: int | None = Field(default=None, ge=1)
+    """Limit of a local engine's KV. None takes half of the free memory."""
+    cache_mib: int | None = Field(default=None, ge=0)
+    """KV that a local engine keeps for reuse."""
+    chunk_tokens: int | None = Field(default=None, ge=1)
+    """Most prompt tokens that one step of a local engine reads."""
     mcp: Path | None = None
     """Configuration file of MCP servers."""
     max_rounds: int = Field(default=3, ge=1)
@@ -77,6 +85,20 @@ class RunDefaults(BaseModel):
     """Seed of everything that is drawn at random."""
     shortcuts: bool = True
     """Whether questions that need no plan are answered without one."""
+
+    def engine_options(self, address: str) -> dict[str, Any]:
+        """The options that `connect` takes for the engine at `address`. Only local engines have some."""
+        mib = 2**20
+        options = {
+            "threads": self.threads,
+            "device": self.device,
+            "memory_bytes": None if self.memory_mib is None else self.memory_mib * mib,
+            "cache_bytes": None if self.cache_mib is None else self.cache_mib * mib,
+            "chunk_tokens": self.chunk_tokens,
+        }
+        if not address.startswith("local:"):
+            return {}
+        return {name: value for name, value in options.items() if value is not None}
 
 
 class BudgetLimits(BaseModel):

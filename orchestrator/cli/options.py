@@ -94,6 +94,30 @@ ThreadsOption = Annotated[
         "--threads", min=1, metavar="N", help="CPU threads of the local engine.", show_default=False
     ),
 ]
+DeviceOption = Annotated[
+    str | None,
+    typer.Option(
+        "--device", metavar="NAME", help="Where the local engine runs, such as cuda.", show_default=False
+    ),
+]
+MemoryOption = Annotated[
+    int | None,
+    typer.Option(
+        "--memory", min=1, metavar="MIB", help="Limit of the local engine's KV.", show_default=False
+    ),
+]
+CacheOption = Annotated[
+    int | None,
+    typer.Option(
+        "--cache", min=0, metavar="MIB", help="KV the local engine keeps for reuse.", show_default=False
+    ),
+]
+ChunkOption = Annotated[
+    int | None,
+    typer.Option(
+        "--chunk", min=1, metavar="N", help="Prompt tokens the local engine reads a step.", show_default=False
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document for a program to read.")]
 ContinueOption = Annotated[
     bool, typer.Option("--continue", "-c", help="Go on with the conversation of the last run in the journal.")

@@ -153,3 +153,30 @@ async def test_the_engine_of_a_resumed_run_is_not_that_of_later_runs(
             assert (await agent.run("later")).answer == "ours"
             await agent.close()
         assert len(recorded.requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"device": "cuda:0"}, {"device": "cuda:0"}),
+        ({"memory_mib": 2}, {"memory_bytes": 2 * 2**20}),
+        ({"cache_mib": 0}, {"cache_bytes": 0}),
+        ({"chunk_tokens": 64, "threads": 3}, {"chunk_tokens": 64, "threads": 3}),
+        ({}, {}),
+    ],
+    ids=str,
+)
+def test_options_of_local_engines_come_from_arguments_and_settings(
+    given: dict[str, Any], expected: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert RunSpec.of(load_settings(), **given).engine_options("local:braid-mini") == expected
+    assert RunSpec.of(load_settings(), **given).engine_options("openai:http://x/v1#m") == {}
+    for name, value in given.items():
+        monkeypatch.setenv(f"BRAID_{name.upper()}", str(value))
+    assert RunSpec.of(load_settings()).engine_options("local:braid-mini") == expected
+
+
+@pytest.mark.parametrize("wrong", [{"memory_mib": 0}, {"cache_mib": -1}, {"chunk_tokens": 0}, {"device": ""}])
+def test_options_of_local_engines_out_of_range_are_named(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match=next(iter(wrong))):
+        RunSpec.of(load_settings(), **wrong)

@@ -13,9 +13,13 @@ from braid.executors import TaskGraph
 from braid.orchestrator.agent import Agent
 from braid.orchestrator.cli.group import EXIT_FAILURE
 from braid.orchestrator.cli.options import (
+    CacheOption,
+    ChunkOption,
+    DeviceOption,
     EngineOption,
     JsonOption,
     McpOption,
+    MemoryOption,
     Question,
     SeedOption,
     ShortcutsOption,
@@ -50,10 +54,24 @@ def plan(
     seed: SeedOption = None,
     shortcuts: ShortcutsOption = None,
     threads: ThreadsOption = None,
+    device: DeviceOption = None,
+    memory: MemoryOption = None,
+    cache: CacheOption = None,
+    chunk: ChunkOption = None,
 ) -> None:
     """Write a plan, and show it."""
     agent = make_agent(
-        run_spec(engine=engine, mcp=mcp, seed=seed, shortcuts=shortcuts, threads=threads),
+        run_spec(
+            engine=engine,
+            mcp=mcp,
+            seed=seed,
+            shortcuts=shortcuts,
+            threads=threads,
+            device=device,
+            memory_mib=memory,
+            cache_mib=cache,
+            chunk_tokens=chunk,
+        ),
         selected_tools(tools),
     )
     if not run_async(_plan(agent, question, as_json=as_json)):

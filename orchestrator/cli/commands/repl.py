@@ -24,10 +24,14 @@ from braid.orchestrator.cli.commands.tools import show_tools
 from braid.orchestrator.cli.group import EXIT_CODES, report_error
 from braid.orchestrator.cli.interrupts import interrupting
 from braid.orchestrator.cli.options import (
+    CacheOption,
+    ChunkOption,
     ContinueOption,
+    DeviceOption,
     EngineOption,
     JournalOption,
     McpOption,
+    MemoryOption,
     SeedOption,
     ShortcutsOption,
     ThreadsOption,
@@ -82,6 +86,10 @@ def repl(
     seed: SeedOption = None,
     shortcuts: ShortcutsOption = None,
     threads: ThreadsOption = None,
+    device: DeviceOption = None,
+    memory: MemoryOption = None,
+    cache: CacheOption = None,
+    chunk: ChunkOption = None,
     journal: JournalOption = None,
     goes_on: ContinueOption = False,
     history: Annotated[
@@ -96,7 +104,16 @@ def repl(
 ) -> None:
     """Hold a session at the terminal."""
     spec = run_spec(
-        engine=engine, mcp=mcp, max_rounds=max_rounds, seed=seed, shortcuts=shortcuts, threads=threads
+        engine=engine,
+        mcp=mcp,
+        max_rounds=max_rounds,
+        seed=seed,
+        shortcuts=shortcuts,
+        threads=threads,
+        device=device,
+        memory_mib=memory,
+        cache_mib=cache,
+        chunk_tokens=chunk,
     )
     earlier = conversation("last") if goes_on else ()
     session = Repl(spec, selected_tools(tools), journal=journal, history=earlier)

@@ -17,11 +17,15 @@ from braid.orchestrator.cli.display import comparison_lines, display_for_stderr,
 from braid.orchestrator.cli.group import EXIT_CODES
 from braid.orchestrator.cli.keyboard import KeyboardInput
 from braid.orchestrator.cli.options import (
+    CacheOption,
+    ChunkOption,
     ContinueOption,
+    DeviceOption,
     EngineOption,
     JournalOption,
     JsonOption,
     McpOption,
+    MemoryOption,
     Question,
     SeedOption,
     ShortcutsOption,
@@ -149,6 +153,10 @@ def run(
     seed: SeedOption = None,
     shortcuts: ShortcutsOption = None,
     threads: ThreadsOption = None,
+    device: DeviceOption = None,
+    memory: MemoryOption = None,
+    cache: CacheOption = None,
+    chunk: ChunkOption = None,
     journal: JournalOption = None,
     html: Annotated[
         Path | None,
@@ -184,6 +192,10 @@ def run(
         seed=seed,
         shortcuts=shortcuts,
         threads=threads,
+        device=device,
+        memory_mib=memory,
+        cache_mib=cache,
+        chunk_tokens=chunk,
         sequential=sequential,
         budget=budget_limits(
             price,

@@ -11,8 +11,17 @@ import typer
 
 from braid.engine import Engine, InvalidParamsError, connect, server
 from braid.engine.server import ServerLimits, ServerOptions, bind, read_api_key
-from braid.orchestrator.cli.options import EngineOption, ThreadsOption, run_async
-from braid.orchestrator.settings import load_settings
+from braid.orchestrator.cli.options import (
+    CacheOption,
+    ChunkOption,
+    DeviceOption,
+    EngineOption,
+    MemoryOption,
+    ThreadsOption,
+    run_async,
+    run_spec,
+)
+from braid.orchestrator.settings import RunSpec
 
 HELP = """\
 Put an engine behind the OpenAI API, for any OpenAI client.
@@ -64,6 +73,10 @@ def serve(
         float, typer.Option("--grace", min=0, metavar="S", help="Seconds to finish in when told to stop.")
     ] = 30.0,
     threads: ThreadsOption = None,
+    device: DeviceOption = None,
+    memory: MemoryOption = None,
+    cache: CacheOption = None,
+    chunk: ChunkOption = None,
     dtype: Annotated[
         Literal["auto", "float32", "bfloat16", "float16"] | None,
         typer.Option(
@@ -82,21 +95,24 @@ def serve(
         grace=grace,
         limits=ServerLimits(max_concurrency=max_concurrency, max_queue=max_queue),
     )
-    run_async(_serve(options, engine=engine, threads=threads, dtype=dtype))
+    spec = run_spec(
+        engine=engine,
+        threads=threads,
+        device=device,
+        memory_mib=memory,
+        cache_mib=cache,
+        chunk_tokens=chunk,
+    )
+    run_async(_serve(options, spec, dtype))
 
 
-async def _serve(
-    options: ServerOptions, *, engine: str | None, threads: int | None, dtype: str | None
-) -> None:
+async def _serve(options: ServerOptions, spec: RunSpec, dtype: str | None) -> None:
     logging.basicConfig(level=logging.WARNING, format="braid: %(levelname)s: %(message)s")
-    settings = load_settings()
-    address = settings.engine if engine is None else engine
-    local: dict[str, object] = {}
-    if address.startswith("local:"):
-        given = {"threads": settings.threads if threads is None else threads, "dtype": dtype}
-        local = {name: value for name, value in given.items() if value is not None}
-    elif dtype is not None:
-        raise InvalidParamsError(f"--dtype is for local engines, not for {address}")
+    address, local = spec.engine, spec.engine_options(spec.engine)
+    if dtype is not None:
+        if not address.startswith("local:"):
+            raise InvalidParamsError(f"--dtype is for local engines, not for {address}")
+        local["dtype"] = dtype
     # The address comes first. An address that is taken is an error before a model is loaded.
     with closing(bind(options.host, options.port)) as listener:
         async with await connect(address, **local) as opened:
