@@ -280,7 +280,9 @@ class LocalEngine(Engine):
                 reservation.settle(
                     tokens=request.generated, calls=1, cost=price.of(generated=request.generated, calls=1)
                 )
-        return [self._completion(ours, branch) for branch in branches]
+        with self._pool.mutex:
+            request.taken = True
+            return [self._completion(ours, branch) for branch in branches]
 
     async def stream(
         self, context: Context, params: SamplingParams, *, budget: Budget | None = None

@@ -153,6 +153,8 @@ class GenerateRequest(Request):
         self.masks = masks
         self.on_tokens = on_tokens
         self.generated = 0
+        self.taken = False
+        """Whether the branches' locks are somebody else's now. The pool's mutex guards it."""
         self.samplers = BranchSampler.of_branches(params, self.token_ids)
         end_of_prompt = self.token_ids[-8:]
         self.branches = [
@@ -193,9 +195,11 @@ class GenerateRequest(Request):
         return given
 
     def discard(self, pool: Pool) -> None:
-        for branch in self.branches:
-            pool.release(branch.locks)
-            branch.locks = ()
+        with pool.mutex:
+            self.taken = True
+            for branch in self.branches:
+                pool.release(branch.locks)
+                branch.locks = ()
 
 
 class Sequence:

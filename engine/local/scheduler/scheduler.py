@@ -75,6 +75,7 @@ class Scheduler:
         self._evict_idle_context = evict_idle_context
         self._requests: list[Request] = []
         self._finished: list[Finished] = []
+        self._untaken: list[GenerateRequest] = []
         self._waiting: list[Sequence] = []
         self._running = RunningSet(pool)
         self._chunk_sizer = ChunkSizer(chunk)
@@ -250,9 +251,11 @@ class Scheduler:
     def _evict_idle(self) -> bool:
         """Release KV that could be computed again.
 
-        It is what requests hold beyond their running sequences, then what idle contexts hold.
+        It is what requests hold beyond their running sequences and what results hold that nobody has taken
+        yet, then what idle contexts hold.
         """
-        given_up = [request.give_up(self._pool) for request in self._requests]
+        self._untaken = [request for request in self._untaken if not request.taken]
+        given_up = [request.give_up(self._pool) for request in (*self._requests, *self._untaken)]
         return any(given_up) or self._evict_idle_context()
 
     def _collect(self, plan: StepPlan, logits_indices: LogitsIndices, logits: torch.Tensor | None) -> None:
@@ -350,8 +353,12 @@ class Scheduler:
             self._waiting = [s for s in self._waiting if s.request is not request]
             self._requests.remove(request)
             self._pool.release(request.locks)
+            request.num_computed_tokens, request.locks = 0, ()
             if error is not None:
                 request.discard(self._pool)
+            elif isinstance(request, GenerateRequest):
+                self._untaken = [each for each in self._untaken if not each.taken]
+                self._untaken.append(request)
         self._finished.append(Finished(request, result, error))
 
     def _fail_running(self, error: Exception) -> None:
