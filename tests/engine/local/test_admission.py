@@ -59,7 +59,6 @@ async def test_completions_that_end_early_run_side_by_side(engine, count, usual,
     alone = [[each.token_ids for each in await chat(engine, i, p)] for i, p in enumerate(params)]
     limit(engine, 3 * CONTEXT)
     engine.forget()
-    before = engine.stats()
     most = 0
 
     async def watch() -> None:
@@ -72,9 +71,7 @@ async def test_completions_that_end_early_run_side_by_side(engine, count, usual,
     async with asyncio.timeout(60), asyncio.TaskGroup() as group:
         tasks = [group.create_task(chat(engine, i, p)) for i, p in enumerate(params)]
     watching.cancel()
-    after = engine.stats()
     assert most >= 8
-    assert (after.decoded - before.decoded) / (after.steps - before.steps) > 2
     assert [[each.token_ids for each in task.result()] for task in tasks] == alone
 
 
