@@ -17,6 +17,7 @@ from braid.engine.surrogates import mend_text
 from braid.executors import ApprovalRefused, Limits, Tool, ToolRegistry
 from braid.executors.scheduler import Approve, AskPerson, Replan, SteeringQueue
 from braid.executors.tools import CallMemo, MemoryResults, ResultCache
+from braid.executors.values import Secrets
 from braid.orchestrator.default_tools import registry_of
 from braid.orchestrator.errors import InvalidQuestionError, ResumeRefusedError, RunningLoopError
 from braid.orchestrator.events import RunResumed, RunStarted
@@ -405,14 +406,14 @@ class Agent:
             if servers is not None:
                 closing.push_async_exit(servers)
 
-    def _result_cache(self) -> ResultCache:
+    def _result_cache(self, secrets: Secrets) -> ResultCache:
         """Where results are kept for later runs: the cache that was given, the journal, or memory."""
         journal = self.journal
         if self.cache is not None or journal is None:
             return self._results
         from braid.executors.journal import StoredResults
 
-        return StoredResults(journal)
+        return StoredResults(journal, secrets)
 
     async def _start_servers(self, mcp: Path | Sequence[McpServer]) -> None:
         from braid.executors.mcp import McpTools, read_mcp_config
@@ -481,6 +482,7 @@ class Agent:
                 routed=next((event for event in events if isinstance(event, Routed)), None),
                 refused={event.call for event in events if isinstance(event, ApprovalRefused)},
                 inbox=inbox,
+                secrets=log.secrets,
             )
             log.spending = lambda: spending(job.budget)
         except BaseException:
@@ -514,13 +516,16 @@ class Agent:
     ) -> Job:
         if not isinstance(question, str) or not question.strip():
             raise InvalidQuestionError(question)
+        engine = await self.open() if engine is None else engine
+        secrets = Secrets(schemas={spec.name: spec.parameters for spec in self.tools.specs()})
         return Job(
             question=mend_text(question.strip()),
             spec=spec,
-            engine=await self.open() if engine is None else engine,
+            engine=engine,
             tools=self.tools,
             budget=_run_scope(inputs.budget or self.budget),
-            memo=CallMemo(self._result_cache(), for_all=self.cache is not None),
+            memo=CallMemo(self._result_cache(secrets), for_all=self.cache is not None),
+            secrets=secrets,
             output_type=self.output_type if inputs.output_type is None else inputs.output_type,
             approve=self.approve or inputs.outer.approve,
             ask=self.ask or inputs.outer.ask,

@@ -18,6 +18,7 @@ from braid.engine.scope import use_budget
 from braid.executors import RunContext, RunOutcome, TaskGraph, ToolRegistry, run_graph
 from braid.executors.scheduler import Approve, AskPerson, Replan, SteeringQueue, close_graph
 from braid.executors.tools import CallMemo
+from braid.executors.values import Secrets
 from braid.orchestrator.events import (
     AnswerDoubted,
     PersonSaid,
@@ -61,6 +62,8 @@ class Job:
     budget: Budget
     """The budget scope of this run."""
     memo: CallMemo | None = None
+    secrets: Secrets = field(default_factory=Secrets)
+    """What nothing that is written or shown may hold."""
     output_type: Any = None
     approve: Approve | None = None
     ask: AskPerson | None = None
@@ -165,6 +168,7 @@ async def run_rounds(job: Job, emit: Callable[[Event], None]) -> LoopOutcome:
                 run_id=job.run_id,
                 journal=job.journal,
                 memo=job.memo,
+                secrets=job.secrets,
             ),
             sequential=job.spec.sequential,
             replanner=reviser,
@@ -363,6 +367,7 @@ async def _run_to_result(job: Job, recorder: Recorder) -> RunResult[Any]:
         unheard=() if job.inbox is None else job.inbox.unheard,
         root=outcome.root,
         budget=job.budget.statement(),
+        secrets=job.secrets,
     )
 
 

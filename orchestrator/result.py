@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 from braid.engine import Envelope, Message, Usage
 from braid.engine.scope import Spending
 from braid.executors import RunOutcome, TaskGraph
 from braid.executors.report import RunReport, report_of, run_page, spans_of
+from braid.executors.values import Secrets
 from braid.orchestrator.events import RunStatus, StopReason
 from braid.planner import PlannerFinished, Routed, RouteKind
 
@@ -60,6 +61,8 @@ class RunResult(Generic[OutputT]):
     """What was spent of each limit, by tools and by agents that a tool called too."""
     hint: str = ""
     """What would answer a question that was declined, in one line."""
+    secrets: Secrets = field(default_factory=Secrets, repr=False, compare=False)
+    """What is taken out of `page()` and `to_dict()`."""
 
     @property
     def complete(self) -> bool:
@@ -84,23 +87,31 @@ class RunResult(Generic[OutputT]):
         )
 
     def page(self) -> str:
-        """The run as one self-contained HTML page: report, graph, timeline and nodes."""
+        """The run as one self-contained HTML page: report, graph, timeline and nodes.
+
+        Secrets are left out.
+        """
+        hide = self.secrets.redact
         notes = [f"run {self.run_id}, {self.engine}"]
         if not self.complete:
             notes.insert(0, f"{self.status}: {self.reason}")
         if self.hint:
             notes.insert(1, self.hint)
+        spans = [
+            replace(span, source=hide(span.source), text=hide(span.text), error=hide(span.error))
+            for span in spans_of(self.graph)
+        ]
         return run_page(
-            spans_of(self.graph),
+            spans,
             self.report(),
-            title=self.question,
-            answer=self.answer if self.status != "declined" else "",
-            notes=notes,
+            title=hide(self.question),
+            answer=hide(self.answer) if self.status != "declined" else "",
+            notes=[hide(note) for note in notes],
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """The run as JSON-able data: what `braid run --json` prints."""
-        return {
+        """The run as JSON-able data: what `braid run --json` prints. Secrets are left out."""
+        document = {
             "run_id": self.run_id,
             "question": self.question,
             "status": self.status,
@@ -119,6 +130,7 @@ class RunResult(Generic[OutputT]):
             "seconds": self.seconds,
             "report": self.report().model_dump(mode="json", exclude={"usage"}),
         }
+        return self.secrets.redact_data(document)
 
 
 def total_usage(planned: Sequence[PlannerFinished], outcomes: Sequence[RunOutcome]) -> Usage:

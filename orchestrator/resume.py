@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from braid.engine import Budget, Envelope, Event
 from braid.executors import ToolRegistry
 from braid.executors.nodes import Map, ToolCall
+from braid.executors.values import Secrets
 from braid.orchestrator.errors import InvalidHistoryError, ResumeRefusedError
 from braid.orchestrator.events import PersonSaid, RoundFinished, RoundStarted, RunFinished, RunResumed
 from braid.orchestrator.history import History
@@ -52,7 +53,12 @@ def enter_run(journal: Journal, run: str, job: Job) -> RunLog:
     spec = job.spec.model_copy(update={"tools": {tool.name: fingerprint(tool) for tool in job.tools}})
     secret = secret_arguments(job.tools.specs())
     log = start_run(
-        journal, run, question=job.question, spec=spec.model_dump(mode="json"), secret_arguments=secret
+        journal,
+        run,
+        question=job.question,
+        spec=spec.model_dump(mode="json"),
+        secrets=job.secrets,
+        secret_arguments=secret,
     )
     log.spending = lambda: spending(job.budget)
     return log
@@ -249,7 +255,8 @@ def reopen_run(journal: Journal, row: RunRow, tools: ToolRegistry) -> tuple[RunL
     """
     from braid.executors.journal import resume_run, secret_arguments
 
-    log = resume_run(journal, row, secret_arguments=secret_arguments(tools.specs()))
+    secrets = Secrets(schemas={spec.name: spec.parameters for spec in tools.specs()})
+    log = resume_run(journal, row, secrets=secrets, secret_arguments=secret_arguments(tools.specs()))
     try:
         return log, log.load(read_only=row.final)
     except BaseException:

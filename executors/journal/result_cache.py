@@ -9,13 +9,20 @@ from typing import Any
 from braid.executors.journal.store import Journal
 from braid.executors.journal.value_codec import LostValueError, dump_value, load_value
 from braid.executors.tools import Cached
+from braid.executors.values import Secrets
 
 
 class StoredResults:
-    """The results in `journal`. Where a result cannot be stored or read, the tool is called again."""
+    """The results in `journal`. Where a result cannot be stored or read, the tool is called again.
 
-    def __init__(self, journal: Journal) -> None:
+    Args:
+        journal: The journal.
+        secrets: A result that holds one is not stored. Those of the environment unless given.
+    """
+
+    def __init__(self, journal: Journal, secrets: Secrets | None = None) -> None:
         self.journal = journal
+        self._secrets = Secrets() if secrets is None else secrets
 
     def get(self, key: str) -> Cached | None:
         try:
@@ -27,7 +34,7 @@ class StoredResults:
 
     def put(self, key: str, value: Any) -> None:
         stored = dump_value(value)
-        if stored.lost is not None:
+        if stored.lost is not None or self._secrets.redact_json(stored.text) is not stored.text:
             return
         try:
             with self.journal.transaction() as db:

@@ -26,13 +26,13 @@ from braid.executors.journal.errors import JournalError
 from braid.executors.journal.locks import RunLock
 from braid.executors.journal.plan_codec import dump_patch
 from braid.executors.journal.reader import read_run
-from braid.executors.journal.redaction import REDACTED, Secrets, without_secrets
+from braid.executors.journal.redaction import without_secrets
 from braid.executors.journal.store import Journal, RunRow, Status, log_key
 from braid.executors.journal.value_codec import LostValueError, dump_value
 from braid.executors.nodes import FailureKind
 from braid.executors.scheduler import RecordedRun, event_json
 from braid.executors.tools import Effect, Recorded
-from braid.executors.values import json_text
+from braid.executors.values import REDACTED, RedactedStream, Secrets, forms_of, json_text
 
 LARGE: Final = 4096
 """Most characters of a value's text in a row. A longer text is stored once for all runs, by its content."""
@@ -66,8 +66,11 @@ class RunLog:
         """Gives events since the last commit that did not come through `event`, as times and JSON."""
         self._no = no
         self._lock = lock
-        self._secrets = secrets
+        self.secrets = secrets
+        """What is taken out of everything that is written."""
+        secrets.on_learned = self._erase
         self._secret_arguments = secret_arguments
+        self._plan_text: tuple[Any, RedactedStream] = None, RedactedStream(secrets)
         self._place = 0
         self._scheduled = False
         self._rows: list[_Row] = []
@@ -92,6 +95,7 @@ class RunLog:
         self._calls = dict(stored.calls)
         self._recorded = stored.recorded
         self._read_only = read_only
+        self.secrets.resumed = True
         if not read_only:
             self.flush(also=("UPDATE runs SET status = 'running' WHERE no = ?", (self._no,)))
         return stored.envelopes
@@ -154,7 +158,7 @@ class RunLog:
             )
         secret = self._secret_arguments.get(tool, frozenset())
         kept = {name: value for name, value in args.items() if name not in secret}
-        text = self._secrets.redact(dump_value(kept).text)
+        text = self.secrets.redact_json(dump_value(kept).text)
         self.flush(
             durable=effect == "mutating",
             also=(
@@ -181,7 +185,7 @@ class RunLog:
 
     def failed(self, key: str, error: str) -> None:
         self._calls[key] = Recorded("failed", error=error)
-        text = _storable(self._secrets.redact(error))
+        text = _storable(self.secrets.redact(error))
         self.flush(also=("UPDATE calls SET state = 'failed', error = ? WHERE key = ?", (text, key)))
 
     def not_done(self, key: str) -> None:
@@ -201,7 +205,7 @@ class RunLog:
 
     def finish(self, status: Status, answer: str | None) -> None:
         """The run is over. Others may work on it now."""
-        text = None if answer is None else _storable(self._secrets.redact(answer))
+        text = None if answer is None else _storable(self.secrets.redact(answer))
         self.flush(also=("UPDATE runs SET status = ?, answer = ? WHERE no = ?", (status, text, self._no)))
         self.close()
 
@@ -244,7 +248,7 @@ class RunLog:
                 value, blob = self._split(self._redacted_value(value))
                 if blob is not None:
                     large.append(blob)
-            lines.append((key, at, kind, self._secrets.redact(data), value, blob and blob[0]))
+            lines.append((key, at, kind, self._redacted_data(data), value, blob and blob[0]))
         spent = json.dumps(dict(self.spending())) if self.spending is not None else None
         try:
             with self.journal.transaction(durable=durable) as db:
@@ -285,7 +289,21 @@ class RunLog:
         return None, (hashlib.blake2b(text.encode(), digest_size=20).digest(), text)
 
     def _redacted_value(self, text: str) -> str:
-        return text if self._secrets.redact(text) is text else _SECRET_VALUE
+        return text if self.secrets.redact_json(text) is text else _SECRET_VALUE
+
+    def _redacted_data(self, data: str) -> str:
+        if not self.secrets:
+            return data
+        if data.startswith('{"kind":"planner.'):
+            # The plan's text comes in pieces, so one piece may hold a part of a secret.
+            event = json.loads(data)
+            if event["kind"] == "planner.text":
+                if self._plan_text[0] != event.get("attempt"):
+                    self._plan_text = event.get("attempt"), RedactedStream(self.secrets)
+                return json_text({**event, "text": self._plan_text[1].take(event["text"])})
+            if event["kind"] in ("planner.rejected", "planner.finished"):
+                self._plan_text = None, RedactedStream(self.secrets)
+        return self.secrets.redact_json(data)
 
     def _without_secrets(self, patch: GraphPatch) -> GraphPatch:
         nodes = list(patch.add)
@@ -294,40 +312,58 @@ class RunLog:
             nodes[place], values = without_secrets(node, self._secret_arguments)
             found += values
         for value in found:
-            self._erase(value)
+            if self.secrets.add(value):
+                self._erase(value)
         return dataclasses.replace(patch, add=tuple(nodes)) if found else patch
 
     def _erase(self, secret: str) -> None:
-        """Take a secret of the plan out of what was written before."""
-        statements: list[tuple[str, tuple[Any, ...]]] = []
-        first, last = log_key(self._no, 0), log_key(self._no + 1, 0) - 1
-        for form in self._secrets.add(secret):
-            for column, table, where in (
-                ("data", "log", "id BETWEEN ? AND ?"),
-                ("question", "runs", "no = ?"),
-                ("spec", "runs", "no = ?"),
-            ):
-                key = (first, last) if table == "log" else (self._no,)
-                statements.append(
-                    (
-                        f"UPDATE {table} SET {column} = replace({column}, ?, ?) "
-                        f"WHERE {where} AND instr({column}, ?)",
-                        (form, REDACTED, *key, form),
-                    )
-                )
-        # The plan's text came in pieces, so one piece may hold a part of the secret.
-        statements.append(
-            (
-                "UPDATE log SET data = json_set(data, '$.text', '') "
-                "WHERE id BETWEEN ? AND ? AND kind = 'event' "
-                "AND json_extract(data, '$.kind') = 'planner.text'",
-                (first, last),
-            )
-        )
+        """Take a secret that became known out of what was written before."""
         self.flush()
-        for statement in statements:
-            self.flush(also=statement)
-        self.journal.checkpoint()  # the write-ahead log still holds the earlier text
+        if self._closed or self._read_only or self.error is not None:
+            return
+        try:
+            with self.journal.transaction() as db:
+                for form in forms_of(secret):
+                    self._erase_form(db, form)
+                self._erase_plan_text(db)
+            self.journal.checkpoint()  # the write-ahead log still holds the earlier text
+        except sqlite3.Error as error:
+            self._fail(self.journal.error(error, "written"))
+        except JournalError as error:
+            self._fail(error)
+
+    def _erase_form(self, db: sqlite3.Connection, form: str) -> None:
+        first, last = log_key(self._no, 0), log_key(self._no + 1, 0) - 1
+        plain, structured, value = self.secrets.redact, self.secrets.redact_json, self._redacted_value
+        for table, column, change, where, keys in (
+            ("log", "data", structured, "id BETWEEN ? AND ?", (first, last)),
+            ("log", "value", value, "id BETWEEN ? AND ?", (first, last)),
+            ("calls", "args", structured, "run = ?", (self._no,)),
+            ("calls", "value", value, "run = ?", (self._no,)),
+            ("calls", "error", plain, "run = ?", (self._no,)),
+            ("runs", "question", plain, "no = ?", (self._no,)),
+            ("runs", "spec", structured, "no = ?", (self._no,)),
+            ("blobs", "data", value, "hash IN (SELECT hash FROM run_blobs WHERE run = ?)", (self._no,)),
+        ):
+            found = db.execute(
+                f"SELECT rowid, {column} FROM {table} WHERE {where} AND instr({column}, ?)", (*keys, form)
+            ).fetchall()
+            db.executemany(
+                f"UPDATE {table} SET {column} = ? WHERE rowid = ?",
+                [(change(text), row) for row, text in found if change(text) is not text],
+            )
+        db.execute("DELETE FROM results WHERE instr(value, ?)", (form,))
+
+    def _erase_plan_text(self, db: sqlite3.Connection) -> None:
+        """The plan's text came in pieces. Where the secret stands across them, all of them go."""
+        first, last = log_key(self._no, 0), log_key(self._no + 1, 0) - 1
+        ours = "id BETWEEN ? AND ? AND kind = 'event' AND substr(data, 1, 22) = '{\"kind\":\"planner.text\"'"
+        pieces = db.execute(
+            f"SELECT json_extract(data, '$.text') FROM log WHERE {ours} ORDER BY id", (first, last)
+        ).fetchall()
+        text = "".join(piece for (piece,) in pieces)
+        if self.secrets.redact(text) is not text:
+            db.execute(f"UPDATE log SET data = json_set(data, '$.text', '') WHERE {ours}", (first, last))
 
 
 def start_run(
@@ -354,7 +390,7 @@ def start_run(
     """
     found = Secrets() if secrets is None else secrets
     no, lock = journal.add_run(
-        run, question=_storable(found.redact(question)), spec=found.redact(json.dumps(dict(spec or {})))
+        run, question=_storable(found.redact(question)), spec=found.redact_json(json.dumps(dict(spec or {})))
     )
     return RunLog(journal, run=run, no=no, lock=lock, secrets=found, secret_arguments=secret_arguments or {})
 

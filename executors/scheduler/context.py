@@ -19,6 +19,7 @@ from braid.executors.scheduler.outcome import Limits
 from braid.executors.scheduler.priority import Estimate
 from braid.executors.scheduler.replay import RecordedRun
 from braid.executors.tools import CallLog, CallMemo, Effect, MemoryCalls, ToolRegistry
+from braid.executors.values import Secrets
 
 
 class ApprovalError(BraidError):
@@ -138,6 +139,8 @@ class RunContext:
     """
     memo: CallMemo | None = None
     """Makes equal calls of pure tools once. None makes each call that the plan has."""
+    secrets: Secrets | None = None
+    """Learns the secret arguments of calls before they are made."""
     emit: Emit | None = None
     """Called for each event, at once, on the event loop. What it raises ends the run."""
     clock: Callable[[], float] = time.monotonic

@@ -38,8 +38,16 @@ async def call_tool(context: GraphContext, entry: NodeRecord, tool: str) -> Any:
     Raises:
         BudgetExceededError: no call is left.
         UncertainError: nobody knows whether a mutating call happened.
+        ToolError: the run was resumed, and an argument held a secret.
         BraidError: what `Tool.call` raises.
     """
+    if context.secrets is not None:
+        if context.secrets.lost_in(entry.args):
+            raise ToolError(
+                f"{tool} is not called: an argument held a secret, which no journal keeps; ask anew",
+                tool=tool,
+            )
+        context.secrets.learn(tool, entry.args)
     found = context.tools.get(tool)
     make = partial(_make, context, entry, found)
     if context.memo is None:

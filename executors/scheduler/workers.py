@@ -183,8 +183,10 @@ class Workers:
     def _find_plain(self, tool: str) -> Tool | None:
         """The tool if a call of it needs nothing but its function, else None. Decided once for each tool."""
         known = self._tool(tool)
-        limited = self._counts_calls or self._context.limits.node_timeout is not None
-        self._plain_tools[tool] = known if known is not None and known.is_plain and not limited else None
+        secrets = self._context.secrets
+        watched = self._counts_calls or self._context.limits.node_timeout is not None
+        watched = watched or (secrets is not None and secrets.watches(tool))
+        self._plain_tools[tool] = known if known is not None and known.is_plain and not watched else None
         return self._plain_tools[tool]
 
     def _is_pure(self, tool: str) -> bool:

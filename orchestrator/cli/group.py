@@ -143,6 +143,7 @@ def report_error(error: BaseException) -> int:
         The exit code.
     """
     from braid.engine import BraidError
+    from braid.executors.values import Secrets
 
     if isinstance(error, BrokenPipeError):
         # The reader of our output has gone. stdout must not raise again at exit.
@@ -163,7 +164,7 @@ def report_error(error: BaseException) -> int:
         message, code = "interrupted", EXIT_INTERRUPTED
     else:
         message = f"internal error: {type(error).__name__}: {error} (BRAID_DEBUG=1 shows the traceback)"
-    typer.echo("braid: " + one_line(message, MAX_MESSAGE), err=True)
+    typer.echo("braid: " + one_line(Secrets().redact(message), MAX_MESSAGE), err=True)
     return code
 
 

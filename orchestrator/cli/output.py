@@ -7,12 +7,15 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+from braid.executors.values import Secrets
 from braid.orchestrator.errors import OrchestratorError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from rich.console import Console
+
+    from braid.engine import Event
 
 _CONTROL = dict.fromkeys((*range(32), 127, *range(128, 160), 8232, 8233), " ")
 
@@ -24,20 +27,32 @@ class OutputFileError(OrchestratorError, OSError):
 def console(*, stderr: bool = False) -> Console:
     """A console on the present stdout or stderr. A pipe gets no escape codes and lines of any length.
 
-    A terminal gets texts as `printable` shows them: they may come from a tool or a model.
+    A terminal gets texts as `printable` shows them: they may come from a tool or a model. stderr, which may
+    be a log, gets them without secrets.
     """
     from rich.console import Console
 
     class PlainTextConsole(Console):
         def print(self, *objects: Any, **options: Any) -> None:
+            show = Secrets().redact if stderr else str
+            shown = [show(item) if isinstance(item, str) else item for item in objects]
             if self.is_terminal:
-                objects = tuple(printable(item) if isinstance(item, str) else item for item in objects)
-            super().print(*objects, **options)
+                shown = [printable(item) if isinstance(item, str) else item for item in shown]
+            super().print(*shown, **options)
 
     found = PlainTextConsole(stderr=stderr, highlight=False, markup=False, emoji=False)
     if not found.is_terminal:
-        return Console(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=True)
+        return PlainTextConsole(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=True)
     return found
+
+
+def without_secrets(event: Event, secrets: Secrets) -> Event:
+    """`event` as a display may show it."""
+    if not secrets:
+        return event
+    data = event.model_dump(mode="python")
+    found = secrets.redact_data(data)
+    return event if found == data else type(event).model_validate(found)
 
 
 def print_answer(text: str, *, style: str = "") -> None:
@@ -51,7 +66,8 @@ def print_answer(text: str, *, style: str = "") -> None:
 
 
 def print_json(document: dict[str, Any]) -> None:
-    """One JSON document on stdout. Text that stdout cannot encode is escaped."""
+    """One JSON document on stdout, without secrets. Text that stdout cannot encode is escaped."""
+    document = Secrets().redact_data(document)
     text = json.dumps(document, ensure_ascii=False, indent=2, default=str)
     encoding = sys.stdout.encoding or "utf-8"
     try:

@@ -10,6 +10,7 @@ import typer
 
 from braid.engine import Event, Message
 from braid.executors import TaskGraph
+from braid.executors.values import RedactedStream, Secrets
 from braid.orchestrator.agent import Agent
 from braid.orchestrator.cli.group import EXIT_FAILURE
 from braid.orchestrator.cli.options import (
@@ -134,11 +135,13 @@ async def show_plan(agent: Agent, question: str, *, history: Sequence[Message] =
         if routed.answer is not None:
             console().print(routed.answer, soft_wrap=True)
         return True
+    secrets = Secrets()
+    pieces = RedactedStream(secrets)
 
     def show(event: Event) -> None:
         match event:
             case PlannerText() if live:
-                sys.stdout.write(event.text)
+                sys.stdout.write(pieces.take(event.text))
                 sys.stdout.flush()
             case PlannerRejected():
                 notes.print(
@@ -152,7 +155,7 @@ async def show_plan(agent: Agent, question: str, *, history: Sequence[Message] =
     if live and not finished.text.endswith("\n"):
         sys.stdout.write("\n")
     if not live or finished.attempts > 1:
-        sys.stdout.write(finished.plan.rstrip("\n") + "\n")
+        sys.stdout.write(secrets.redact(finished.plan).rstrip("\n") + "\n")
     sys.stdout.flush()
     verdict = "" if finished.valid else "; not valid"
     notes.print(f"{finished.statements} statements in {finished.seconds:.1f} s{verdict}", style="dim")

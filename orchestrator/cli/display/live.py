@@ -13,7 +13,9 @@ from rich.text import Text
 
 from braid.engine import Envelope
 from braid.executors.nodes import NodeState
+from braid.executors.values import Secrets
 from braid.orchestrator.cli.display.state import DisplayState, Row
+from braid.orchestrator.cli.output import without_secrets
 
 _FRAMES_PER_SECOND = 8
 _LINES_BESIDE_ROWS = 6
@@ -37,6 +39,7 @@ class LiveDisplay:
 
     def __init__(self, console: Console) -> None:
         self.state = DisplayState()
+        self._secrets = Secrets()
         self._console = console
         self._input = ""
         self._plain_marks = not (console.encoding or "").lower().startswith("utf")
@@ -59,7 +62,7 @@ class LiveDisplay:
         self._live.stop()
 
     def __call__(self, envelope: Envelope) -> None:
-        self.state.update(envelope.event)
+        self.state.update(without_secrets(envelope.event, self._secrets))
 
     def pause(self) -> None:
         """Leave the screen to a question. `resume` draws on below it."""

@@ -8,8 +8,9 @@ from typing import Self, TextIO
 
 from braid.engine import Envelope, Event
 from braid.executors import ApprovalRefused, NodeFailed, NodeFinished, NodeUncertain, NodeWaits
+from braid.executors.values import Secrets
 from braid.orchestrator.cli.display.state import DisplayState
-from braid.orchestrator.cli.output import one_line
+from braid.orchestrator.cli.output import one_line, without_secrets
 from braid.orchestrator.events import (
     JournalFailed,
     PersonSaid,
@@ -32,6 +33,7 @@ class PlainDisplay:
 
     def __init__(self, stream: TextIO) -> None:
         self.state = DisplayState()
+        self._secrets = Secrets()
         self._stream = stream
         self._began = time.monotonic()
         self._planned = 0
@@ -55,7 +57,7 @@ class PlainDisplay:
         pass
 
     def __call__(self, envelope: Envelope) -> None:
-        event = envelope.event
+        event = without_secrets(envelope.event, self._secrets)
         self.state.update(event)
         match event:
             case Routed() if event.route != "plan":

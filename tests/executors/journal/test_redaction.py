@@ -10,8 +10,9 @@ from pydantic import SecretStr
 from braid.engine import Envelope
 from braid.executors import GraphPatch, tool
 from braid.executors.journal import Journal, resume_run, secret_arguments, start_run
-from braid.executors.journal.redaction import Secrets, secrets_of
 from braid.executors.nodes import Const, Node, ToolCall
+from braid.executors.values import Secrets
+from braid.executors.values.secrets import secrets_of
 from braid.planner import PlannerText
 from tests.support.recorded_runs import settle
 
