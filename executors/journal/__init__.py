@@ -1,6 +1,12 @@
 """The journal: every event of a run is in SQLite before its effect is visible. Resume is replay."""
 
-from braid.executors.journal.errors import JournalError, JournalVersionError, RunBusyError, UnknownRunError
+from braid.executors.journal.errors import (
+    JournalDamagedError,
+    JournalError,
+    JournalVersionError,
+    RunBusyError,
+    UnknownRunError,
+)
 from braid.executors.journal.reader import recorded_events
 from braid.executors.journal.redaction import secret_arguments
 from braid.executors.journal.result_cache import StoredResults
@@ -10,6 +16,7 @@ from braid.executors.journal.value_codec import LostValueError, dump_value, load
 
 __all__ = [
     "Journal",
+    "JournalDamagedError",
     "JournalError",
     "JournalVersionError",
     "LostValueError",

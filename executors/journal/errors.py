@@ -13,6 +13,10 @@ class JournalVersionError(JournalError):
     """The journal was written by a version of Braid whose journals this version cannot open."""
 
 
+class JournalDamagedError(JournalError):
+    """The file, or what it holds of a run, is damaged. Where it is a run, the message names it."""
+
+
 class UnknownRunError(JournalError, LookupError):
     """No run has this id, or several ids begin with it."""
 

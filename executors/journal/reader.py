@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from braid.engine import Envelope, Event, UnknownEventError, Usage
+from braid.engine import BraidError, Envelope, Event, UnknownEventError, Usage
 from braid.executors.graph import names_read
-from braid.executors.journal.errors import JournalError
+from braid.executors.journal.errors import JournalDamagedError, JournalError
 from braid.executors.journal.plan_codec import load_patch
 from braid.executors.journal.store import Journal, RunRow
 from braid.executors.journal.value_codec import LostValueError, load_value, readable_text
@@ -44,8 +45,27 @@ def read_run(journal: Journal, run: str, no: int, *, read_only: bool) -> StoredR
         read_only: The run is over and nothing of it will be run. Values that cannot be restored come as text.
 
     Raises:
+        JournalDamagedError: What it holds of the run is damaged.
         JournalError: The journal cannot be read, or holds a row of an unknown kind.
     """
+    with _naming(journal, run):
+        return _read_run(journal, run, no, read_only=read_only)
+
+
+@contextmanager
+def _naming(journal: Journal, run: str) -> Iterator[None]:
+    """Errors by damage as one that names the run."""
+    try:
+        yield
+    except JournalDamagedError as error:
+        raise journal.damaged(run, error) from error
+    except BraidError:
+        raise
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+        raise journal.damaged(run, f"{type(error).__name__} in a row of its log") from error
+
+
+def _read_run(journal: Journal, run: str, no: int, *, read_only: bool) -> StoredRun:
     reader = _Reader(run, as_text=read_only)
     num_rows = 0
     for row in journal.log(no):
@@ -65,11 +85,16 @@ def read_run(journal: Journal, run: str, no: int, *, read_only: bool) -> StoredR
 
 
 def recorded_events(journal: Journal, row: RunRow) -> list[Envelope]:
-    """The events of a run as they came. Those of unknown kinds are left out."""
+    """The events of a run as they came. Those of unknown kinds are left out.
+
+    Raises:
+        JournalDamagedError: What the journal holds of the run is damaged.
+    """
     reader = _Reader(row.id)
-    for line in journal.log(row.no, values=False):
-        if line.kind == "event":
-            reader.take(line.at, line.kind, line.data, None)
+    with _naming(journal, row.id):
+        for line in journal.log(row.no, values=False):
+            if line.kind == "event":
+                reader.take(line.at, line.kind, line.data, None)
     return reader.envelopes
 
 

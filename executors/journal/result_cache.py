@@ -29,7 +29,7 @@ class StoredResults:
             with self.journal.reading() as db:
                 row = db.execute("SELECT value FROM results WHERE key = ?", (key,)).fetchone()
             return None if row is None else Cached(load_value(row[0]))
-        except (sqlite3.Error, LostValueError):
+        except (sqlite3.Error, LostValueError, ValueError, TypeError, LookupError, AttributeError):
             return None
 
     def put(self, key: str, value: Any) -> None:

@@ -12,7 +12,6 @@ Tables:
 from __future__ import annotations
 
 import errno
-import json
 import os
 import sqlite3
 import threading
@@ -23,7 +22,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
-from braid.executors.journal.errors import JournalError, RunBusyError, UnknownRunError
+from pydantic import ConfigDict, TypeAdapter
+
+from braid.executors.journal.errors import (
+    JournalDamagedError,
+    JournalError,
+    RunBusyError,
+    UnknownRunError,
+)
 from braid.executors.journal.locks import RunLock, is_locked
 from braid.executors.journal.schema import BUSY_SECONDS, prepare, transaction
 
@@ -39,6 +45,10 @@ or by an error.
 
 _OLDER: Final[dict[str, Status]] = {"stopped": "partial"}
 """What earlier versions wrote."""
+
+_STATUS: Final = TypeAdapter[Status](Status, config=ConfigDict(strict=True))
+_TEXT: Final = TypeAdapter[str](str, config=ConfigDict(strict=True))
+_OBJECT: Final = TypeAdapter[dict[str, Any]](dict[str, Any])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +67,8 @@ class RunRow:
     """The options that the run was started with."""
     spent: dict[str, Any]
     """What it has spent, by kind."""
+    damage: str = ""
+    """What is wrong with the row, where it is damaged. The other fields hold what could be read."""
 
     @property
     def final(self) -> bool:
@@ -147,13 +159,19 @@ class Journal:
     def error(self, error: Exception, what: str) -> JournalError:
         """An error of the database as one that says what to do. `what` is a participle, such as "read"."""
         # The lowest byte is the kind of error, the others its details.
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        detailed = getattr(error, "sqlite_errorcode", None)
+        if detailed is None and isinstance(error, sqlite3.OperationalError):
+            detailed = sqlite3.SQLITE_CORRUPT  # Python's own: text that is no UTF-8
+        code = (detailed or 0) & 0xFF
         if code == sqlite3.SQLITE_FULL or (isinstance(error, OSError) and error.errno == errno.ENOSPC):
             hint = "free some space, or remove old runs by `braid runs prune`"
         elif code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             hint = f"another process has kept it locked for {BUSY_SECONDS:g} s; try again when that has ended"
         elif code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-            hint = f"the file is damaged, or no journal; move it away ({self.path}), and a new one is made"
+            return JournalDamagedError(
+                f"the journal {self.path} cannot be {what}: {error}; the file is damaged, or no journal; "
+                "move it away, and a new one is made"
+            )
         else:
             hint = "run without one by --no-journal or journal=False"
         return JournalError(f"the journal {self.path} cannot be {what}: {error}; {hint}")
@@ -197,30 +215,51 @@ class Journal:
         """
         sql = "SELECT * FROM runs" + ("" if nested else " WHERE instr(id, ':') = 0") + " ORDER BY no DESC"
         sql += f" LIMIT {int(limit)}" if limit is not None else ""
-        with self._guarded("read"), self._mutex:
-            rows = self._db.execute(sql).fetchall()
+        try:
+            with self._mutex:
+                rows = self._db.execute(sql).fetchall()
+        except sqlite3.Error as error:
+            found = self._runs_one_by_one(self.error(error, "read"), nested=nested)
+            return found[:limit]
         return [self._row(row) for row in rows]
+
+    def _runs_one_by_one(self, error: JournalError, *, nested: bool) -> list[RunRow]:
+        """The runs of a damaged file. Their ids come from the index."""
+        if not isinstance(error, JournalDamagedError):
+            raise error
+        found: list[RunRow] = []
+        with self._guarded("read"), self._mutex:
+            numbers = self._db.execute(
+                "SELECT no, CAST(id AS BLOB) FROM runs INDEXED BY sqlite_autoindex_runs_1 ORDER BY id"
+            ).fetchall()
+        for no, name in sorted(numbers, reverse=True):
+            id = name.decode(errors="replace")
+            if ":" in id and not nested:
+                continue
+            found.append(self._read_row(no, id))
+        return found
 
     def get(self, id: str) -> RunRow | None:
         """The run of exactly this id, if there is one."""
         with self._guarded("read"), self._mutex:
-            row = self._db.execute("SELECT * FROM runs WHERE id = ?", (id,)).fetchone()
-        return None if row is None else self._row(row)
+            row = self._db.execute("SELECT no FROM runs WHERE id = ?", (id,)).fetchone()
+        return None if row is None else self._whole(self._read_row(row[0], id))
 
     def find(self, prefix: str) -> RunRow:
         """The run whose id is `prefix`, or the only one whose id begins with it. "last" is the latest.
 
         Raises:
             UnknownRunError: There is none, or more than one.
+            JournalDamagedError: Its row is damaged.
         """
         with self._guarded("read"), self._mutex:
             if prefix == "last":
                 rows = self._db.execute(
-                    "SELECT * FROM runs WHERE instr(id, ':') = 0 ORDER BY no DESC LIMIT 1"
+                    "SELECT no, id FROM runs WHERE instr(id, ':') = 0 ORDER BY no DESC LIMIT 1"
                 ).fetchall()
             else:
                 rows = self._db.execute(
-                    "SELECT * FROM runs WHERE substr(id, 1, ?) = ? AND (instr(id, ':') = 0 OR ?) "
+                    "SELECT no, id FROM runs WHERE substr(id, 1, ?) = ? AND (instr(id, ':') = 0 OR ?) "
                     "ORDER BY id = ? DESC, no DESC LIMIT 6",
                     (len(prefix), prefix, ":" in prefix, prefix),
                 ).fetchall()
@@ -228,11 +267,11 @@ class Journal:
             raise UnknownRunError(
                 f"there is no run {prefix!r} in the journal {self.path}; `braid runs` lists them"
             )
-        found = self._row(rows[0])
-        if len(rows) > 1 and found.id != prefix:
+        found = rows[0][1]
+        if len(rows) > 1 and found != prefix:
             ids = ", ".join(row[1] for row in rows[:5]) + (", ..." if len(rows) > 5 else "")
             raise UnknownRunError(f"more than one run begins with {prefix!r}: {ids}")
-        return found
+        return self._whole(self._read_row(*rows[0]))
 
     def lock(self, run: RunRow) -> RunLock:
         """Lock `run`.
@@ -274,7 +313,7 @@ class Journal:
         with self._guarded("read"), self._mutex:
             found = self._db.execute("SELECT data FROM blobs WHERE hash = ?", (hash,)).fetchone()
         if found is None:
-            raise JournalError(f"the journal {self.path} is damaged: the value {hash.hex()} is not there")
+            raise JournalDamagedError(f"the value {hash.hex()} is not in the journal {self.path}")
         return found[0]
 
     def size(self) -> int:
@@ -375,21 +414,63 @@ class Journal:
             with self._mutex:
                 self._db.executescript("PRAGMA incremental_vacuum")
 
+    def _read_row(self, no: int, id: str) -> RunRow:
+        try:
+            with self._mutex:
+                row = self._db.execute("SELECT * FROM runs WHERE no = ?", (no,)).fetchone()
+        except sqlite3.Error as error:
+            raised = self.error(error, "read")
+            if not isinstance(raised, JournalDamagedError):
+                raise raised from error
+            return _damaged_row(no, id, str(error))
+        return _damaged_row(no, id, "its row is not there") if row is None else self._row(row)
+
+    def _whole(self, row: RunRow) -> RunRow:
+        if row.damage:
+            raise self.damaged(row.id, row.damage)
+        return row
+
+    def damaged(self, run: str, why: object) -> JournalDamagedError:
+        """The error that says that what is known of `run` is damaged."""
+        return JournalDamagedError(
+            f"what the journal {self.path} holds of run {run} is damaged: {why}; other runs can be read "
+            "(`braid runs` lists them), and the question can be asked anew"
+        )
+
     def _row(self, row: tuple[Any, ...]) -> RunRow:
         no, id, created, updated, status, question, answer, spec, spent = row
-        if status == "running" and not is_locked(self.path, no):
-            status = "interrupted"
-        return RunRow(
-            no=no,
-            id=id,
-            created=created,
-            updated=updated,
-            status=_OLDER.get(status, status),
-            question=question,
-            answer=answer,
-            spec=json.loads(spec),
-            spent=json.loads(spent),
-        )
+        try:
+            if status == "running" and not is_locked(self.path, no):
+                status = "interrupted"
+            return RunRow(
+                no=no,
+                id=id,
+                created=float(created),
+                updated=float(updated),
+                status=_STATUS.validate_python(_OLDER.get(status, status)),
+                question=_TEXT.validate_python(question),
+                answer=None if answer is None else _TEXT.validate_python(answer),
+                spec=_OBJECT.validate_json(spec),
+                spent=_OBJECT.validate_json(spent),
+            )
+        except (ValueError, TypeError) as error:
+            return _damaged_row(no, str(id), f"{type(error).__name__} in its row")
+
+
+def _damaged_row(no: int, id: str, damage: str) -> RunRow:
+    empty: dict[str, Any] = {}
+    return RunRow(
+        no=no,
+        id=id,
+        created=0.0,
+        updated=0.0,
+        status="failed",
+        question="",
+        answer=None,
+        spec=empty,
+        spent=empty,
+        damage=damage,
+    )
 
 
 def log_key(no: int, place: int) -> int:

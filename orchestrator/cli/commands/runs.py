@@ -60,7 +60,9 @@ def runs(
         console(stderr=True).print("no runs yet", style="dim")
     for row in rows:
         when = datetime.fromtimestamp(row.created).strftime("%Y-%m-%d %H:%M")
-        out.print(f"{row.id}  {when}  {row.status:<11}  {one_line(row.question, 80)}")
+        out.print(
+            f"{row.id}  {when}  {'damaged' if row.damage else row.status:<11}  {one_line(row.question, 80)}"
+        )
 
 
 @app.command()
@@ -196,6 +198,7 @@ def run_document(row: RunRow) -> dict[str, Any]:
         "question": row.question,
         "answer": row.answer,
         "engine": row.spec.get("engine"),
+        **({"damage": row.damage} if row.damage else {}),
     }
 
 

@@ -72,6 +72,30 @@ def test_replay_at_the_speed_that_it_had() -> None:
     assert time.monotonic() - began >= 0.15  # the pauses of the model, not a claim about speed
 
 
+def test_a_damaged_run_is_listed_and_named(journal_file: Path) -> None:
+    with serving(PLAN) as server:
+        ids = [
+            json.loads(invoke("run", "?", "--json", "--engine", server.uri).stdout)["run_id"]
+            for _ in range(2)
+        ]
+    db = sqlite3.connect(journal_file)
+    db.execute("UPDATE runs SET spec = '{' WHERE id = ?", (ids[0],))
+    db.commit()
+    db.close()
+    listed = invoke("runs").stdout.splitlines()
+    assert ids[1] in listed[0] and ids[0] in listed[1] and "damaged" in listed[1]
+    assert [bool(run.get("damage")) for run in json.loads(invoke("runs", "--json").stdout)["runs"]] == [
+        False,
+        True,
+    ]
+    for command in (["resume"], ["replay"], ["view"], ["runs", "show"]):
+        refused = invoke(*command, ids[0])
+        assert refused.exit_code == 1 and f"run {ids[0]} is damaged" in str(
+            refused.stderr or refused.exception
+        )
+        assert invoke(*command, ids[1]).exit_code == 0
+
+
 def test_a_run_that_was_stopped_is_resumed_with_more() -> None:
     with serving(PLAN) as server:
         stopped = invoke("run", "?", "--budget-calls", "2", "--engine", server.uri)
