@@ -12,6 +12,7 @@ Tables:
 from __future__ import annotations
 
 import errno
+import json
 import os
 import sqlite3
 import threading
@@ -20,9 +21,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple
-
-from pydantic import ConfigDict, TypeAdapter
+from typing import Any, Final, Literal, NamedTuple, cast, get_args
 
 from braid.executors.journal.errors import (
     JournalDamagedError,
@@ -30,7 +29,7 @@ from braid.executors.journal.errors import (
     RunBusyError,
     UnknownRunError,
 )
-from braid.executors.journal.locks import RunLock, is_locked
+from braid.executors.journal.locks import JournalFile, RunLock, is_locked
 from braid.executors.journal.schema import BUSY_SECONDS, prepare, transaction
 
 _SHIFT: Final = 32
@@ -45,10 +44,6 @@ or by an error.
 
 _OLDER: Final[dict[str, Status]] = {"stopped": "partial"}
 """What earlier versions wrote."""
-
-_STATUS: Final = TypeAdapter[Status](Status, config=ConfigDict(strict=True))
-_TEXT: Final = TypeAdapter[str](str, config=ConfigDict(strict=True))
-_OBJECT: Final = TypeAdapter[dict[str, Any]](dict[str, Any])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,12 +121,21 @@ class Journal:
         self._closed = False
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            # First these, since a journal that is being made has them after it has content.
+            left = [file for suffix in ("-wal", "-shm") if (file := _beside(self.path, suffix)).exists()]
             fresh = not self.path.exists() or self.path.stat().st_size == 0
+            if fresh and left:
+                raise JournalError(
+                    f"there is no journal at {self.path}, but {' and '.join(map(str, left))} of one that was "
+                    "moved away or removed, perhaps while a process still works on it; move them along with "
+                    "it, or remove them too"
+                )
             if fresh:
                 self.path.touch(mode=0o600)
             self._db = sqlite3.connect(
                 self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
             )
+            self._file = JournalFile.at(self.path)
         except (OSError, sqlite3.Error) as error:
             raise self.error(error, "opened") from error
         try:
@@ -203,7 +207,8 @@ class Journal:
             if lock is not None:
                 lock.release()
             raise
-        assert lock is not None, "nobody else knows a run that is not committed"
+        if lock is None:  # a process holds it for another file, which had the number of this one
+            raise RunBusyError(f"run {id} cannot be entered into the journal {self.path}: {no} is locked")
         return no, lock
 
     def runs(self, *, limit: int | None = None, nested: bool = False) -> list[RunRow]:
@@ -373,7 +378,7 @@ class Journal:
 
     def _acquire(self, no: int) -> RunLock | None:
         try:
-            return RunLock.acquire(self.path, no)
+            return RunLock.acquire(self._file, no)
         except OSError as error:
             raise self.error(error, "locked") from error
 
@@ -440,21 +445,31 @@ class Journal:
     def _row(self, row: tuple[Any, ...]) -> RunRow:
         no, id, created, updated, status, question, answer, spec, spent = row
         try:
-            if status == "running" and not is_locked(self.path, no):
+            if status == "running" and not is_locked(self._file, no):
                 status = "interrupted"
             return RunRow(
                 no=no,
                 id=id,
                 created=float(created),
                 updated=float(updated),
-                status=_STATUS.validate_python(_OLDER.get(status, status)),
-                question=_TEXT.validate_python(question),
-                answer=None if answer is None else _TEXT.validate_python(answer),
-                spec=_OBJECT.validate_json(spec),
-                spent=_OBJECT.validate_json(spent),
+                status=_status(_OLDER.get(status, status)),
+                question=question,
+                answer=answer,
+                spec=dict(json.loads(spec).items()),
+                spent=dict(json.loads(spent).items()),
             )
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, AttributeError) as error:
             return _damaged_row(no, str(id), f"{type(error).__name__} in its row")
+
+
+def _status(text: str) -> Status:
+    if text not in get_args(Status):
+        raise ValueError(f"{text!r} is no status")
+    return cast("Status", text)
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    return path.with_name(path.name + suffix)
 
 
 def _damaged_row(no: int, id: str, damage: str) -> RunRow:
