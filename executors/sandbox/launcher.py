@@ -7,18 +7,19 @@ standard library only, and imports nothing of Braid.
 Each protection is tried by itself. What worked is reported as JSON lines on the status descriptor. Where
 isolation is required and one of `PROTECTIONS` was refused, the program is not started. The processes:
 
-    launcher (leader of the session that `run_sandboxed` kills)
+    launcher (leader of the session that `run_sandboxed` kills, and parent of what leaves it)
       init (process 1 of a new PID namespace: when it ends, the kernel ends everything in there)
         program
 
-Sources: namespaces(7), user_namespaces(7), pid_namespaces(7), mount_setattr(2), capabilities(7) "Ambient",
-prctl(2).
+Sources: namespaces(7), user_namespaces(7), pid_namespaces(7), mount_setattr(2), capabilities(7), prctl(2),
+seccomp(2).
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import json
 import os
 import resource
@@ -36,12 +37,40 @@ CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWIPC = (
     0x40000000,
     0x08000000,
 )
-MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REC, MS_PRIVATE = 1, 2, 4, 8, 0x4000, 0x40000
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_REC, MS_PRIVATE = 1, 2, 4, 8, 0x1000, 0x4000, 0x40000
 SYS_MOUNT_SETATTR, AT_FDCWD, AT_RECURSIVE, MOUNT_ATTR_RDONLY = 442, -100, 0x8000, 1
-PR_SET_PDEATHSIG, PR_SET_KEEPCAPS, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE = 1, 8, 38, 47, 2
-CAP_DAC_READ_SEARCH = 2
+PR_SET_PDEATHSIG, PR_SET_SECCOMP, PR_CAPBSET_DROP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = (
+    1,
+    22,
+    24,
+    36,
+    38,
+)
+PR_SET_KEEPCAPS, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_DAC_READ_SEARCH = 8, 47, 2, 2
+SECCOMP_MODE_FILTER = 2
 LINUX_CAPABILITY_VERSION_3 = 0x20080522
-PROTECTIONS = {"network", "processes", "files"}
+LAST_CAPABILITY = 63
+PROTECTIONS = {"network", "processes", "files", "sockets"}
+FAMILIES = (2, 10, 16)
+"""Families of sockets that are allowed: IPv4, IPv6, and netlink, by which the C library finds interfaces."""
+PAIRS = (1, 5)
+"""Types of pairs of sockets that are allowed: streams and sequences of packets."""
+HIDDEN = ("/tmp", "/run", "/var")
+"""Folders that hold other programs' files and sockets."""
+
+SYSTEM_CALLS = {
+    "x86_64": (
+        0xC000003E,
+        {"socket": 41, "socketpair": 53, "clone": 56, "unshare": 272, "clone3": 435, "memfd_create": 319}
+        | {"memfd_secret": 447, "io_uring_setup": 425, "shmget": 29, "msgget": 68},
+    ),
+    "aarch64": (
+        0xC00000B7,
+        {"socket": 198, "socketpair": 199, "clone": 220, "unshare": 97, "clone3": 435, "memfd_create": 279}
+        | {"memfd_secret": 447, "io_uring_setup": 425, "shmget": 194, "msgget": 186},
+    ),
+}
+"""For each machine its audit architecture, and the numbers of the calls that the filter looks at."""
 FIRST_UID = 2_000_000_000
 """User ids above those of people and containers.
 
@@ -80,6 +109,18 @@ class Kernel:
             ctypes.c_size_t(len(attributes)),
         )
 
+    def limit_capabilities(self, *, but: int | None = None) -> None:
+        """Let no program get a capability again, but one. Root alone can do that."""
+        for capability in range(LAST_CAPABILITY + 1):
+            if capability != but:
+                with contextlib.suppress(OSError):  # there are not so many
+                    self.prctl(PR_CAPBSET_DROP, capability)
+
+    def drop_capabilities(self) -> None:
+        """Give up every capability."""
+        header = struct.pack("Ii", LINUX_CAPABILITY_VERSION_3, 0)
+        self.call("capset", header, bytes(24))
+
     def keep_only(self, capability: int) -> None:
         """Give up every capability but one. That one stays across exec."""
         bits = 1 << capability
@@ -87,11 +128,53 @@ class Kernel:
         self.call("capset", header, struct.pack("6I", bits, bits, bits, 0, 0, 0))
         self.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability)
 
+    def filter_calls(self) -> None:
+        """Refuse system calls from now on, as `call_filter` says."""
+        machine = os.uname().machine
+        if machine not in SYSTEM_CALLS:
+            raise OSError(errno.ENOSYS, f"there is no filter of system calls for {machine}")
+        code = b"".join(struct.pack("HBBI", *one) for one in call_filter(*SYSTEM_CALLS[machine]))
+        buffer = ctypes.create_string_buffer(code)
+        program = struct.pack("HxxxxxxP", len(code) // 8, ctypes.addressof(buffer))
+        self.call("prctl", PR_SET_SECCOMP, ctypes.c_ulong(SECCOMP_MODE_FILTER), program, 0, 0)
+
+
+def call_filter(architecture: int, numbers: dict[str, int]) -> list[tuple[int, int, int, int]]:
+    """The filter of system calls: those are refused that lead out, or to memory that nobody counts.
+
+    `connect` reaches every unix socket that can be seen, on a read-only file system too. So sockets are of
+    the internet, or pairs that cannot be connected anew. A new user namespace would give capabilities, and
+    with them mounts.
+
+    Returns:
+        Instructions: operation, jumps if true and if false, operand.
+    """
+    load, equal, at_least, any_of, mask, give = 0x20, 0x15, 0x35, 0x45, 0x54, 0x06
+    refused, absent, allowed = (give, 0, 0, 0x50001), (give, 0, 0, 0x50026), (give, 0, 0, 0x7FFF0000)
+    number, architecture_at, first, second = 0, 4, 16, 24
+    rules = [(load, 0, 0, architecture_at), (equal, 1, 0, architecture), refused, (load, 0, 0, number)]
+    if numbers["socket"] == 41:
+        rules += [(at_least, 0, 1, 0x40000000), refused]  # the second numbering of x86-64
+    for name in ("memfd_create", "memfd_secret", "io_uring_setup", "shmget", "msgget"):
+        rules += [(equal, 0, 1, numbers[name]), refused]
+    # The C library takes clone instead, whose flags can be seen.
+    rules += [(equal, 0, 1, numbers["clone3"]), absent]
+    for name in ("clone", "unshare"):
+        rules += [(equal, 0, 4, numbers[name]), (load, 0, 0, first)]
+        rules += [(any_of, 0, 1, CLONE_NEWUSER), refused, allowed]
+    rules += [(equal, 0, 6, numbers["socket"]), (load, 0, 0, first)]
+    rules += [(equal, 3 - place, 0, family) for place, family in enumerate(FAMILIES)]
+    rules += [refused, allowed]
+    rules += [(equal, 0, 6, numbers["socketpair"]), (load, 0, 0, second), (mask, 0, 0, 0xF)]
+    rules += [(equal, 2 - place, 0, kind) for place, kind in enumerate(PAIRS)]
+    return [*rules, refused, allowed, allowed]
+
 
 def main() -> int:
     """Run the three processes. Returns the exit code of each."""
     config: dict[str, Any] = json.loads(sys.argv[1])
     command = sys.argv[2:]
+    os.umask(0o022)
     status = int(config["status_fd"])
     os.set_inheritable(status, False)
     kernel: Kernel | None = None
@@ -101,6 +184,8 @@ def main() -> int:
     if kernel is not None:
         # If our parent is killed, nobody is left to enforce the time limit.
         kernel.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        # What leaves the session stays a descendant of this process, and can be counted.
+        kernel.prctl(PR_SET_CHILD_SUBREAPER, 1)
     done: set[str] = set()
     refused: list[str] = []
     root = os.geteuid() == 0
@@ -110,24 +195,20 @@ def main() -> int:
         done, refused = unshare_namespaces(kernel, root)
 
     if init := os.fork():
-        _, code = os.waitpid(init, 0)
-        return os.waitstatus_to_exitcode(code) & 0xFF
+        return os.waitstatus_to_exitcode(wait_for(init)) & 0xFF
     if kernel is not None:
         kernel.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if kernel is not None and "mounts" in done:
         refused += make_files_read_only(kernel, config, uid, done)
 
     if program := os.fork():
-        while True:
-            child, code = os.wait()
-            if child == program:
-                report(status, {"exit": os.waitstatus_to_exitcode(code)})
-                return 0
+        report(status, {"exit": os.waitstatus_to_exitcode(wait_for(program))})
+        return 0
     try:
         if "processes" in done:
             os.setsid()  # `kill(0, ...)` inside must not reach the launcher, which is out of the namespace
-        if kernel is not None and root and isolate:
-            refused += drop_root(kernel, config, uid, done)
+        if kernel is not None and isolate:
+            refused += give_up_rights(kernel, config, uid, done)
         withheld = config["isolation"] == "required" and not done.issuperset(PROTECTIONS)
         report(status, {"done": sorted(done), "refused": refused, "withheld": withheld})
         if withheld:
@@ -140,6 +221,14 @@ def main() -> int:
     except OSError as error:
         report(status, {"failed": str(error)})
         return 127
+
+
+def wait_for(process: int) -> int:
+    """Wait for the end of `process`, and reap what else ends. Returns its wait status."""
+    while True:
+        child, code = os.wait()
+        if child == process:
+            return code
 
 
 def unshare_namespaces(kernel: Kernel | None, root: bool) -> tuple[set[str], list[str]]:
@@ -177,8 +266,9 @@ def unshare_namespaces(kernel: Kernel | None, root: bool) -> tuple[set[str], lis
 def make_files_read_only(kernel: Kernel, config: dict[str, Any], uid: int, done: set[str]) -> list[str]:
     """Make every file system read-only but the working directory, which becomes a small one in memory.
 
-    The files in it are kept. What the program writes disappears with it. `/run` is hidden: a socket there,
-    such as that of a container service, would lead out, since a read-only socket can be connected to.
+    The files in it are kept. What the program writes disappears with it. Folders with other programs' files
+    and sockets are hidden (`HIDDEN`). So are folders that only their owner can enter, where the program gets
+    another user. What the program needs of them is put in their place.
     """
     workdir = str(config["workdir"])
     files = {
@@ -187,8 +277,8 @@ def make_files_read_only(kernel: Kernel, config: dict[str, Any], uid: int, done:
     folders = [path for path in Path(workdir).rglob("*") if path.is_dir()]
     try:
         kernel.mount("none", "/", None, MS_REC | MS_PRIVATE)
-        if Path("/run").is_dir():
-            kernel.mount("none", "/run", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=64k,mode=755")
+        hide_folders(kernel, config, other_user=os.geteuid() != uid)
+        Path(workdir).mkdir(parents=True, exist_ok=True)
         kernel.make_read_only("/")
         size = config["limits"]["disk"]
         kernel.mount("none", workdir, "tmpfs", MS_NOSUID | MS_NODEV, f"size={size},nr_inodes=16384,mode=700")
@@ -208,6 +298,45 @@ def make_files_read_only(kernel: Kernel, config: dict[str, Any], uid: int, done:
     return []
 
 
+def hide_folders(kernel: Kernel, config: dict[str, Any], *, other_user: bool) -> None:
+    """Put empty folders over `HIDDEN` and over closed ones, and what the program needs back into them."""
+    needs = [Path(need) for need in config["needs"]]
+    hidden = {os.path.realpath(folder) for folder in HIDDEN}
+    if other_user:
+        for need in (path for one in needs for path in (one, one.resolve())):
+            closed = [folder for folder in need.parents if not folder.stat().st_mode & stat.S_IXOTH]
+            hidden |= {os.path.realpath(folder) for folder in closed[-1:]}
+    kept: list[tuple[str, int]] = []
+    try:
+        for need in needs:
+            for path in dict.fromkeys((str(need), os.path.realpath(need))):
+                if any(
+                    is_inside(os.path.realpath(path), folder) or is_inside(path, folder) for folder in hidden
+                ):
+                    kept.append((path, os.open(path, os.O_PATH | os.O_CLOEXEC)))
+        for folder in sorted(hidden):
+            if Path(folder).is_dir():
+                kernel.mount("none", folder, "tmpfs", MS_NOSUID | MS_NODEV, "size=1m,mode=755")
+        for path, descriptor in sorted(kept):
+            if Path(path).exists():
+                continue  # it came with the folder that it is in
+            target = Path(path)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+                target.mkdir()
+            else:
+                target.touch()
+            kernel.mount(f"/proc/self/fd/{descriptor}", path, None, MS_BIND | MS_REC)
+    finally:
+        for _, descriptor in kept:
+            os.close(descriptor)
+
+
+def is_inside(path: str, folder: str) -> bool:
+    """Whether `path` is in `folder`."""
+    return Path(path).is_relative_to(folder)
+
+
 def hide_processes(kernel: Kernel) -> None:
     """Mount a new /proc, since the old one shows the processes outside. Where that is refused, hide it."""
     flags = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC
@@ -217,18 +346,32 @@ def hide_processes(kernel: Kernel) -> None:
         kernel.mount("none", "/proc", "tmpfs", flags, "size=4k")
 
 
-def drop_root(kernel: Kernel, config: dict[str, Any], uid: int, done: set[str]) -> list[str]:
-    """Become a user that nobody else is.
+def give_up_rights(kernel: Kernel, config: dict[str, Any], uid: int, done: set[str]) -> list[str]:
+    """Give up root, every capability, and system calls that lead out. Returns what was refused."""
+    if os.geteuid() != uid:
+        return drop_root(kernel, config, uid, done) + filter_calls(kernel, done)
+    kernel.limit_capabilities()
+    with contextlib.suppress(OSError):
+        kernel.drop_capabilities()
+    return filter_calls(kernel, done)
 
-    Where other users may not read the interpreter, the capability to read files is kept.
+
+def drop_root(kernel: Kernel, config: dict[str, Any], uid: int, done: set[str]) -> list[str]:
+    """Become a user that nobody else is, without capabilities.
+
+    Where other users may not read the interpreter, the capability to read files is kept, and the files are
+    not isolated.
     """
-    blind = not all(readable_by_all(Path(path)) for path in config["needs"])
+    blind = [need for need in config["needs"] if not readable_by_all(Path(need))]
+    refused = [f"files: other users cannot read {need}" for need in blind[:1] if "files" in done]
     workdir = config["workdir"]
     with contextlib.suppress(OSError):
         os.chown(workdir, uid, -1)
         for path in Path(workdir).rglob("*"):
             os.chown(path, uid, -1, follow_symlinks=False)
+    kernel.limit_capabilities(but=CAP_DAC_READ_SEARCH if blind else None)
     if blind:
+        done.discard("files")
         kernel.prctl(PR_SET_KEEPCAPS, 1)
     try:
         os.setgroups([])
@@ -237,9 +380,22 @@ def drop_root(kernel: Kernel, config: dict[str, Any], uid: int, done: set[str]) 
     except OSError as error:
         # Root of a container with few user ids stays root, and can undo the mounts.
         done.discard("files")
-        return [f"files: root cannot be given up: {error.strerror}"]
+        refused.append(f"files: root cannot be given up: {error.strerror}")
     if blind:
         kernel.keep_only(CAP_DAC_READ_SEARCH)
+    else:
+        kernel.drop_capabilities()
+    return refused
+
+
+def filter_calls(kernel: Kernel, done: set[str]) -> list[str]:
+    """Keep the program from sockets that it can see."""
+    try:
+        kernel.prctl(PR_SET_NO_NEW_PRIVS, 1)
+        kernel.filter_calls()
+        done.add("sockets")
+    except OSError as error:
+        return [f"sockets: {error.strerror or error}"]
     return []
 
 

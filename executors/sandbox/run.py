@@ -1,11 +1,12 @@
 """The sandbox: a program that is not trusted runs isolated and with limits.
 
 The program gets a session of its own and a scrubbed environment. On Linux it also gets a network namespace
-with nothing in it, a PID namespace that ends as a whole, and read-only file systems except for its working
-directory. When we run as root it also gets a user that owns nothing. Where the kernel refuses one of these,
-and on other systems, the program is not run, unless the caller allows a weaker sandbox (`IsolationMode`).
-What remains then are the limits and the session, and a program that leaves its session can outlive its run.
-`SandboxResult.isolation` says what held. `probe` says it beforehand.
+with nothing in it, a PID namespace that ends as a whole, read-only file systems except for its working
+directory, folders of its own in the place of `/tmp`, `/run` and `/var`, no capabilities, and a filter of
+system calls without sockets of other programs. When we run as root it also gets a user that owns nothing.
+Where the kernel refuses one of these, and on other systems, the program is not run, unless the caller allows
+a weaker sandbox (`IsolationMode`). What remains then are the limits and the session, and a program that
+leaves its session can outlive its run. `SandboxResult.isolation` says what held. `probe` says it beforehand.
 
 The program may read what our user may read. The sandbox keeps accidents and careless code in. It is no wall
 against an attacker with a kernel exploit.
@@ -22,12 +23,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
 from braid.engine import BraidError
+from braid.executors.sandbox.watcher import Cgroup, control_group, watch_usage
 
 MIB: Final = 1024 * 1024
 LAUNCHER: Final = Path(__file__).with_name("launcher.py")
@@ -43,6 +45,8 @@ IsolationMode: TypeAlias = Literal["required", "best-effort", "none"]
 "required" does not run the program. "best-effort" runs it with what is left. "none" asks for no protection,
 only for the limits.
 """
+
+StopReason: TypeAlias = Literal["timeout", "output", "memory", "processes"]
 
 SANDBOX_VARIABLE: Final = "BRAID_SANDBOX"
 """The environment variable by which a user allows a weaker sandbox."""
@@ -77,10 +81,11 @@ class SandboxLimits:
     cpu_seconds: int = 10
     """Processor time of each process."""
     memory: int = 1024 * MIB
-    """Address space of each process, in bytes."""
+    """Memory of all processes together, and address space of each, in bytes."""
     disk: int = 64 * MIB
     """Size of the working directory where it is in memory, else of each file, in bytes."""
     processes: int = 64
+    """Most processes and threads at a time."""
     open_files: int = 256
     output: int = 64 * 1024
     """Bytes of stdout and of stderr that are kept."""
@@ -98,13 +103,17 @@ class Isolation:
     """The program's processes end with it."""
     files: bool = False
     """Files outside the working directory cannot be written, and other processes cannot be seen."""
+    sockets: bool = False
+    """There are no sockets of other programs, and no memory that no limit counts."""
+    memory: Literal["cgroup", "counted"] = "counted"
+    """How the memory of all processes together is bounded: by the kernel, or by counting it."""
     refused: tuple[str, ...] = ()
     """Reasons that the system gave where it refused something."""
 
     @property
     def lacking(self) -> tuple[str, ...]:
         """The protections that did not hold, by name."""
-        return tuple(name for name in ("network", "processes", "files") if not getattr(self, name))
+        return tuple(name for name in ("network", "processes", "files", "sockets") if not getattr(self, name))
 
     @property
     def complete(self) -> bool:
@@ -124,8 +133,8 @@ class SandboxResult:
     stderr: str
     returncode: int
     """Negative for a signal, as in `subprocess`."""
-    stopped: Literal["timeout", "output"] | None
-    """Set where the program was stopped, because of its time or its output."""
+    stopped: StopReason | None
+    """Set where the program was stopped: by its time, its output, or what its processes used together."""
     seconds: float
     """Wall time."""
     isolation: Isolation
@@ -175,6 +184,7 @@ async def run_sandboxed(
         workdir = stack.enter_context(_temporary_directory())
         for name, content in (files or {}).items():
             _write_inside(workdir, name, content)
+        group = stack.enter_context(control_group(workdir.name, limits.memory))
         status = stack.enter_context(_Pipe())
         report = stack.enter_context(_Pipe()) if report_variable is not None else None
         environment = _environment(workdir, env)
@@ -185,12 +195,7 @@ async def run_sandboxed(
             "workdir": str(workdir),
             "env": environment,
             "isolation": isolation,
-            "needs": [
-                command[0] if command[0].startswith("/") else "/",
-                sys.executable,
-                sys.prefix,
-                sys.base_prefix,
-            ],
+            "needs": _needs(command),
             "limits": {
                 "cpu": limits.cpu_seconds,
                 "memory": limits.memory,
@@ -218,13 +223,15 @@ async def run_sandboxed(
         for pipe in (status, report, *output):
             if pipe is not None:
                 pipe.close_write_end()
+        held_by_kernel = group is not None and group.add(process.pid)
         stdout, stderr = _Capture(limits), _Capture(limits)
-        stopped = await _wait_for_end(
-            process, dict(zip((stdout, stderr), output, strict=True)), limits.seconds
-        )
+        streams = dict(zip((stdout, stderr), output, strict=True))
+        stopped = await _wait_for_end(process, streams, limits, group)
+        if stopped is None and group is not None and group.exceeded():
+            stopped = "memory"
         seconds = time.monotonic() - started
         reported = _read_status(status.read_all())
-        held = _isolation(reported)
+        held = replace(_isolation(reported), memory="cgroup" if held_by_kernel else "counted")
         if reported.get("withheld"):
             raise IsolationRefusedError(held)
         if "failed" in reported:
@@ -269,17 +276,27 @@ def allowed_isolation() -> Literal["required", "best-effort"]:
 
 
 async def _wait_for_end(
-    process: asyncio.subprocess.Process, streams: Mapping[_Capture, _Pipe], seconds: float
-) -> Literal["timeout", "output"] | None:
+    process: asyncio.subprocess.Process,
+    streams: Mapping[_Capture, _Pipe],
+    limits: SandboxLimits,
+    group: Cgroup | None,
+) -> StopReason | None:
     """Read the output and wait for the end. Leaves no process behind, however it ends."""
-    stopped: Literal["timeout", "output"] | None = None
+    stopped: StopReason | None = None
     readers = [asyncio.create_task(capture.fill(pipe.read_end)) for capture, pipe in streams.items()]
     watchers = [asyncio.create_task(capture.exceeded.wait()) for capture in streams]
+    usage = asyncio.create_task(
+        watch_usage(process.pid, memory=limits.memory, processes=limits.processes, group=group)
+    )
     ended = asyncio.create_task(process.wait())
     try:
-        await asyncio.wait((*watchers, ended), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(
+            (*watchers, usage, ended), timeout=limits.seconds, return_when=asyncio.FIRST_COMPLETED
+        )
         if any(capture.exceeded.is_set() for capture in streams):
             stopped = "output"
+        elif usage.done():
+            stopped = usage.result()
         elif not ended.done():
             stopped = "timeout"
         _kill_group(process)
@@ -287,9 +304,9 @@ async def _wait_for_end(
         await asyncio.wait(readers, timeout=DRAIN_SECONDS)
     finally:
         _kill_group(process)
-        for task in (*readers, *watchers):
+        for task in (*readers, *watchers, usage):
             task.cancel()
-        await _wait_for_all(ended, *readers, *watchers)
+        await _wait_for_all(ended, *readers, *watchers, usage)
     return stopped
 
 
@@ -395,6 +412,7 @@ def _isolation(reported: Mapping[str, Any]) -> Isolation:
         network="network" in done,
         processes="processes" in done,
         files="files" in done,
+        sockets="sockets" in done,
         refused=tuple(reported.get("refused", ())),
     )
 
@@ -426,6 +444,13 @@ def _environment(workdir: Path, extra: Mapping[str, str] | None) -> dict[str, st
         "OPENBLAS_NUM_THREADS": "1",
         **(extra or {}),
     }
+
+
+def _needs(command: Sequence[str]) -> list[str]:
+    """What the program must be able to read: the interpreter, and the files that the command names."""
+    named = [part for part in command if part.startswith("/") and Path(part).exists()]
+    ours = [sys.executable, sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix]
+    return list(dict.fromkeys((*ours, *named)))
 
 
 def _write_inside(workdir: Path, name: str, content: str | bytes) -> None:

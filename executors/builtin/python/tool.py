@@ -85,6 +85,12 @@ def _raise_failure(result: SandboxResult) -> None:
         )
     if result.stopped == "output":
         raise ToolError(f"python: the program printed more than {LIMITS.output_total} bytes", tool="python")
+    if result.stopped == "memory":
+        raise ToolError(
+            f"python: the program used more than {LIMITS.memory >> 20} MiB of memory", tool="python"
+        )
+    if result.stopped == "processes":
+        raise ToolError(f"python: the program ran more than {LIMITS.processes} processes", tool="python")
     if result.returncode != 0:
         ending = f"signal {-result.returncode}" if result.returncode < 0 else f"exit code {result.returncode}"
         last = "\n".join(result.stderr.strip().splitlines()[-ERROR_LINES:])

@@ -159,7 +159,11 @@ def _sandbox() -> Finding:
         return Finding(area="machine", name="sandbox", status="broken", detail=str(error))
     isolation = probe()
     if isolation.complete:
-        detail = "complete; the python tool runs isolated from network, processes and files"
+        bound = {"cgroup": "bounded by a cgroup", "counted": "counted, since no cgroup can be had"}
+        detail = (
+            "complete; the python tool runs isolated from network, processes, files and sockets, without "
+            f"capabilities; the memory of a run is {bound[isolation.memory]}"
+        )
         return Finding(area="machine", name="sandbox", status="ok", detail=detail)
     detail = f"without {isolation.describe_lacking()}; the python tool "
     if allowed == "best-effort":

@@ -1,6 +1,8 @@
 """The sandbox: what a program gets, what it is kept from, and that nothing of it stays."""
 
 import asyncio
+import os
+import socket
 import sys
 import tempfile
 import uuid
@@ -208,6 +210,124 @@ async def test_the_directory_is_bounded() -> None:
         assert "No space left" in result.stderr
 
 
+HOLDING = {
+    "memfds": "import os\nfor n in range(40):\n    fd = os.memfd_create('x')\n    os.truncate(fd, 0)\n    "
+    "os.write(fd, b'0' * 2**22)\n    held.append(fd)\n",
+    "processes": "import os\nfor n in range(6):\n    if os.fork() == 0:\n        b = b'0' * (40 * 2**20)\n"
+    "        time.sleep(20)\ntime.sleep(20)\n",
+    "sessions": "import os\nfor n in range(6):\n    if os.fork() == 0:\n        os.setsid()\n"
+    "        b = b'0' * (40 * 2**20)\n        time.sleep(20)\ntime.sleep(20)\n",
+    "shared": "import mmap, os\nfor n in range(6):\n    if os.fork() == 0:\n"
+    "        m = mmap.mmap(-1, 40 * 2**20)\n        m[:] = b'0' * len(m)\n"
+    "        time.sleep(20)\ntime.sleep(20)\n",
+    "segments": "import ctypes\nlibc = ctypes.CDLL(None)\nfor n in range(4):\n"
+    "    if libc.shmget(0, 40 * 2**20, 0o1600) < 0: raise OSError('refused')\n",
+}
+
+
+@pytest.mark.parametrize("kind", HOLDING)
+@pytest.mark.parametrize("group", [True, False])
+async def test_memory_is_bounded_for_all_processes(
+    kind: str, group: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not group:
+        monkeypatch.setattr("braid.executors.sandbox.watcher._own_group", lambda: None)
+    limits = SandboxLimits(seconds=15, memory=128 * 2**20)
+    result = await run("import time\nheld = []\n" + HOLDING[kind] + "print('held')", limits)
+    assert "held" not in result.stdout
+    refused = "Operation not permitted" in result.stderr or "refused" in result.stderr
+    assert result.stopped == "memory" or refused, result
+
+
+async def test_shared_memory_is_counted_once() -> None:
+    code = (
+        "import os, time\nb = b'0' * (100 * 2**20)\nfor n in range(5):\n"
+        "    if os.fork() == 0:\n        time.sleep(0.5)\n        os._exit(0)\ntime.sleep(0.7)\nprint('done')"
+    )
+    result = await run(code, SandboxLimits(seconds=20, memory=256 * 2**20))
+    assert result.stdout == "done\n", result
+
+
+async def test_processes_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    code = "import os, time\nfor n in range(30):\n    if os.fork() == 0: time.sleep(20)\ntime.sleep(20)"
+    result = await run(code, SandboxLimits(seconds=10, processes=8))
+    assert result.stopped == "processes" or "Resource temporarily unavailable" in result.stderr
+
+
+def listening(path: str | bytes) -> socket.socket:
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(path)
+    server.listen()
+    return server
+
+
+@pytest.mark.parametrize("place", ["/tmp", "/run", "/var/tmp", "/dev/shm", "abstract", "home"])
+@pytest.mark.parametrize("kind", ["stream", "pair"])
+async def test_no_sockets_of_the_host(place: str, kind: str, outside: Path) -> None:
+    name = uuid.uuid4().hex
+    folder = {"/tmp": outside, "home": Path.home(), "abstract": outside}.get(place, Path(place))
+    path: Any = f"\0{name}" if place == "abstract" else str(folder / name)
+    if kind == "stream":
+        server = listening(path)
+        make = "socket.socket(socket.AF_UNIX)"
+    else:
+        server = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        server.bind(path)
+        make = "socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)[0]"
+    code = (
+        f"import socket\ntry:\n    {make}.connect({path!r})\n    print('in')\n"
+        "except OSError as error:\n    print('out')"
+    )
+    try:
+        result = await run(code)
+    finally:
+        server.close()
+        if place != "abstract":
+            os.unlink(path)  # noqa: PTH108 - a test may block
+    assert result.isolation.sockets and result.stdout == "out\n", result
+
+
+async def test_sockets_of_its_own_remain() -> None:
+    code = (
+        "import asyncio, socket, subprocess, sys\na, b = socket.socketpair()\na.send(b'x')\n"
+        "async def main():\n    await asyncio.sleep(0)\n    return b.recv(1)\n"
+        "done = subprocess.run([sys.executable, '-c', 'print(1)'], check=True)\n"
+        "print(asyncio.run(main()), done.returncode)"
+    )
+    result = await run(code)
+    assert result.stdout.endswith("b'x' 0\n"), result
+
+
+RIGHTS = {
+    "capabilities": "print([line for line in open('/proc/self/status') if line[:6] in ('CapPrm', 'CapEff', "
+    "'CapAmb', 'CapInh') and int(line.split()[1], 16)])",
+    "privileges": "print([line for line in open('/proc/self/status') if line.startswith('NoNewPrivs') "
+    "and line.split()[1] != '1'])",
+    "shadow": "print([1 for _ in [open('/etc/shadow')]])",
+    "namespace": "import ctypes\nprint([1] if ctypes.CDLL(None).unshare(0x10000000) == 0 else [])",
+    "mount": "import ctypes\nlibc = ctypes.CDLL(None)\n"
+    "print([1] if libc.mount(b'none', b'/tmp', b'tmpfs', 0, None) == 0 else [])",
+}
+
+
+@pytest.mark.parametrize("what", RIGHTS)
+async def test_no_rights_are_left(what: str) -> None:
+    result = await run(RIGHTS[what])
+    assert result.isolation.complete
+    assert result.stdout == "[]\n" or "PermissionError" in result.stderr, result
+
+
+async def test_files_of_root_alone_cannot_be_read(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root has root to give up")
+    with tempfile.TemporaryDirectory(dir=Path.home()) as name:
+        for folder in (Path(name), tmp_path):
+            (folder / "secret").write_text("secret")
+            (folder / "secret").chmod(0o600)
+            result = await run(f"print(open({str(folder / 'secret')!r}).read())")
+            assert "secret\n" not in result.stdout and "Error" in result.stderr
+
+
 async def test_many_at_once() -> None:
     async with asyncio.TaskGroup() as group:
         runs = [group.create_task(run(f"print({n})", SandboxLimits(seconds=30))) for n in range(20)]
@@ -241,7 +361,7 @@ async def test_systems_without_namespaces_refuse(
     code = f"open({str(outside / 'ran')!r}, 'w').write('x')"
     with pytest.raises(IsolationRefusedError, match="no namespaces on darwin") as caught:
         await run(code, isolation="required")
-    assert caught.value.isolation.lacking == ("network", "processes", "files")
+    assert caught.value.isolation.lacking == ("network", "processes", "files", "sockets")
     assert not children(outside)
     assert (await run(code)).ok
     assert children(outside)
