@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
 from braid.engine import BraidError
+from braid.executors.sandbox.folders import run_folder
 from braid.executors.sandbox.watcher import Cgroup, control_group, watch_usage
 
 MIB: Final = 1024 * 1024
@@ -181,7 +182,7 @@ async def run_sandboxed(
     """
     limits = limits or SandboxLimits()
     with contextlib.ExitStack() as stack:
-        workdir = stack.enter_context(_temporary_directory())
+        workdir = stack.enter_context(run_folder())
         for name, content in (files or {}).items():
             _write_inside(workdir, name, content)
         group = stack.enter_context(control_group(workdir.name, limits.memory))
@@ -415,13 +416,6 @@ def _isolation(reported: Mapping[str, Any]) -> Isolation:
         sockets="sockets" in done,
         refused=tuple(reported.get("refused", ())),
     )
-
-
-@contextlib.contextmanager
-def _temporary_directory() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="braid-", ignore_cleanup_errors=True) as name:
-        # Resolved, because the sandbox mounts on it and /tmp may be a link.
-        yield Path(name).resolve()
 
 
 @contextlib.contextmanager
