@@ -18,6 +18,8 @@ from braid.engine.types import Grammar
 
 _KEPT = 64
 """Compiled grammars kept for the next request."""
+_KEPT_CHARACTERS = 2**20
+"""Length of their sources together. A compiled grammar takes some ten to forty times its source."""
 
 
 class Grammars:
@@ -68,8 +70,10 @@ class Grammars:
         matchers = [matcher.deep_copy() for _ in range(branches)]
         with self._lock:
             self._compiled[grammar] = matcher
-            while len(self._compiled) > _KEPT:
+            sizes = [len(kept.source) for kept in self._compiled]
+            while len(sizes) > _KEPT or sum(sizes) > _KEPT_CHARACTERS:
                 self._compiled.popitem(last=False)
+                del sizes[0]
         return TokenMasks(matchers, self._vocabulary, lambda: self._compile_again(grammar))
 
     def _compile_again(self, grammar: Grammar) -> Any:
@@ -142,7 +146,7 @@ class TokenMasks:
         """Record the token that a branch sampled.
 
         Raises:
-            EngineError: the grammar became too complex to continue.
+            InvalidParamsError: the grammar became too complex to continue.
         """
         self._written[branch].append(token)
         if not self._matchers[branch].consume_token(token) and self._matchers[branch].is_error():
@@ -167,7 +171,8 @@ class TokenMasks:
 def _check(matcher: Any) -> None:
     if matcher.is_error():
         message = matcher.get_error().strip().partition("\n")[0]  # the rest is the parser's state
-        raise EngineError(f"the grammar cannot be followed any further: {message}")
+        text = f"the grammar is too complex to be followed any further: {message}"
+        raise InvalidParamsError(text, param="grammar")
 
 
 _KINDS = {"regex": "regular expression", "json_schema": "JSON schema", "lark": "Lark grammar"}
