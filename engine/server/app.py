@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hmac
 import logging
+import re
+import socket
 import time
 from collections.abc import Mapping
 from contextlib import aclosing
+from ipaddress import ip_address
 from typing import Any, Protocol, runtime_checkable
 
 from pydantic import SecretStr
@@ -32,6 +35,8 @@ from braid.engine.server.responses import ResponseWriter
 from braid.engine.types import Token, Usage
 
 _log = logging.getLogger(__name__)
+# A name or an address, and a port.
+_HOST = re.compile(r"(\[[^\]]*\]|[^:]*)(?::\d*)?")
 _WITHOUT_KEY = frozenset({"/health", "/metrics"})
 
 
@@ -194,8 +199,53 @@ class KeyCheck:
         return hmac.compare_digest(given.strip().encode("latin-1"), known) and scheme.lower() == "bearer"
 
 
-def build_app(service: Service, key: SecretStr | None) -> Starlette:
-    """The application of `service`. `key` is the key that clients need."""
+class HeadCheck:
+    """Refuses requests whose head is a trick.
+
+    A foreign name in `Host` is that of a web page whose name was pointed at this server (DNS rebinding), so
+    that a browser takes the page and the server for one origin. Two lengths of a body let proxies and servers
+    disagree on where the next request begins (RFC 9112, section 6.3).
+    """
+
+    def __init__(self, app: ASGIApp, *, options: ServerOptions) -> None:
+        self._app = app
+        own = {"localhost", options.host, socket.gethostname(), *options.allow_hosts}
+        self._hosts = {name.lower().removesuffix(".") for name in own}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        error = self._fault(Headers(scope=scope)) if scope["type"] == "http" else None
+        if error is None:
+            await self._app(scope, receive, send)
+        else:
+            await _respond(error, {"connection": "close"})(scope, receive, send)
+
+    def _fault(self, headers: Headers) -> ApiError | None:
+        if "content-length" in headers and "transfer-encoding" in headers:
+            return ApiError(400, "a request has Content-Length or Transfer-Encoding, never both")
+        host = headers.get("host", "")
+        if not host or "*" in self._hosts or self._is_known(host):
+            return None
+        return ApiError(
+            403,
+            f"the host {host!r} is not allowed; allow it with --allow-host (ServerOptions.allow_hosts)",
+            type="permission_error",
+            code="host_not_allowed",
+        )
+
+    def _is_known(self, host: str) -> bool:
+        parts = _HOST.fullmatch(host)
+        name = parts[1].strip("[]").lower().removesuffix(".") if parts else ""
+        if name in self._hosts or name.endswith(".localhost"):
+            return True
+        try:
+            ip_address(name)
+        except ValueError:
+            return False
+        return True
+
+
+def build_app(service: Service, options: ServerOptions) -> Starlette:
+    """The application of `service`."""
     routes = [
         Route("/health", service.health),
         Route("/metrics", service.show_metrics),
@@ -206,7 +256,10 @@ def build_app(service: Service, key: SecretStr | None) -> Starlette:
         routes.append(Route(f"/v1/{path}", GenerationRoute(service, kind), methods=["POST"]))
     return Starlette(
         routes=routes,
-        middleware=[] if key is None else [Middleware(KeyCheck, key=key)],
+        middleware=[
+            Middleware(HeadCheck, options=options),
+            *([] if options.api_key is None else [Middleware(KeyCheck, key=options.api_key)]),
+        ],
         exception_handlers={ApiError: _on_api_error, HTTPException: _on_http_error, Exception: _on_any_error},
     )
 
@@ -218,7 +271,7 @@ def create_app(engine: Engine, options: ServerOptions | None = None) -> Starlett
     `serve` runs the application on the server that comes with Braid.
     """
     chosen = options or ServerOptions()
-    return build_app(Service(engine, chosen), chosen.api_key)
+    return build_app(Service(engine, chosen), chosen)
 
 
 async def _on_api_error(request: Request, error: Exception) -> Response:

@@ -29,6 +29,10 @@ class ServerLimits:
     """Completions of one request: prompts times `n`."""
     max_tokens: int = 32_768
     """Largest `max_tokens` of a request. The room in the model's context limits it too."""
+    max_connections: int = 512
+    """Open connections, less where the process may open fewer files. One that sent no request makes room."""
+    head_seconds: float = 10.0
+    """Time in which a connection must have sent the head of a request: its first line and headers."""
     body_seconds: float = 30.0
     """Time in which a client must have sent its request."""
     write_seconds: float = 60.0
@@ -56,6 +60,10 @@ class ServerOptions:
     """Bearer token that everything under /v1 needs. None: no key is needed."""
     grace: float = 30.0
     """Seconds in which running requests may finish once the server is told to stop."""
+    allow_hosts: tuple[str, ...] = ()
+    """Names by which clients may call the server, beside `host`, addresses in digits, `localhost` and the
+    machine's own name. `*` allows every name.
+    """
     limits: ServerLimits = field(default_factory=ServerLimits)
 
     def __post_init__(self) -> None:

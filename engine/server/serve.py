@@ -8,16 +8,21 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from types import FrameType
+from typing import cast
 
 import uvicorn
 
 from braid.engine.base import Engine
 from braid.engine.server.app import Service, build_app
 from braid.engine.server.config import ServerOptions
+from braid.engine.server.connections import ACCEPTED_AT_ONCE, Connection, Connections
 
 # After the grace time, requests that were ended tell their clients so. Then uvicorn stops waiting.
 _FINAL_SECONDS = 5.0
+# Connections that the system holds until they are accepted.
+_BACKLOG = 2048
 
 
 async def serve(
@@ -83,10 +88,11 @@ class _Server(uvicorn.Server):
         self._options = options
         self._on_ready = on_ready
         self.socket = listener or bind(options.host, options.port)
-        app = build_app(self._service, options.api_key)
         super().__init__(
             uvicorn.Config(
-                app,
+                build_app(self._service, options),
+                http=cast("type[asyncio.Protocol]", partial(Connection, shared=Connections(options.limits))),
+                backlog=ACCEPTED_AT_ONCE,
                 lifespan="off",
                 ws="none",
                 log_config=None,
@@ -115,6 +121,8 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
+        # asyncio accepts as many at once as the backlog holds, which may be more than there are files.
+        self.socket.listen(_BACKLOG)
         self._on_ready(self.url)
 
     @contextmanager

@@ -63,6 +63,16 @@ def serve(
             show_default=False,
         ),
     ] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allow-host",
+            metavar="NAME",
+            help="A name by which clients may call this server, beside addresses in digits and localhost; "
+            "may be repeated; '*' allows all.",
+            show_default=False,
+        ),
+    ] = None,
     max_concurrency: Annotated[
         int, typer.Option("--max-concurrency", min=1, metavar="N", help="Requests that run side by side.")
     ] = 32,
@@ -92,6 +102,7 @@ def serve(
         port=port,
         served_model_name=served_model_name,
         api_key=read_api_key(api_key_env),
+        allow_hosts=tuple(allow_host or ()),
         grace=grace,
         limits=ServerLimits(max_concurrency=max_concurrency, max_queue=max_queue),
     )

@@ -109,9 +109,9 @@ RAW = [
     b"GET",
     b"GET / HTTP/9.9\r\n\r\n",
     b"POST /v1/completions HTTP/1.1\r\nContent-Length: -5\r\n\r\n",
-    b"POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     b"Content-Length: 9\r\n\r\n{",
-    b"POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     b"Transfer-Encoding: chunked\r\n\r\nzzz\r\n",
     b"GET /v1/models HTTP/1.1\r\nX: " + b"a" * 300_000,
     b"GET /" + b"a" * 300_000 + b" HTTP/1.1\r\n\r\n",
@@ -137,7 +137,7 @@ async def test_a_huge_chunked_body_is_not_kept(url: str, local: LocalEngine) -> 
     base = httpx.URL(url)
     reader, writer = await asyncio.open_connection(base.host, base.port)
     writer.write(
-        b"POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         b"Transfer-Encoding: chunked\r\n\r\n"
     )
     block = b"100000\r\n" + bytes(2**20) + b"\r\n"

@@ -25,7 +25,7 @@ async def _hang_up(url: str, path: str, body: dict[str, object], when: Callable[
     base = httpx.URL(url)
     _, writer = await asyncio.open_connection(base.host, base.port)
     payload = json.dumps(body).encode()
-    head = f"POST /v1/{path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    head = f"POST /v1/{path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     writer.write(f"{head}Content-Length: {len(payload)}\r\n\r\n".encode() + payload)
     await until(when)
     writer.close()

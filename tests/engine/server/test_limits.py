@@ -245,7 +245,7 @@ async def test_large_bodies_are_refused_and_the_connection_stays() -> None:
 async def test_slow_bodies_are_given_up() -> None:
     async with _server(options={"limits": ServerLimits(body_seconds=0.2)}) as (client, _):
         reader, writer = await asyncio.open_connection(client.base_url.host, client.base_url.port)
-        head = "POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        head = "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         writer.write(f"{head}Content-Length: 100\r\n\r\n{{".encode())
         reply = await reader.read()
         assert reply.startswith(b"HTTP/1.1 408") and b"connection: close" in reply

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import resource
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -77,9 +76,7 @@ def _constants(i: int) -> dict[str, Any]:
     return {"anyOf": [{"const": f"{i} {j}" + "x" * 600} for j in range(1400)]}
 
 
-@pytest.mark.skipif(
-    not os.path.exists("/proc/self/statm"), reason="the memory of a process is read from /proc"
-)
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads memory from /proc")
 async def test_large_response_formats_do_not_fill_the_memory(client: httpx.AsyncClient) -> None:
     async def ask(schema: dict[str, Any]) -> None:
         body = CHAT | {"max_tokens": 1, "response_format": _form(schema)}
