@@ -88,7 +88,8 @@ class Grammar:
         except (TypeError, ValueError) as error:
             raise InvalidParamsError(
                 "grammar must be a Grammar, a regular expression or a JSON schema; "
-                f"{given!r} is no JSON: {error}"
+                f"{given!r} is no JSON: {error}",
+                param="grammar",
             ) from error
 
 
@@ -179,7 +180,8 @@ class SamplingParams:
         if self.grammar is not None and self.ignore_eos:
             raise InvalidParamsError(
                 "SamplingParams: ignore_eos and grammar exclude each other: "
-                "a completion ends where its grammar ends"
+                "a completion ends where its grammar ends",
+                param="ignore_eos",
             )
         check(
             "repetition_penalty",

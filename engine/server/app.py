@@ -121,7 +121,13 @@ class GenerationRoute:
         params = {"prompt": "messages" if self._kind == "chat" else "prompt"}
         try:
             body = await exchange.read_json_body()
-            request = read_request(self._kind, body, model=self._service.model, limits=self._service.limits)
+            request = read_request(
+                self._kind,
+                body,
+                model=self._service.model,
+                limits=self._service.limits,
+                defaults=self._service.engine.info.sampling_defaults,
+            )
             params = request.params
             await exchange.run_while_connected(
                 self._generate(request, exchange, arrived), self._service.admission.stop_now

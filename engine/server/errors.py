@@ -67,7 +67,8 @@ def to_api_error(error: Exception, *, params: Mapping[str, str]) -> ApiError:
 
     Args:
         error: what was raised.
-        params: names of the request fields behind a capability, and behind `prompt`.
+        params: names of the request fields behind a capability, and behind `prompt`. Other parameters have
+            their own names.
     """
     match error:
         case ApiError():
@@ -80,7 +81,7 @@ def to_api_error(error: Exception, *, params: Mapping[str, str]) -> ApiError:
             text = f"{field!r}: {text}" if field else text
             return ApiError(400, text, param=field, code="unsupported_parameter")
         case InvalidParamsError(param=name):
-            param = params.get(name or "value", params.get("prompt"))
+            param = params.get(name, name) if name else params.get("prompt")
             return ApiError(400, str(error), param=param, code="invalid_value")
         case BudgetExceededError():
             return ApiError(429, str(error), type="insufficient_quota", code="insufficient_quota")

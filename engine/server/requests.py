@@ -2,15 +2,17 @@
 
 What this server does not know or cannot do is refused by name, and never quietly left out. Fields that ask
 for nothing (null, an empty list of tools) pass, as do those that cannot change a completion (`user`,
-`metadata`). Beyond the API, as in other open servers: `top_k`, `min_p`, `repetition_penalty`,
-`stop_token_ids`, `ignore_eos`, `return_token_ids`, and `continue_final_message` for a chat whose last message
-is the beginning of the answer. Source: the request types of the `openai` package.
+`metadata`). Hints such as `reasoning_effort` are ignored, and the reply's headers name them. Beyond the API,
+as in other open servers: `top_k`, `min_p`, `repetition_penalty`, `stop_token_ids`, `ignore_eos`,
+`return_token_ids`, `structured_outputs`, and `continue_final_message` for a chat whose last message is the
+beginning of the answer. Source: the request types of the `openai` package.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, Self, TypeVar, cast
 
 from pydantic import (
@@ -28,7 +30,7 @@ from braid.engine.errors import InvalidParamsError
 from braid.engine.openai_api import Endpoint
 from braid.engine.server.config import ServerLimits
 from braid.engine.server.errors import ApiError, from_validation, unsupported
-from braid.engine.types import Capability, Message, Prompt, SamplingParams
+from braid.engine.types import Capability, Grammar, Message, Prompt, SamplingParams
 
 # The API's own default for /completions. A chat may fill the context.
 _COMPLETION_TOKENS = 16
@@ -46,6 +48,24 @@ _IGNORED = frozenset(
         "prompt_cache_retention",
     }
 )
+# Hints on how to think or to work. A completion without them is still what was asked for.
+_HINTS = frozenset(
+    {
+        "reasoning_effort",
+        "reasoning",
+        "include_reasoning",
+        "chat_template_kwargs",
+        "enable_thinking",
+        "thinking",
+        "think",
+        "verbosity",
+        "prediction",
+        "cache_prompt",
+        "priority",
+    }
+)
+# What stands for something else in a regular expression.
+_SPECIAL = re.compile(r"[\\.+*?()|\[\]{}^$#&~-]")
 # What this server does not do, and the values that do not ask for it.
 _NEUTRAL: Mapping[str, tuple[object, ...]] = {
     "best_of": (1,),
@@ -97,10 +117,14 @@ class ResponseFormat(_Part):
 
     type: Literal["text", "json_object", "json_schema"]
     json_schema: JsonSchema | None = None
+    schema_: dict[str, Any] | None = Field(None, alias="schema")
+    """The schema as llama.cpp has it."""
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        if (self.type == "json_schema") != (self.json_schema is not None):
+        if self.schema_ is not None and (self.type == "text" or self.json_schema is not None):
+            raise ValueError("schema excludes json_schema and the type 'text'")
+        if self.schema_ is None and (self.type == "json_schema") != (self.json_schema is not None):
             raise ValueError("json_schema is given exactly if type is 'json_schema'")
         return self
 
@@ -108,7 +132,43 @@ class ResponseFormat(_Part):
     def grammar(self) -> dict[str, object] | None:
         if self.json_schema is not None:
             return self.json_schema.schema_
-        return {"type": "object"} if self.type == "json_object" else None
+        return self.schema_ or ({"type": "object"} if self.type == "json_object" else None)
+
+
+def _schema(value: object) -> object:
+    """A schema that may come as the text of one."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return from_json(value)
+    except ValueError as error:
+        text, reason = "the schema is not valid JSON: {reason}", {"reason": str(error)}
+        raise PydanticCustomError("schema_type", text, reason) from None
+
+
+class StructuredOutputs(_Part):
+    """What a completion must be, as vLLM has it. Exactly one field is given."""
+
+    json_: Annotated[dict[str, Any], BeforeValidator(_schema)] | None = Field(None, alias="json")
+    json_object: bool = False
+    regex: str | None = None
+    choice: list[Annotated[str, Field(min_length=1)]] | None = Field(None, min_length=1)
+    grammar: str | None = None
+    """A grammar in llguidance's dialect of Lark."""
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        asked = (self.json_, self.json_object or None, self.regex, self.choice, self.grammar)
+        if sum(each is not None for each in asked) != 1:
+            raise ValueError("exactly one of json, json_object, regex, choice and grammar is given")
+        return self
+
+    def to_grammar(self) -> Grammar | str | dict[str, object]:
+        if self.grammar is not None:
+            return Grammar("lark", self.grammar)
+        if self.choice is not None:
+            return "|".join(_SPECIAL.sub(r"\\\g<0>", each) for each in self.choice)
+        return self.regex or self.json_ or {"type": "object"}
 
 
 def _joined(value: object) -> object:
@@ -177,13 +237,24 @@ class _Request(_Part):
     stream: bool = False
     stream_options: StreamOptions | None = None
     response_format: ResponseFormat | None = None
+    structured_outputs: StructuredOutputs | None = None
     return_token_ids: bool = False
 
     @model_validator(mode="after")
-    def _streams(self) -> Self:
+    def _agrees(self) -> Self:
         if self.stream_options is not None and not self.stream:
             raise PydanticCustomError("stream_options", "stream_options is only allowed when stream is true")
+        if self.structured_outputs is not None and self.response_format is not None:
+            raise PydanticCustomError(
+                "structured_outputs", "structured_outputs and response_format exclude each other"
+            )
         return self
+
+    @property
+    def grammar(self) -> Grammar | str | dict[str, object] | None:
+        if self.structured_outputs is not None:
+            return self.structured_outputs.to_grammar()
+        return self.response_format.grammar if self.response_format else None
 
     def sampling(self, *, max_tokens: int | None, logprobs: int | None) -> SamplingParams:
         return SamplingParams(
@@ -198,7 +269,7 @@ class _Request(_Part):
             ignore_eos=self.ignore_eos,
             seed=self.seed,
             logprobs=logprobs,
-            grammar=self.response_format.grammar if self.response_format else None,
+            grammar=self.grammar,
             presence_penalty=self.presence_penalty,
             frequency_penalty=self.frequency_penalty,
             repetition_penalty=self.repetition_penalty,
@@ -327,6 +398,10 @@ class GenerationRequest:
     stream: bool = False
     include_usage: bool = False
     return_token_ids: bool = False
+    grammar_param: str = "response_format"
+    """The request field that the grammar comes from."""
+    ignored: tuple[str, ...] = ()
+    """Hints of the request that have no effect."""
 
     @property
     def choices(self) -> int:
@@ -337,7 +412,7 @@ class GenerationRequest:
         """Capabilities that the engine must have, and the request field that asks for each."""
         sampling, prompt = self.sampling, self.params["prompt"]
         asked: list[tuple[Capability, str, bool]] = [
-            ("grammar", "response_format", sampling.grammar is not None),
+            ("grammar", self.grammar_param, sampling.grammar is not None),
             ("logprobs", "logprobs", sampling.logprobs is not None),
             ("seed", "seed", sampling.seed is not None),
             ("penalties", "presence_penalty", sampling.presence_penalty != 0),
@@ -356,28 +431,45 @@ class GenerationRequest:
         prompt = "messages" if self.kind == "chat" else "prompt"
         return dict.fromkeys(("prompt", "chat", "chat_continuation", "extend"), prompt) | {
             "logprobs": "logprobs",
-            "grammar": "response_format",
+            "grammar": self.grammar_param,
             "seed": "seed",
             "detokenize": "echo",
-            "stop_token_ids": "stop_token_ids",
-            "logit_bias": "logit_bias",
-            # An engine that compiles a grammar finds its faults, and does not say where the fault lies.
-            "value": "response_format" if self.sampling.grammar is not None else prompt,
         }
 
 
-def read_request(kind: Endpoint, body: bytes, *, model: str, limits: ServerLimits) -> GenerationRequest:
+def read_request(
+    kind: Endpoint,
+    body: bytes,
+    *,
+    model: str,
+    limits: ServerLimits,
+    defaults: Mapping[str, float] | None = None,
+) -> GenerationRequest:
     """The request in `body`, for the model that is served as `model`.
+
+    Args:
+        kind: the endpoint.
+        body: JSON.
+        model: name of the served model.
+        limits: what a request may ask for.
+        defaults: sampling parameters that count where the request has none, by their names.
 
     Raises:
         ApiError: the request is malformed, beyond a limit, or for another model.
     """
-    fields = _fields(body)
+    fields, ignored = _fields(body)
     given = _validated(ChatRequest if kind == "chat" else CompletionRequest, fields)
     if given.model != model:
         raise unknown_model(given.model, model)
     try:
         request = given.to_generation_request()
+        left_out = {name: value for name, value in (defaults or {}).items() if name not in fields}
+        request = replace(
+            request,
+            sampling=replace(request.sampling, **left_out),
+            grammar_param="response_format" if given.structured_outputs is None else "structured_outputs",
+            ignored=ignored,
+        )
     except InvalidParamsError as error:
         raise ApiError(400, str(error), param=error.param, code="invalid_value") from None
     if request.choices > limits.max_choices:
@@ -409,26 +501,31 @@ def unknown_model(asked: str, served: str) -> ApiError:
     )
 
 
-def _fields(body: bytes) -> dict[str, Any]:
-    """The fields of the request that ask for something.
+def _fields(body: bytes) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The fields of the request that ask for something, and the names of the hints among the others.
 
     Raises:
         ApiError: the body is no JSON object, or asks for what this server does not support.
     """
     try:
-        parsed: object = from_json(body, allow_inf_nan=False)
+        # Infinity and NaN are refused later, by the name of their field.
+        parsed: object = from_json(body)
     except ValueError as error:
         raise ApiError(400, f"the body is not valid JSON: {error}", code="invalid_json") from None
     if not isinstance(parsed, dict):
         raise ApiError(400, "the body must be a JSON object", code="invalid_type")
     fields: dict[str, Any] = {}
+    hints: list[str] = []
     for name, value in cast("dict[str, Any]", parsed).items():
         if value is None or name in _IGNORED or _is_neutral(name, value):
+            continue
+        if name in _HINTS:
+            hints.append(name)
             continue
         if name in _NEUTRAL:
             raise unsupported(name, f"{name!r} is not supported by this server")
         fields[name] = value
-    return fields
+    return fields, tuple(hints)
 
 
 def _is_neutral(name: str, value: object) -> bool:

@@ -38,7 +38,8 @@ class ResponseWriter:
 
     @property
     def headers(self) -> dict[str, str]:
-        return {"x-request-id": self.id}
+        ignored = {"x-ignored-parameters": ", ".join(self._request.ignored)} if self._request.ignored else {}
+        return {"x-request-id": self.id, **ignored}
 
     def first_chunks(self, echoes: Sequence[str]) -> Iterator[dict[str, Any]]:
         """What comes before the first token of each choice: the role, or the echoed prompt."""

@@ -95,17 +95,19 @@ class Grammars:
                     )
                 except ValueError as error:
                     raise InvalidParamsError(
-                        f"the JSON schema {grammar.source!r} is no JSON: {error}"
+                        f"the JSON schema {grammar.source!r} is no JSON: {error}", param="grammar"
                     ) from error
         matcher = self._matcher(self._tokens, source, log_level=0)
         if matcher.is_error():
             raise InvalidParamsError(
-                f"the {_KINDS[grammar.kind]} given as grammar is not valid: {matcher.get_error().strip()}"
+                f"the {_KINDS[grammar.kind]} given as grammar is not valid: {matcher.get_error().strip()}",
+                param="grammar",
             )
         probe = matcher.deep_copy()
         probe.compute_logit_bias()
         if probe.is_error():
-            raise InvalidParamsError(f"the {_KINDS[grammar.kind]} given as grammar matches no text at all")
+            text = f"the {_KINDS[grammar.kind]} given as grammar matches no text at all"
+            raise InvalidParamsError(text, param="grammar")
         return matcher
 
 
