@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from braid.executors.sandbox.launcher import FIRST_UID
-from braid.executors.sandbox.watcher import remove_group
+from braid.executors.sandbox.watcher import remove_groups
 
 try:
     import fcntl
@@ -48,8 +48,8 @@ def remove_stale(root: Path) -> None:
             lock = _lock(folder, wait=False)
             if lock is not None:
                 _remove(folder)
-                remove_group(folder.name)
                 os.close(lock)
+        remove_groups(f"{PREFIX}*", of=root)
 
 
 def _new_folder(root: Path) -> tuple[Path, int | None]:

@@ -115,12 +115,16 @@ def _remove_left() -> None:
             _left.discard(group)
 
 
-def remove_group(name: str) -> None:
-    """Remove a control group that a process left behind."""
+def remove_groups(pattern: str, *, of: Path) -> None:
+    """Remove control groups that killed processes left behind: those whose folder in `of` is gone.
+
+    One that still has processes stays.
+    """
     folder = _own_group()
-    if folder is not None:
-        with contextlib.suppress(OSError):
-            (folder / name).rmdir()
+    for group in [] if folder is None else folder.glob(pattern):
+        if not (of / group.name).exists():
+            with contextlib.suppress(OSError):
+                group.rmdir()
 
 
 def _make(group: Path, memory: int) -> bool:
