@@ -121,7 +121,9 @@ def remove_groups(pattern: str, *, of: Path) -> None:
     One that still has processes stays.
     """
     folder = _own_group()
-    for group in [] if folder is None else folder.glob(pattern):
+    if folder is None:
+        return
+    for group in folder.glob(pattern):
         if not (of / group.name).exists():
             with contextlib.suppress(OSError):
                 group.rmdir()
