@@ -19,6 +19,7 @@ from braid.engine.local.context import LocalContext, OpenContexts
 from braid.engine.local.join import JoinLayout, Positions, join_kv, joined_ids
 from braid.engine.local.kv import Pool, PrefixEnd
 from braid.engine.local.model import (
+    Detokenizer,
     Dtype,
     Model,
     TokenMasks,
@@ -239,22 +240,45 @@ class LocalEngine(Engine):
         if not added:
             return []
         self._check_length(len(ours.token_ids) + len(added), "the scored text")
+        return (await self._score(ours.token_ids + added, len(added), ours, 0, budget)).scores
+
+    async def score_prompt(
+        self, context: Context, *, top_logprobs: int = 0, budget: Budget | None = None
+    ) -> list[Token]:
+        """The tokens of `context`, each with its log-probability after those before it, at temperature 1.
+
+        `top_logprobs` is the number of alternatives for each. The first token has no log-probability.
+        """
+        codec, ids = self._model.codec, self._ours(context).token_ids
+        request = await self._score(ids, len(ids) - 1, None, top_logprobs, budget) if len(ids) > 1 else None
+        shown = Detokenizer(codec, ())
+        tokens = [Token(text=shown.push(id), id=id) for id in ids]
+        tokens[-1] = replace(tokens[-1], text=tokens[-1].text + shown.flush())
+        for place, score in enumerate(request.scores if request else (), 1):
+            best = request.best[place - 1] if request and top_logprobs else ()
+            names = tuple((codec.decode([id]), logprob) for id, logprob in best)
+            tokens[place] = replace(tokens[place], logprob=score, top_logprobs=names)
+        return tokens
+
+    async def _score(
+        self,
+        ids: tuple[int, ...],
+        count: int,
+        parent: LocalContext | None,
+        top: int,
+        budget: Budget | None,
+    ) -> ScoreRequest:
+        """The finished request that scores the last `count` of `ids`, which continue `parent`."""
         scope = ambient_budget() if budget is None else budget
-        cost = self._price(scope).of(prompt=len(added), calls=1)
-        with scope.reserve(tokens=len(added), calls=1, cost=cost) as reservation:
-            prefix, num_computed_tokens, locks = self._contexts.use(ours)
+        cost = self._price(scope).of(prompt=count, calls=1)
+        with scope.reserve(tokens=count, calls=1, cost=cost) as reservation:
+            start = (PrefixEnd(self._pool.root, 0), 0, ()) if parent is None else self._contexts.use(parent)
             request = ScoreRequest(
-                ours.token_ids + added,
-                prefix,
-                num_computed_tokens,
-                locks,
-                scope=scope,
-                priority=ambient_priority(),
-                count=len(added),
+                ids, *start, scope=scope, priority=ambient_priority(), count=count, top=top
             )
-            scores = await self._worker.submit(request).result()
-            reservation.settle(tokens=len(added), calls=1, cost=cost)
-        return scores
+            await self._worker.submit(request).result()
+            reservation.settle(tokens=count, calls=1, cost=cost)
+        return request
 
     async def generate(
         self, context: Context, params: SamplingParams, *, budget: Budget | None = None

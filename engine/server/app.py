@@ -150,6 +150,7 @@ class GenerationRoute:
             service.admission.slot(),
             Generation(service.engine, request, service.limits) as generation,
         ):
+            scored = [generation.scored(index) for index in range(request.choices)]
             echoes = [generation.echo(index) if request.echo else "" for index in range(request.choices)]
             try:
                 async with aclosing(generation.tokens()) as tokens:
@@ -158,7 +159,7 @@ class GenerationRoute:
                     waited = time.perf_counter() - arrived
                     service.metrics.first_token_seconds.observe(waited, endpoint=self._kind)
                     if request.stream:
-                        for chunk in writer.first_chunks(echoes):
+                        for chunk in writer.first_chunks(echoes, scored):
                             await exchange.send_event(chunk, writer.headers)
                     while token is not None:
                         if not request.stream:
@@ -171,7 +172,9 @@ class GenerationRoute:
                 self._count(generation.usage())
         # Everything is released before the client learns that it is done.
         if not request.stream:
-            await exchange.send_json(200, writer.full_response(choices, echoes, usage), writer.headers)
+            await exchange.send_json(
+                200, writer.full_response(choices, echoes, scored, usage), writer.headers
+            )
             return
         if request.include_usage:
             await exchange.send_event(writer.usage_chunk(usage), writer.headers)

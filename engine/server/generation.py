@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
-from typing import Self, cast
+from typing import Protocol, Self, cast, runtime_checkable
 
 from braid.engine.base import Context, Engine
 from braid.engine.errors import ContextLengthError
@@ -17,6 +17,13 @@ from braid.engine.types import Completion, Prompt, SamplingParams, Token, Usage
 
 # What a chat without max_tokens may write where the engine does not know how long its context is.
 _DEFAULT_CHAT_TOKENS = 2048
+
+
+@runtime_checkable
+class _ScoresPrompts(Protocol):
+    """An engine that knows the log-probability of each token of a prompt, as the local one does."""
+
+    async def score_prompt(self, context: Context, *, top_logprobs: int = 0) -> list[Token]: ...
 
 
 class Generation:
@@ -33,10 +40,13 @@ class Generation:
         self._limits = limits
         self._contexts: dict[int, Context] = {}
         self._generated = 0
+        self._scored: dict[int, list[Token]] = {}
         self._prompt_usages: list[Usage] = []
         self._branch_usages: list[Usage] = []
 
     async def __aenter__(self) -> Self:
+        if self._request.scores_prompts and not isinstance(self._engine, _ScoresPrompts):
+            raise unsupported("echo", "'echo' with 'logprobs': this model's engine cannot score prompts")
         for capability, param in self._request.needs:
             if capability not in self._engine.capabilities:
                 raise unsupported(param, f"{param!r}: this model's engine cannot do that ({capability})")
@@ -56,6 +66,10 @@ class Generation:
         place = choice // self._request.sampling.n
         prompt = self._request.prompts[place]
         return prompt if isinstance(prompt, str) else self._contexts[place].text
+
+    def scored(self, choice: int) -> list[Token]:
+        """The tokens of a choice's prompt with their log-probabilities, if the request asks for them."""
+        return self._scored.get(choice // self._request.sampling.n, [])
 
     async def tokens(self) -> AsyncGenerator[Token]:
         """The tokens of all choices as they come. `index` is the choice. Closing it cancels the work."""
@@ -83,6 +97,9 @@ class Generation:
         context = await self._engine.prefill(prompt)
         self._contexts[place] = context
         self._prompt_usages.append(context.usage)
+        if self._request.scores_prompts and isinstance(self._engine, _ScoresPrompts):
+            top = self._request.sampling.logprobs or 0
+            self._scored[place] = await self._engine.score_prompt(context, top_logprobs=top)
         if self._request.answer_start:
             longer = await self._engine.extend(context, self._request.answer_start)
             context.release()
@@ -91,6 +108,10 @@ class Generation:
 
     async def _branches(self, place: int, context: Context) -> AsyncGenerator[Token]:
         first = place * self._request.sampling.n
+        if self._request.max_tokens == 0:
+            for index in range(self._request.sampling.n):
+                yield Token(text="", index=first + index, finish_reason="length", usage=Usage())
+            return
         if not self._request.stream and self._request.sampling.logprobs is None:
             completions = await self._engine.generate(context, self._sampling(context))
             for completion in completions:  # all of them at once: the reader may go away in the middle

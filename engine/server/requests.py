@@ -331,7 +331,8 @@ class CompletionRequest(_Request):
     """A request to the completions endpoint."""
 
     prompt: Any
-    max_tokens: int | None = Field(_COMPLETION_TOKENS, ge=1)
+    max_tokens: int | None = Field(_COMPLETION_TOKENS, ge=0)
+    """0 only reads the prompt, which `echo` then gives back."""
     logprobs: int | None = Field(None, ge=0, le=20)
     echo: bool = False
 
@@ -359,8 +360,10 @@ class CompletionRequest(_Request):
         Raises:
             ApiError: fields contradict each other.
         """
-        if self.echo and self.logprobs is not None:
-            raise unsupported("echo", "'echo' with 'logprobs' is not supported: prompts are not scored here")
+        if self.max_tokens == 0 and not self.echo:
+            raise ApiError(
+                400, "'max_tokens' can be 0 only with 'echo'", param="max_tokens", code="invalid_value"
+            )
         return GenerationRequest(
             kind="completions",
             prompts=tuple(self.prompt),
@@ -406,6 +409,11 @@ class GenerationRequest:
     @property
     def choices(self) -> int:
         return len(self.prompts) * self.sampling.n
+
+    @property
+    def scores_prompts(self) -> bool:
+        """Whether the prompts' own log-probabilities are asked for."""
+        return self.echo and self.sampling.logprobs is not None
 
     @property
     def needs(self) -> list[tuple[Capability, str]]:

@@ -41,16 +41,19 @@ class ResponseWriter:
         ignored = {"x-ignored-parameters": ", ".join(self._request.ignored)} if self._request.ignored else {}
         return {"x-request-id": self.id, **ignored}
 
-    def first_chunks(self, echoes: Sequence[str]) -> Iterator[dict[str, Any]]:
+    def first_chunks(
+        self, echoes: Sequence[str], scored: Sequence[Sequence[Token]]
+    ) -> Iterator[dict[str, Any]]:
         """What comes before the first token of each choice: the role, or the echoed prompt."""
-        for index, echo in enumerate(echoes):
+        for index, (echo, prompt) in enumerate(zip(echoes, scored, strict=True)):
             choice: dict[str, Any] = {"index": index, "logprobs": None, "finish_reason": None}
             if self._request.kind == "chat":
                 delta = {"role": "assistant", "content": "", "refusal": None}
                 yield self._chunk([choice | {"delta": delta}])
             elif echo:
                 self._lengths[index] = len(echo)
-                yield self._chunk([choice | {"text": echo}])
+                logprobs = _prompt_logprobs(prompt, echo) if prompt else None
+                yield self._chunk([choice | {"text": echo, "logprobs": logprobs}])
 
     def chunk(self, token: Token) -> dict[str, Any] | None:
         """The streamed chunk for `token`. None when the token adds no visible text."""
@@ -70,24 +73,32 @@ class ResponseWriter:
         return self._chunk([]) | {"usage": _usage(usage)}
 
     def full_response(
-        self, choices: Sequence[Sequence[Token]], echoes: Sequence[str], usage: Usage
+        self,
+        choices: Sequence[Sequence[Token]],
+        echoes: Sequence[str],
+        scored: Sequence[Sequence[Token]],
+        usage: Usage,
     ) -> dict[str, Any]:
         """The response to a request that is not streamed.
 
         Args:
             choices: tokens of each choice, in order of their index.
             echoes: echoed prompt of each choice.
+            scored: tokens of the echoed prompt of each choice, where their log-probabilities are asked for.
             usage: usage of the request.
         """
         made: list[dict[str, Any]] = []
-        for index, (tokens, echo) in enumerate(zip(choices, echoes, strict=True)):
+        for index, (tokens, echo, prompt) in enumerate(zip(choices, echoes, scored, strict=True)):
             text = echo + "".join(token.text for token in tokens)
             choice: dict[str, Any] = {"index": index}
             if self._request.kind == "chat":
                 choice["message"] = {"role": "assistant", "content": text, "refusal": None}
             else:
                 choice["text"] = text
-            made.append(choice | self._details(tokens, len(echo)))
+            choice |= self._details(tokens, len(echo))
+            if prompt:
+                choice["logprobs"] = _prompt_logprobs(prompt, echo, choice["logprobs"])
+            made.append(choice)
         kind = "chat.completion" if self._request.kind == "chat" else "text_completion"
         return self._envelope(kind) | {"choices": made, "usage": _usage(usage)}
 
@@ -137,13 +148,31 @@ def _entry(text: str, logprob: float | None) -> dict[str, Any]:
     return {"token": text, "logprob": _finite(logprob), "bytes": known}
 
 
+def _prompt_logprobs(
+    tokens: Sequence[Token], echo: str, rest: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """Log-probabilities of an echoed prompt, followed by `rest`.
+
+    What the tokens have in front of the echo, such as a mark of the beginning, is at offset 0.
+    """
+    told = _text_logprobs(tokens, -max(0, "".join(token.text for token in tokens).find(echo)))
+    told["text_offset"] = [max(0, offset) for offset in told["text_offset"]]
+    return {name: _chained(mine, rest[name]) for name, mine in told.items()} if rest else told
+
+
 def _text_logprobs(tokens: Sequence[Token], at: int) -> dict[str, Any]:
+    """Log-probabilities of `tokens`, which begin at character `at`. A prompt's first token has none."""
+    asked = any(token.top_logprobs for token in tokens)
     return {
         "tokens": [token.text for token in tokens],
-        "token_logprobs": [_finite(token.logprob) for token in tokens],
-        "top_logprobs": [_best(token) for token in tokens] if any(t.top_logprobs for t in tokens) else None,
+        "token_logprobs": [None if token.logprob is None else _finite(token.logprob) for token in tokens],
+        "top_logprobs": [_best(token) or None for token in tokens] if asked else None,
         "text_offset": list(_offsets(tokens, at)),
     }
+
+
+def _chained(first: list[Any] | None, second: list[Any] | None) -> list[Any] | None:
+    return None if first is None and second is None else [*(first or ()), *(second or ())]
 
 
 def _best(token: Token) -> dict[str, float]:

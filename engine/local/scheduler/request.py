@@ -13,7 +13,7 @@ import torch
 
 from braid.engine.errors import EngineError
 from braid.engine.local.kv import Locks, Pool, PrefixEnd, Segment, View
-from braid.engine.local.model import BranchSampler, Detokenizer, TextCodec, TokenMasks
+from braid.engine.local.model import BranchSampler, Detokenizer, TextCodec, TokenMasks, top_logprobs
 from braid.engine.local.scheduler.branch import Branch
 from braid.engine.scope import Budget
 from braid.engine.types import SamplingParams, Token
@@ -118,10 +118,15 @@ class PrefillRequest(Request):
 
 
 class ScoreRequest(Request):
-    """The log-probability of each of the last `count` ids. The result is a list of them."""
+    """The log-probability of each of the last `count` ids. The result is a list of them.
 
-    def __init__(self, *args: Any, count: int, **options: Any) -> None:
+    `best` has the `top` likeliest ids in place of each, with their log-probabilities.
+    """
+
+    def __init__(self, *args: Any, count: int, top: int = 0, **options: Any) -> None:
         super().__init__(*args, **options)
+        self.top = top
+        self.best: list[list[tuple[int, float]]] = []
         self.targets = self.token_ids[-count:]
         self.token_ids = self.token_ids[:-1]
         self.scores: list[float] = []
@@ -133,7 +138,10 @@ class ScoreRequest(Request):
         """Add logits [tokens, vocabulary] of the next tokens of `token_ids`."""
         num_done = len(self.scores)
         targets = torch.tensor(self.targets[num_done : num_done + len(logits)], device=logits.device)
-        self.scores += torch.log_softmax(logits, -1).gather(1, targets[:, None])[:, 0].tolist()
+        logprobs = torch.log_softmax(logits, -1)
+        self.scores += logprobs.gather(1, targets[:, None])[:, 0].tolist()
+        if self.top:
+            self.best += [top_logprobs(row, self.top) for row in logprobs]
 
 
 class GenerateRequest(Request):

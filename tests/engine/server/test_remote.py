@@ -19,6 +19,7 @@ CAPABILITIES: set[Capability] = {
     "logprobs",
     "token_ids",
     "penalties",
+    "prompt_logprobs",
 }
 
 
