@@ -253,8 +253,9 @@ class LLMPlanner:
     async def _text(self, prompt: Prompt, prefix: str, state: _Round) -> AsyncGenerator[str]:
         """The text of an attempt. The first one is the draft, if there is one, a line at a time."""
         if not state.task.draft or state.errors:
-            async for piece in self._stream(prompt, state):
-                yield piece
+            async with aclosing(self._stream(prompt, state)) as pieces:  # else the model goes on for a while
+                async for piece in pieces:
+                    yield piece
             return
         state.cut_off = False
         for line in state.task.draft.removeprefix(prefix).splitlines(keepends=True):
