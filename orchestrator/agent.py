@@ -230,6 +230,7 @@ class Agent:
             InvalidHistoryError: The history cannot be used.
             OutputTypeError: The answer does not fit `output_type`.
             EngineError: The engine cannot be reached, or failed.
+            NoPriceError: Money is limited, and the engine has no price. Nothing has begun then.
             JournalError: The journal cannot be written. Nothing has begun then.
         """
         inputs = RunInputs(
@@ -516,14 +517,17 @@ class Agent:
     ) -> Job:
         if not isinstance(question, str) or not question.strip():
             raise InvalidQuestionError(question)
-        engine = await self.open() if engine is None else engine
+        if engine is None:
+            engine = await self.open()
+        budget = _run_scope(inputs.budget or self.budget)
+        budget.price_of(engine.info.uri, engine.info.model)  # a limit that cannot hold is an error now
         secrets = Secrets(schemas={spec.name: spec.parameters for spec in self.tools.specs()})
         return Job(
             question=mend_text(question.strip()),
             spec=spec,
             engine=engine,
             tools=self.tools,
-            budget=_run_scope(inputs.budget or self.budget),
+            budget=budget,
             memo=CallMemo(self._result_cache(secrets), for_all=self.cache is not None),
             secrets=secrets,
             output_type=self.output_type if inputs.output_type is None else inputs.output_type,

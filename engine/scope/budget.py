@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -63,6 +63,20 @@ class Price:
 
 
 _FREE: Final = Price()
+
+
+class NoPriceError(InvalidParamsError):
+    """Money is limited, and the engine has no price. The limit could not hold."""
+
+    wrong_usage = True
+
+    def __init__(self, engine: str, model: str, known: Sequence[str]) -> None:
+        given = f"there are prices for {', '.join(known)} only" if known else "there are no prices"
+        super().__init__(
+            f"cost is limited, and {engine} has no price: {given}; give one with "
+            f"--price '{model}=IN/OUT' or Budget(prices={{{model!r}: Price(prompt=IN, generated=OUT)}}), "
+            "in money for a million tokens (0 is a price, too)"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +144,7 @@ class Budget:
     """Share of each limit (0 to 1) from which on the scope is `tight`. None: never."""
     prices: Mapping[str, Price] | None = None
     """Prices by engine address or model name, with `*` as in file names. Scopes below use them too. What has
-    no price is free.
+    no price is free, unless `cost` is limited (`NoPriceError`).
     """
     within: Budget | None = None
     """One more scope that this one's spending counts in, for a budget given to work that already has an
@@ -318,11 +332,18 @@ class Budget:
         return min(rest, default=1.0)
 
     def price_of(self, *names: str) -> Price:
-        """The price of an engine with these names (address, model). It is free where no scope has a price."""
+        """The price of an engine with these names (address, model). What has no price is free.
+
+        Raises:
+            NoPriceError: It has no price, and money is limited here or above.
+        """
         for scope in self._chain:
             for pattern, price in (scope.prices or {}).items():
                 if any(fnmatchcase(name, pattern) for name in names):
                     return price
+        if "cost" in self._limited:
+            known = dict.fromkeys(pattern for scope in self._chain for pattern in scope.prices or ())
+            raise NoPriceError(names[0], names[-1], list(known))
         return _FREE
 
     def _share(self) -> float:

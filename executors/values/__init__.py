@@ -4,7 +4,7 @@ from braid.executors.values.copies import own_copies, own_copy
 from braid.executors.values.json_text import json_text
 from braid.executors.values.markers import break_markers, quoted, quoted_line
 from braid.executors.values.secrets import REDACTED, RedactedStream, Secrets, forms_of, is_secret
-from braid.executors.values.size import LARGEST_VALUE, ValueTooLargeError, check_size
+from braid.executors.values.size import ValueTooLargeError, check_size
 from braid.executors.values.type_tags import EARLIER, HOMES, is_own, tag_of
 from braid.executors.values.values import (
     ExpressionError,
@@ -25,7 +25,6 @@ from braid.executors.values.values import (
 __all__ = [
     "EARLIER",
     "HOMES",
-    "LARGEST_VALUE",
     "REDACTED",
     "ExpressionError",
     "ItemError",

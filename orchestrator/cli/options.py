@@ -85,6 +85,15 @@ ShortcutsOption = Annotated[
         show_default=False,
     ),
 ]
+PriceOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--price",
+        metavar="MODEL=IN/OUT",
+        help="Money for a million tokens read and generated, such as 'gpt-*=2.50/10'. May be given again.",
+        show_default=False,
+    ),
+]
 SeedOption = Annotated[
     int | None, typer.Option("--seed", metavar="N", help="Makes sampling repeatable.", show_default=False)
 ]
@@ -174,11 +183,18 @@ def make_agent(
     )
 
 
-def budget_limits(prices: Sequence[str] | None = None, **limits: Any) -> BudgetLimits | None:
-    """The limits of a run. None where neither a limit nor a price is given, whatever `soft` is."""
+def budget_limits(
+    prices: Sequence[str] | None = None, earlier: BudgetLimits | None = None, **limits: Any
+) -> BudgetLimits | None:
+    """The limits of a run. None where neither a limit nor a price is given, whatever `soft` is.
+
+    The prices of `earlier`, the limits that the run had, hold where none is given for a model.
+    """
     if not prices and all(value is None for name, value in limits.items() if name != "soft"):
         return None
-    return BudgetLimits(**limits, prices=dict(map(read_price, prices or ())))
+    known = earlier.prices or {} if earlier is not None else {}
+    given = dict(map(read_price, prices or ()))
+    return BudgetLimits(**limits, prices={**given, **{k: v for k, v in known.items() if k not in given}})
 
 
 def read_price(text: str) -> tuple[str, Price]:

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from braid.engine import Budget, BudgetExceededError, Price, budget
-from braid.engine.scope.budget import ambient_budget
+from braid.engine.scope import NoPriceError, ambient_budget
 from braid.engine.scripted import ScriptedEngine
 from braid.executors import ToolContext, tool
 from braid.executors.tools import ToolError
@@ -150,3 +150,36 @@ async def test_the_scope_of_a_node_is_the_ambient_one_of_its_tool() -> None:
     assert result.complete and sorted(one.spent["tokens"] for one in seen.values()) == [10, 20]
     usage = result.usage
     assert scope.spent["tokens"] == 30 + usage.prompt_tokens + usage.generated_tokens
+
+
+@pytest.mark.parametrize(
+    "prices", [None, {}, {"gpt-*": Price(generated=10)}, {"scripted": Price(generated=1), "x": Price()}]
+)
+async def test_a_limit_of_money_needs_a_price_that_fits_the_engine(
+    prices: dict[str, Price] | None,
+) -> None:
+    engine = ScriptedEngine([ANSWER], model="m1")
+    limit = Budget(cost=0.5, prices=prices)
+    for refused in (
+        Agent(engine, tools=[]).run("?", budget=limit),
+        Agent(engine, tools=[], budget=limit).run("2 + 2"),
+    ):
+        with pytest.raises(NoPriceError, match=r"scripted:m1.*--price 'm1=IN/OUT'"):
+            await refused
+    with budget(cost=0.5, prices=prices), pytest.raises(NoPriceError):
+        await Agent(engine, tools=[]).run("?")
+    assert not engine.prefills and limit.spent["tokens"] == 0
+
+
+@pytest.mark.parametrize("name", ["m1", "scripted:m1", "m*", "*"])
+async def test_a_price_fits_by_address_or_model_and_may_be_nothing(name: str) -> None:
+    agent = Agent(ScriptedEngine([ANSWER], model="m1"), tools=[])
+    result = await agent.run("?", budget=Budget(cost=0.5, prices={name: Price()}))
+    assert result.complete and result.budget["cost"].spent == 0
+
+
+async def test_a_limit_of_money_is_refused_below_a_scope_that_has_the_wrong_prices() -> None:
+    outer = Budget(prices={"gpt-*": Price(generated=1)})
+    with pytest.raises(NoPriceError):
+        outer.child("inner", cost=1.0).price_of("openai:http://x/v1#m", "m")
+    assert outer.price_of("m") == Price()  # without a limit, what has no price is free

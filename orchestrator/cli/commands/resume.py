@@ -14,6 +14,7 @@ from braid.orchestrator.cli.display import display_for_stderr
 from braid.orchestrator.cli.group import EXIT_CODES
 from braid.orchestrator.cli.options import (
     JsonOption,
+    PriceOption,
     RunArgument,
     YesOption,
     budget_limits,
@@ -81,6 +82,17 @@ def resume(
             help="The same for calls of model and tools.",
         ),
     ] = None,
+    budget_cost: Annotated[
+        float | None,
+        typer.Option(
+            "--budget-cost",
+            min=0,
+            metavar="MONEY",
+            show_default=False,
+            help="The same for money, by the run's own prices or those of --price.",
+        ),
+    ] = None,
+    price: PriceOption = None,
     force: Annotated[
         bool, typer.Option("--force", help="Go on although tools that the run needs have changed.")
     ] = False,
@@ -97,7 +109,14 @@ def resume(
     known = registry_of(None)
     person = Person(yes=yes)
     agent = make_agent(spec, [known.get(name) for name in spec.tools if name in known], person=person)
-    limits = budget_limits(tokens=budget_tokens, seconds=budget_seconds, calls=budget_calls)
+    limits = budget_limits(
+        price,
+        spec.budget,
+        tokens=budget_tokens,
+        seconds=budget_seconds,
+        calls=budget_calls,
+        cost=budget_cost,
+    )
     work = _resumed(agent, row.id, person, limits=limits, force=force, as_json=as_json)
     raise typer.Exit(EXIT_CODES[run_async(work)])
 
@@ -107,6 +126,7 @@ async def _resumed(
 ) -> RunStatus:
     """Resume and show."""
     async with agent:
+        await agent.open()  # as in `braid run`, loading a model is no part of the time
         budget = limits and limits.budget()
         if as_json:
             result = await agent.resume(run, budget=budget, force=force)

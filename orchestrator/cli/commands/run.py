@@ -26,6 +26,7 @@ from braid.orchestrator.cli.options import (
     JsonOption,
     McpOption,
     MemoryOption,
+    PriceOption,
     Question,
     SeedOption,
     ShortcutsOption,
@@ -140,16 +141,7 @@ def run(
             show_default=False,
         ),
     ] = None,
-    price: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--price",
-            metavar="MODEL=IN/OUT",
-            help="Money for a million tokens read and generated, such as 'gpt-*=2.50/10'. "
-            "May be given again.",
-            show_default=False,
-        ),
-    ] = None,
+    price: PriceOption = None,
     seed: SeedOption = None,
     shortcuts: ShortcutsOption = None,
     threads: ThreadsOption = None,

@@ -421,3 +421,15 @@ def test_money_is_told_and_limits_a_run() -> None:
     assert dear.exit_code == 0 and "cost " in dear.stderr
     assert poor.exit_code == 1 and "cost limit" in poor.stderr
     assert wrong.exit_code == 2 and "--price takes" in wrong.stderr
+
+
+@pytest.mark.parametrize(
+    "prices", [(), ("--price", "other=1/2"), ("--price", "gpt-*=1/2"), ("--price", "local:*=0/0")]
+)
+def test_a_limit_of_money_without_a_fitting_price_is_wrong_usage(prices: tuple[str, ...]) -> None:
+    with serving(PLAN) as server:
+        done = invoke("run", "?", "--budget-cost", "0.0001", *prices, "--engine", server.uri)
+    assert (
+        done.exit_code == 2 and "has no price" in done.stderr and "--price 'scripted=IN/OUT'" in done.stderr
+    )
+    assert not done.stdout and not any(body.get("stream") for body in server.requests)

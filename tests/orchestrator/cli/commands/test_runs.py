@@ -190,3 +190,22 @@ def test_ctrl_c_leaves_a_journal_to_resume_from(journal_file: Path, times: int) 
         server.pause = 0.0
         done = invoke("resume", "last")
     assert (done.exit_code, done.stdout) == (0, "3805 m\n")
+
+
+def test_a_run_that_money_stopped_is_resumed_with_more_and_its_prices_hold() -> None:
+    with serving(PLAN) as server:
+        price = ("--price", "scripted=1000/2000")
+        poor = invoke("run", "?", *price, "--budget-cost", "0.001", "--engine", server.uri)
+        still = invoke("resume", "last", "--budget-cost", "0.002")
+        dearer = invoke("resume", "last", "--budget-cost", "10", "--price", "scripted=9000000/1")
+        rich = invoke("resume", "last", "--budget-cost", "10")
+    assert [done.exit_code for done in (poor, still, dearer, rich)] == [1, 1, 1, 0]
+    assert "cost limit" in still.stderr and "cost limit" in dearer.stderr and rich.stdout == "3805 m\n"
+
+
+def test_a_resumed_run_with_a_limit_of_money_needs_a_price() -> None:
+    with serving(PLAN) as server:
+        invoke("run", "?", "--budget-tokens", "5", "--engine", server.uri)
+        done = invoke("resume", "last", "--budget-cost", "1")
+        priced = invoke("resume", "last", "--budget-cost", "1", "--price", "*=1/1")
+    assert done.exit_code == 2 and "--price" in done.stderr and priced.exit_code == 0
