@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         RunningLoopError,
     )
     from braid.orchestrator.events import (
+        AnswerDoubted,
         JournalFailed,
         PersonSaid,
         Rewritten,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Agent",
+    "AnswerDoubted",
     "Comparison",
     "ConfigurationError",
     "InvalidHistoryError",
@@ -86,6 +88,7 @@ __getattr__ = lazy_names(
             "RunningLoopError",
         ),
         "braid.orchestrator.events": (
+            "AnswerDoubted",
             "JournalFailed",
             "PersonSaid",
             "Rewritten",

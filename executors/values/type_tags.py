@@ -13,6 +13,7 @@ _TYPES: Final[tuple[tuple[str, str, str], ...]] = (
     ("braid.engine.scope.budget", "engine.budget", "Price Spending"),
     ("braid.engine.events", "engine.events", "Envelope"),
     ("braid.engine.types", "engine.types", "EngineInfo Grammar SamplingParams Token Usage"),
+    ("braid.engine.types", "", "WrittenToolCall=ToolCall"),
     ("braid.evals.log", "evals.log", "Header Row"),
     ("braid.evals.report", "evals.report", "EvalReport Figure"),
     ("braid.evals.task", "evals.task", "Options Output Sample Score"),
@@ -24,10 +25,10 @@ _TYPES: Final[tuple[tuple[str, str, str], ...]] = (
     (
         "braid.executors.events",
         "executors.events",
-        "ApprovalRefused "
         "BudgetExceeded NodeAdded NodeBlocked NodeCancelled NodeFailed NodeFinished NodeRetried NodeSkipped "
         "NodeStarted NodeUncertain NodeWaits PlanPatched ToolAbandoned ToolHedged ToolReused",
     ),
+    ("braid.executors.events", "", "ApprovalRefused"),
     ("braid.executors.journal.store", "executors.journal_store", "Pruned RunRow"),
     (
         "braid.executors.nodes.nodes",
@@ -47,15 +48,17 @@ _TYPES: Final[tuple[tuple[str, str, str], ...]] = (
     (
         "braid.orchestrator.events",
         "orchestrator.events",
-        "JournalFailed PersonSaid Rewritten RoundFinished RoundStarted RunAnswered RunFailed RunFinished "
-        "RunResumed RunStarted",
+        "JournalFailed RoundFinished RoundStarted RunAnswered RunFailed RunFinished RunResumed RunStarted",
     ),
+    ("braid.orchestrator.events", "", "AnswerDoubted PersonSaid Rewritten"),
     ("braid.orchestrator.baseline", "orchestrator.replay", "Comparison"),
     (
         "braid.planner.events",
         "planner.events",
-        "DirectText PlannerFinished PlannerRejected PlannerRepaired PlannerStatement PlannerText Routed",
+        "PlannerFinished PlannerRejected PlannerRepaired PlannerStatement PlannerText",
     ),
+    ("braid.planner.events", "", "DirectText Routed"),
+    ("braid.planner.asked", "", "Asked Doubt"),
     ("braid.planner.follow_up.turns", "", "LookUp Turn"),
     ("braid.planner.task", "planner.task", "Written=PartialPlan"),
     ("braid.reasoning.method", "reasoning.core", "Candidate Solution"),

@@ -24,7 +24,9 @@ from pydantic import BaseModel
 from braid.engine import EngineInfo, Envelope, Event, Grammar, Price, SamplingParams, Token, Usage
 from braid.engine.scope.budget import Spending
 from braid.evals import EvalReport, Figure, Header, Options, Output, Row, Sample, Score
+from braid.engine.types import ToolCall as WrittenToolCall
 from braid.executors import (
+    ApprovalRefused,
     BudgetExceeded,
     GraphPatch,
     Limits,
@@ -78,8 +80,11 @@ from braid.executors.tools import Cached, Done, NotDone, Recorded
 from braid.executors.tools.spec import ToolSpec, UsageResult
 from braid.executors.values.values import ItemError
 from braid.orchestrator import (
+    AnswerDoubted,
     Comparison,
     JournalFailed,
+    PersonSaid,
+    Rewritten,
     RoundFinished,
     RoundStarted,
     RunAnswered,
@@ -89,13 +94,18 @@ from braid.orchestrator import (
     RunStarted,
 )
 from braid.planner import (
+    Asked,
+    DirectText,
+    Doubt,
     PartialPlan,
     PlannerFinished,
     PlannerRejected,
     PlannerRepaired,
     PlannerStatement,
     PlannerText,
+    Routed,
 )
+from braid.planner.follow_up import LookUp, Turn
 from braid.reasoning import Candidate, Group, Solution, ThreadCall, ThreadedSolution, ThreadResult, TokenSpan
 
 # Types of a user.
@@ -323,6 +333,27 @@ VALUES: Final[dict[str, Any]] = {
         seconds_p95=0.5,
     ),
 }
+
+NEWER: Final[dict[str, Any]] = {
+    "tool call of a model": WrittenToolCall(name="search", arguments="{}", id="1"),
+    "refused": ApprovalRefused(node="p", tool="pay", call="pay:1"),
+    "doubted": AnswerDoubted(round=0, answer="3 km", reason="no name"),
+    "said": PersonSaid(text="use blue"),
+    "rewritten": Rewritten(question="How high is K2?", reason="it is K2"),
+    "direct text": DirectText(text="Hello"),
+    "routed": Routed(route="arithmetic", reason="sum", answer="4", value=4),
+    "asked": Asked(kind="number", quantities=("length",), shown="a length"),
+    "doubt": Doubt(reason="found a name"),
+    "turn": Turn(
+        question="How high is K2?",
+        answer="8611 m",
+        value=8611,
+        unit="m",
+        lookups=(LookUp(name="K2", attribute="height", value=8611, unit="m", tool="search"),),
+    ),
+    "look-up": LookUp(name="K2", tool="search"),
+}
+"""Values of types that are newer than the fixture."""
 
 # The runs, and their tools.
 
