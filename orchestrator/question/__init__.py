@@ -1,7 +1,7 @@
 """What happens to a question before it is planned: the conversation around it, and answers without a plan."""
 
 from braid.orchestrator.question.conversation import give_earlier_values, in_context, turn_left
-from braid.orchestrator.question.shortcuts import Shortcut, decide, draft_for, shortcut
+from braid.orchestrator.question.shortcuts import Shortcut, decide, draft_for, judged, shortcut
 
 __all__ = [
     "Shortcut",
@@ -9,6 +9,7 @@ __all__ = [
     "draft_for",
     "give_earlier_values",
     "in_context",
+    "judged",
     "shortcut",
     "turn_left",
 ]

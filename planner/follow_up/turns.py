@@ -7,16 +7,20 @@ part whose results have the fields `title`, `attribute` and `value`, and perhaps
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
+from braid.engine.surrogates import mend_text
 from braid.executors import TaskGraph
 from braid.executors.graph import NodeRecord
 from braid.executors.nodes import Answer, Const, Expr, Ref, Template, ToolCall, evaluate_with
 from braid.executors.values import PathError, attribute_names, resolve_path
 
-Scalar: TypeAlias = int | float | str
+Text: TypeAlias = Annotated[str, AfterValidator(mend_text)]
+"""Text without halves of surrogate pairs: turns are journalled."""
+
+Scalar: TypeAlias = int | float | Text
 
 _FACT_FIELDS = {"title", "attribute", "value"}
 _MAX_UNIT_WORDS = 3
@@ -27,17 +31,17 @@ class LookUp(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    name: str
+    name: Text
     """What it was about: the entry's title, or the name in the query where there was no entry."""
-    attribute: str = ""
+    attribute: Text = ""
     """Which fact it was, such as `height`."""
     value: Scalar | None = None
     """None where nothing was found."""
-    unit: str = ""
+    unit: Text = ""
     tool: str
-    query: str = ""
+    query: Text = ""
     """The text that the tool was given. Empty where it takes something else than one text."""
-    source: str = ""
+    source: Text = ""
     """Where the tool says that the fact comes from."""
 
     @property
@@ -51,14 +55,14 @@ class Turn(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    question: str
+    question: Text
     """The question as it was answered: a follow-up is already rewritten."""
-    answer: str
+    answer: Text
     """The answer as it was read."""
     value: Scalar | None = None
     """The answer as a number or a name. None where it is neither."""
-    unit: str = ""
-    plan: str = ""
+    unit: Text = ""
+    plan: Text = ""
     """The plan. Empty where it took several rounds."""
     stored: str = ""
     """The answer's value as a journal stores it. Empty where later turns cannot read it."""

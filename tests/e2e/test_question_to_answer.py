@@ -54,6 +54,12 @@ def outcome(result: RunResult[object]) -> tuple[object, ...]:
     return result.output, tuple(result.graph.nodes), {id: result.graph.state(id) for id in result.graph.nodes}
 
 
+@pytest.fixture(autouse=True)
+def _no_shortcuts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These tests are about plans. "?" stands for any question."""
+    monkeypatch.setenv("BRAID_SHORTCUTS", "0")
+
+
 async def test_the_readme_question_with_the_real_tools() -> None:
     engine = ScriptedEngine(PLAN)
     result = await Agent(engine).run(QUESTION)

@@ -126,7 +126,7 @@ async def test_a_refusal_that_blames_what_was_found_is_replaced_by_the_real_erro
 
 
 async def test_a_refusal_where_nothing_failed_invents_nothing() -> None:
-    nothing = await mini('answer("I could not find the height of hello.")').run("hello")
+    nothing = await mini('answer("I could not find the height of hello.")').run("How high is hello?")
     assert nothing.status == "declined" and "hello" not in nothing.reason and "tool" in nothing.reason
     found = await mini('a = shelf("Emma")\nanswer("I could not find the shelf of Emma.")').run("Where?")
     assert found.status == "declined" and "Emma" not in found.reason

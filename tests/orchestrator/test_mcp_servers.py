@@ -76,7 +76,7 @@ async def test_tools_that_a_server_adds_during_a_run_are_there_in_the_next():
 @pytest.mark.parametrize("threads", [2, 5])
 def test_one_agent_answers_in_several_threads(servers, threads):
     plan = PLAN if servers else "answer('Asia/Tokyo')\n"
-    agent = Agent(ScriptedEngine([plan] * threads), mcp=servers, tools=[])
+    agent = Agent(ScriptedEngine([plan] * threads), mcp=servers, tools=[], shortcuts=False)
     answers: list[str | None] = []
     start = threading.Barrier(threads)
 
@@ -93,7 +93,7 @@ def test_one_agent_answers_in_several_threads(servers, threads):
 
 
 async def test_an_agent_that_is_open_answers_in_other_threads_too():
-    async with Agent(ScriptedEngine([PLAN] * 3), mcp=[TIME]) as agent:
+    async with Agent(ScriptedEngine([PLAN] * 3), mcp=[TIME], shortcuts=False) as agent:
         question = "What is the time zone of Tokyo?"
         assert (await agent.run(question)).answer == "Asia/Tokyo"
         other = await asyncio.to_thread(agent.run_sync, question)

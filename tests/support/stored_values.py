@@ -23,8 +23,8 @@ from pydantic import BaseModel
 
 from braid.engine import EngineInfo, Envelope, Event, Grammar, Price, SamplingParams, Token, Usage
 from braid.engine.scope.budget import Spending
-from braid.evals import EvalReport, Figure, Header, Options, Output, Row, Sample, Score
 from braid.engine.types import ToolCall as WrittenToolCall
+from braid.evals import EvalReport, Figure, Header, Options, Output, Row, Sample, Score
 from braid.executors import (
     ApprovalRefused,
     BudgetExceeded,

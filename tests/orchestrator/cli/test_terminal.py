@@ -34,7 +34,8 @@ def reply(messages: list[dict[str, str]]) -> str:
     """Plans by the last task: slow when it says so, else the number of tasks seen."""
     if any("use blue" in m["content"] for m in messages):
         return 'answer("blue")\n'
-    task = next(m["content"] for m in reversed(messages) if m["content"].startswith("The task:"))
+    told = next(m["content"] for m in reversed(messages) if m["content"].startswith("The task:"))
+    task = told.splitlines()[1]  # behind it stand the values of earlier answers
     if "slow" in task:
         return SLOW
     if "post it" in task:
@@ -158,7 +159,7 @@ def posting(env: dict[str, str], tmp_path: Path) -> dict[str, str]:
     return {**env, "PYTHONPATH": str(tmp_path / "site")}
 
 
-@pytest.mark.parametrize(("typed", "code"), [("y", 0), ("", 1)])
+@pytest.mark.parametrize(("typed", "code"), [("y", 0), ("", 3)])
 def test_a_change_is_allowed_or_refused_while_the_rest_goes_on(
     posting: dict[str, str], typed: str, code: int
 ) -> None:
