@@ -186,8 +186,8 @@ async def run_rounds(job: Job, emit: Callable[[Event], None]) -> LoopOutcome:
                 emit(AnswerDoubted(round=number, answer=answer_text(answer or ()), reason=doubt.reason))
                 feedback = f"the answer is no answer to the task: {doubt.reason}"
             emit(RoundFinished(round=number, answered=answer is not None and doubt is None, why=feedback))
-        if doubt is not None and planner.style == "compact":
-            break  # its prompt has no feedback, so it would write the same
+        if planner.style == "compact" and (doubt is not None or (job.draft and not outcome.answered)):
+            break  # its prompt has no feedback, so it would write the same, or guess what code could not find
         if (outcome.answered and doubt is None) or outcome.stopped is not None or rounds.left <= 0:
             break
         if final:
@@ -196,7 +196,8 @@ async def run_rounds(job: Job, emit: Callable[[Event], None]) -> LoopOutcome:
             break  # not one valid statement in all the attempts of a round: the next would not be better
     close_graph(graph, emit=emit)
     stopped, reason, hint = outcome.stopped, outcome.reason, ""
-    if outcome.declined:
+    drafted = bool(job.draft) and planner.style == "compact" and stopped is None and not outcome.answered
+    if outcome.declined or drafted:
         ending = ending_of_decline(graph, outcome, own_words=planner.style != "compact")
         stopped, reason, hint = ending.stopped, ending.reason, ending.hint
     elif doubt is not None:
@@ -218,7 +219,7 @@ async def run_rounds(job: Job, emit: Callable[[Event], None]) -> LoopOutcome:
         root=root,
         values=answer if doubt is None else None,
         stopped=stopped,
-        declined=(outcome.declined or doubt is not None) and stopped is None,
+        declined=(outcome.declined or drafted or doubt is not None) and stopped is None,
         reason=reason,
         hint=hint,
     )
@@ -329,7 +330,8 @@ async def _run_to_result(job: Job, recorder: Recorder) -> RunResult[Any]:
     status = _status(outcome, stopped, answer)
     plan = "\n".join({event.round: event.plan.rstrip("\n") for event in planned}.values())
     turn = None
-    if question != asked or not draft:  # else the run only spoke about the turn before
+    spoke_of_the_last = question == asked and bool(draft)
+    if not spoke_of_the_last and not (outcome.declined and read.names_nothing):
         plan_of_turn = plan if rounds == 1 else ""
         turn = turn_left(
             outcome.graph, outcome.values, asked=asked, question=question, answer=answer, plan=plan_of_turn

@@ -10,7 +10,7 @@ from typing import Any
 from braid.engine import Event
 from braid.executors import GraphPatch, RunOutcome, TaskGraph
 from braid.executors.graph import NodeRecord, op_kind
-from braid.executors.nodes import Answer, Node
+from braid.executors.nodes import Answer, Map, Node, ToolCall
 from braid.executors.scheduler import Replan, RevisionRequest
 from braid.executors.values import preview
 from braid.orchestrator.events import RoundStarted, StopReason
@@ -163,6 +163,8 @@ def ending_of_decline(graph: TaskGraph, outcome: RunOutcome, *, own_words: bool)
             reason=answer_text(outcome.answer or ()),
             hint=_OTHER_NAME if missing else HINT_WIDER,
         )
+    # What a small model makes of its own prompts concerns nobody: it has no room for them.
+    failed = [entry for entry in failed if isinstance(entry.node.op, (ToolCall, Map))]
     if failed:
         return Ending(stopped=None, reason=_errors(failed), hint=_OTHER_NAME if missing else _OTHER_WORDS)
     looked_up = any(not isinstance(node.op, Answer) for node in graph.nodes.values())

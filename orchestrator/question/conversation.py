@@ -41,6 +41,8 @@ class InContext:
     """Its plan, where the conversation tells it."""
     unresolved: str = ""
     """What it leans on that no earlier turn tells. It matters only where nothing else can answer."""
+    names_nothing: bool = False
+    """Whether it names nothing of its own. Declined, it then leaves the conversation where it was."""
 
 
 def in_context(question: str, turns: Sequence[Turn], *, compact: bool, recorder: Recorder) -> InContext:
@@ -56,17 +58,24 @@ def in_context(question: str, turns: Sequence[Turn], *, compact: bool, recorder:
         recorder: Emits `Rewritten`. On resume, it tells what the question was rewritten to.
     """
     match rewrite(question, turns):
-        case StandaloneQuestion() as found if compact or found.kind != "entity":
+        case StandaloneQuestion() as found if compact or (found.kind != "entity" and not found.otherwise):
             known = next((e for e in recorder.emitted if isinstance(e, Rewritten)), None)
             if known is None:
                 recorder(Rewritten(question=found.question, reason=found.reason))
             elif known.question != found.question:  # an earlier version of Braid took it for something else
                 return InContext(question=known.question)
-            return InContext(question=found.question, draft=found.plan if compact else "")
+            if not compact:
+                return InContext(question=found.question)
+            return InContext(
+                question=found.question,
+                draft=found.plan,
+                unresolved=found.otherwise,
+                names_nothing=bool(found.otherwise),
+            )
         case Stated(text=text) if compact:
             return InContext(question=question, draft=_saying("answer", text))
-        case Unresolved(reason=reason) if compact:
-            return InContext(question=question, unresolved=reason)
+        case Unresolved(reason=reason, names_nothing=names_nothing) if compact:
+            return InContext(question=question, unresolved=reason, names_nothing=names_nothing)
         case _:
             return InContext(question=question)
 

@@ -50,6 +50,8 @@ class StandaloneQuestion:
     """What the words were taken for, for a person."""
     plan: str = ""
     """Its plan. Empty where a planner must write it."""
+    otherwise: str = ""
+    """Why there is no answer where no look-up explains the question. Empty where a planner may try."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +66,8 @@ class Unresolved:
     """The question leans on something that cannot be told. It is to be declined."""
 
     reason: str
+    names_nothing: bool = False
+    """Whether it names nothing of its own, so that later questions are still about what was spoken of."""
 
 
 MAX_FOLLOW_UP: Final = 200
@@ -81,7 +85,7 @@ def rewrite(question: str, turns: Sequence[Turn]) -> FollowUp | None:
     for read in _READERS:
         if (found := read(talk, words)) is not None:
             return found
-    return _unresolved(words, talk) if _leans(words) else None
+    return _named_instead(talk, words) or _unresolved(words, talk) if _leans(words) else None
 
 
 def is_small_talk(question: str) -> bool:
@@ -173,6 +177,8 @@ class _Talk:
         looked_up = {each.name: each for each in self.focus.lookups}
         if len(looked_up) == 1:
             (only,) = looked_up.values()
+            if word in _PERSONS and self.focus.value == only.value and isinstance(only.value, str):
+                return None  # it is the person that was named, of whom nothing is known
             if self._answers_with_thing(only, word, attribute):
                 return str(only.value)
             return only.name
@@ -219,6 +225,9 @@ class _Talk:
 
     def look_up(self, variable: str, attribute: str, name: str) -> str:
         return f"{variable} = {self.tool}({_quoted(f'{attribute} of {name}')})\n"
+
+
+_PERSONS: Final = frozenset({"he", "she", "him", "her", "his", "who"})
 
 
 def _same(name: str, fact: LookUp) -> bool:
@@ -620,6 +629,34 @@ def _is_question(text: str) -> bool:
 _LEANING: Final = WORDINGS["leaning"]
 
 
+def _named_instead(talk: _Talk, words: _Words) -> FollowUp | None:
+    """Read "when was it opened?" as a question with the name in the pronoun's place.
+
+    Only a look-up that explains all of it may answer it: of what it asks for, nothing is known here.
+    """
+    found = [*compiled(_LEANING["replaced"]).finditer(words.text)]
+    indefinite = [each for each in found if each[0].lower() == "they"]
+    if len(found) > 1 and len(found) - len(indefinite) == 1:
+        found = [each for each in found if each not in indefinite]  # "did they start building it"
+    if len(found) != 1 or not talk.tool:
+        return None
+    (pronoun,) = found
+    word = pronoun[0].lower()
+    owner = word in ("its", "their", "his", "her") or word.endswith("'s")
+    bare = {"its": "it", "their": "they", "his": "he", "her": "she"}.get(word, word.removesuffix("'s"))
+    name = talk.thing(bare)
+    if name is None:
+        return None
+    named = f"{name}'s" if owner else f"in {name}" if word == "there" else name
+    question = f"{words.text[: pronoun.start()]}{named}{words.text[pronoun.end() :]}?"
+    return StandaloneQuestion(
+        question=question,
+        kind="attribute",
+        reason=f"about {name} still",
+        otherwise=_unresolved(words, talk, f"nothing that is known of {name} answers it").reason,
+    )
+
+
 def _leans(words: _Words) -> bool:
     """Whether a question plainly leans on what was said before."""
     if compiled(_LEANING["operators"]).match(words.text):
@@ -651,9 +688,17 @@ def _unresolved(words: _Words, talk: _Talk, why: str = "") -> Unresolved:
     if not talk.turns:
         why = "nothing was asked before"
     return Unresolved(
+        names_nothing=_names_nothing(words),
         reason=f"I cannot tell what {words.text!r} refers to{f': {why}' if why else ''}. "
         "Ask it as a question that stands by itself."
     )
+
+
+def _names_nothing(words: _Words) -> bool:
+    """Whether a question has nothing but a pronoun to say what it is about: "who built it?"."""
+    if compiled(_LEANING["pronouns"]).search(words.text) is None or " than " in words.text:
+        return False
+    return not any(word[:1].isupper() or word[:1].isdigit() for word in words.text.split()[1:])
 
 
 _READERS: Final[tuple[Callable[[_Talk, _Words], FollowUp | None], ...]] = (
