@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias
 
 from braid.executors.values import short_form
@@ -35,7 +35,10 @@ from braid.planner.follow_up.words import (
     THING_NOUNS,
     THINGS,
     UNITS,
+    UNITS_OF,
+    YEARS,
     Comparative,
+    Unit,
 )
 
 
@@ -169,7 +172,7 @@ class _Talk:
 
     def thing(self, word: str, attribute: str = "") -> str | None:
         """The name of what a pronoun stands for, or None where that cannot be told."""
-        word = word.lower()
+        word = word.lower().removesuffix("'s")
         if compiled("@choice").fullmatch(word):
             return self._chosen(word)
         if self.focus is None:
@@ -207,6 +210,15 @@ class _Talk:
         group = self.group(2)
         if len(group) < 2:
             return None
+        compared = word.split(maxsplit=1)[1].removesuffix(" one")
+        if (comparative := COMPARATIVES.get(compared)) is not None:
+            alike = {each.attribute for each in group} <= {*comparative.attributes} or comparative.any_number
+            values = [each.value for each in group if isinstance(each.value, (int, float))]
+            one_attribute = len({(each.attribute, each.unit) for each in group}) == 1
+            if not alike or not one_attribute or len({*values}) < len(group):
+                return None
+            best = max(values) if comparative.order == "descending" else min(values)
+            return next(each.name for each in group if each.value == best)
         if "other" in word:
             if len(group) != 2:
                 return None
@@ -303,19 +315,48 @@ def _read_conversion(talk: _Talk, words: _Words) -> FollowUp | None:
     if not isinstance(value, (int, float)) or source is None or source.dimension != target.dimension:
         given = _shown(talk.last.value, talk.last.unit) if talk.last.value is not None else talk.last.answer
         return _unresolved(words, talk, f"{given!r:.60} is nothing that {name} measure")
-    base = f"({short_form(value)} * {source.factor!r} + {source.offset!r})"
-    if source.factor == 1 and not source.offset:
-        base = short_form(value)
-    elif not source.offset:
-        base = f"{short_form(value)} * {source.factor!r}"
-    expression = f"({base} - {target.offset!r}) / {target.factor!r}" if target.offset else base
-    if not target.offset and target.factor != 1:
-        expression = f"{base} / {target.factor!r}"
+    expression = _converted(short_form(value), source, target)
     return StandaloneQuestion(
         question=f"{_shown(value, talk.last.unit)} in {name}",
         kind="value",
         reason=f"the last value is {_shown(value, talk.last.unit)}",
         plan=f'a = calculate({_quoted(expression)})\nanswer(f"{{a}} {name}")\n',
+    )
+
+
+def _converted(value: str, source: Unit, target: Unit) -> str:
+    base = f"({value} * {source.factor!r} + {source.offset!r})"
+    if source.factor == 1 and not source.offset:
+        base = value
+    elif not source.offset:
+        base = f"{value} * {source.factor!r}"
+    if target.offset:
+        return f"({base} - {target.offset!r}) / {target.factor!r}"
+    return base if target.factor == 1 else f"{base} / {target.factor!r}"
+
+
+def _read_attribute_in(talk: _Talk, words: _Words) -> FollowUp | None:
+    """Read "how high is it in feet?" and "its melting point in F": an attribute that is to be converted."""
+    found = words.match(WORDINGS["attribute"]["in_unit"])
+    if found is None or talk.last is None:
+        return None
+    target = UNITS[found["unit"].lower()]
+    source = UNITS.get(talk.last.unit.lower())
+    if source is not None and source.dimension == target.dimension and not found["asked"].startswith("its"):
+        return None  # the last value itself can be what is meant
+    asked = _read_attribute(talk, _Words(found["asked"], joined=True, asks=True))
+    if not isinstance(asked, StandaloneQuestion) or talk.focus is None:
+        return None
+    attribute = asked.question.removeprefix("What is the ").partition(" of ")[0]
+    source = UNITS.get(UNITS_OF.get(attribute, ""))
+    if source is None or source.dimension != target.dimension or not asked.plan:
+        return None
+    lookup, _, _ = asked.plan.partition("\n")
+    expression = _converted("{a.value}", source, target)
+    return replace(
+        asked,
+        question=f"{asked.question.removesuffix('?')} in {found['unit']}?",
+        plan=f'{lookup}\nb = calculate(f"{expression}")\nanswer(f"{{b}} {found["unit"]}")\n',
     )
 
 
@@ -366,7 +407,11 @@ def _compared(talk: _Talk, group: Sequence[LookUp], comparative: Comparative, wo
     )
     if shared and alike:
         return latest.attribute
-    return comparative.attributes[0] if comparative.attributes and not shared else ""
+    if shared:
+        return ""
+    if latest.attribute in comparative.attributes and all(e.attribute == latest.attribute for e in group):
+        return latest.attribute
+    return comparative.attributes[0] if comparative.attributes else ""
 
 
 def _comparison(
@@ -383,11 +428,16 @@ def _comparison(
     listed = f"{', '.join(names[:-1])} or {names[-1]}"
     each = f"{', '.join(of_each[:-1])} and {of_each[-1]}"
     if how == "which":
-        degrees = {"descending": ("greater", "greatest"), "ascending": ("smaller", "smallest")}
-        question = f"Which has the {degrees[order][len(names) > 2]} {attribute}, {listed}?"
+        question = f"Which has the {_DEGREES[order][len(names) > 2]} {attribute}, {listed}?"
         literal = ", ".join(map(_quoted, names))
         numbers = ", ".join(f"{x}.value" for x in letters)
-        plan += f'z = rank([{literal}], [{numbers}], "{order}")\nanswer(z[0])\n'
+        if len(names) == 2:
+            plan += (
+                'if a.value == b.value:\n    answer("neither: both have the same value")\nelse:\n'
+                f'    z = rank([{literal}], [{numbers}], "{order}")\n    answer(z[0])\n'
+            )
+        else:
+            plan += f'z = rank([{literal}], [{numbers}], "{order}")\nanswer(z[0])\n'
         return StandaloneQuestion(
             question=question, kind="comparison", reason=f"of {', '.join(names)}", plan=plan
         )
@@ -493,7 +543,55 @@ def _read_attribute(talk: _Talk, words: _Words) -> FollowUp | None:
     asked = found["attr"].lower()
     if asked not in ATTRIBUTES and NEVER_NAMES.intersection(asked.split()):
         return None
-    return _attribute(talk, words, found.get("p", "it"), ATTRIBUTES.get(asked, asked))
+    if asked in ATTRIBUTES:
+        return _attribute(talk, words, found.get("p", "it"), ATTRIBUTES[asked])
+    name = talk.thing(found.get("p", "it"))
+    if name is None or not talk.tool:
+        return _unresolved(words, talk)
+    return StandaloneQuestion(
+        question=f"What is the {asked} of {name}?",
+        kind="attribute",
+        reason=f"about {name} still",
+        otherwise=_unresolved(words, talk, f"nothing is known here of the {asked} of {name}").reason,
+    )
+
+
+def _read_when(talk: _Talk, words: _Words) -> FollowUp | None:
+    """Read "and when?" after "who built it?"."""
+    if words.match(WORDINGS["when"]["forms"]) is None or not talk.turns:
+        return None
+    facts = {each.name: each for each in talk.focus.lookups} if talk.focus is talk.last and talk.focus else {}
+    (name, fact) = next(iter(facts.items())) if len(facts) == 1 else ("", None)
+    if fact is None or not talk.tool or fact.attribute not in YEARS:
+        return _unresolved(words, talk)
+    return _one(talk, YEARS[fact.attribute], name, kind="attribute")
+
+
+def _read_more(talk: _Talk, words: _Words) -> FollowUp | None:
+    """Read "what else do you know about it?"."""
+    found = words.match(WORDINGS["more"]["forms"])
+    if found is None or not talk.turns:
+        return None
+    name = talk.thing(found.get("p", "it"))
+    if name is None or not talk.tool:
+        return _unresolved(words, talk)
+    return StandaloneQuestion(
+        question=f"What is known about {name}?",
+        kind="attribute",
+        reason=f"about {name} still",
+        plan=f"a = {talk.tool}({_quoted(name)})\nanswer(a.text)\n",
+    )
+
+
+def _read_meant(talk: _Talk, words: _Words) -> FollowUp | None:
+    """Read "the planet" after something that several things are called."""
+    found = words.match(WORDINGS["meant"]["forms"])
+    facts = {each.name: each for each in talk.focus.lookups} if talk.focus is not None else {}
+    if found is None or len(facts) != 1 or not talk.tool or found["kind"].lower() in ATTRIBUTES:
+        return None
+    (fact,) = facts.values()
+    name = re.sub(r" \([^)]*\)$", "", fact.name)
+    return _one(talk, fact.attribute, f"{name} ({found['kind'].lower()})", kind="entity")
 
 
 def _read_explicit(talk: _Talk, words: _Words) -> FollowUp | None:
@@ -569,10 +667,31 @@ def _read_entity(talk: _Talk, words: _Words) -> FollowUp | None:
     if simple and not (after_conversion and isinstance(fact.value, str)):
         return _one(talk, _attribute_of(turn, fact), name, kind="entity")
     if others:
+        if found.get("prep") is None and (both := _and_compared(talk, turn, name)) is not None:
+            return both
         if found.get("prep") != "than" or len(others) != 1:
             return _unresolved(words, talk, "it does not say which of the two it takes the place of")
         fact = others[0]
     return _same_shape(turn, fact, name) or _unresolved(words, talk)
+
+
+def _and_compared(talk: _Talk, turn: Turn, name: str) -> StandaloneQuestion | None:
+    """Read "and the Danube?" after "Which is longer, the Nile or the Amazon?": it joins the comparison."""
+    facts = list({each.name: each for each in turn.lookups}.values())
+    ranked = re.search(r'rank\(\[.*"(descending|ascending)"\)', turn.plan)
+    alike = len({(each.attribute, each.unit) for each in facts}) == 1
+    if not ranked or not alike or not talk.tool or not any(_same(str(turn.value), each) for each in facts):
+        return None
+    order = "descending" if ranked[1] == "descending" else "ascending"
+    attribute = facts[0].attribute
+    found = _comparison(talk, "which", [*(each.name for each in facts), name], attribute, order)
+    last = "abcdefghijklmnopqrstuvw"[len(facts)]
+    most = f"{{z[0]}} has the {_DEGREES[order][1]} {attribute}"
+    said = f'answer(f"{{{last}}} for {{{last}.title}}; of these, {most}")'
+    return replace(found, kind="entity", plan=found.plan.replace("answer(z[0])", said))
+
+
+_DEGREES: Final = {"descending": ("greater", "greatest"), "ascending": ("smaller", "smallest")}
 
 
 def _attribute_of(turn: Turn, fact: LookUp) -> str:
@@ -690,7 +809,7 @@ def _unresolved(words: _Words, talk: _Talk, why: str = "") -> Unresolved:
     return Unresolved(
         names_nothing=_names_nothing(words),
         reason=f"I cannot tell what {words.text!r} refers to{f': {why}' if why else ''}. "
-        "Ask it as a question that stands by itself."
+        "Ask it as a question that stands by itself.",
     )
 
 
@@ -706,7 +825,11 @@ _READERS: Final[tuple[Callable[[_Talk, _Words], FollowUp | None], ...]] = (
     _read_arithmetic,
     _read_than,
     _read_comparison,
+    _read_attribute_in,
     _read_conversion,
+    _read_when,
+    _read_more,
+    _read_meant,
     _read_attribute,
     _read_number,
     _read_entity,

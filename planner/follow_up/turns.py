@@ -75,7 +75,8 @@ def turn_of(graph: TaskGraph, *, question: str, answer: str, plan: str = "") -> 
     entries = list(graph.entries.values())
     given = next((e for e in entries if isinstance(e.node.op, Answer) and e.state == "done"), None)
     used = _inputs(graph, given) if given is not None else []
-    found = [lookup for entry in used or entries for lookup in _look_up(entry)]
+    own = [entry for entry in entries if entry.node.round >= 0]  # those before are answers of earlier turns
+    found = [lookup for entry in used or own for lookup in _look_up(entry)]
     lookups = {(each.name, each.attribute): each for each in found}
     value, unit = _value(graph, given.node.op) if given is not None else (None, "")
     return Turn(
@@ -133,7 +134,7 @@ def _fact(value: Any) -> dict[str, Any] | None:
 
 def _value(graph: TaskGraph, op: Any) -> tuple[Scalar | None, str]:
     """Value and unit of an answer: of a fact, of a number, or of a number with a unit behind it."""
-    if not isinstance(op, Answer) or len(op.values) != 1:
+    if not isinstance(op, Answer) or len(op.values) != 1 or op.declines:
         return None, ""
 
     def read(ref: Ref) -> Any:

@@ -86,6 +86,7 @@ THINGS: Final = {
     "capital": "population elevation",
     "city": "population elevation area country",
     "country": "population area capital currency continent official-language",
+    "location": "capital currency official-language",
     "continent": "population area",
     "mouth": "depth average-depth",
     "ocean": "depth average-depth",
@@ -97,12 +98,33 @@ THING_NOUNS: Final = {
     "capital": "capital city town",
     "city": "city town",
     "country": "country nation",
+    "location": "country nation",
     "continent": "continent",
     "mouth": "sea ocean",
     "ocean": "ocean",
     "planet": "planet",
 }
 """The nouns that name such a thing: "that city"."""
+
+
+YEARS: Final = {
+    "builder": "completion year",
+    "architect": "completion year",
+    "designer": "completion year",
+    "first climbers": "first ascent",
+    "discoverer": "discovery year",
+}
+"""What "and when?" asks for after an attribute."""
+
+UNITS_OF: Final = {
+    **dict.fromkeys(("height", "elevation", "depth"), "m"),
+    **dict.fromkeys(("area",), "km2"),
+    **dict.fromkeys(("top speed",), "km/h"),
+    **dict.fromkeys(("diameter",), "km"),
+    **dict.fromkeys(("weight",), "kg"),
+    **dict.fromkeys(("melting point", "boiling point", "surface temperature"), "°c"),
+}
+"""The unit that an attribute has wherever it occurs."""
 
 
 class Comparative(NamedTuple):
@@ -179,6 +201,7 @@ _UNITS: Final = {
     "yard|yards|yd": Unit("length", 0.9144),
     "mile|miles|mi": Unit("length", 1609.344),
     "nautical mile|nautical miles": Unit("length", 1852),
+    "fathom|fathoms": Unit("length", 1.8288),
     "km2|km²|square kilometre|square kilometres|square km|sq km": Unit("area", 1e6),
     "square kilometer|square kilometers": Unit("area", 1e6),
     "m2|m²|square metre|square metres|square meter|square meters": Unit("area", 1),
@@ -189,6 +212,7 @@ _UNITS: Final = {
     "g|gram|grams": Unit("mass", 0.001),
     "t|tonne|tonnes|metric tons": Unit("mass", 1000),
     "lb|lbs|pound|pounds": Unit("mass", 0.45359237),
+    "stone|stones": Unit("mass", 6.35029318),
     "oz|ounce|ounces": Unit("mass", 0.028349523125),
     "km/h|kmh|kph|kilometres per hour|kilometers per hour": Unit("speed", 1 / 3.6),
     "m/s|metres per second|meters per second": Unit("speed", 1),
@@ -199,6 +223,7 @@ _UNITS: Final = {
     "hour|hours|h": Unit("time", 3600),
     "day|days": Unit("time", 86400),
     "week|weeks": Unit("time", 604800),
+    "year|years": Unit("time", 31557600),
     "°c|celsius|c|degrees celsius|centigrade": Unit("temperature", 1),
     "°f|fahrenheit|f|degrees fahrenheit": Unit("temperature", 5 / 9, -160 / 9),
     "k|kelvin|kelvins": Unit("temperature", 1, -273.15),

@@ -55,7 +55,7 @@ class Phrase(NamedTuple):
 _SIZE = ("area", "diameter", "length", "height")
 _BUILT = ("completion year", "opening year", "launch year", "first flight", "founding year")
 _MAKER = ("designer", "architect", "builder", "inventor")
-_PLACE = ("location", "country", "city", "continent", "planet")
+_PLACE = ("location", "city", "country", "continent", "planet")
 
 _PHRASES: Final[dict[int, dict[str, tuple[str, ...]]]] = {
     3: {

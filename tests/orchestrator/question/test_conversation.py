@@ -51,6 +51,17 @@ TALKS = [
     (["How high is K2?", "and Mont Blanc?", "and together?"], "13417"),
     (["How high is K2?", "thanks", "and Mont Blanc?"], "4806"),
     (["How high is K2?", "source?"], "height of K2: 8611 m"),
+    (
+        ["who designed the Sagrada Familia?", "In which year did they start building it?", "where is it?"],
+        "Barcelona",
+    ),
+    (["how tall is the eiffel tower", "who built it", "and when?"], "1889"),
+    (
+        ["How tall is the Titanic?", "who was its captain", "and when did it sink", "where is it"],
+        "RMS Titanic",
+    ),
+    (["Which is longer, the Nile or the Amazon?", "and the Danube?"], "2850 km"),
+    (["What continent is Egypt in?", "what's its biggest city"], "Cairo"),
 ]
 
 
@@ -62,6 +73,24 @@ async def test_the_embedded_model_answers_follow_ups(questions: list[str], expec
             result = await agent.run(question, history=result.history)
     assert expected in result.answer
     assert result.question == questions[-1]
+
+
+NOWHERE = [
+    ["How tall is Big Ben?", "and its mayor?"],
+    ["who is the mayor of London?", "and when"],
+    ["symbol of tungsten", "its melting point in f at dawn?"],
+    ["how tall is the eiffel tower", "who painted it?", "and when?"],
+]
+
+
+@pytest.mark.parametrize("questions", NOWHERE, ids=[" / ".join(row) for row in NOWHERE])
+async def test_a_follow_up_that_nothing_answers_is_declined_in_plain_words(questions: list[str]) -> None:
+    async with Agent("local:braid-mini") as agent:
+        result = await agent.run(questions[0])
+        for question in questions[1:]:
+            result = await agent.run(question, history=result.history)
+    assert result.status == "declined"
+    assert "token" not in result.answer and "think" not in result.answer
 
 
 async def test_what_a_follow_up_was_read_as_is_an_event() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from braid.executors.builtin import builtin_tools
-from braid.executors.tools import tool
 from braid.planner import compile_plan, parse_plan
 from braid.planner.follow_up import LookUp, StandaloneQuestion, Stated, Turn, Unresolved, rewrite
 
@@ -44,6 +43,19 @@ CHURCH = Turn(
     question="Who was the architect of the Sagrada Familia?",
     answer="",
     lookups=(LookUp(name="Sagrada Familia", attribute="architect", tool="search", query="x"),),
+)
+ARCHITECT = asked("Who was its architect?", fact("Sagrada Familia", "architect", "Antoni Gaudí"))
+TOWER = asked("Who built the Eiffel Tower?", fact("Eiffel Tower", "builder", "Gustave Eiffel's company"))
+MERCURY = asked("What is the diameter of Mercury?", fact("Mercury", "diameter", 4879, "km"))
+LAKE = asked("Where is Lake Baikal?", fact("Lake Baikal", "location", "Russia"))
+BUILT = [
+    asked("When was the Eiffel Tower built?", fact("Eiffel Tower", "completion year", 1889)),
+    asked("and Big Ben?", fact("Big Ben", "completion year", 1859)),
+]
+RANKED = RIVERS.model_copy(
+    update={
+        "plan": RIVERS.plan + '\nc = rank(["Nile", "Amazon"], [a.value, b.value], "descending")\nanswer(c[0])'
+    }
 )
 DENSITY = asked(
     "What is the population density of Italy?",
@@ -87,12 +99,39 @@ REWRITTEN: list[tuple[list[Turn], str, str]] = [
     ([GOLD], "and when does it boil", "What is the boiling point of Gold?"),
     ([RIVERS], "how long is it?", "What is the length of Nile?"),
     ([RIVERS], "where does it flow into", "What is the mouth of Nile?"),
+    (
+        [CHURCH],
+        "In which year did they start building it?",
+        "What is the construction start of Sagrada Familia?",
+    ),
     ([CHURCH], "where is it?", "What is the location of Sagrada Familia?"),
     # A name that was the answer may be what the pronoun means.
     ([PERU], "how many people live there?", "What is the population of Lima?"),
     ([PERU], "what currency do they use?", "What is the currency of Peru?"),
     ([PERU], "how big is that country?", "What is the area of Peru?"),
+    ([K2], "what else do you know about it?", "What is known about K2?"),
+    ([FRANCE], "per square km?", "What is the population density of France?"),
+    ([TOWER], "and when?", "What is the completion year of Eiffel Tower?"),
+    ([TOWER], "in which city is it?", "What is the city of Eiffel Tower?"),
+    ([MERCURY], "the planet", "What is the diameter of Mercury (planet)?"),
+    ([MERCURY], "sorry, I meant the element", "What is the diameter of Mercury (element)?"),
+    ([LAKE], "what's the capital there?", "What is the capital of Russia?"),
+    ([LAKE], "how big is it?", "What is the area of Lake Baikal?"),
+    ([RIVERS], "the shorter one's mouth", "What is the mouth of Amazon River?"),
+    ([K2, BLANC], "where is the lower one", "What is the location of Mont Blanc?"),
+    (
+        [GOLD, asked("and its symbol?", fact("Gold", "symbol", "Au"))],
+        "its melting point in F",
+        "What is the melting point of Gold in F?",
+    ),
     # Over the last things.
+    ([RANKED], "and the Danube?", "Which has the greatest length, Nile, Amazon River or Danube?"),
+    (
+        BUILT,
+        "years between them?",
+        "What is the difference between the completion year of Eiffel Tower and "
+        "the completion year of Big Ben?",
+    ),
     ([K2, BLANC], "Which of the two is higher?", "Which has the greater height, K2 or Mont Blanc?"),
     ([K2, BLANC], "who is taller", "Which has the greater height, K2 or Mont Blanc?"),
     ([K2, BLANC], "which one is lower?", "Which has the smaller height, K2 or Mont Blanc?"),
@@ -179,27 +218,29 @@ UNRESOLVED: list[tuple[list[Turn], str]] = [
     ([], "which of the two is higher?"),
     ([], "how high is it?"),
     ([K2], "and?"),
-    ([K2], "who climbed it first?"),
     ([K2], "which one is higher?"),
     ([K2], "in dollars?"),
     ([K2], "and in kilograms?"),
     ([K2], "multiply by 3 and add 2"),
-    ([K2], "How long is the longest river there?"),
     ([K2], "and the second highest?"),
     ([K2, BLANC], "which one is longer?"),
     ([PERU], "double it"),
-    ([CHURCH], "In which year did they start building it?"),
-    ([RIVERS], "and the Danube?"),
+    ([ARCHITECT], "when was he born?"),
+    ([ARCHITECT], "how tall was he?"),
+    ([K2], "and when?"),
     ([HIGHER], "and Etna?"),
     ([K2, HAMLET], "where is it?"),
     ([K2, HAMLET], "and Macbeth?"),
 ]
 
 
-@tool
-def search(query: str) -> LookUp:
-    """Look up one fact."""
-    raise NotImplementedError
+LOOKED_UP: list[tuple[list[Turn], str, str]] = [
+    ([K2], "who climbed it first?", "who climbed K2 first?"),
+    ([K2], "when did its glacier melt", "when did K2's glacier melt?"),
+    ([K2], "How long is the longest river there?", "How long is the longest river in K2?"),
+    ([CHURCH], "when did they restore it?", "when did they restore Sagrada Familia?"),
+    ([FRANCE], "and its mayor?", "What is the mayor of France?"),
+]
 
 
 @pytest.mark.parametrize(("turns", "question", "expected"), REWRITTEN, ids=[row[1] for row in REWRITTEN])
@@ -211,6 +252,16 @@ def test_a_follow_up_becomes_a_question_that_stands_by_itself(
     assert found.question == expected
     assert found.reason
     assert not isinstance(rewrite(found.question, turns), Unresolved)
+
+
+@pytest.mark.parametrize(("turns", "question", "expected"), LOOKED_UP, ids=[row[1] for row in LOOKED_UP])
+def test_what_is_asked_in_words_of_its_own_is_left_to_a_look_up(
+    turns: list[Turn], question: str, expected: str
+) -> None:
+    found = rewrite(question, turns)
+    assert isinstance(found, StandaloneQuestion), found
+    assert (found.question, found.plan) == (expected, "")
+    assert "stands by itself" in found.otherwise
 
 
 @pytest.mark.parametrize(("turns", "question"), LEFT_ALONE, ids=[row[1] for row in LEFT_ALONE])
@@ -242,7 +293,7 @@ def test_a_rewritten_question_has_the_plan_of_the_last_turn() -> None:
 
 
 def test_plans_are_valid() -> None:
-    specs = [search.spec, *(each.spec for each in builtin_tools("calculate", "rank"))]
+    specs = [each.spec for each in builtin_tools("search", "calculate", "rank")]
     for turns, question, _ in REWRITTEN:
         found = rewrite(question, turns)
         assert isinstance(found, StandaloneQuestion)
