@@ -41,6 +41,14 @@ from braid.orchestrator.planning import (
     why_again,
 )
 from braid.orchestrator.question import Shortcut, give_earlier_values, in_context, judged, shortcut, turn_left
+from braid.orchestrator.question import (
+    Shortcut,
+    give_earlier_values,
+    in_context,
+    installation,
+    shortcut,
+    turn_left,
+)
 from braid.orchestrator.recorder import Recorder
 from braid.orchestrator.result import RunResult, total_usage
 from braid.orchestrator.settings import RunSpec
@@ -177,7 +185,8 @@ async def run_rounds(job: Job, emit: Callable[[Event], None]) -> LoopOutcome:
         )
         outcomes.append(outcome)
         answer = None if outcome.declined else outcome.answer
-        doubt = doubt_of(job.question, answer, graph) if answer else None
+        small = planner.style == "compact" and not job.draft and installation(job.engine, job.tools).facts
+        doubt = doubt_of(job.question, answer, graph, small=small) if answer else None
         if earlier is not None and earlier.why is not None:
             feedback = earlier.why
         else:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Final, Literal, cast
 
 from braid.executors import TaskGraph
-from braid.executors.builtin.atlas import Fact
-from braid.executors.nodes import Answer, refs
+from braid.executors.builtin.atlas import Entity, Fact, load_atlas
+from braid.executors.nodes import Answer, Map, ToolCall, refs
 from braid.executors.values import preview
 
 Kind = Literal["name", "place", "number", "year", "unknown"]
@@ -97,11 +97,21 @@ def asked(question: str) -> Asked:
     return Asked()
 
 
-def doubt_of(question: str, values: Sequence[object], graph: TaskGraph) -> Doubt | None:
+def doubt_of(
+    question: str, values: Sequence[object], graph: TaskGraph, *, small: bool = False
+) -> Doubt | None:
     """Why `values`, the answer of `graph`, do not answer `question`. None where that cannot be told.
 
     One part of the answer that fits is enough. What was computed, ranked or thought has no type to compare.
+
+    Args:
+        question: The question.
+        values: The values of the answer.
+        graph: The graph of the run.
+        small: Whether the embedded model wrote the plan, with the built-in atlas to look things up in.
     """
+    if small and (doubt := _doubt_of_small(question, graph)) is not None:
+        return doubt
     wanted = asked(question)
     facts = list(_facts(graph))
     for fact in facts:
@@ -113,6 +123,61 @@ def doubt_of(question: str, values: Sequence[object], graph: TaskGraph) -> Doubt
     if wanted.kind == "name" and values and len(numbers) == len(values):
         return Doubt(reason=f"found {preview(numbers[0])}, but the question asks for {wanted.shown}")
     return None
+
+
+def _doubt_of_small(question: str, graph: TaskGraph) -> Doubt | None:
+    """Why an answer of the embedded model is none, which writes a plan for every question.
+
+    Its answer must rest on a look-up. Of the things that the question names, it must be about one.
+    """
+    looked_up = False
+    facts: list[Fact] = []
+    for entry in graph.entries.values():
+        if entry.state != "done" or entry.node.round < 0 or isinstance(entry.node.op, Answer):
+            continue
+        op = entry.node.op
+        looked_up = (
+            looked_up or isinstance(op, Map) or (isinstance(op, ToolCall) and op.tool not in _REWORDING)
+        )
+        values = cast("list[object]", entry.value) if isinstance(entry.value, list) else [entry.value]
+        facts += [value for value in values if isinstance(value, Fact)]
+    if not looked_up:
+        return Doubt(reason="nothing was looked up for it, and its sums were not understood word by word")
+    named = _named(question)
+    if facts and named and not any(_is_about(fact, named) for fact in facts):
+        return Doubt(reason=f"found {_shown(facts[0])}, but the question is about {' and '.join(named)}")
+    return None
+
+
+_REWORDING: Final = frozenset({"calculate", "rank"})
+"""Tools that only make something of what is given to them."""
+
+
+def _named(question: str) -> dict[str, Entity]:
+    """The entries of the atlas that a question names in capitals, by their titles."""
+    atlas, found = load_atlas(), dict[str, Entity]()
+    words = re.findall(r"[^\s?!.,;:]+", question)
+    at = 1  # the first word has a capital in any case
+    while at < len(words):
+        for size in range(min(4, len(words) - at), 0, -1):
+            name = " ".join(words[at : at + size]).removesuffix("'s")
+            if name[:1].isupper() and (entity := atlas.get(name)) is not None:
+                found[entity.title] = entity
+                at += size - 1
+                break
+        at += 1
+    return found
+
+
+def _is_about(fact: Fact, named: dict[str, Entity]) -> bool:
+    """Whether a fact is of one of the named things, or of something that lies in one or is its part."""
+    if fact.title in named or fact.value in named or fact.entries:
+        return True
+    entity = load_atlas().get(fact.title)
+    held = {str(value) for value, _ in entity.facts.values()} if entity is not None else set[str]()
+    if any(title in value for title in named for value in held):
+        return True
+    return any(fact.title in {str(value) for value, _ in each.facts.values()} for each in named.values())
 
 
 def _facts(graph: TaskGraph) -> Iterator[Fact]:

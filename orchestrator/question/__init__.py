@@ -2,6 +2,7 @@
 
 from braid.orchestrator.question.conversation import give_earlier_values, in_context, turn_left
 from braid.orchestrator.question.shortcuts import Shortcut, decide, draft_for, judged, shortcut
+from braid.orchestrator.question.shortcuts import Shortcut, decide, draft_for, installation, shortcut
 
 __all__ = [
     "Shortcut",
@@ -10,6 +11,7 @@ __all__ = [
     "give_earlier_values",
     "in_context",
     "judged",
+    "installation",
     "shortcut",
     "turn_left",
 ]

@@ -132,3 +132,35 @@ def test_the_first_words_decide() -> None:
     assert asked("which is longer, the Nile or the Amazon?").kind == "unknown"
     assert asked("How high is the population of Rome?").kind == "unknown"
     assert asked("").kind == "unknown"
+
+
+GUESSED = [
+    ("What colour is 7?", 'a = calculate("3 * 3")\nanswer(a)', "nothing was looked up"),
+    ("What do five apples become on a Tuesday?", "answer(9)", "nothing was looked up"),
+    ("How long is a shadow of the Eiffel Tower?", 'a = search("length of Nile")\nanswer(a)', "Eiffel Tower"),
+    ("What is a dream of Japan and Italy?", 'a = search("height of K2")\nanswer(a)', "Japan and Italy"),
+]
+
+
+@pytest.mark.parametrize(("question", "plan", "why"), GUESSED, ids=[row[0] for row in GUESSED])
+async def test_a_small_model_must_look_up_something_that_the_question_names(
+    question: str, plan: str, why: str
+) -> None:
+    small = await Agent(ScriptedEngine([plan], details=COMPACT)).run(question)
+    assert small.status == "declined" and why in small.reason
+    chat = await Agent(ScriptedEngine([plan])).run(question)
+    assert chat.status == "answered"
+
+
+@pytest.mark.parametrize(
+    ("question", "query"),
+    [
+        ("What goes on in the capital of Peru at night?", "population of Lima"),
+        ("What stands on Mount Everest, the Himalayas?", "height of Everest"),
+        ("And what of a peak beyond Nepal?", "height of Everest"),
+        ("and what of the nile?", "length of Nile"),
+    ],
+)
+async def test_what_lies_in_a_named_place_is_about_it(question: str, query: str) -> None:
+    engine = ScriptedEngine([f'a = search("{query}")\nanswer(a)'], details=COMPACT)
+    assert (await Agent(engine).run(question)).status == "answered"
