@@ -58,7 +58,7 @@ async def solve_with_agent(
 def _said(result: RunResult[object]) -> str:
     """The answer. Where the plan declined, its own words: a benchmark may hold a refusal to be right."""
     if result.complete:
-        return result.answer
+        return short_form(result.output) if result.plan else result.answer  # every digit is compared
     for entry in result.graph.entries.values():
         if isinstance(entry.node.op, Answer) and entry.node.op.declines and entry.state == "done":
             return short_form(entry.value[0])

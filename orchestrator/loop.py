@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from braid.engine import Budget, BudgetExceededError, Engine, Event, Message, Usage
 from braid.engine.scope import use_budget
 from braid.executors import RunContext, RunOutcome, TaskGraph, ToolRegistry, run_graph
+from braid.executors.nodes import ToolCall
 from braid.executors.scheduler import Approve, AskPerson, Replan, SteeringQueue, close_graph
 from braid.executors.tools import CallMemo
 from braid.executors.values import Secrets
@@ -31,7 +32,7 @@ from braid.orchestrator.events import (
     StopReason,
 )
 from braid.orchestrator.history import History
-from braid.orchestrator.outputs import answer_text, plain_output, typed_output
+from braid.orchestrator.outputs import answer_text, plain_output, said_text, typed_output
 from braid.orchestrator.planning import (
     HINT_WIDER,
     PlanReviser,
@@ -325,7 +326,7 @@ async def _run_to_result(job: Job, recorder: Recorder) -> RunResult[Any]:
         written = outcome.shortcut
         answer = written.answer if written else partial_answer(outcome.graph, outcome.outcomes[-1])
     else:
-        answer = answer_text(outcome.values)
+        answer = said_text(outcome.values, _computed(outcome.graph) if compact else ())
         if outcome.shortcut is not None:
             answer, usage = outcome.shortcut.answer, outcome.shortcut.usage
         recorder(RunAnswered(answer=answer))
@@ -380,6 +381,15 @@ async def _run_to_result(job: Job, recorder: Recorder) -> RunResult[Any]:
         budget=job.budget.statement(),
         secrets=job.secrets,
     )
+
+
+def _computed(graph: TaskGraph) -> list[object]:
+    """What `calculate` gave in this run."""
+    return [
+        entry.value
+        for entry in graph.entries.values()
+        if entry.state == "done" and isinstance(entry.node.op, ToolCall) and entry.node.op.tool == "calculate"
+    ]
 
 
 def _status(outcome: LoopOutcome, stopped: StopReason | None, answer: str) -> RunStatus:

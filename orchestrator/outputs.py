@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +17,36 @@ if TYPE_CHECKING:
     from braid.orchestrator.loop import Job
 
 _MAX_TOKENS = 1024
+_MOST_DECIMALS = 4
+"""Most decimals of a computed number in an answer that a person reads."""
 
 
 def answer_text(values: Sequence[Any]) -> str:
     """The answer as a person reads it."""
     return ", ".join(short_form(value) for value in values)
+
+
+def said_text(values: Sequence[Any], computed: Sequence[Any] = ()) -> str:
+    """The answer as a person reads it, without digits that no measurement has.
+
+    Args:
+        values: The values of the answer.
+        computed: What was computed for it. Their long decimals are rounded wherever they stand in its text.
+    """
+    text = answer_text(values)
+    for number in computed:
+        exact = short_form(number) if isinstance(number, float) else ""
+        if len(exact.partition(".")[2]) > _MOST_DECIMALS and "e" not in exact:
+            text = re.sub(rf"(?<![\w.]){re.escape(exact)}(?![\w.])", f"about {_rounded(number)}", text)
+    return text
+
+
+def _rounded(number: float) -> str:
+    if abs(number) < 1:
+        return f"{number:.3g}"
+    grouping = "," if abs(number) >= 10_000 else ""
+    text = f"{number:{grouping}.{1 if abs(number) >= 1000 else 2}f}"
+    return text.rstrip("0").rstrip(".")
 
 
 def plain_output(values: Sequence[Any]) -> Any:

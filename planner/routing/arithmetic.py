@@ -189,6 +189,9 @@ _FRAME_WORDS: Final = frozenset(
         "root",
         "cube",
         "power",
+        "price",
+        "paid",
+        "net",
         "times",
         "plus",
         "minus",
@@ -392,7 +395,10 @@ def _raised(*, base: Fraction, share: Fraction, money: str | None) -> Worked:
         r"(?P<share>[\d.]+) (?:%|percent) (?:off|off of|less than) (?P<base>.+)",
         r"(?P<base>.+?) (?:with|at|after|minus|less)(?: an?)? (?P<share>[\d.]+) (?:%|percent) (?:off|discount|reduction)",
         r"(?P<base>.+?) (?:decreased|reduced|lowered|down) (?:by )?(?P<share>[\d.]+) (?:%|percent)",
-        r"(?P<base>.+?) (?:(?:and|with) )?(?:there is |there's |it is |it's )?(?P<share>[\d.]+) (?:%|percent) off")  # fmt: skip
+        r"(?P<base>.+?) (?:(?:and|with) )?(?:there is |there's |it is |it's )?(?P<share>[\d.]+) (?:%|percent) off",
+        r"(?P<share>[\d.]+) (?:%|percent) (?:off|discount)(?: on| from)? (?P<base>[\d.]+) (?:what|how much) (?:do|will|must|should|would) i (?:have to )?pay",
+        r"(?:the )?(?:final |new |sale )?price (?:after|with) (?:a )?(?P<share>[\d.]+) (?:%|percent) (?:off|discount)(?: on| from| of)? (?P<base>[\d.]+)",
+        r"(?:if )?(?:a|an|the|my) [a-z]+ (?:costs?|is) (?P<base>[\d.]+) (?:and|but)(?: (?:it|it's|its|is|there is|there's|i get|a))* (?P<share>[\d.]+) (?:%|percent) (?:off|discount) ?,? (?:how much (?:is it|do i pay|does it cost)|what (?:do i pay|is the price|does it cost))")  # fmt: skip
 def _lowered(*, base: Fraction, share: Fraction, money: str | None) -> Worked:
     return _result(base * (1 - share / 100), money=money)
 
@@ -421,6 +427,111 @@ def _on_top(*, base: Fraction, share: Fraction, raw_what: str, money: str | None
     )
 
 
+_TAX: Final = r"(?:vat|tax|sales tax|gst)"
+
+
+@_frame(rf"(?:how much )?{_TAX} (?:of )?(?:at )?(?P<share>[\d.]+) (?:%|percent) (?:is )?(?:included|contained) in (?P<total>[\d.]+)",
+        rf"(?:how much (?:is (?:the )?)?)?(?P<share>[\d.]+) (?:%|percent) {_TAX} (?:is )?(?:included|contained) in (?P<total>[\d.]+)",
+        rf"how much {_TAX} is (?:included )?in (?P<total>[\d.]+) at (?P<share>[\d.]+) (?:%|percent)")  # fmt: skip
+def _tax_in(*, total: Fraction, share: Fraction, money: str | None) -> Worked:
+    return _result(total * share / (100 + share), money=money)
+
+
+@_frame(rf"(?P<total>[\d.]+) (?:including|includes|incl|with|inclusive of) (?P<share>[\d.]+) (?:%|percent) {_TAX} ?,? (?:what is |what's |whats )?(?:the )?(?:net|price without {_TAX}|net price|price before {_TAX}|net amount)",
+        rf"(?:the )?(?:net|net price|net amount) (?:of|for) (?P<total>[\d.]+) (?:including|incl|with|at) (?P<share>[\d.]+) (?:%|percent) {_TAX}",
+        rf"(?P<total>[\d.]+) (?:without|before|minus|less) (?:the )?(?P<share>[\d.]+) (?:%|percent) {_TAX}")  # fmt: skip
+def _net(*, total: Fraction, share: Fraction, money: str | None) -> Worked:
+    return _result(total * 100 / (100 + share), money=money)
+
+
+@_frame(r"(?:the )?interest (?:on|for|of) (?P<base>[\d.]+) at (?P<share>[\d.]+) (?:%|percent)(?: interest)?(?: (?:for|over|after|in) (?:1|one|a) year| (?:a|per) year)?")  # fmt: skip
+def _interest(*, base: Fraction, share: Fraction, money: str | None) -> Worked:
+    return _result(base * share / 100, money=money)
+
+
+@_frame(r"(?:the )?(?P<raw_how>log ?10|log|log 2|ln|natural log(?:arithm)?|logarithm)(?: base (?P<base>[\d.]+))?(?: of)? \(? ?(?P<a>[\d.]+) ?\)?(?: (?:to (?:the )?base|in base|base) (?P<base2>[\d.]+))?")  # fmt: skip
+def _logarithm(
+    *, a: Fraction, raw_how: str, base: Fraction | None = None, base2: Fraction | None = None
+) -> Worked | None:
+    base = base or base2 or (Fraction(2) if raw_how == "log 2" else None)
+    natural = raw_how.startswith(("ln", "natural"))
+    if a <= 0 or base == 1:
+        raise _Undefined("Only numbers above zero have a logarithm.")
+    if (natural and base is not None) or (base is not None and base <= 0):
+        return None
+    value = math.log(a) if natural else math.log10(a) if base in (None, 10) else math.log(a) / math.log(base)
+    exact = base is not None or not natural
+    power = Fraction(10) if base is None else base
+    if exact and power ** round(value) == a:
+        return _result(Fraction(round(value)))
+    return _result(Fraction(value).limit_denominator(10**12), approximate=True)
+
+
+@_frame(r"(?:the )?(?P<raw_how>sin|sine|cos|cosine|tan|tangent)(?: of)? \(? ?(?P<a>-?[\d.]+) ?\)? ?(?P<raw_unit>degrees?|deg|°|radians?|rad)")  # fmt: skip
+def _sine(*, a: Fraction, raw_how: str, raw_unit: str) -> Worked:
+    angle = math.radians(a) if raw_unit[:1] in "d°" else float(a)
+    if raw_how[:3] == "tan" and abs(math.cos(angle)) < 1e-12:
+        raise _Undefined("That angle has no tangent.")
+    value = round({"sin": math.sin, "cos": math.cos, "tan": math.tan}[raw_how[:3]](angle), 12)
+    shown = Fraction(str(value + 0.0))
+    return _result(shown, approximate=len(str(value)) > 8)
+
+
+@_frame(r"(?:the )?sum of (?:all |the )?(?:whole |natural )?(?:numbers |integers )?(?:from )?(?P<a>\d+) (?:to|through|up to) (?P<b>\d+)",
+        r"(?:add|sum)(?: up)? (?:all |the )?(?:whole |natural )?(?:numbers |integers )(?:from )?(?P<a>\d+) (?:to|through|up to) (?P<b>\d+)")  # fmt: skip
+def _series(*, a: Fraction, b: Fraction) -> Worked | None:
+    return _result((a + b) * (b - a + 1) / 2) if a <= b else None
+
+
+@_frame(
+    r"(?:how many )?years (?:are (?:there )?|lie |is |passed )?(?:between|from) (?P<a>[12]\d{3}) (?:and|to|until) (?P<b>[12]\d{3})"
+)
+def _years(*, a: Fraction, b: Fraction) -> Worked:
+    years = abs(b - a)
+    return Worked(answer=f"{said(years)} year{'s' * (years != 1)}", value=plain_value(years))
+
+
+_GO: Final = r"(?:drive|go|travel|cycle|walk|run|ride|fly|cover)"
+_WAY: Final = r"(?P<way>[\d.]+) ?(?P<raw_way>km|kilometres?|kilometers?|miles?|mi)"
+_HOURS: Final = r"(?P<time>[\d.]+) ?(?P<raw_time>hours?|h|hrs?|minutes?|mins?)"
+_SPEED: Final = r"(?P<speed>[\d.]+) ?(?P<raw_speed>km / h|kmh|kph|km per hour|kilometers per hour|kilometres per hour|mph|miles per hour|miles an hour|km an hour)"
+_WHO: Final = r"(?:(?:if )?(?:i|you|we|a car|a train|a bus|a bike|someone) )?"
+_MOVES: Final = r"(?:drives?|goes?|travels?|cycles?|walks?|runs?|rides?|flies|fly|covers?|do|does)"
+
+
+@_frame(rf"{_WAY} (?:at|with) {_SPEED} ?,? (?:how long(?: (?:does it take|will it take|is that|do i need))?|what time does it take)",
+        rf"how long (?:does it take|will it take|do i need|would it take|does)(?: to| for)?(?: {_GO})? {_WAY} (?:at|with) {_SPEED}(?: take)?",
+        rf"{_WHO}{_MOVES} {_WAY} (?:at|with) (?:a (?:steady|constant) )?{_SPEED} ?,? how long (?:does|will|do) (?:it|the trip|that|i|you) (?:take|need)")  # fmt: skip
+def _duration(*, way: Fraction, raw_way: str, speed: Fraction, raw_speed: str) -> Worked | None:
+    if raw_way.startswith("k") != raw_speed.startswith("k"):
+        return None
+    hours = _divided(way, speed)
+    minutes = hours * 60
+    if hours.denominator == 1:
+        return Worked(answer=f"{said(hours)} hour{'s' * (hours != 1)}", value=plain_value(hours))
+    whole, rest = divmod(minutes, 60)
+    exact = said(rest) if rest.denominator < 1000 and rest.denominator in (1, 2, 4, 5, 10) else ""
+    part = f"{exact} minutes" if exact else f"about {round_half_up(rest)} minutes"
+    text = f"{whole} hour{'s' * (whole != 1)} and {part}" if whole else part
+    return Worked(answer=text, value=plain_value(hours))
+
+
+@_frame(rf"how far (?:do|does|can|will|would) (?:i|you|we|it|one|a car|a train)(?: (?:get|go|travel|drive|come))? in {_HOURS} (?:at|with) {_SPEED}",
+        rf"{_WHO}{_MOVES}(?: at)? {_SPEED} for {_HOURS} ?,? how far(?: (?:does|do|will|did) (?:it|i|you|we|the (?:car|train))(?: (?:go|get|travel|drive))?| is that)?")  # fmt: skip
+def _distance(*, time: Fraction, raw_time: str, speed: Fraction, raw_speed: str) -> Worked:
+    way = speed * (time / 60 if raw_time.startswith("m") else time)
+    unit = "km" if raw_speed.startswith("k") else "miles"
+    return Worked(answer=f"{said(way)} {unit}", value=plain_value(way))
+
+
+@_frame(rf"{_WHO}{_MOVES} {_WAY} in {_HOURS} ?,? (?:what is|what's|whats|how fast is) (?:my|the|your|its|that)? ?(?:average )?(?:speed)?",
+        rf"(?:the )?(?:average )?speed (?:of|for) {_WAY} in {_HOURS}")  # fmt: skip
+def _speed(*, way: Fraction, raw_way: str, time: Fraction, raw_time: str) -> Worked:
+    speed = _divided(way, time / 60 if raw_time.startswith("m") else time)
+    unit = "km/h" if raw_way.startswith("k") else "mph"
+    return Worked(answer=f"{said(speed)} {unit}", value=plain_value(speed))
+
+
 @_frame(r"(?:the )?(?:percent|percentage|%) (?:change|increase|decrease|difference|growth) (?:from|between) (?P<before>.+?) (?:to|and) (?P<after>.+)")  # fmt: skip
 def _change(*, before: Fraction, after: Fraction) -> Worked:
     if before == 0:
@@ -447,6 +558,7 @@ def _multiply(*, a: Fraction, b: Fraction, money: str | None) -> Worked:
 
 
 @_frame(r"(?:divide|split) (?P<a>.+?) (?:by|with|into) (?P<b>.+)",
+        r"(?:divide|split|share) (?P<a>[\d.]+) (?:evenly |equally )?(?:between|among|amongst|by) (?P<b>\d+) (?:people|persons|friends|kids|children|of us|ways)",
         r"(?:how often|how many times) (?:does|do|will|can) (?P<b>.+?) (?:go into|fit into|fit in|go in) (?P<a>.+)")  # fmt: skip
 def _divide(*, a: Fraction, b: Fraction, money: str | None) -> Worked:
     return _result(_divided(a, b), money=money)
@@ -602,7 +714,9 @@ def _base(*, a: Fraction, raw_base: str) -> Worked | None:
     return Worked(answer=text, value=text)
 
 
-_MONEY: Final = (_raised, _lowered, _tip, _on_top, _add, _subtract, _multiply, _divide)
+_MONEY: Final = (
+    _raised, _lowered, _tip, _on_top, _add, _subtract, _multiply, _divide, _tax_in, _net, _interest,
+)  # fmt: skip
 """Frames that are told a currency."""
 
 

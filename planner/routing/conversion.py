@@ -96,12 +96,34 @@ _AMOUNT: Final = re.compile(r"(?:a|an|one|the|1 single|exactly|about|only)")
 
 def conversion(text: str) -> Worked | None:
     """The result of a question about two units. None where it is no such question."""
+    if (added := _added(tokens(text))) is not None:
+        return added
+    text = re.sub(r"^(\d)'\s?(\d{1,2})\"?(?= (?:in|to|into) )", r"\1 feet \2 inches", text.strip())
+    text = re.sub(r"^(\d+) stone (\d{1,2})(?= (?:in|to|into) )", r"\1 stone \2 pounds", text)
     found = _converted(tokens(text))
     if found is not None:
         return found
     for _, words in translations(text):
         if (found := _converted(words)) is not None:
             return found
+    return None
+
+
+def _added(words: list[str]) -> Worked | None:
+    """`2 kg + 500 g`, in the larger of the two units."""
+    found = re.fullmatch(r"([^+]+?) (\+|-|plus|minus) ([^+]+)", digits(" ".join(unwrapped(words))))
+    if found is None:
+        return None
+    for first in _amounts(found[1].split()):
+        for second in _amounts(found[3].split()):
+            if first[0][1].measures != second[0][1].measures or first[0][1].measures in (
+                "temperature",
+                "count",
+            ):
+                continue
+            sign = -1 if found[2] in ("-", "minus") else 1
+            unit = max((first[0][1], second[0][1]), key=lambda each: each.size)
+            return _said([*first, *((sign * amount, of) for amount, of in second)], unit)
     return None
 
 

@@ -15,7 +15,7 @@ from braid.planner.events import RouteKind
 from braid.planner.routing.arithmetic import Worked, arithmetic
 from braid.planner.routing.conversion import conversion
 from braid.planner.routing.dates import dated
-from braid.planner.routing.nonsense import lone_word, mashed, unbound, wordless
+from braid.planner.routing.nonsense import lone_word, mashed, sum_of_words, unbound, wordless
 from braid.planner.routing.talk import (
     Installation,
     about,
@@ -124,6 +124,10 @@ def _odd(text: str, around: Surroundings) -> Route | None:
             "a single word",
             f'I do not know what to do with "{word}" alone. Please ask a whole question about it.',
         )
+    if known is not None and not around.here.chat and sum_of_words(text, known):
+        return _declined(
+            "nonsense", "a sum of what is no number", "That makes no sense to me: these are no numbers to reckon with."
+        )  # fmt: skip
     pronoun = None if around.conversation or not around.judged else unbound(text)
     if pronoun is not None:
         return _declined(

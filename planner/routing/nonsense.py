@@ -108,6 +108,25 @@ def mashed(text: str, known_name: Callable[[str], bool] | None) -> bool:
     return known_name is None or not known_name(text)
 
 
+def sum_of_words(text: str, known_name: Callable[[str], bool]) -> bool:
+    """Whether `text` reckons with things that are no numbers and have none: `blue plus tuesday`."""
+    found = re.fullmatch(
+        r"(?:.*?\b(?:is|are|of|in) )?(?:the |a |an )?([^\d?]+?) (?:plus|minus|times|multiplied by|divided by) ([^\d?]+?)[?!. ]*",
+        plain(text),
+    )
+    if found is None or {*" ".join(found.groups()).split()} & {
+        "how",
+        "what",
+        "which",
+        "many",
+        "does",
+        "than",
+        "it",
+    }:
+        return False
+    return all(len(side.split()) < 4 and not known_name(side) for side in found.groups())
+
+
 def _oddness(word: str) -> int:
     """0 for what may be a word, 1 for what hardly is, 2 for what cannot be."""
     lower = plain(word)

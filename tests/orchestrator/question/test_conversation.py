@@ -40,7 +40,7 @@ def read_as(result: RunResult[Any]) -> list[str]:
 
 TALKS = [
     (["How high is K2?", "And Mont Blanc?"], "4806"),
-    (["How high is Mount Fuji?", "and in feet?"], "12388"),
+    (["How high is Mount Fuji?", "and in feet?"], "12,388"),
     (["How high is Mount Fuji?", "and in feet?", "Is Etna higher than that?"], "no"),
     (["capital of peru", "and Bolivia?", "which of those two countries is bigger?"], "Peru"),
     (["How long is the Nile", "what about the amazon?", "so whats the difference"], "250 km"),
@@ -73,6 +73,25 @@ async def test_the_embedded_model_answers_follow_ups(questions: list[str], expec
             result = await agent.run(question, history=result.history)
     assert expected in result.answer
     assert result.question == questions[-1]
+
+
+ROUNDED = [
+    (["How high is Mount Fuji?", "and in feet?"], "about 12,388.5 feet", 12388.4514436),
+    (["What is the population of Spain?", "per square km"], "about 93.44 people per km2", 93.4410030198),
+    (["what is 65 / 3?", "half of that"], "about 10.83", 10.8333333333),
+]
+
+
+@pytest.mark.parametrize(("questions", "said", "value"), ROUNDED, ids=[row[1] for row in ROUNDED])
+async def test_a_computed_number_is_said_rounded_and_kept_exact(
+    questions: list[str], said: str, value: float
+) -> None:
+    async with Agent("local:braid-mini") as agent:
+        result = await agent.run(questions[0])
+        for question in questions[1:]:
+            result = await agent.run(question, history=result.history)
+    assert result.answer == said
+    assert result.history.turns[-1].value == pytest.approx(value)
 
 
 NOWHERE = [

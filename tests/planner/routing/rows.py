@@ -61,6 +61,24 @@ ARITHMETIC = {
     "¿Cuánto es 7 por 8?": "56",
     "quanto fa 125 per 8 meno 300?": "700",
     "quanto é 12 vezes 12?": "144",
+    "VAT 19% included in 119": "19",
+    "119 including 19% VAT, what's the net price": "100",
+    "30% off 89.90 what do I pay": "62.93",
+    "price after 15% discount on 240": "204",
+    "if a shirt costs 80 and it's 25% off, how much is it": "60",
+    "split 96 between 4 people": "24",
+    "interest on 1000 at 5% for 1 year": "50",
+    "log10 of 1000": "3",
+    "log of 8 base 2": "3",
+    "what is the natural log of 10": "about 2.3025851",
+    "sin of 30 degrees": "0.5",
+    "sum of 1 to 100": "5050",
+    "years between 1914 and 1918": "4 years",
+    "40 km at 80 km/h how long": "30 minutes",
+    "how long does it take to drive 310 miles at 60 mph": "5 hours and 10 minutes",
+    "how far do you get in 3 hours at 60 mph": "180 miles",
+    "I drive 180 km in 2 hours, what's my average speed": "90 km/h",
+    "a train goes 120 km/h for 2.5 hours, how far": "300 km",
 }
 CONVERSION = {
     "how many feet are 5 metres": "about 16.4042 feet",
@@ -90,6 +108,10 @@ CONVERSION = {
     "cuántos metros son 5 km": "5000 metres",
     "quanti metri sono 2 chilometri": "2000 metres",
     "quantos metros são 3 km": "3000 metres",
+    "5'11 in cm": "180.34 centimetres",
+    "10 stone 4 in kg": "about 65.3173 kilograms",
+    "2 kg + 500 g": "2.5 kilograms",
+    "1 m minus 25 cm": "0.75 metres",
 }
 DATES = {
     "What time is it?": "It is 21:29 (Monday, 30 November 2026).",
@@ -137,7 +159,7 @@ ABOUT = {
 }
 DECLINED = (
     "", "   ", "?????", "asdfgh", "asdfjkl qwoeiru zxmnv", "aaaaaaa", "sdkfjhskdfjh", "blorf", "how big is it", "...", "🤷",
-    "write a poem about the sea", "tell me a joke about cats",
+    "write a poem about the sea", "tell me a joke about cats", "how many kilometres is blue plus tuesday", "what is happiness times three moons",
 )  # fmt: skip
 PLANS = (
     "K2?", "Everest", "Chad", "Hello Kitty", "How tall is K2?", "Hi! How tall is K2?", "what is 9/11?", "what is 24/7", "1914-1918",
@@ -150,4 +172,5 @@ PLANS = (
     "double the height of K2", "what is 20% of the height of K2", "half of the population of France", "who is the president of France",
     "population of france in millions", "Imagine Mount Fuji gained 500 meters. Would it be taller than Mont Blanc?", "version of the bible",
     "how many miles is the Nile", "what is the number of the beast", "12 Monkeys", "is 42 the answer to everything", "what are the tools of a carpenter",
+    "the height of K2 plus the height of Etna", "population of France minus population of Spain", "40 km at 80 mph how long", "log of K2",
 )  # fmt: skip
