@@ -139,8 +139,9 @@ def _doubt_of_small(question: str, graph: TaskGraph) -> Doubt | None:
         looked_up = (
             looked_up or isinstance(op, Map) or (isinstance(op, ToolCall) and op.tool not in _REWORDING)
         )
-        values = cast("list[object]", entry.value) if isinstance(entry.value, list) else [entry.value]
-        facts += [value for value in values if isinstance(value, Fact)]
+        value: object = entry.value
+        values = cast("list[object]", value) if isinstance(value, list) else [value]
+        facts += [each for each in values if isinstance(each, Fact)]
     if not looked_up:
         return Doubt(reason="nothing was looked up for it, and its sums were not understood word by word")
     named = _named(question)
