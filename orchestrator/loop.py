@@ -41,12 +41,12 @@ from braid.orchestrator.planning import (
     partial_answer,
     why_again,
 )
-from braid.orchestrator.question import Shortcut, give_earlier_values, in_context, judged, shortcut, turn_left
 from braid.orchestrator.question import (
     Shortcut,
     give_earlier_values,
     in_context,
     installation,
+    judged,
     shortcut,
     turn_left,
 )
@@ -247,7 +247,7 @@ async def _without_plan(
         return job, replace(nothing, stopped="budget", reason=taken.over_budget, shortcut=taken)
     if taken is not None:
         return job, replace(nothing, values=(taken.value,), shortcut=taken)
-    if job.unresolved and not job.draft and judged(job):
+    if job.unresolved and not job.draft and (job.spec.turns or judged(job)):
         hint = "say by its name what is meant"
         return job, replace(nothing, declined=True, reason=job.unresolved, hint=hint)
     return job, None

@@ -1,8 +1,7 @@
 """What happens to a question before it is planned: the conversation around it, and answers without a plan."""
 
 from braid.orchestrator.question.conversation import give_earlier_values, in_context, turn_left
-from braid.orchestrator.question.shortcuts import Shortcut, decide, draft_for, judged, shortcut
-from braid.orchestrator.question.shortcuts import Shortcut, decide, draft_for, installation, shortcut
+from braid.orchestrator.question.shortcuts import Shortcut, decide, draft_for, installation, judged, shortcut
 
 __all__ = [
     "Shortcut",
@@ -10,8 +9,8 @@ __all__ = [
     "draft_for",
     "give_earlier_values",
     "in_context",
-    "judged",
     "installation",
+    "judged",
     "shortcut",
     "turn_left",
 ]
