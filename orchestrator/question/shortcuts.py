@@ -13,7 +13,7 @@ from braid.executors.builtin import builtin_tools
 from braid.executors.tools import ToolError, UnknownToolError
 from braid.orchestrator.outputs import fits
 from braid.planner import DirectText, LLMPlanner, Routed
-from braid.planner.lookup_plan import lookup_plan
+from braid.planner.lookups import lookup_plan
 from braid.planner.routing import Installation, Surroundings, route
 
 if TYPE_CHECKING:
@@ -67,7 +67,8 @@ def draft_for(job: Job) -> str:
     """The plan of `job`, where code can write it. Only the embedded model is helped like this."""
     if not job.spec.shortcuts or LLMPlanner(job.engine).style != "compact":
         return ""
-    return lookup_plan(job.question) if installation(job.engine, job.tools).facts else ""
+    here = installation(job.engine, job.tools)
+    return lookup_plan(job.question, here.tools) if here.facts else ""
 
 
 def decide(job: Job) -> Routed:

@@ -9,14 +9,22 @@ from braid.planner.follow_up.rewrite import (
     rewrite,
 )
 from braid.planner.follow_up.turns import LookUp, Turn, turn_of
+from braid.planner.follow_up.wordings import filled, groups_of
+from braid.planner.follow_up.words import COMPARATIVES, KINDS, UNITS, Comparative
 
 __all__ = [
+    "COMPARATIVES",
+    "KINDS",
+    "UNITS",
+    "Comparative",
     "FollowUp",
     "LookUp",
     "StandaloneQuestion",
     "Stated",
     "Turn",
     "Unresolved",
+    "filled",
+    "groups_of",
     "is_small_talk",
     "rewrite",
     "turn_of",

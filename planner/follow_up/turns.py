@@ -149,6 +149,10 @@ def _value(graph: TaskGraph, op: Any) -> tuple[Scalar | None, str]:
         number, *rest = expr.parts
         if isinstance(number, str):
             return None, ""
+        if isinstance(text := evaluate_with(number.ref, read), str):
+            return text, ""  # a name, with a remark behind it
+        if rest and isinstance(rest[0], str) and " (" in rest[0]:
+            rest = [rest[0].partition(" (")[0]]  # what stands in brackets behind the unit is a remark
         unit = str(evaluate_with(Template(tuple(rest)), read)).strip()
         expr = number.ref
         if len(unit.split()) > _MAX_UNIT_WORDS or any(char.isdigit() for char in unit[:1]):

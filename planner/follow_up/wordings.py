@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any, Final
@@ -36,9 +36,14 @@ _PARTS: Final[dict[str, str]] = {
 
 @cache
 def compiled(form: str) -> re.Pattern[str]:
+    """A form of follow-ups as a pattern."""
+    return filled(form, _PARTS)
+
+
+def filled(form: str, parts: Mapping[str, str]) -> re.Pattern[str]:
     """A form with its parts filled in. Alternatives may have groups of one name (`groups_of`)."""
-    while (filled := re.sub(r"@(\w+)", lambda part: _PARTS[part[1]], form)) != form:
-        form = filled
+    while (longer := re.sub(r"@(\w+)", lambda part: parts[part[1]], form)) != form:
+        form = longer
     count = itertools.count()
     own = re.sub(r"\(\?P<(\w+)>", lambda group: f"(?P<{group[1]}__{next(count)}>", form)
     return re.compile(own, re.IGNORECASE)

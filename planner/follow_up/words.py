@@ -223,7 +223,7 @@ _UNITS: Final = {
     "hour|hours|h": Unit("time", 3600),
     "day|days": Unit("time", 86400),
     "week|weeks": Unit("time", 604800),
-    "year|years": Unit("time", 31557600),
+    "year|years|yr|yrs": Unit("time", 31557600),
     "°c|celsius|c|degrees celsius|centigrade": Unit("temperature", 1),
     "°f|fahrenheit|f|degrees fahrenheit": Unit("temperature", 5 / 9, -160 / 9),
     "k|kelvin|kelvins": Unit("temperature", 1, -273.15),

@@ -2,5 +2,6 @@
 
 from braid.planner.routing.decision import Route, Surroundings, route
 from braid.planner.routing.talk import Installation
+from braid.planner.routing.wording import one_slip, plain
 
-__all__ = ["Installation", "Route", "Surroundings", "route"]
+__all__ = ["Installation", "Route", "Surroundings", "one_slip", "plain", "route"]

@@ -16,7 +16,7 @@ from typing import Final
 from braid.executors.builtin.atlas.entities import Fact
 from braid.executors.builtin.atlas.lookup import MAX_QUERY, Atlas, AtlasError, load_atlas
 from braid.executors.builtin.atlas.queries import SUPERLATIVES, ask
-from braid.executors.builtin.atlas.vocabulary import GENERIC, NAMED_AFTER, Tokens, fold
+from braid.executors.builtin.atlas.vocabulary import GENERIC, KIND_WORDS, NAMED_AFTER, Tokens, fold
 
 _POLITE: Final = re.compile(
     r"^(?:(?:hi|hey|hello|ok|okay|so|well|and|um|please|pls|quick question|"
@@ -42,6 +42,9 @@ _CONDITIONS: Final = frozenset(
 _AND_WHEN: Final = re.compile(
     r"[\s,]*\band (?:when|(?:in )?(?:what|which) year)\b(?: was (?:it|that))?[\s?.!]*$", re.IGNORECASE
 )
+_DEGREES: Final = frozenset(fold("many big large tall high deep long fast heavy old hot cold wide far dense"))
+_AND_ASKED: Final = re.compile(r"\band (?:how|what|who|where|when|which|its)\b", re.IGNORECASE)
+"""A second question."""
 _VERBS: Final = frozenset(fold("do does did can could will would should must"))
 _UNITS: Final[dict[str, frozenset[str]]] = {
     unit: frozenset(fold(words))
@@ -89,7 +92,7 @@ def answer_query(question: str, *, atlas: Callable[[], Atlas] = load_atlas) -> t
         return ()
     if (len(facts) > 1 and "and" not in tokens) or not SUPERLATIVES.isdisjoint(tokens):
         return ()
-    if any(_is_named_after(atlas(), fact, tokens) for fact in facts):
+    if any(_is_named_after(atlas(), fact, tokens) or _is_around(atlas(), fact, tokens) for fact in facts):
         return ()
     return facts if all(_in_its_unit(fact, tokens) and _measures(fact, tokens) for fact in facts) else ()
 
@@ -104,7 +107,21 @@ def _looked_up(atlas: Atlas, text: str) -> tuple[Fact, ...]:
         first = text[: ending.start()]
         when = re.sub(r"^\s*(?:by whom|who|where|how)\b", "when", first, flags=re.IGNORECASE)
         return (*atlas.answers(first), *atlas.answers(when)) if when != first else ()
-    return atlas.answers(text)
+    return () if _AND_ASKED.search(text) else atlas.answers(text)
+
+
+_AROUND: Final = frozenset(fold("continent country nation state ocean planet city capital"))
+"""What a thing lies in. "The area of Peru's continent" does not ask about Peru."""
+
+
+def _is_around(atlas: Atlas, fact: Fact, tokens: Tokens) -> bool:
+    """Whether the question names something around the thing that was found, and not the thing."""
+    entity = atlas.get(fact.title)
+    if entity is None or fact.attribute in ("location", "country", "state", "city"):
+        return False
+    words = {*fold(fact.attribute), *KIND_WORDS.get(entity.kind, ()), *fold(entity.title)}
+    words |= {word for alias in entity.aliases for word in fold(alias)}
+    return not {*tokens} & _AROUND <= words
 
 
 def _in_its_unit(fact: Fact, tokens: Tokens) -> bool:
@@ -117,7 +134,10 @@ def _measures(fact: Fact, tokens: Tokens) -> bool:
 
     "How many" asks for a number.
     """
-    if ("how", "many") in pairwise(tokens) and isinstance(fact.value, str):
+    asked_number = any(pair[0] == "how" and pair[1] in _DEGREES for pair in pairwise(tokens))
+    if asked_number and isinstance(fact.value, str):
+        return False
+    if "far" in tokens and not fact.attribute.startswith(("distance", "depth")):
         return False
     if "old" in tokens:
         return fact.attribute == "lifespan"

@@ -76,6 +76,14 @@ def test_questions_that_one_look_up_answers(question: str, answers: list[str]) -
         "how high is the sky",
         "how many languages are spoken in India",
         "how many planets have moons",
+        "What area does Kyrgyzstan's continent have",
+        "what is the area of the continent of Peru",
+        "population of the continent of the United States",
+        "how far below the surface does Lake Chad go",
+        "how big is the capital of Kenya",
+        "how large is the capital of Peru",
+        "when was the Eiffel Tower built and how tall is it",
+        "how high is K2 and where is it",
     ],
 )
 def test_everything_else_is_left_to_a_planner(question: str) -> None:
