@@ -208,7 +208,7 @@ async def run_rounds(job: Job, emit: Callable[[Event], None]) -> LoopOutcome:
     stopped, reason, hint = outcome.stopped, outcome.reason, ""
     drafted = bool(job.draft) and planner.style == "compact" and stopped is None and not outcome.answered
     if outcome.declined or drafted:
-        ending = ending_of_decline(graph, outcome, own_words=planner.style != "compact")
+        ending = ending_of_decline(graph, outcome, own_words=planner.style != "compact" or bool(job.draft))
         stopped, reason, hint = ending.stopped, ending.reason, ending.hint
     elif doubt is not None:
         stopped, reason, hint = None, doubt.reason, HINT_WIDER

@@ -14,6 +14,8 @@ from typing import Final, Literal, cast
 from braid.executors import TaskGraph
 from braid.executors.builtin.atlas import Entity, Fact, load_atlas
 from braid.executors.nodes import Answer, Map, ToolCall, refs
+from braid.executors.builtin.atlas import PHRASES, Fact, fold, load_atlas
+from braid.executors.nodes import Answer, refs
 from braid.executors.values import preview
 
 Kind = Literal["name", "place", "number", "year", "unknown"]
@@ -53,7 +55,7 @@ _WORDS: Final[tuple[tuple[str, Kind, tuple[Quantity, ...], str], ...]] = (
     (rf"(?:what|which)(?:'s| is| are)?(?: the)? (?:{_NAMED})\b", "name", (), "a name"),
     (r"who\b", "name", (), "a name"),
     (r"where\b", "place", (), "a place"),
-    (r"when\b|(?:in )?(?:what|which) year\b", "year", (), "a year"),
+    (r"when\b(?! you)|(?:in )?(?:what|which) year\b", "year", (), "a year"),
     (rf"how many (?:{_PEOPLE}) (?:live|are there|does|do)\b", "number", ("people",), "a number of people"),
     (r"how (?:tall|deep|wide)\b", "number", ("length",), "a length"),
     (r"how long (?:is|are|was)\b", "number", ("length", "duration"), "a length"),
@@ -119,6 +121,10 @@ def doubt_of(
             return Doubt(reason=f"found {_shown(fact)}, which cannot be")
     if facts and not any(_fits(fact, wanted) for fact in facts):
         return Doubt(reason=f"found {_shown(facts[0])}, but the question asks for {wanted.shown}")
+    if facts and (named := _other_attribute(question, facts)):
+        return Doubt(reason=f"found {_shown(facts[0])}, but the question asks for the {named}")
+    if facts and _is_name(question) and not any(_tells(value, facts) for value in values):
+        return Doubt(reason=f"found {_shown(facts[0])}, but the question is a name and asks for nothing")
     numbers = [value for value in values if isinstance(value, (int, float)) and not isinstance(value, bool)]
     if wanted.kind == "name" and values and len(numbers) == len(values):
         return Doubt(reason=f"found {preview(numbers[0])}, but the question asks for {wanted.shown}")
@@ -199,6 +205,48 @@ def _facts(graph: TaskGraph) -> Iterator[Fact]:
                     return
                 found += [item for item in items if isinstance(item, Fact)]
     yield from found
+
+
+_ATTRIBUTES: Final = frozenset(name for phrase in PHRASES.values() for name in phrase.attributes)
+_NOUNS_OF_FACTS: Final = {
+    words: phrase.attributes for words, phrase in PHRASES.items() if phrase.strength == 3
+}
+_OFTEN_ELSE: Final = frozenset({("surface",), ("course",), ("moon",), ("people",), ("food",), ("money",)})
+"""Nouns that are often said of something else. They raise no doubt."""
+
+_LONGEST: Final = max(map(len, _NOUNS_OF_FACTS))
+_LONGEST_NAME: Final = 6
+
+
+def _other_attribute(question: str, facts: Sequence[Fact]) -> str:
+    """The attribute that the question names where all facts are about others. Empty if there is none."""
+    tokens = fold(question)
+    titles = {word for fact in facts for word in fold(fact.title)}
+    found = {fact.attribute for fact in facts}
+    if not found <= _ATTRIBUTES or any(fact.entries for fact in facts) or titles.isdisjoint(tokens):
+        return ""
+    named: list[tuple[str, ...]] = []
+    certain: list[str] = []
+    at = 0
+    while at < len(tokens):
+        sizes = range(min(_LONGEST, len(tokens) - at), 0, -1)
+        size = next((size for size in sizes if tokens[at : at + size] in _NOUNS_OF_FACTS), 0)
+        if size and titles.isdisjoint(tokens[at : at + size]):
+            named.append(_NOUNS_OF_FACTS[tokens[at : at + size]])
+            certain += named[-1][:1] if tokens[at : at + size] not in _OFTEN_ELSE else ()
+        at += size or 1
+    if not certain or any(found.intersection(attributes) for attributes in named):
+        return ""
+    return certain[0]
+
+
+def _is_name(question: str) -> bool:
+    return len(question.split()) <= _LONGEST_NAME and load_atlas().get(question) is not None
+
+
+def _tells(value: object, facts: Sequence[Fact]) -> bool:
+    """Whether a value says more than a figure."""
+    return isinstance(value, str) and any(fact.title in value for fact in facts)
 
 
 def _fits(fact: Fact, wanted: Asked) -> bool:

@@ -13,7 +13,7 @@ from braid.executors.builtin import builtin_tools
 from braid.executors.tools import ToolError, UnknownToolError
 from braid.orchestrator.outputs import fits
 from braid.planner import DirectText, LLMPlanner, Routed
-from braid.planner.lookups import lookup_plan
+from braid.planner.lookups import lookup_plan, unread
 from braid.planner.routing import Installation, Surroundings, route
 
 if TYPE_CHECKING:
@@ -68,7 +68,9 @@ def draft_for(job: Job) -> str:
     if not job.spec.shortcuts or LLMPlanner(job.engine).style != "compact":
         return ""
     here = installation(job.engine, job.tools)
-    return lookup_plan(job.question, here.tools) if here.facts else ""
+    if not here.facts:
+        return ""
+    return lookup_plan(job.question, here.tools) or ("" if here.other_tools else unread(job.question))
 
 
 def decide(job: Job) -> Routed:

@@ -17,6 +17,7 @@ from braid.executors.tools import ToolError
 from braid.planner.lookups.draft import quoted
 from braid.planner.lookups.facts import found_as
 from braid.planner.lookups.forms import WORDINGS, known_words, readings
+from braid.planner.lookups.languages import languages_of, translated
 from braid.planner.lookups.names import known_as, masked, named_alone, parts_of_question
 from braid.planner.lookups.several import written
 
@@ -31,6 +32,13 @@ def lookup_plan(question: str, tools: Collection[str] = ("search", "calculate", 
         question: What a person typed.
         tools: Names of the tools that the plan may call.
     """
+    for text in translated(question):
+        if plan := _plan(text, tools):
+            return plan
+    return "" if languages_of(question) else _plan(question, tools)
+
+
+def _plan(question: str, tools: Collection[str]) -> str:
     return _about_name(question) or _about_several(question, tools) or _about_one(question)
 
 

@@ -9,11 +9,13 @@ import pytest
 from braid.engine.scripted import ScriptedEngine
 from braid.evals.tasks.planning_data import SPLITS, frozen_tools, questions
 from braid.executors import Tool, tool
+from braid.executors.builtin import builtin_tools
 from braid.executors.builtin.atlas import Fact
 from braid.orchestrator import Agent, RunResult
 from braid.orchestrator.events import AnswerDoubted
 from braid.planner import asked
 
+(search,) = builtin_tools("search")
 COMPACT = {"prompt_style": "compact"}
 
 
@@ -33,7 +35,7 @@ async def result_of(
     question: str, *plans: str, compact: bool = True, tools: Sequence[Tool] = (fact,)
 ) -> RunResult[object]:
     engine = ScriptedEngine(list(plans), details=COMPACT if compact else {})
-    return await Agent(engine, tools=tools).run(question)
+    return await Agent(engine, tools=tools, shortcuts=False).run(question)
 
 
 PEOPLE = ("Japan", "population", 124500000, "people")
@@ -87,7 +89,6 @@ async def test_an_answer_that_cannot_be_what_was_asked_for_is_not_given(
         ("When was it built?", [("E", "completion year", 1889, "")]),
         ("How far is Mars from the sun?", [("Mars", "distance", 228, "million km")]),
         ("Wie hoch ist der Eiffelturm?", [HEIGHT]),
-        ("Japan?", [PEOPLE]),
         ("How deep is the Dead Sea's shore?", [("Dead Sea", "elevation", -430, "m")]),
         ("How tall is it?", [("x", "height", 5, "cubits")]),
     ],
@@ -96,6 +97,33 @@ async def test_where_types_do_not_tell_there_is_no_doubt(
     question: str, given: list[tuple[str, str, float | str, str]]
 ) -> None:
     assert (await result_of(question, made(*given))).status == "answered"
+
+
+@pytest.mark.parametrize(
+    ("question", "given"),
+    [
+        ("melting point of mercury", ("mercury (element)", "boiling point", 356.6, "°C")),
+        ("What is the population of Lima?", ("Lima", "elevation", 154, "m")),
+        ("the area of Peru", ("Peru", "population", 32600200, "people")),
+        ("currency of Peru?", ("Peru", "capital", "Lima", "")),
+        ("How long is the first ascent of K2", ("K2", "height", 8611, "m")),
+    ],
+)
+async def test_a_fact_about_another_attribute_than_the_question_names_is_not_given(
+    question: str, given: tuple[str, str, float | str, str]
+) -> None:
+    result = await result_of(question, made(given))
+    assert (result.status, result.output) == ("declined", None)
+    assert f"({given[1]} of {given[0]})" in result.reason
+
+
+@pytest.mark.parametrize("question", ["Mercury", "K2", "K2?", "Eiffel Tower", "Japan?"])
+async def test_a_figure_alone_does_not_answer_a_name_alone(question: str) -> None:
+    plan = f'a = search("{question.strip("?")}")\nanswer(f"{{a.value}} {{a.unit}}")'
+    result = await result_of(question, plan, tools=(search,))
+    assert result.status == "declined" and "is a name" in result.reason
+    told = f'a = search("{question.strip("?")}")\nanswer(a.text)'
+    assert (await result_of(question, told, tools=(search,))).status == "answered"
 
 
 async def test_a_number_alone_is_no_name() -> None:
