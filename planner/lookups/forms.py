@@ -116,6 +116,7 @@ def readings(text: str) -> Iterable[Reading]:
         text = text[found.end() :]
     while (found := re.search(rf" (?:{_edge('back').pattern})$", text)) is not None:
         text = text[: found.start()]
+    text = re.sub(r"\bnumber of (?!#)", "", text)
     for kind, form in _forms():
         if (match := form.fullmatch(text)) is not None:
             yield Reading(kind=kind, groups=groups_of(match))

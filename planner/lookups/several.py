@@ -15,7 +15,7 @@ from braid.executors.builtin.atlas import fold, load_atlas
 from braid.planner.follow_up import COMPARATIVES, UNITS
 from braid.planner.lookups.draft import Draft, digits_of, escaped, factor, figures, letters, looked_up, quoted
 from braid.planner.lookups.facts import Found, best_of, group_of, parts_of, shared, values_of
-from braid.planner.lookups.forms import Reading, amount, attributes_named, attributes_of
+from braid.planner.lookups.forms import WORDINGS, Reading, amount, attributes_named, attributes_of
 from braid.planner.lookups.names import Mention
 
 MOST: Final = 8
@@ -457,7 +457,9 @@ def _uses(question: _Question) -> Draft | None:
     titles = _values_named(question.named("right")[0].text, attribute)
     if not found or not titles:
         return None
-    return _holds(found[0], titles, f"the {attribute} of {found[0].title} is")
+    # People speak more than the official languages.
+    no = "not officially" if attribute == "official language" else "no"
+    return _holds(found[0], titles, f"the {attribute} of {found[0].title} is", no=no)
 
 
 def _superlative(question: _Question) -> Draft | None:
@@ -480,7 +482,7 @@ def _superlative(question: _Question) -> Draft | None:
     return draft
 
 
-def _holds(found: Found, titles: Sequence[str], otherwise: str) -> Draft | None:
+def _holds(found: Found, titles: Sequence[str], otherwise: str, *, no: str = "no") -> Draft | None:
     """Whether a fact is, or lists, one of `titles`."""
     value = str(found.fact.value)
     listed = parts_of(value)
@@ -493,7 +495,7 @@ def _holds(found: Found, titles: Sequence[str], otherwise: str) -> Draft | None:
     draft.line(f"if a.value == {quoted(title)}:" if alone else f"if {quoted(title)} in a.value:")
     draft.answer("yes" + ("" if alone else f": {escaped(otherwise)} {{a.value}}"), indent=True)
     draft.line("else:")
-    draft.answer(f"no, {escaped(otherwise)} {{a.value}}", indent=True)
+    draft.answer(f"{no}, {escaped(otherwise)} {{a.value}}", indent=True)
     return draft
 
 
@@ -505,6 +507,12 @@ def _borders(question: _Question) -> Draft | None:
     if not found:
         return None
     return _holds(found[0], [found[1].title], f"the neighbours of {found[0].title} are")
+
+
+_SPREAD: Final = frozenset(
+    {"river", "sea", "ocean", "desert", "forest", "lake", "island", "canyon", "ocean trench"}
+)
+"""Kinds of which the atlas may not name every place."""
 
 
 def _within(question: _Question) -> Draft | None:
@@ -519,6 +527,10 @@ def _within(question: _Question) -> Draft | None:
     found = shared([left], attributes, numbers=False)
     if not found:
         return None
+    lies_there = place.title in parts_of(str(found[0].fact.value))
+    many = found[0].entity.kind in _SPREAD or found[0].title in WORDINGS["places"]["on_two_continents"]
+    if many and not lies_there:
+        return None  # the atlas may name only the main one
     return _holds(found[0], [place.title], f"the {found[0].fact.attribute} of {found[0].title} is")
 
 

@@ -11,6 +11,7 @@ from braid.engine.scripted import ScriptedEngine
 from braid.evals.tasks.planning_data import SPLITS, Question, questions
 from braid.executors.builtin import builtin_tools
 from braid.orchestrator import Agent, RunResult
+from braid.planner.follow_up import Turn
 from braid.planner.lookups import lookup_plan
 
 READ = {
@@ -54,6 +55,8 @@ READ = {
     "is K2 in China?": "yes: the location of K2 is Pakistan and China",
     "was the Eiffel Tower built in 1889?": "yes (",
     "does peru use the euro": "no, the currency of Peru is sol",
+    "Do people in Brazil speak Spanish?": "not officially, the official language of Brazil is Portuguese",
+    "Sort Lima, Paris, Rome by number of inhabitants, smallest first": "Paris (",
     "Is Mount Elbrus the highest mountain in Europe?": "yes (height",
     "how high is Everest in feet": "29032 feet (Mount Everest 8849 m)",
     "melting point of gold in fahrenheit": "1947.6 fahrenheit (gold 1064.2 °C)",
@@ -67,6 +70,13 @@ READ = {
 }
 
 LEFT = (
+    "Is Russia in Asia?",
+    "Is the Nile in Kenya?",
+    "Which is taller, the Statue of Liberty with pedestal or Big Ben?",
+    "Is London bigger than Paris in 1900?",
+    "is Alaska larger than Texas and California combined",
+    "Is the capital of France bigger than the capital of Germany?",
+    "what is half the height of K2",
     "which is longer the nile or mount everest",
     "is Paris bigger than Foobarland",
     "Is K2 higher than 8000 kg?",
@@ -99,6 +109,24 @@ async def test_a_question_that_every_word_explains_has_a_plan(question: str, ans
 @pytest.mark.parametrize("question", LEFT)
 def test_a_question_with_a_word_too_many_is_left_to_the_model(question: str) -> None:
     assert lookup_plan(question) == ""
+
+
+@pytest.mark.parametrize(
+    ("question", "value", "unit"),
+    [
+        ("Which is higher, K2 or Mont Blanc?", "K2", ""),
+        ("how much taller is the Eiffel Tower than Big Ben", 234, "m"),
+        ("how many Belgiums would fit into Brazil?", 278.95, ""),
+        ("how high is Everest in feet", 29032, "feet"),
+        ("population of the capital of France", 2138551, "people"),
+    ],
+)
+async def test_the_turn_has_the_value_without_the_remark(question: str, value: object, unit: str) -> None:
+    engine = ScriptedEngine([], details={"prompt_style": "compact"})
+    result = await Agent(engine, tools=builtin_tools("search", "calculate", "rank", "now")).run(question)
+    turn: Turn = getattr(result.history, "turns")[-1]  # noqa: B009
+    assert (turn.value, turn.unit) == (value, unit)
+    assert turn.lookups and result.usage.calls == 0
 
 
 def test_a_plan_calls_no_tool_that_is_not_there() -> None:
