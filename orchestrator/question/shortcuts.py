@@ -70,7 +70,10 @@ def draft_for(job: Job) -> str:
     here = installation(job.engine, job.tools)
     if not here.facts:
         return ""
-    return lookup_plan(job.question, here.tools) or ("" if here.other_tools else unread(job.question))
+    remarks = job.output_type in (None, str)
+    return lookup_plan(job.question, here.tools, remarks=remarks) or (
+        "" if here.other_tools else unread(job.question)
+    )
 
 
 def decide(job: Job) -> Routed:

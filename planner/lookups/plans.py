@@ -25,13 +25,21 @@ MOST_WORDS: Final = 20
 """Most words of a question about one thing."""
 
 
-def lookup_plan(question: str, tools: Collection[str] = ("search", "calculate", "rank", "now")) -> str:
+def lookup_plan(
+    question: str,
+    tools: Collection[str] = ("search", "calculate", "rank", "now"),
+    *,
+    remarks: bool = True,
+) -> str:
     """The plan that answers `question` from the atlas. Empty where a planner is needed.
 
     Args:
         question: What a person typed.
         tools: Names of the tools that the plan may call.
+        remarks: Whether the answer may be a sentence. Values of other types than text are none.
     """
+    if not remarks:
+        return _about_one(question)
     for text in translated(question):
         if plan := _plan(text, tools):
             return plan

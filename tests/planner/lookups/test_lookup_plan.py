@@ -126,7 +126,13 @@ async def test_the_turn_has_the_value_without_the_remark(question: str, value: o
     result = await Agent(engine, tools=builtin_tools("search", "calculate", "rank", "now")).run(question)
     turn: Turn = getattr(result.history, "turns")[-1]  # noqa: B009
     assert (turn.value, turn.unit) == (value, unit)
-    assert turn.lookups and result.usage.calls == 0
+    assert turn.lookups and result.usage.generated_tokens == 0
+
+
+def test_an_answer_with_a_remark_is_not_planned_where_it_may_not_be_said() -> None:
+    assert lookup_plan("how much taller is the Eiffel Tower than Big Ben", remarks=False) == ""
+    assert lookup_plan("Mercury", remarks=False) == ""
+    assert lookup_plan("height of Big Ben", remarks=False)
 
 
 def test_a_plan_calls_no_tool_that_is_not_there() -> None:
