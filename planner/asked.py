@@ -12,10 +12,8 @@ from dataclasses import dataclass
 from typing import Final, Literal, cast
 
 from braid.executors import TaskGraph
-from braid.executors.builtin.atlas import Entity, Fact, load_atlas
+from braid.executors.builtin.atlas import PHRASES, Entity, Fact, fold, load_atlas
 from braid.executors.nodes import Answer, Map, ToolCall, refs
-from braid.executors.builtin.atlas import PHRASES, Fact, fold, load_atlas
-from braid.executors.nodes import Answer, refs
 from braid.executors.values import preview
 
 Kind = Literal["name", "place", "number", "year", "unknown"]
