@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
-from braid.engine import Budget, Engine, Message, connect
+from braid.engine import Budget, BudgetExceededError, Engine, Message, connect
 from braid.engine.scope import ambient_budget
 from braid.engine.surrogates import mend_text
 from braid.executors import ApprovalRefused, Limits, Tool, ToolRegistry
@@ -22,7 +22,7 @@ from braid.orchestrator.default_tools import registry_of
 from braid.orchestrator.errors import InvalidQuestionError, ResumeRefusedError, RunningLoopError
 from braid.orchestrator.events import RunResumed, RunStarted
 from braid.orchestrator.history import History, read_history
-from braid.orchestrator.loop import Job, run_job
+from braid.orchestrator.loop import Job, never_begun, run_job
 from braid.orchestrator.recorder import Recorder
 from braid.orchestrator.result import RunResult
 from braid.orchestrator.resume import (
@@ -222,7 +222,8 @@ class Agent:
             deps: Given to tools through `ToolContext.deps`.
             history: The conversation so far: `earlier.history`, or messages. A follow-up such as "And Mont
                 Blanc?" is read from the typed turns that `earlier.history` carries.
-            budget: Limits of this run. Those of the ambient budget hold as well.
+            budget: Limits of this run. Those of the ambient budget hold as well. Its clock runs from when it
+                is made. Where the run opens the engine, loading the model is part of the time.
             sequential: Run one node at a time, in plan order. This is the baseline of every speed-up.
 
         Raises:
@@ -321,6 +322,7 @@ class Agent:
             UnknownRunError: There is no such run.
             RunBusyError: A live process works on it.
             JournalError: The journal cannot be read.
+            BudgetExceededError: The time was over while the engine was opened. Nothing has changed then.
             ResumeRefusedError: The agent has no journal, or tools are missing or have changed.
         """
         inputs = RunInputs(output_type=output_type, deps=deps, budget=budget)
@@ -436,7 +438,13 @@ class Agent:
         await self.close()
 
     async def _run(self, recorder: Recorder, question: str, inputs: RunInputs) -> RunResult[Any]:
-        job = await self._job(question, self._spec_of(inputs), inputs)
+        spec = self._spec_of(inputs)
+        try:
+            job = await self._job(question, spec, inputs)
+        except BudgetExceededError as error:
+            return never_begun(
+                recorder, question.strip(), spec, _run_scope(inputs.budget or self.budget), error
+            )
         journal = self.journal or inputs.outer.journal
         log = None if journal is None else enter_run(journal, recorder.run, job)
         if log is not None:
@@ -462,7 +470,8 @@ class Agent:
             raise ResumeRefusedError("this agent keeps no journal to resume from; make it with journal=True")
         row = journal.find(run_id)
         spec = stored_spec(row)
-        engine = await (self._open(spec.engine) if self._any_engine else self.open())
+        async with _run_scope(inputs.budget or self.budget).deadline():
+            engine = await (self._open(spec.engine) if self._any_engine else self.open())
         log, earlier = reopen_run(journal, row, self.tools)
         try:
             if not force and not row.final:
@@ -517,9 +526,11 @@ class Agent:
     ) -> Job:
         if not isinstance(question, str) or not question.strip():
             raise InvalidQuestionError(question)
+        given = inputs.budget or self.budget
         if engine is None:
-            engine = await self.open()
-        budget = _run_scope(inputs.budget or self.budget)
+            async with _run_scope(given).deadline():
+                engine = await self.open()
+        budget = _run_scope(given)  # its clock starts now, those of the scopes above run on
         budget.price_of(engine.info.uri, engine.info.model)  # a limit that cannot hold is an error now
         secrets = Secrets(schemas={spec.name: spec.parameters for spec in self.tools.specs()})
         return Job(

@@ -28,6 +28,7 @@ from braid.orchestrator.events import (
     RunAnswered,
     RunFailed,
     RunFinished,
+    RunStarted,
     RunStatus,
     StopReason,
 )
@@ -310,6 +311,39 @@ async def run_job(job: Job, recorder: Recorder) -> RunResult[Any]:
     return result
 
 
+def never_begun(
+    recorder: Recorder, question: str, spec: RunSpec, budget: Budget, error: BudgetExceededError
+) -> RunResult[Any]:
+    """The result of a run whose time was over before its engine was open. No journal knows it."""
+    recorder(RunStarted(question=question, engine=spec.engine, tools=(), max_rounds=spec.max_rounds))
+    reason = f"{error}, while {spec.engine} was opened"
+    seconds = error.spent
+    recorder(
+        RunFinished(answer="", rounds=0, seconds=seconds, status="failed", stopped="budget", reason=reason)
+    )
+    return RunResult(
+        run_id=recorder.run,
+        question=question,
+        answer="",
+        output=None,
+        graph=TaskGraph(),
+        plan="",
+        rounds=0,
+        usage=Usage(),
+        engine=spec.engine,
+        seconds=seconds,
+        planning_seconds=0.0,
+        status="failed",
+        stopped="budget",
+        reason=reason,
+        events=recorder,
+        history=History.of(spec.history, spec.turns),
+        unheard=(),
+        root=(),
+        budget=budget.statement(),
+    )
+
+
 async def _run_to_result(job: Job, recorder: Recorder) -> RunResult[Any]:
     asked, turns = job.question, job.spec.turns
     compact = LLMPlanner(job.engine).style == "compact"
@@ -403,4 +437,5 @@ def _status(outcome: LoopOutcome, stopped: StopReason | None, answer: str) -> Ru
 async def _output(values: tuple[Any, ...], job: Job) -> tuple[Any, Usage]:
     if job.output_type is None:
         return plain_output(values), Usage()
-    return await typed_output(values, job)
+    async with job.budget.deadline():
+        return await typed_output(values, job)

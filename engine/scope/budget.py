@@ -14,6 +14,8 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -293,6 +295,24 @@ class Budget:
                     asked=0,
                     budget=scope,
                 )
+
+    @asynccontextmanager
+    async def deadline(self) -> AsyncIterator[None]:
+        """Interrupt what is in the block when the time of this scope, or of one above it, is over.
+
+        Raises:
+            BudgetExceededError: The time was over.
+        """
+        rest = self.remaining_seconds()
+        # A little more than what remains, so that the deadline has passed for `check_time` as well.
+        limit = asyncio.timeout(None if rest is None else rest + 0.005)
+        try:
+            async with limit:
+                yield
+        except TimeoutError:
+            if limit.expired():
+                self.check_time()
+            raise
 
     def statement(self) -> dict[str, Spending]:
         """What was spent here against each limit here or above, and what was spent without a limit."""

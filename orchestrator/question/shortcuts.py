@@ -150,7 +150,8 @@ async def _written(job: Job, emit: Callable[[Event], None]) -> Shortcut:
     pieces: list[str] = []
     usage, over_budget = Usage(), ""
     try:
-        usage = await _streamed(job, prompt, params, pieces, emit)
+        async with job.budget.deadline():
+            usage = await _streamed(job, prompt, params, pieces, emit)
     except BudgetExceededError as error:
         over_budget = str(error)
     text = "".join(pieces).strip()
