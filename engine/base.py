@@ -21,6 +21,8 @@ class Context(ABC):
     Generating twice from one Context forks it. Nothing is copied. The caller owns every Context it is given
     and releases it (`release()`, or `async with context:`). Descendants hold what they need themselves. Using
     a released Context raises `ContextReleasedError`.
+
+    Threads and loops may share it where they may share its engine.
     """
 
     @property
@@ -66,6 +68,8 @@ class Engine(ABC):
     Every call charges `budget`. None stands for the ambient one, see `braid.engine.budget`. Cancelling the
     task cancels the call, which then frees what it held. What a backend cannot do raises `CapabilityError`.
     Look at `capabilities` first.
+
+    Threads and loops may share it where its class says so.
     """
 
     @property

@@ -14,6 +14,8 @@ class EngineWrapper(Engine):
     """Delegates every call to `inner`. Contexts are those of `inner`.
 
     The caller keeps `inner` and closes it: closing the wrapper does nothing.
+
+    Threads and loops may share it where they may share `inner`.
     """
 
     def __init__(self, inner: Engine) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 from braid.engine import Budget, BudgetExceededError, Engine, Message, connect
 from braid.engine.scope import ambient_budget
 from braid.engine.surrogates import mend_text
+from braid.engine.system import OneLoop
 from braid.executors import ApprovalRefused, Limits, Tool, ToolRegistry
 from braid.executors.scheduler import Approve, AskPerson, Replan, SteeringQueue
 from braid.executors.tools import CallMemo, MemoryResults, ResultCache
@@ -73,6 +74,9 @@ class Agent:
 
         agent = Agent(tools=[population])
         result = await agent.run("Which has more people, France or Italy, and by how much?")
+
+    Threads and loops may share it to call `run_sync`, which opens engine and servers of its own. Otherwise it
+    belongs to one event loop, from the moment it opens something until `close()`.
 
     Args:
         engine: An engine, or the address of one. An address is opened when it is first needed. The engine is
@@ -162,7 +166,7 @@ class Agent:
         self._own_tools = self.tools
         self._mcp_tools: McpTools | None = None
         self._engines: dict[str, Engine] = {}
-        self._open_lock = asyncio.Lock()
+        self._forget_loop()
 
     @classmethod
     def from_spec(cls, spec: RunSpec, **others: Any) -> Self:
@@ -378,10 +382,17 @@ class Agent:
         agent = copy(self)
         agent.tools = self._own_tools
         agent._engines, agent._mcp_tools, agent._journal = {}, None, None
-        agent._open_lock = asyncio.Lock()
+        agent._forget_loop()
         return agent
 
+    def _forget_loop(self) -> None:
+        """The next loop is the one that this agent belongs to."""
+        self._open_lock, self._loop = asyncio.Lock(), OneLoop("an agent that is open")
+
     async def _open(self, engine: str | Engine) -> Engine:
+        if self._loop.ended:
+            self._forget_loop()
+        self._loop.check()
         async with self._open_lock:
             servers = self.spec.mcp if self._servers is None else self._servers
             if servers is not None and self._mcp_tools is None:
@@ -397,7 +408,10 @@ class Agent:
     async def close(self) -> None:
         """Close the engines that this agent opened. A later run opens its own again."""
         engines, self._engines = self._engines, {}
-        self._open_lock = asyncio.Lock()  # a lock stays with its event loop, the agent does not
+        if self._loop.ended:
+            self._forget_loop()
+        self._loop.check()
+        self._forget_loop()  # a lock stays with its event loop, the agent does not
         servers, self._mcp_tools = self._mcp_tools, None
         journal, self._journal = self._journal, None
         if journal is not None and journal is not self._journal_option:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -34,6 +35,8 @@ class Recorder(Sequence[Envelope]):
         self._log: RunLog | None = None
         self._quiet = False
         self._written = 0
+        self._mutex = threading.RLock()
+        """Threads that share a result may read its events side by side."""
 
     def write_to(self, log: RunLog, *, earlier: Sequence[Envelope] = (), quiet: bool = False) -> None:
         """Write each event into `log` before the listener has it.
@@ -85,13 +88,14 @@ class Recorder(Sequence[Envelope]):
         return iter(self._envelopes)
 
     def _catch_up(self) -> None:
-        if self.deferred:
-            if self._log is not None:
-                self._log.flush()
-            for build, what, at in _triples(self.deferred):
-                self._add(build(what, at), self._clock + at, written=True)
-            self.deferred.clear()
-            self._written = 0
+        with self._mutex:
+            if self.deferred:
+                if self._log is not None:
+                    self._log.flush()
+                for build, what, at in _triples(self.deferred):
+                    self._add(build(what, at), self._clock + at, written=True)
+                self.deferred.clear()
+                self._written = 0
 
     def _unwritten(self) -> Iterator[tuple[float, str]]:
         """What was deferred since the last call, as times and JSON. No events are built for it."""

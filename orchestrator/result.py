@@ -19,7 +19,10 @@ OutputT = TypeVar("OutputT")
 
 @dataclass(frozen=True, kw_only=True)
 class RunResult(Generic[OutputT]):
-    """The answer to a question and how it came about."""
+    """The answer to a question and how it came about.
+
+    Threads and loops may share it.
+    """
 
     run_id: str
     """What `Agent.resume` takes, where there is a journal."""

@@ -8,13 +8,17 @@ from types import TracebackType
 from typing import Any, Self
 
 from braid.engine import Envelope
+from braid.engine.system import OneLoop
 from braid.executors.scheduler import SteeringQueue
 from braid.orchestrator.recorder import Recorder
 from braid.orchestrator.result import RunResult
 
 
 class RunStream:
-    """The events of one run, to be read once, and then its `result`. After `async with` the run is over."""
+    """The events of one run, to be read once, and then its `result`. After `async with` the run is over.
+
+    It belongs to one event loop. Any thread may use `say`, and `result` once the run is over.
+    """
 
     def __init__(
         self,
@@ -25,6 +29,7 @@ class RunStream:
         self._inbox = inbox or SteeringQueue()
         self._task: asyncio.Task[RunResult[Any]] | None = None
         self._closed = False
+        self._loop = OneLoop("the stream of a run")
 
     @property
     def result(self) -> RunResult[Any]:
@@ -45,6 +50,7 @@ class RunStream:
         self._inbox.say(text)
 
     def __aiter__(self) -> AsyncIterator[Envelope]:
+        self._loop.check()
         if self._task is not None or self._closed:
             raise RuntimeError("the events of a run can be read once; start another stream")
         queue: asyncio.Queue[Envelope | None] = asyncio.Queue()
@@ -54,6 +60,7 @@ class RunStream:
 
     async def aclose(self) -> None:
         """Cancel the run if it is not over, and wait until everything that it started has ended."""
+        self._loop.check()
         self._closed = True
         if self._task is not None:
             await _cancel_and_wait(self._task)

@@ -87,6 +87,8 @@ class _Round:
 class LLMPlanner:
     """Plans with a language model.
 
+    Threads and loops may share it where they may share its engine.
+
     Args:
         engine: What writes the plan.
         style: The form of the prompt. `auto` takes what the engine's model wants: `compact` where its details

@@ -14,6 +14,8 @@ class PlanStream:
 
     A planner that gives up ends the stream. The patches before that stand, and `error` says why it gave up.
     Close the stream to stop the model.
+
+    It belongs to one event loop.
     """
 
     def __init__(self, patches: AsyncGenerator[GraphPatch]) -> None:

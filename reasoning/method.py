@@ -76,7 +76,10 @@ class Solution:
 
 @dataclass(kw_only=True)
 class MethodRun:
-    """What a method runs with."""
+    """What a method runs with.
+
+    It belongs to one run, and so to one event loop.
+    """
 
     engine: Engine
     budget: Budget | None = None

@@ -18,6 +18,8 @@ class LocalContext(Context):
 
     The KV of an idle context may be evicted when memory runs out. It is computed again from the ids when it
     is needed. The KV of a join cannot be computed again, and stays.
+
+    Threads and loops may share it.
     """
 
     def __init__(

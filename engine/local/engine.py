@@ -55,6 +55,8 @@ class LocalEngine(Engine):
     Requests have the priority of the task that makes them, see `braid.engine.scope`. A prompt of messages
     goes through the tokenizer's chat template (capability `chat`), or, where there is none, through
     `braid.engine.plain_chat`. Special tokens that occur in text are read as special tokens.
+
+    Threads and loops may share it.
     """
 
     def __init__(

@@ -24,7 +24,7 @@ from braid.engine.openai_api import SSEParser, read_error, read_json
 from braid.engine.remote.transport import open_transport, proxy_variable
 from braid.engine.scope import Budget
 from braid.engine.surrogates import mend_text
-from braid.engine.system import retry_after
+from braid.engine.system import OneLoop, retry_after
 from braid.engine.types import Token
 
 MAX_ERROR_CHARS = 500
@@ -146,6 +146,7 @@ class Client:
         if key is not None:
             self._secrets.insert(0, key)
         self._slots = asyncio.Semaphore(concurrency)
+        self._loop = OneLoop(f"the engine {shown}")
         self._busy: set[asyncio.Task[Any]] = set()
         self._hung_up: set[asyncio.Task[Any]] = set()
         self._closed = False
@@ -160,9 +161,10 @@ class Client:
         self.proxy = proxy_variable(url)
 
     def check_open(self) -> None:
-        """Raise `EngineError` after `close`."""
+        """Raise `EngineError` after `close`, and `WrongLoopError` in another loop than the first."""
         if self._closed:
             raise EngineError(f"{self.shown}: the engine is closed")
+        self._loop.check()
 
     def scrub(self, text: str) -> str:
         """`text` without the key and the values of the caller's own headers, mended and cut for errors."""

@@ -56,7 +56,10 @@ Form = TextForm | ChatForm | IdsForm
 
 
 class RemoteContext(Context):
-    """Handle on a prompt at a remote server. Made by `RemoteEngine`. It holds nothing at the server."""
+    """Handle on a prompt at a remote server. Made by `RemoteEngine`. It holds nothing at the server.
+
+    It belongs to one event loop, that of its engine.
+    """
 
     def __init__(
         self,

@@ -50,7 +50,10 @@ class _Outcome:
 
 
 class RemoteEngine(Engine):
-    """A model behind an OpenAI-compatible server. Open it with `RemoteEngine.open`."""
+    """A model behind an OpenAI-compatible server. Open it with `RemoteEngine.open`.
+
+    It belongs to one event loop.
+    """
 
     def __init__(
         self, client: Client, dialect: Dialect, *, model: str, api: Api, max_context: int | None

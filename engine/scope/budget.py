@@ -98,6 +98,8 @@ class Reservation:
     """A held amount.
 
     `settle` books what was used and returns the rest. Leaving `with` unsettled refunds it all.
+
+    Threads and loops may share it.
     """
 
     budget: Budget
@@ -128,7 +130,10 @@ class Reservation:
 
 @dataclass(eq=False, slots=True)
 class Budget:
-    """One scope. A limit of None is no limit."""
+    """One scope. A limit of None is no limit.
+
+    Threads and loops may share it.
+    """
 
     tokens: int | None = None
     """Limit of tokens."""

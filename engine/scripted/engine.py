@@ -52,6 +52,8 @@ class ScriptedEngine(Engine):
     Scripted tokens are words and punctuation marks, and their log-probability is 0. A stop string or
     `max_tokens` ends a scripted text as it would end a sampled one. `calls` records what was asked,
     `prefills` the text of every prompt.
+
+    Threads and loops may share it.
     """
 
     def __init__(

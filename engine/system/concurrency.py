@@ -7,7 +7,40 @@ from collections.abc import AsyncGenerator, Coroutine, Sequence
 from contextlib import aclosing
 from typing import Any, TypeVar, cast
 
+from braid.engine.errors import BraidError
+
 T = TypeVar("T")
+
+
+class WrongLoopError(BraidError, RuntimeError):
+    """An object that belongs to one event loop was used in another one."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"{what} belongs to the event loop in which it was used first, and this is another one; "
+            "use it there, or make one for each loop (`Agent.run_sync` does)"
+        )
+
+
+class OneLoop:
+    """The event loop that an object belongs to: the one in which it is checked first."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether that loop is closed."""
+        return self._loop is not None and self._loop.is_closed()
+
+    def check(self) -> None:
+        """Raise `WrongLoopError` in any other loop."""
+        running = asyncio.get_running_loop()
+        if self._loop is None:
+            self._loop = running
+        elif self._loop is not running:
+            raise WrongLoopError(self._what)
 
 
 async def run_all(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:

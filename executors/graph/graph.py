@@ -57,6 +57,9 @@ class TaskGraph:
     """Nodes by id, with the state and result of each.
 
     They are in the order in which they came, children of maps included.
+
+    It belongs to one event loop, that of its run, and has one run at a time. Once the run is over, any thread
+    may read it.
     """
 
     def __init__(self) -> None:

@@ -41,6 +41,8 @@ class NodeRecord:
     """A node and its state in this graph: an entry of the graph. A child of a map is an entry too.
 
     Times are seconds since the graph's first run began.
+
+    It belongs to one graph, and so to one event loop.
     """
 
     node: Node
@@ -104,6 +106,8 @@ class NameSlot:
     """A name: its current binders, all its readers, and the entries that wait for it in the active run.
 
     Those that wait for one of its items are kept apart. Each comes with the epoch in which it began to wait.
+
+    It belongs to one graph, and so to one event loop.
     """
 
     __slots__ = ("binders", "item_waiters", "readers", "waiters")

@@ -15,6 +15,8 @@ from braid.executors.values import Secrets
 class StoredResults:
     """The results in `journal`. Where a result cannot be stored or read, the tool is called again.
 
+    Threads and loops may share it.
+
     Args:
         journal: The journal.
         secrets: A result that holds one is not stored. Those of the environment unless given.

@@ -43,7 +43,10 @@ _Row = tuple[int, float, str, str, str | None]
 
 
 class RunLog:
-    """The journal of one run: the scheduler's `RunJournal` on disk. Made by `start_run` and `resume_run`."""
+    """The journal of one run: the scheduler's `RunJournal` on disk. Made by `start_run` and `resume_run`.
+
+    It belongs to one run, and so to one event loop.
+    """
 
     def __init__(
         self,

@@ -108,7 +108,9 @@ class CallRow(NamedTuple):
 
 
 class Journal:
-    """The journal at `path`, which is made if it is not there. Safe to use from several threads.
+    """The journal at `path`, which is made if it is not there.
+
+    Threads and loops may share it.
 
     Raises:
         JournalVersionError: It was written by a version that is too new, or too old to be brought up to date.

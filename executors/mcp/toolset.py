@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 class McpTools(Sequence[Tool]):
     """The tools of some servers, while the `async with` block lasts: a sequence, to be handed to an agent.
 
+    Threads and loops may share it, as each server has a thread of its own. One of them enters, refreshes and
+    leaves it.
+
     Raises:
         McpError: On entering: a server cannot be started or reached in time. Those already started are
             stopped.

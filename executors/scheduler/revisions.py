@@ -68,13 +68,18 @@ class Replan:
 
 
 class SteeringQueue:
-    """Where a person's words for a running graph arrive. Those that nobody has heard are kept."""
+    """Where a person's words for a running graph arrive. Those that nobody has heard are kept.
+
+    Threads and loops may share it to say something. What is said is heard in the loop of the run.
+    """
 
     def __init__(self) -> None:
         self._early: list[str] = []
         self._listener: Callable[[str], None] | None = None
         self._unrecorded: list[str] = []
         self._record: Callable[[str], None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        """The loop of the run that listens."""
 
     @property
     def unheard(self) -> Sequence[str]:
@@ -83,6 +88,7 @@ class SteeringQueue:
 
     def record(self, record: Callable[[str], None]) -> None:
         """Call `record` with all that is said, what has come already included."""
+        self._loop = asyncio.get_running_loop()
         said, self._unrecorded, self._record = self._unrecorded, [], record
         for text in said:
             record(text)
@@ -92,6 +98,17 @@ class SteeringQueue:
         self._early[:0] = texts
 
     def say(self, text: str) -> None:
+        try:
+            here = asyncio.get_running_loop()
+        except RuntimeError:
+            here = None
+        loop = self._loop
+        if loop is None or loop is here or loop.is_closed():
+            self._say(text)
+        else:
+            loop.call_soon_threadsafe(self._say, text)
+
+    def _say(self, text: str) -> None:
         if self._record is not None:
             self._record(text)
         else:
@@ -104,6 +121,7 @@ class SteeringQueue:
     @contextmanager
     def listened_to(self, listener: Callable[[str], None]) -> Iterator[None]:
         """Hand what has come to `listener`, and what comes within the block."""
+        self._loop = asyncio.get_running_loop()
         early, self._early = self._early, []
         self._listener = listener
         try:

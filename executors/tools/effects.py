@@ -67,7 +67,10 @@ class CallLog(Protocol):
 
 
 class MemoryCalls:
-    """A `CallLog` in memory, for a run without a journal."""
+    """A `CallLog` in memory, for a run without a journal.
+
+    It belongs to one run, and so to one event loop.
+    """
 
     def __init__(self) -> None:
         self._calls: dict[str, Recorded] = {}

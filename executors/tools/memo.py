@@ -7,6 +7,7 @@ import hashlib
 import inspect
 import json
 import math
+import threading
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass
@@ -49,23 +50,29 @@ class ResultCache(Protocol):
 
 
 class MemoryResults:
-    """A `ResultCache` in memory. It keeps the `size` results that were used last."""
+    """A `ResultCache` in memory. It keeps the `size` results that were used last.
+
+    Threads and loops may share it.
+    """
 
     def __init__(self, size: int = 1024) -> None:
         self.size = size
         self._known: OrderedDict[str, Cached] = OrderedDict()
+        self._mutex = threading.Lock()
 
     def get(self, key: str) -> Cached | None:
-        found = self._known.get(key)
-        if found is not None:
-            self._known.move_to_end(key)
+        with self._mutex:
+            found = self._known.get(key)
+            if found is not None:
+                self._known.move_to_end(key)
         return found
 
     def put(self, key: str, value: Any) -> None:
-        self._known[key] = Cached(value)
-        self._known.move_to_end(key)
-        while len(self._known) > self.size:
-            self._known.popitem(last=False)
+        with self._mutex:
+            self._known[key] = Cached(value)
+            self._known.move_to_end(key)
+            while len(self._known) > self.size:
+                self._known.popitem(last=False)
 
     def __len__(self) -> int:
         return len(self._known)
@@ -75,6 +82,8 @@ class CallMemo:
     """Calls of the pure tools of one run, with their results.
 
     Equal calls share one result. Nobody changes it: a run hands out copies (`braid.executors.values.copies`).
+
+    It belongs to one run, and so to one event loop.
 
     Args:
         results: Keeps results across runs: those of tools with `cache="always"`.

@@ -17,7 +17,10 @@ ENTRY_POINTS: Final = "braid.tools"
 
 
 class ToolRegistry:
-    """Tools by name, in the order in which they were added. Plain typed functions are made into tools."""
+    """Tools by name, in the order in which they were added. Plain typed functions are made into tools.
+
+    Threads and loops may share it once all tools are added.
+    """
 
     def __init__(self, tools: Iterable[Tool | Callable[..., Any]] = ()) -> None:
         self._tools: dict[str, Tool] = {}

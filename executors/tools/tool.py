@@ -61,6 +61,8 @@ _DEFAULTS: Final = ToolOptions()
 class Tool(Generic[P, R]):
     """A function as a tool. It can still be called as the plain function. Runs use `call`.
 
+    Threads and loops may share it. The bound on calls at once holds for each loop.
+
     Args:
         function: A typed function, synchronous or asynchronous.
         options: How it may be called.

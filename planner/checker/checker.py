@@ -63,6 +63,8 @@ _SCALAR_KINDS = {"string", "integer", "number", "boolean", "null"}
 class PlanChecker:
     """Turns the statements of one round into nodes.
 
+    It belongs to one round of planning. One thread at a time uses it.
+
     Args:
         tools: What the plan may call.
         graph: The graph of the earlier rounds. Its names may be read. Names without a result may be bound

@@ -115,6 +115,8 @@ class PlanParser:
 
     Mistakes are handed out as `PlanSyntaxError` values among the statements. Reading goes on behind them.
 
+    It belongs to one text. One thread at a time uses it.
+
     Args:
         max_statement_chars: A longer statement is an error. Usually one of its brackets is never closed.
     """

@@ -156,7 +156,10 @@ _NAMED: Final = 2
 
 
 class Atlas:
-    """Entities with an index over their names. Immutable, and safe to share between threads."""
+    """Entities with an index over their names. Nothing in it changes.
+
+    Threads and loops may share it.
+    """
 
     def __init__(
         self,
