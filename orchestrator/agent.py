@@ -90,6 +90,9 @@ class Agent:
             one.
         output_type: The type of `result.output`: anything that pydantic validates.
         instructions: Given to the planner in every run.
+        temperature: Of plans, thoughts and direct answers. What a plan says of a thought wins. None is 0, or
+            what a reasoning method has.
+        max_tokens: Most tokens of one generation. What a plan says of a thought wins.
         budget: Limits of all runs of this agent together. `run(budget=...)` replaces them for one run.
         max_rounds: How many plans a run may write before it gives up.
         max_repairs: How often one plan may be sent back for statements that are not valid.
@@ -123,6 +126,8 @@ class Agent:
         mcp: str | Path | Sequence[McpServer] | None = None,
         output_type: Any = None,
         instructions: str | None = None,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
         budget: Budget | None = None,
         max_rounds: int | None = None,
         max_repairs: int | None = None,
@@ -142,6 +147,8 @@ class Agent:
             threads=threads,
             mcp=mcp if isinstance(mcp, (str, Path)) else None,
             instructions=instructions,
+            temperature=temperature,
+            max_tokens=max_tokens,
             max_rounds=max_rounds,
             max_repairs=max_repairs,
             limits=limits,

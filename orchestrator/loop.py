@@ -142,7 +142,12 @@ async def run_rounds(job: Job, emit: Callable[[Event], None]) -> LoopOutcome:
     job, outcome = await _without_plan(job, graph, emit)
     if outcome is not None:
         return outcome
-    planner = LLMPlanner(job.engine, max_repairs=job.spec.max_repairs)
+    planner = LLMPlanner(
+        job.engine,
+        max_repairs=job.spec.max_repairs,
+        max_tokens=job.spec.max_tokens,
+        temperature=job.spec.temperature or 0.0,
+    )
     rounds = Rounds(job.spec.max_rounds)
     reviser = _reviser(job, planner, rounds, graph, emit)
     outcomes: list[RunOutcome] = []
@@ -175,6 +180,7 @@ async def run_rounds(job: Job, emit: Callable[[Event], None]) -> LoopOutcome:
                 ask=job.ask,
                 deps=job.deps,
                 seed=job.spec.seed,
+                sampling=job.spec.sampling,
                 run_id=job.run_id,
                 journal=job.journal,
                 memo=job.memo,

@@ -11,6 +11,8 @@ from braid.engine.scope import Spending
 from braid.executors import RunOutcome, TaskGraph
 from braid.executors.report import RunReport, report_of, run_page, spans_of
 from braid.executors.values import Secrets
+from braid.executors.report import DiagramKind, RunReport, diagram, report_of, run_page, spans_of
+from braid.executors.values import own_copy
 from braid.orchestrator.events import RunStatus, StopReason
 from braid.planner import PlannerFinished, Routed, RouteKind
 
@@ -71,6 +73,26 @@ class RunResult(Generic[OutputT]):
     def complete(self) -> bool:
         """Whether the plan reached its answer."""
         return self.status == "answered"
+
+    def __getitem__(self, name: str) -> Any:
+        """The value that the plan gave to `name`, as a copy.
+
+        Raises:
+            KeyError: No node of that name has a value. The error names those that have.
+        """
+        graph = self.graph
+        known = {
+            node.name: id
+            for id, node in graph.nodes.items()
+            if node.name is not None and graph.state(id) == "done" and graph.entry(id).parent is None
+        }
+        if name not in known:
+            raise KeyError(f"no value is named {name!r}; there are: {', '.join(known) or 'none'}")
+        return own_copy(graph.result(known[name]))
+
+    def diagram(self, kind: DiagramKind = "mermaid") -> str:
+        """The graph of the run as text for Mermaid or for Graphviz (`dot`)."""
+        return diagram(spans_of(self.graph), kind)
 
     @property
     def route(self) -> RouteKind:

@@ -135,6 +135,10 @@ class RunSpec(RunDefaults):
 
     instructions: str = ""
     """Told to the planner in every round."""
+    temperature: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    """Of plans, thoughts and direct answers. None is 0 for these, or what a reasoning method has."""
+    max_tokens: int | None = Field(default=None, ge=1)
+    """Most tokens of one generation. None is the limit that each kind of text has."""
     limits: Limits = Field(default_factory=Limits)
     budget: BudgetLimits | None = None
     """Limits of this run alone."""
@@ -146,6 +150,12 @@ class RunSpec(RunDefaults):
     """The same conversation as typed data."""
     tools: dict[str, str] = {}
     """Fingerprints of the tools by name. Set where the run is recorded in a journal."""
+
+    @property
+    def sampling(self) -> dict[str, float | int]:
+        """The settings of the model that were given."""
+        given = {"temperature": self.temperature, "max_tokens": self.max_tokens}
+        return {name: value for name, value in given.items() if value is not None}
 
     @classmethod
     def of(cls, defaults: RunDefaults, **given: Any) -> Self:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from inspect import signature
 from typing import Any
 
 from braid.engine import Engine, Message, Prompt
@@ -44,7 +45,8 @@ async def think(context: GraphContext, entry: NodeRecord, op: Think, *, priority
         raise NothingToThinkWithError("this run has no engine to think with; pass `engine`")
     options: dict[str, Scalar] = dict(op.options)
     name = op.method or ("self_consistency" if "n" in options else "direct")
-    get_method(name)  # an unknown name is an error, however little the budget allows
+    asked = signature(get_method(name)).parameters  # an unknown name is an error, whatever the budget allows
+    options = {**{key: value for key, value in context.sampling.items() if key in asked}, **options}
     budget = context.budget.child(entry.node.id)
     name, options, left_out = fit_to_budget(name, options, budget)
     solve = get_method(name)

@@ -94,6 +94,31 @@ PriceOption = Annotated[
         show_default=False,
     ),
 ]
+InstructionsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--instructions",
+        metavar="TEXT",
+        help="Tell the planner this with every question.",
+        show_default=False,
+    ),
+]
+TemperatureOption = Annotated[
+    float | None,
+    typer.Option(
+        "--temperature",
+        min=0,
+        metavar="T",
+        help="Temperature of plans and thoughts. Default: 0, or what a reasoning method has.",
+        show_default=False,
+    ),
+]
+MaxTokensOption = Annotated[
+    int | None,
+    typer.Option(
+        "--max-tokens", min=1, metavar="N", help="Most tokens of one generation.", show_default=False
+    ),
+]
 SeedOption = Annotated[
     int | None, typer.Option("--seed", metavar="N", help="Makes sampling repeatable.", show_default=False)
 ]

@@ -146,7 +146,11 @@ async def _written(job: Job, emit: Callable[[Event], None]) -> Shortcut:
     if job.spec.instructions.strip():
         system.append(Message(role="system", content=job.spec.instructions.strip()))
     prompt = [*system, *job.spec.history, Message(role="user", content=job.question)]
-    params = SamplingParams(max_tokens=_MAX_TOKENS, temperature=0.0, seed=job.spec.seed)
+    params = SamplingParams(
+        max_tokens=job.spec.max_tokens or _MAX_TOKENS,
+        temperature=job.spec.temperature or 0.0,
+        seed=job.spec.seed,
+    )
     pieces: list[str] = []
     usage, over_budget = Usage(), ""
     try:

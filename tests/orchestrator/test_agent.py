@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from pydantic import BaseModel
@@ -474,3 +474,48 @@ def test_history_messages_are_copied() -> None:
     result = Agent(ScriptedEngine("answer(1)"), tools=[]).run_sync("?", history=[message])
     message["content"] = "changed"
     assert result.history[0]["content"] == "x"
+
+
+async def test_values_are_read_by_their_names_in_the_plan() -> None:
+    plan = 'xs = [calculate(f"{i} + 1") for i in [1, 2]]\na = height("K2")\nb = height("K3")\nanswer(a)\n'
+    result = await Agent(ScriptedEngine(plan), tools=[height], replan=None).run("?")
+    assert result["a"] == 8611.0 and result["xs"] == [2, 3]
+    result["xs"].append(4)
+    assert result["xs"] == [2, 3], "a copy"
+    for name in ("b", "nothing", ""):
+        with pytest.raises(KeyError, match="there are: xs, a"):
+            result[name]
+    nothing = await Agent(ScriptedEngine("answer(1)"), tools=[]).run("?")
+    with pytest.raises(KeyError, match="none"):
+        nothing["a"]
+
+
+async def test_a_run_draws_its_graph() -> None:
+    result = await Agent(ScriptedEngine('a = height("K2")\nanswer(a)\n'), tools=[height]).run("?")
+    assert "n0 --> n1" in result.diagram() and "n0 -> n1;" in result.diagram("dot")
+
+
+@pytest.mark.parametrize(
+    "given", [{"temperature": 0.4}, {"max_tokens": 77}, {"temperature": 1.5, "max_tokens": 9}]
+)
+async def test_settings_of_the_model_hold_for_plans_thoughts_and_direct_answers(
+    given: dict[str, Any],
+) -> None:
+    plan = 'a = think("x")\nb = think("x", temperature=0.9, max_tokens=30)\nanswer(a, b)\n'
+    engine = ScriptedEngine([plan, "yes", "yes", "A poem."], chunk="whole")
+    agent = Agent(engine, tools=[], **given)
+    if given.get("max_tokens") != 9:
+        await agent.run("Which is it?")
+        planned, first, second = (call.params for call in engine.calls)
+        for params in (planned, first):
+            assert {name: getattr(params, name) for name in given} == given
+        assert (second.temperature, second.max_tokens) == (0.9, 30)
+    engine = ScriptedEngine("A poem.")
+    await Agent(engine, tools=[], **given).run("Write a poem about the sea.")
+    assert {name: getattr(engine.calls[0].params, name) for name in given} == given
+
+
+@pytest.mark.parametrize("wrong", [{"temperature": -1}, {"temperature": float("nan")}, {"max_tokens": 0}])
+def test_settings_of_the_model_are_checked(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match=next(iter(wrong))):
+        Agent(ScriptedEngine("answer(1)"), tools=[], **wrong)

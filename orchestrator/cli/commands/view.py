@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from braid.executors.report import report_of_spans, run_page, spans_of_events
+from braid.executors.report import diagram, report_of_spans, run_page, spans_of_events
 from braid.orchestrator.cli.commands.runs import read_run
 from braid.orchestrator.cli.options import JsonOption, RunArgument
 from braid.orchestrator.cli.output import console, print_json, write_page
@@ -23,6 +24,8 @@ and timeline.
   braid view last
 
   braid view 3f2a --html run.html
+
+  braid view last --dot | dot -Tsvg > run.svg
 """
 
 
@@ -34,9 +37,13 @@ def view(
             "--html", metavar="FILE", help="Write it as a page: report, graph, timeline.", show_default=False
         ),
     ] = None,
+    mermaid: Annotated[bool, typer.Option("--mermaid", help="Print the graph for Mermaid.")] = False,
+    dot: Annotated[bool, typer.Option("--dot", help="Print the graph for Graphviz.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Print the report on a recorded run, or write it as a page."""
+    if mermaid + dot + as_json > 1:
+        raise typer.BadParameter("--mermaid, --dot and --json exclude one another")
     row, events = read_run(run)
     spans = spans_of_events(events)
     planning = sum(
@@ -51,7 +58,9 @@ def view(
             answer = ""
             notes.insert(0, f"declined: {row.answer}")
         write_page(html, run_page(spans, report, title=row.question, answer=answer, notes=notes))
-    if as_json:
+    if mermaid or dot:
+        sys.stdout.write(diagram(spans, "mermaid" if mermaid else "dot"))
+    elif as_json:
         print_json({"run": row.id, "report": report.model_dump(mode="json", exclude={"usage"})})
     else:
         console().print(report.text(), soft_wrap=True, markup=False, highlight=False)

@@ -433,3 +433,20 @@ def test_a_limit_of_money_without_a_fitting_price_is_wrong_usage(prices: tuple[s
         done.exit_code == 2 and "has no price" in done.stderr and "--price 'scripted=IN/OUT'" in done.stderr
     )
     assert not done.stdout and not any(body.get("stream") for body in server.requests)
+
+
+def test_instructions_and_settings_of_the_model_reach_the_model() -> None:
+    options = ("--instructions", "Metric units only.", "--temperature", "0.3", "--max-tokens", "99")
+    with serving("answer(1)\n") as server:
+        assert invoke("run", "Which?", *options, "--engine", server.uri).exit_code == 0
+        piped = CliRunner().invoke(app, ["repl", *options, "--engine", server.uri], input="Which?\n")
+        assert piped.exit_code == 0
+        bodies = [body for body in server.requests if body.get("stream")]
+    assert len(bodies) == 2
+    for body in bodies:
+        assert "Metric units only." in json.dumps(body["messages"])
+        assert body["temperature"] == 0.3 and 99 in (
+            body.get("max_tokens"),
+            body.get("max_completion_tokens"),
+        )
+    assert invoke("run", "Which?", "--temperature", "-1").exit_code == 2

@@ -100,3 +100,13 @@ def test_a_page_that_cannot_be_written_is_told_before_the_run(tmp_path: Path, fi
 
 def test_a_run_that_is_not_there() -> None:
     assert invoke("view", "nothing").exit_code != 0
+
+
+def test_a_recorded_run_is_drawn_as_text() -> None:
+    with serving(PLAN) as server:
+        invoke("run", "How much taller?", "--engine", server.uri)
+    mermaid, dot = invoke("view", "last", "--mermaid"), invoke("view", "last", "--dot")
+    assert mermaid.stdout.startswith("flowchart TD\n") and mermaid.stdout.count("-->") == 5
+    assert dot.stdout.startswith("digraph run {\n") and dot.stdout.count("->") == 5
+    both = invoke("view", "last", "--mermaid", "--json")
+    assert both.exit_code == 2 and "exclude one another" in both.stderr
