@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, overload
 from braid.engine import Envelope, Event
 from braid.executors.scheduler import Deferred, deferred_json
 from braid.orchestrator.events import JournalFailed
+from braid.orchestrator.telemetry import log_event
 
 if TYPE_CHECKING:
     from braid.executors.journal import RunLog
@@ -62,6 +63,7 @@ class Recorder(Sequence[Envelope]):
     def __call__(self, event: Event) -> None:
         if self._quiet:
             return
+        log_event(self.run, event)
         self.emitted.append(event)
         if self.deferred is not None:
             self.deferred += (_unchanged, event, time.monotonic())

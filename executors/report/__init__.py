@@ -1,6 +1,6 @@
 """Where the time of a run went: spans, critical path, report, and the HTML page."""
 
-from braid.executors.report.diagram import DiagramKind, diagram
+from braid.executors.report.drawing import DiagramKind, diagram
 from braid.executors.report.html import run_page
 from braid.executors.report.report import RunReport, report_of, report_of_spans, usage_of
 from braid.executors.report.spans import Span, spans_of, spans_of_events
