@@ -34,6 +34,14 @@ class NodeStarted(Event):
     at: float
 
 
+class ThinkText(Event):
+    """A piece of a thought as the model writes it, for display. Only streamed runs have it."""
+
+    kind: Literal["think.text"] = "think.text"
+    node: str
+    text: str
+
+
 class NodeFinished(Event):
     """The node has a result. `result` is its short form, cut to a line or two."""
 

@@ -470,7 +470,7 @@ class Agent:
         log = None if journal is None else enter_run(journal, recorder.run, job)
         if log is not None:
             recorder.write_to(log)
-        job = replace(job, run_id=recorder.run, journal=log)
+        job = replace(job, run_id=recorder.run, journal=log, live=recorder.live)
         recorder(
             RunStarted(
                 question=job.question,
@@ -509,6 +509,7 @@ class Agent:
                 job,
                 run_id=row.id,
                 journal=log,
+                live=recorder.live,
                 earlier=earlier_rounds(events),
                 routed=next((event for event in events if isinstance(event, Routed)), None),
                 refused={event.call for event in events if isinstance(event, ApprovalRefused)},

@@ -81,6 +81,8 @@ class Job:
     replan: Replan | None = field(default_factory=Replan)
     """When the graph is revised while it runs. None revises it only between rounds."""
     inbox: SteeringQueue | None = None
+    live: bool = False
+    """Whether somebody reads the events while the run goes on."""
     run_id: str | None = None
     journal: RunLog | None = None
     earlier: Sequence[EarlierRound] = ()
@@ -181,6 +183,7 @@ async def run_rounds(job: Job, emit: Callable[[Event], None]) -> LoopOutcome:
                 deps=job.deps,
                 seed=job.spec.seed,
                 sampling=job.spec.sampling,
+                think_text=job.live,
                 run_id=job.run_id,
                 journal=job.journal,
                 memo=job.memo,

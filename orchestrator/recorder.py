@@ -39,6 +39,11 @@ class Recorder(Sequence[Envelope]):
         self._mutex = threading.RLock()
         """Threads that share a result may read its events side by side."""
 
+    @property
+    def live(self) -> bool:
+        """Whether there is a listener."""
+        return self._listener is not None
+
     def write_to(self, log: RunLog, *, earlier: Sequence[Envelope] = (), quiet: bool = False) -> None:
         """Write each event into `log` before the listener has it.
 

@@ -88,6 +88,8 @@ class MethodRun:
     """Scores answers, for methods that need it."""
     seed: int = 0
     """The run's seed. The seeds of all branches derive from it."""
+    on_text: Callable[[str], None] | None = None
+    """Called with each piece of text of a method that draws one sample. None: nobody reads along."""
 
     def seed_for(self, *index: int) -> int:
         """A seed of 31 bits for one branch. It depends on the run's seed and the branch's place alone."""

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from braid.engine import CapabilityError, Completion, Context, InvalidParamsError, SamplingParams, Usage
+from braid.engine import (
+    CapabilityError,
+    Completion,
+    Context,
+    InvalidParamsError,
+    SamplingParams,
+    Token,
+    Usage,
+)
 from braid.reasoning.method import Candidate, MethodRun, Solution
 from braid.reasoning.voting import group_answers
 
@@ -31,6 +39,8 @@ async def sample_pool(run: MethodRun, problem: Context, params: SamplingParams) 
         can = run.engine.capabilities
         params = replace(params, seed=run.sampling_seed(0) if seed is None else seed)
         try:
+            if run.on_text is not None and params.n == 1:
+                return [await _read_along(run, problem, params, run.on_text)]
             completions = await run.engine.generate(problem, params, budget=run.budget)
             break
         except CapabilityError:
@@ -39,6 +49,33 @@ async def sample_pool(run: MethodRun, problem: Context, params: SamplingParams) 
     for completion in completions:
         completion.context.release()
     return completions
+
+
+async def _read_along(
+    run: MethodRun, problem: Context, params: SamplingParams, on_text: Callable[[str], None]
+) -> Completion:
+    """One sample, whose pieces `on_text` gets as they come. Its Context is `problem`."""
+    pieces: list[str] = []
+    count = 0
+    last: Token | None = None
+    tokens = run.engine.stream(problem, params, budget=run.budget)
+    try:
+        async for token in tokens:
+            count += bool(token.text or token.reasoning or token.id is not None)
+            last = token
+            if token.text:
+                pieces.append(token.text)
+                on_text(token.text)
+    finally:
+        if isinstance(tokens, AsyncGenerator):
+            await tokens.aclose()
+    counted = Usage(generated_tokens=count, critical_path_tokens=count, calls=1)
+    return Completion(
+        text="".join(pieces),
+        context=problem,
+        finish_reason=(last and last.finish_reason) or "stop",
+        usage=(last and last.usage) or counted,
+    )
 
 
 def vote(pool: Sequence[Completion], extract: Callable[[str], str | None], *, reason: str = "") -> Solution:

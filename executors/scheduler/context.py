@@ -148,6 +148,8 @@ class RunContext:
     """Learns the secret arguments of calls before they are made."""
     emit: Emit | None = None
     """Called for each event, at once, on the event loop. What it raises ends the run."""
+    think_text: bool = False
+    """Whether thoughts of one sample are emitted as they are written (`ThinkText`)."""
     clock: Callable[[], float] = time.monotonic
     """Returns monotonic seconds. All times of nodes are measured by it."""
 

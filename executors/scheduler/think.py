@@ -9,6 +9,7 @@ from typing import Any
 
 from braid.engine import Engine, Message, Prompt
 from braid.engine.scope import use_budget, use_priority
+from braid.executors.events import ThinkText
 from braid.executors.graph import NodeRecord
 from braid.executors.nodes import Scalar, Think
 from braid.executors.scheduler.context import GraphContext, NobodyToAskError, NothingToThinkWithError
@@ -52,6 +53,8 @@ async def think(context: GraphContext, entry: NodeRecord, op: Think, *, priority
     solve = get_method(name)
     question, known = entry.args
     run = MethodRun(engine=context.engine, budget=budget, seed=derived_seed(context.seed, *entry.order))
+    if context.think_text:
+        run.on_text = lambda text: context.emitter.emit(ThinkText(node=entry.node.id, text=text))
     prompt = think_prompt(context.engine, context.root, short_form(question), known)
     with use_priority(priority), use_budget(budget):
         async with await context.engine.prefill(prompt, budget=budget) as problem:

@@ -26,7 +26,7 @@ _TYPES: Final[tuple[tuple[str, str, str], ...]] = (
         "braid.executors.events",
         "executors.events",
         "BudgetExceeded NodeAdded NodeBlocked NodeCancelled NodeFailed NodeFinished NodeRetried NodeSkipped "
-        "NodeStarted NodeUncertain NodeWaits PlanPatched ToolAbandoned ToolHedged ToolReused",
+        "NodeStarted NodeUncertain NodeWaits PlanPatched ThinkText ToolAbandoned ToolHedged ToolReused",
     ),
     ("braid.executors.events", "", "ApprovalRefused"),
     ("braid.executors.journal.store", "executors.journal_store", "Pruned RunRow"),

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from braid.engine import Budget, EngineURIError, Message, budget
 from braid.engine.scripted import ScriptedEngine
-from braid.executors import ToolContext, tool
+from braid.executors import NodeFinished, ThinkText, ToolContext, tool
 from braid.executors.scheduler import ToolCallRequest
 from braid.orchestrator import (
     Agent,
@@ -519,3 +519,28 @@ async def test_settings_of_the_model_hold_for_plans_thoughts_and_direct_answers(
 def test_settings_of_the_model_are_checked(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match=next(iter(wrong))):
         Agent(ScriptedEngine("answer(1)"), tools=[], **wrong)
+
+
+@pytest.mark.parametrize(
+    ("thought", "answer"),
+    [("The height is high.", "The height is high"), ("So \\boxed{yes}", "yes"), ("上 é", "上 é"), ("", "")],
+)
+async def test_a_thought_is_streamed_as_it_is_written(thought: str, answer: str) -> None:
+    plan = 'a = think("x")\nb = think("y", n=3)\nanswer(f"{a}")\n'
+    engine = ScriptedEngine([plan, thought, "no"], delay=0.001)
+    seen: list[ThinkText | NodeFinished] = []
+    async with Agent(engine, tools=[], shortcuts=False).stream("Which is it?") as run:
+        async for envelope in run:
+            if isinstance(envelope.event, ThinkText | NodeFinished):
+                seen.append(envelope.event)
+    pieces = [event for event in seen if isinstance(event, ThinkText)]
+    assert "".join(event.text for event in pieces) == thought and {event.node for event in pieces} <= {"a"}
+    assert run.result["a"].answer == answer
+    if pieces:
+        ended = next(p for p, e in enumerate(seen) if isinstance(e, NodeFinished) and e.node == "a")
+        assert ended > seen.index(pieces[-1])
+    assert engine.open_contexts() == 0
+    alone = ScriptedEngine([plan, thought, "no"])
+    silent = await Agent(alone, tools=[], shortcuts=False).run("Which is it?")
+    assert silent["a"].answer == answer and silent.usage == run.result.usage
+    assert not any(isinstance(envelope.event, ThinkText) for envelope in silent.events)
