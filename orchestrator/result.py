@@ -9,10 +9,8 @@ from typing import Any, Generic, TypeVar
 from braid.engine import Envelope, Message, Usage
 from braid.engine.scope import Spending
 from braid.executors import RunOutcome, TaskGraph
-from braid.executors.report import RunReport, report_of, run_page, spans_of
-from braid.executors.values import Secrets
 from braid.executors.report import DiagramKind, RunReport, diagram, report_of, run_page, spans_of
-from braid.executors.values import own_copy
+from braid.executors.values import Secrets, own_copy
 from braid.orchestrator.events import RunStatus, StopReason
 from braid.planner import PlannerFinished, Routed, RouteKind
 
