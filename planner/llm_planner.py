@@ -139,7 +139,8 @@ class LLMPlanner:
         """Plan one round, for `run_graph`. The stream has one patch for each statement.
 
         Each patch is made for the graph's version at that moment. What `task.written` holds is read again at
-        once, against the graph as it is before this round. Its statements bring no patches.
+        once, against the graph as it is before this round. Its statements bring no patches, unless their
+        nodes are missing in the graph.
 
         Args:
             task: What is planned.
@@ -153,7 +154,7 @@ class LLMPlanner:
         graph = state.task.graph
         ended = False
         try:
-            async with aclosing(self._run(state)) as items:
+            async with aclosing(self._all(state)) as items:
                 async for event, nodes in items:
                     ended = isinstance(event, PlannerFinished)
                     if emit is not None:
@@ -165,6 +166,19 @@ class LLMPlanner:
             # A run that has its answer, or was stopped, closes this generator before the plan is at its end.
             if not ended and emit is not None:
                 emit(_finished(state, valid=state.reader.complete, stopped=True))
+
+    async def _all(self, state: _Round) -> AsyncGenerator[tuple[PlanEvent, tuple[Node, ...]]]:
+        """`_run`, and before it the statements of `task.written` that did not reach the graph.
+
+        One piece of a model's text may hold several statements. Their patches come one after the other, and
+        the process may have ended between them.
+        """
+        for accepted in tuple(state.reader.accepted):
+            if any(node.id not in state.task.graph.entries for node in accepted.nodes):
+                yield _statement(accepted, state.task, len(state.errors)), accepted.nodes
+        async with aclosing(self._run(state)) as items:
+            async for item in items:
+                yield item
 
     async def plan(self, task: PlanTask) -> AsyncGenerator[PlanEvent]:
         """Plan one round and yield the events alone. The graph is left as it is.

@@ -22,6 +22,7 @@ from braid.executors.journal import Journal, RunBusyError, UnknownRunError, reco
 from braid.executors.scheduler import ToolCallRequest
 from braid.executors.tools.effects import Done, NotDone
 from braid.orchestrator import Agent, JournalFailed, ResumeRefusedError, RunFinished, RunResumed, RunStarted
+from braid.planner import PlannerStatement
 from tests.support.interrupted_runs import PLAN, Toolbox, agent_of, interrupted, yes
 
 
@@ -109,6 +110,35 @@ async def test_planning_goes_on_where_it_was_cut_off(file: Path, cut: int, style
     ), "every call once, over both processes"
     assert result.plan.count("total(") == 1
     assert len(engine.calls) == 1
+
+
+@pytest.mark.parametrize("place", [0, 1, 3])
+async def test_statements_of_one_piece_of_text_are_not_lost(file: Path, place: int) -> None:
+    """The process ends when some of them are in the graph, and others are not yet."""
+    box = Toolbox()
+    runs: list[asyncio.Task[Any]] = []
+
+    @tool
+    async def end(x: int) -> int:
+        runs[0].cancel()
+        return x
+
+    lines = [f"x{i} = double({i})\n" for i in range(8)]
+    lines.insert(place, "e = end(1)\n")
+    box.tools.append(end)
+    plan = "".join(lines) + "answer(x0, x7)\n"
+    agent = agent_of(file, box, plan)
+    runs.append(asyncio.create_task(agent.run("go")))
+    with suppress(asyncio.CancelledError):
+        await runs[0]
+    assert agent.journal is not None
+    written = [e.event for e in recorded_events(agent.journal, agent.journal.find("last"))]
+    assert sum(isinstance(event, PlannerStatement) for event in written) < 10, "all were in the graph"
+    await agent.close()
+    async with agent_of(file, box, []) as agent:
+        runs[0] = asyncio.create_task(asyncio.sleep(0))
+        result = await agent.resume("last")
+    assert result.answer == "0, 14", result.reason
 
 
 async def test_a_rejected_attempt_counts_after_a_resume(file: Path) -> None:
