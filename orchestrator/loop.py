@@ -363,6 +363,7 @@ async def _run_to_result(job: Job, recorder: Recorder) -> RunResult[Any]:
     planned = [event for event in recorder.emitted if isinstance(event, PlannerFinished)]
     usage = total_usage(planned, outcome.outcomes)
     stopped, reason, output = outcome.stopped, outcome.reason, None
+    exceeded = outcome.outcomes[-1].exceeded if outcome.outcomes else None
     if outcome.declined:
         answer = reason
     elif outcome.values is None:
@@ -377,7 +378,7 @@ async def _run_to_result(job: Job, recorder: Recorder) -> RunResult[Any]:
             output, more = await _output(outcome.values, job)
             usage = usage.then(more)
         except BudgetExceededError as error:
-            stopped, reason = "budget", str(error)
+            stopped, reason, exceeded = "budget", str(error), error
     seconds = time.monotonic() - job.budget.started  # the time of earlier processes included
     rounds = outcome.rounds
     status = _status(outcome, stopped, answer)
@@ -416,6 +417,7 @@ async def _run_to_result(job: Job, recorder: Recorder) -> RunResult[Any]:
         status=status,
         stopped=stopped,
         reason=reason,
+        exceeded=exceeded,
         hint=outcome.hint,
         events=recorder,
         history=History.of(job.spec.history, turns).extended(asked, answer, turn),

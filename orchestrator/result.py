@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
-from braid.engine import Envelope, Message, Usage
+from braid.engine import BudgetExceededError, Envelope, Message, Usage
 from braid.engine.scope import Spending
 from braid.executors import RunOutcome, TaskGraph
 from braid.executors.report import DiagramKind, RunReport, diagram, report_of, run_page, spans_of
@@ -62,6 +62,8 @@ class RunResult(Generic[OutputT]):
     """What all prompts of the run began with."""
     budget: Mapping[str, Spending] = field(default_factory=lambda: dict[str, Spending](), repr=False)
     """What was spent of each limit, by tools and by agents that a tool called too."""
+    exceeded: BudgetExceededError | None = field(default=None, repr=False)
+    """The limit that stopped the run, if one did. It knows its scope."""
     hint: str = ""
     """What would answer a question that was declined, in one line."""
     secrets: Secrets = field(default_factory=Secrets, repr=False, compare=False)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from braid.engine.scope import ambient_budget
 from braid.executors import Tool, ToolContext, ToolOptions
-from braid.executors.tools import Effect, NotDone, ToolError, UncertainError, UsageResult
+from braid.executors.tools import Effect, ToolError, UncertainError, Unfinished, UsageResult
 
 if TYPE_CHECKING:
     from braid.engine import Budget
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 MAX_DEPTH: Final = 3
 """Deepest level of an agent within agents. The outermost agent is at depth 0."""
+
+_VERSION: Final = "94abba240ce45f34"
+"""The version of each agent as a tool. It stays, so that runs of an earlier Braid can be resumed."""
 
 _depth: ContextVar[int] = ContextVar("braid_agent_depth", default=0)
 
@@ -78,17 +81,21 @@ def agent_tool(
             )
         finally:
             _depth.reset(token)
+        if result.exceeded is not None and result.exceeded.budget is not scope:
+            raise result.exceeded  # a limit of the outer run: that one stops, and can be resumed
+        if any(result.graph.state(node) == "uncertain" for node in result.graph.entries):
+            raise UncertainError(f"{name}: {result.reason or 'not all its calls are certain'}", tool=name)
         if not result.complete:
             known = f"; known so far: {result.answer}" if result.status == "partial" else ""
             raise ToolError(f"{name}: no full answer, {result.status}: {result.reason}{known}", tool=name)
         value = result.output if result.output is not None else result.answer
         return UsageResult(value=value, usage=result.usage)
 
-    async def reconcile(context: ToolContext, key: str) -> NotDone:
+    async def reconcile(context: ToolContext, key: str) -> Unfinished:
         """The run of the question goes on under its key. What its tools have done is not done again."""
         if agent.journal is None and outer_run().journal is None:
             raise UncertainError(f"{name}: no journal says what its tools have done", tool=name)
-        return NotDone()
+        return Unfinished()
 
     if effect is None:
         effect = "mutating" if agent.may_mutate else "idempotent"
@@ -98,6 +105,7 @@ def agent_tool(
             name=name,
             description=description,
             effect=effect,
+            version=_VERSION,
             max_concurrency=max_concurrency,
             reconcile=reconcile if effect == "mutating" else None,
         ),

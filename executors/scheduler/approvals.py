@@ -19,7 +19,7 @@ from braid.executors.scheduler.context import GraphContext
 from braid.executors.scheduler.lifecycle import NodeLifecycle, RunState
 from braid.executors.scheduler.think import ask_person
 from braid.executors.scheduler.tool_calls import approve_call, resolve_outcome
-from braid.executors.tools import Done, Tool, ToolError, UncertainError
+from braid.executors.tools import Done, Tool, ToolError, UncertainError, Unfinished
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +108,8 @@ class Approvals:
         outcome = await resolve_outcome(self._context, entry, tool)
         if isinstance(outcome, Done):
             return Succeed(outcome.value)
+        if isinstance(outcome, Unfinished):
+            raise UncertainError(f"{tool.name}: the call did a part of its work", tool=tool.name)
         return Fail(ToolError(f"{tool.name}: the call did not come through", tool=tool.name))
 
     async def _resolve_begun(self, entry: NodeRecord) -> Decision:

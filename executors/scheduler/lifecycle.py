@@ -7,6 +7,7 @@ import contextvars
 from collections.abc import Coroutine
 from typing import Any, Literal, Protocol, TypeAlias
 
+from braid.engine import BudgetExceededError
 from braid.executors.graph import NodeRecord
 
 StopReason: TypeAlias = Literal["budget", "cancelled"]
@@ -28,6 +29,8 @@ class RunState:
         """Why nothing new starts. What runs may finish."""
         self.reason = ""
         """`stopped` in words."""
+        self.exceeded: BudgetExceededError | None = None
+        """The limit that stopped it, if one did."""
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """Start a task of the run. It does not see what nodes put into context variables."""

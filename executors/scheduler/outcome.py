@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from braid.engine import Usage
+from braid.engine import BudgetExceededError, Usage
 from braid.executors.graph import GraphError
 
 
@@ -47,6 +47,8 @@ class RunOutcome:
     """What stopped the run, if something did."""
     reason: str = ""
     """`stopped` in words."""
+    exceeded: BudgetExceededError | None = None
+    """The limit that stopped the run, if one did. It knows its scope."""
     failures: tuple[tuple[str, str], ...] = ()
     """The failed and uncertain nodes that nothing has replaced, with their errors."""
     blocked: tuple[str, ...] = ()

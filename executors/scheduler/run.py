@@ -44,6 +44,7 @@ from braid.executors.scheduler.revisions import (
     SteeringQueue,
     SurprisingResultError,
 )
+from braid.executors.scheduler.tool_calls import may_have_happened
 from braid.executors.scheduler.workers import Workers
 from braid.executors.tools import UncertainError, UsageResult, failure_kind
 from braid.executors.values import explain, own_copy
@@ -289,6 +290,9 @@ class GraphRun:
         """Stop what still works on a node that has settled. Write down and emit how it ended."""
         if entry.state == "cancelled":
             self._interrupt(entry)
+            if entry not in self.approvals.waiting and may_have_happened(self.context, entry):
+                entry.state = "uncertain"
+                entry.error = f"{entry.error}; whether the call happened is not known"
         if entry.children is not None:
             entry.finished = self.now()
         if self.journal is not None:
@@ -541,7 +545,7 @@ class GraphRun:
         """Start nothing new. What runs may finish."""
         if self.state.stopped is not None:
             return
-        self.state.stopped, self.state.reason = "budget", str(error)
+        self.state.stopped, self.state.reason, self.state.exceeded = "budget", str(error), error
         for entry in list(self.approvals.waiting):
             if entry.state == "pending":
                 self.approvals.drop(entry)
@@ -579,6 +583,7 @@ class GraphRun:
             partial=partial_answer,
             stopped=self.state.stopped,
             reason=self.state.reason,
+            exceeded=self.state.exceeded,
             failures=tuple((e.node.id, e.error or "") for e in failed if e.node.name is None or e in current),
             blocked=tuple(e.node.id for e in entries if e.state == "blocked"),
             usage=usage_of(self.graph, self.ran),

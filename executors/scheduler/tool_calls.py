@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
-from braid.engine import BraidError
+from braid.engine import BraidError, BudgetExceededError
 from braid.engine.scope import use_budget
 from braid.executors.graph import NodeRecord
 from braid.executors.scheduler.context import (
@@ -24,6 +24,7 @@ from braid.executors.tools import (
     ToolContext,
     ToolError,
     UncertainError,
+    Unfinished,
     result_key,
 )
 from braid.executors.values import explain, own_copies, preview
@@ -96,9 +97,10 @@ async def _call_recorded(
     log.started(key, node=entry.node.id, tool=tool.name, args=entry.args, effect="mutating")
     try:
         value = await call(context=call_context)
-    except UncertainError:
-        raise  # stays what it is in the log: started
     except BraidError as error:
+        cut_off = isinstance(error, BudgetExceededError) and tool.options.reconcile is not None
+        if cut_off or isinstance(error, UncertainError):
+            raise  # stays what it is in the log: started
         log.failed(key, explain(error))
         raise
     log.finished(key, value)
@@ -112,9 +114,25 @@ def tool_context(context: GraphContext, entry: NodeRecord) -> ToolContext[Any]:
         deps=context.deps,
         run_id=context.run_id,
         node_id=node,
-        idempotency_key=f"{context.run_id}:{node}",
+        idempotency_key=call_key(context, entry),
         budget=context.budget.child(node),
     )
+
+
+def call_key(context: GraphContext, entry: NodeRecord) -> str:
+    """The idempotency key of the call of this node."""
+    return f"{context.run_id}:{entry.node.id}"
+
+
+def may_have_happened(context: GraphContext, entry: NodeRecord) -> bool:
+    """Whether the mutating call of this node was begun, and nobody has found out that it did nothing."""
+    if not context.is_mutating(entry):
+        return False
+    try:
+        known = context.calls.recall(call_key(context, entry))
+    except BraidError:  # it is done, and its result is lost
+        return True
+    return known is not None and known.state in ("started", "done")
 
 
 async def approve_call(context: GraphContext, entry: NodeRecord, tool: Tool) -> Done | None:
@@ -125,7 +143,7 @@ async def approve_call(context: GraphContext, entry: NodeRecord, tool: Tool) -> 
         UncertainError: an earlier process began the call, and nobody knows how it ended.
         ToolError: the call has failed in an earlier process.
     """
-    known = context.calls.recall(f"{context.run_id}:{entry.node.id}")
+    known = context.calls.recall(call_key(context, entry))
     match known:
         case Recorded("done", value):
             return Done(value)
@@ -155,7 +173,7 @@ async def resolve_outcome(context: GraphContext, entry: NodeRecord, tool: Tool) 
         outcome = await _ask_outcome(context, entry, tool, unknown)
     if isinstance(outcome, Done):
         context.calls.finished(call_context.idempotency_key, outcome.value)
-    else:
+    elif not isinstance(outcome, Unfinished):
         context.calls.not_done(call_context.idempotency_key)
     return outcome
 

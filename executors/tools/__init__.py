@@ -1,6 +1,6 @@
 """Tools: typed functions with an effect class, and what follows from it (retries, hedging, memo)."""
 
-from braid.executors.tools.effects import CallLog, Done, Effect, MemoryCalls, NotDone, Recorded
+from braid.executors.tools.effects import CallLog, Done, Effect, MemoryCalls, NotDone, Recorded, Unfinished
 from braid.executors.tools.errors import (
     ToolArgumentError,
     ToolDefinitionError,
@@ -41,6 +41,7 @@ __all__ = [
     "ToolTimeoutError",
     "ToolUnavailableError",
     "UncertainError",
+    "Unfinished",
     "UnknownToolError",
     "UsageResult",
     "failure_kind",

@@ -42,6 +42,13 @@ class NotDone:
     """What `reconcile` returns for a call that did not happen. It may be made now."""
 
 
+class Unfinished(NotDone):
+    """What `reconcile` returns for a call that did a part of its work.
+
+    Made again under the same key, it does the rest. Until then it is uncertain.
+    """
+
+
 class CallLog(Protocol):
     """What happened to the calls of mutating tools, by idempotency key."""
 

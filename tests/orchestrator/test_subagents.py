@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,8 @@ from braid.engine import Budget
 from braid.engine.scripted import ScriptedEngine
 from braid.executors import ToolContext, tool
 from braid.executors.mcp import McpServer
-from braid.executors.scheduler import ToolCallRequest
+from braid.executors.scheduler import AskPerson, ToolCallRequest
+from braid.executors.tools import Done, NotDone, ToolError
 from braid.orchestrator import Agent
 
 ASKS_HELPER = 'a = helper("what is it?")\nanswer(a)\n'
@@ -125,3 +127,75 @@ async def test_without_a_person_to_approve_an_agent_that_changes_things_is_not_a
     helper = Agent(engine, tools=[post]).as_tool("helper", "posts")
     result = await Agent(ScriptedEngine([ASKS_HELPER] * 3), tools=[helper], max_rounds=1).run("What?")
     assert not result.complete and "approve" in result.reason and not engine.calls
+
+
+class Helped:
+    """An agent whose helper makes a payment and then another one, in one journal."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.paid: list[int] = []
+        self.reconciles = True
+        self.breaks = False
+        self.sent = True
+        self.began = asyncio.Event()
+
+    def agent(self, *, ask: AskPerson | None = None) -> Agent:
+        async def outcome(key: str) -> Done | NotDone:
+            if not self.reconciles:
+                raise ToolError("the bank is closed")
+            return NotDone()
+
+        @tool(effect="mutating", reconcile=outcome)
+        async def pay(amount: int) -> str:
+            if amount == 2 and self.breaks:
+                self.began.set()
+                raise ConnectionError("the line is dead")
+            self.paid.append(amount)
+            return f"paid {amount}"
+
+        inner = Agent(
+            ScriptedEngine("a = pay(1)\nb = pay(2)\nanswer(a, b)\n", chunk="whole"), tools=[pay], max_rounds=1
+        )
+        return Agent(
+            ScriptedEngine(ASKS_HELPER, chunk="whole"),
+            tools=[inner.as_tool("helper", "pays")],
+            max_rounds=1,
+            journal=self.file,
+            approve=yes,
+            ask=ask,
+        )
+
+
+async def yes(_: object) -> bool:
+    return True
+
+
+async def test_an_agent_that_the_outer_budget_stopped_goes_on_when_there_is_more(tmp_path: Path) -> None:
+    helped = Helped(tmp_path / "journal.db")
+    async with helped.agent() as agent:
+        result = await agent.run("What?", budget=Budget(calls=4))
+        assert result.status != "answered" and result.stopped == "budget"
+        assert result.graph.state("a") == "uncertain", "a part of it has happened"
+        assert len(helped.paid) == 1
+        result = await agent.resume("last", budget=Budget(calls=1))
+        assert result.stopped == "budget" and result.graph.state("a") == "uncertain"
+        result = await agent.resume("last", budget=Budget())
+    assert result.answer == "paid 1, paid 2" and sorted(helped.paid) == [1, 2]
+
+
+async def test_an_agent_with_an_uncertain_call_is_uncertain_itself(tmp_path: Path) -> None:
+    helped = Helped(tmp_path / "journal.db")
+    helped.breaks, helped.reconciles = True, False
+    async with helped.agent() as agent:
+        result = await agent.run("What?")
+        assert result.graph.state("a") == "uncertain" and helped.paid == [1]
+    helped.breaks = False
+
+    async def ask(question: str) -> str:
+        assert question.startswith("pay(amount=2)"), question
+        return "no"
+
+    async with helped.agent(ask=ask) as agent:
+        result = await agent.resume("last")
+    assert result.answer == "paid 1, paid 2" and helped.paid == [1, 2]

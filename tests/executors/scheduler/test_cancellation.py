@@ -26,7 +26,7 @@ from braid.executors import (
 from braid.executors.nodes import Const, Node, Ref, Think
 from braid.executors.scheduler import ToolCallRequest
 from tests.support.tiny_models import build_model
-from tests.support.written_plans import Recorded, answer, call, patches
+from tests.support.written_plans import Recorded, answer, call, mapped, patches
 
 
 class Listener:
@@ -245,3 +245,55 @@ async def test_many_branches_spend_a_budget_of_calls_to_the_last_one() -> None:
         tools=[work], chunks=[[call(f"n{i}", "work", x=i) for i in range(64)]], budget=budget
     )
     assert outcome.stopped == "budget" and made == budget.spent["calls"] == 9
+
+
+@pytest.mark.parametrize("how", ["deadline", "revision", "caller", "map"])
+async def test_a_mutating_call_that_is_cut_off_is_told_as_uncertain(how: str) -> None:
+    began = asyncio.Event()
+
+    @tool(effect="mutating")
+    async def pay(amount: int) -> str:
+        began.set()
+        await asyncio.sleep(60)
+        return "never"
+
+    @tool
+    async def look(amount: int) -> str:
+        await asyncio.sleep(60)
+        return "never"
+
+    async def approve(request: ToolCallRequest) -> bool:
+        if request.args["amount"] == 2:
+            await asyncio.sleep(60)
+        return True
+
+    run = Recorded()
+    nodes = [
+        mapped("p", [1], "pay", amount=Ref("m")) if how == "map" else call("p", "pay", amount=1),
+        call("waits", "pay", amount=2),
+        call("x", "look", amount=3),
+    ]
+
+    async def plan() -> AsyncIterator[GraphPatch]:
+        async for patch in patches(run.graph, [nodes]):
+            yield patch
+        await began.wait()
+        if how in ("revision", "map"):
+            yield GraphPatch(run.graph.version, cancel=("p", "waits", "x"))
+
+    context = RunContext(
+        tools=ToolRegistry([pay, look]),
+        approve=approve,
+        emit=run.events.append,
+        budget=Budget(seconds=0.3) if how == "deadline" else Budget(),
+    )
+    async with asyncio.timeout(20):
+        task = asyncio.create_task(run_graph(run.graph, plan(), context))
+        await began.wait()
+        if how == "caller":
+            task.cancel()
+        await asyncio.wait([task])
+    call_of_it = "p[0]" if how == "map" else "p"
+    assert run.graph.state(call_of_it) == "uncertain"
+    assert (run.graph.state("waits"), run.graph.state("x")) == ("cancelled", "cancelled")
+    assert run.of("node.uncertain") == [call_of_it]
