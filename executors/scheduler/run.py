@@ -212,10 +212,14 @@ class GraphRun:
             call = self._begun.pop(id)
             entry = self.graph.entries.get(id)
             if entry is None:
-                entry = self.graph.add_lost_item(id, call.tool)
-                self.emitter.added([entry])
-                self.emitter.settled(entry, self.now())
+                entry = self._add_lost_item(id, call)
             self._resolve_begun(entry, call)
+
+    def _add_lost_item(self, id: str, call: Begun) -> NodeRecord:
+        entry = self.graph.add_lost_item(id, call.tool)
+        self.emitter.added([entry])
+        self.emitter.settled(entry, self.now())
+        return entry
 
     def _resolve_begun(self, entry: NodeRecord, call: Begun) -> None:
         if self._over and call.unclear:
@@ -556,6 +560,11 @@ class GraphRun:
 
     def _sweep(self) -> None:
         """Nothing runs any more. Settle what is not settled."""
+        if self.state.stopped is not None and not self._over:
+            for id, call in self._begun.items():
+                if call.unclear and id not in self.graph.entries:
+                    error = f"{self.state.reason}; whether the call happened is not known"
+                    self._settle(self._add_lost_item(id, call), "uncertain", error)
         interrupted = self.state.stopped is not None or not self._idle.done() or self._idle.cancelled()
         reason = self.state.reason or "the run was cancelled"
         for entry in list(self.graph.entries.values()):

@@ -6,6 +6,7 @@ A process is ended by cancelling its run: nothing is written down then that a ki
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -332,6 +333,30 @@ async def test_an_item_of_a_list_that_is_another_one_the_second_time(
     else:
         assert sorted(world.asked) == ["xs[0]", "xs[1]"]
         assert "started" not in rows(journal).values()
+
+
+@pytest.mark.parametrize("asks", [True, False])
+@pytest.mark.parametrize("limit", [Budget(calls=1), Budget(seconds=0.2)], ids=["calls", "seconds"])
+async def test_an_item_of_a_list_that_the_budget_does_not_bring_back(
+    journal: Journal, limit: Budget, asks: bool
+) -> None:
+    world = World(asks=asks, found=[1, 2])
+    plan = [
+        call("h", "find"),
+        call("waits", "later", value=Ref("h")),
+        call("list", "content", handle=Ref("waits")),
+        mapped("xs", Ref("list"), "pay", amount=Ref("m")),
+        answer(Ref("xs")),
+    ]
+    world.began.set()
+    await killed(journal, world, [plan], until=running(world, 2))
+    forget(journal, "list")
+    world.began.clear()
+    limit.started = time.monotonic()
+    graph, outcome = await resumed(journal, world, budget=limit)
+    assert outcome.stopped == "budget" and world.paid == []
+    assert {graph.state("xs[0]"), graph.state("xs[1]")} == {"uncertain"}
+    assert {"xs[0]", "xs[1]"} <= set(dict(outcome.failures))
 
 
 @pytest.mark.parametrize("fate", ["done", "not done", "nobody knows"])
