@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, Any, Final, TextIO, TypeVar
 from braid.engine.system import first_error
 from braid.executors.mcp.config import McpError, McpServer
 from braid.executors.mcp.loop_thread import LoopEndedError, LoopThread
-from braid.executors.tools import Effect, ToolError, UncertainError
+from braid.executors.tools import (
+    Effect,
+    ToolError,
+    ToolTimeoutError,
+    ToolUnavailableError,
+    UncertainError,
+)
 
 if TYPE_CHECKING:
     from mcp import Client
@@ -75,13 +81,15 @@ class Connection:
 
         Raises:
             UncertainError: A mutating request got no reply.
+            ToolTimeoutError: Another request got no reply in time.
+            ToolUnavailableError: The server was lost, or is out of reach.
             ToolError: The request failed for another reason.
             McpError: The server cannot be reached.
         """
         try:
             return await self._thread.run(self._request(name, effect, ask))
         except LoopEndedError as error:
-            kind = UncertainError if effect == "mutating" else ToolError
+            kind = UncertainError if effect == "mutating" else ToolUnavailableError
             raise kind(f"{self.server.name}: {name}: {error}", tool=name) from None
 
     async def listed(self, ask: Callable[[Client], Awaitable[T]]) -> T:
@@ -269,6 +277,12 @@ class Connection:
         message = self.server.hide(message)
         if effect == "mutating" and (lost or _is_late(error)) and not _is_refused(error):
             return UncertainError(f"{message}; whether the call took effect is not known", tool=name)
+        if state.flooded:
+            return ToolError(message, tool=name)
+        if _is_late(error):
+            return ToolTimeoutError(message, seconds=self.server.timeout, tool=name)
+        if lost or _is_out_of_reach(error):
+            return ToolUnavailableError(message, tool=name)
         return ToolError(message, tool=name)
 
     def _flood(self) -> str:
@@ -358,6 +372,15 @@ def _is_refused(error: BaseException) -> bool:
     from braid.executors.mcp.http import SESSION_GONE
 
     return isinstance(error, MCPError) and error.data == SESSION_GONE
+
+
+def _is_out_of_reach(error: BaseException) -> bool:
+    """Whether something before the server refused the request, or the server lets nobody in."""
+    from mcp import MCPError
+
+    from braid.executors.mcp.http import OUT_OF_REACH
+
+    return isinstance(error, MCPError) and error.data == OUT_OF_REACH
 
 
 def _is_late(error: Exception) -> bool:

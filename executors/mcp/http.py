@@ -19,6 +19,10 @@ from mcp_types import CONNECTION_CLOSED, INTERNAL_ERROR, INVALID_REQUEST, METHOD
 SESSION_GONE: Final = "braid: the server does not know the session"
 """Data of the error of a request that was refused because its session is gone. It had no effect."""
 
+OUT_OF_REACH: Final = "braid: the server is out of reach"
+"""Data of the error of a request that got no further than the way to the server."""
+
+_OUTAGES: Final = frozenset((401, 403, 407, 502, 503, 504))
 _LISTEN: Final = "subscriptions/listen"
 _STANDARD_CODES: Final = range(-32700, -32599)
 _EXCERPT: Final = 65_536
@@ -52,7 +56,8 @@ class BoundedClient(httpx2.AsyncClient):
             async with asyncio.timeout_at(deadline):
                 response = await super().send(request, stream=True, **options)
         except TimeoutError:
-            return _refusal(request, asked, 504, INTERNAL_ERROR, f"no reply within {self._seconds:g} s")
+            message = f"no reply within {self._seconds:g} s"
+            return _refusal(request, asked, 504, INTERNAL_ERROR, message, OUT_OF_REACH)
         encoding = response.headers.pop("content-encoding", "identity").strip().lower()
         if encoding not in ("identity", "", "gzip", "x-gzip", "deflate"):
             await response.aclose()
@@ -172,6 +177,8 @@ async def _named(
         status == 404 or (status == 400 and error.get("code") not in _STANDARD_CODES)
     ):
         code, data = INVALID_REQUEST, SESSION_GONE
+    elif status in _OUTAGES:
+        data = OUT_OF_REACH
     return _refusal(request, asked, status, code, message, data)
 
 
