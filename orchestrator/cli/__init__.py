@@ -1,5 +1,5 @@
 """The `braid` command. The module of a command is imported when it is used, so that `--help` is quick."""
 
-from braid.orchestrator.cli.app import app, main
+from braid.orchestrator.cli.app import app
 
-__all__ = ["app", "main"]
+__all__ = ["app"]

@@ -48,8 +48,3 @@ def braid(
     ] = False,
 ) -> None:
     """The options of `braid` itself."""
-
-
-def main() -> None:
-    """Entry point of the `braid` command."""
-    app()

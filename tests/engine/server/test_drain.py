@@ -36,7 +36,7 @@ asyncio.run(main())
 """
 COMMAND = """
 import sys
-from braid.orchestrator.cli import main
+from braid.__main__ import main
 sys.argv[0] = "braid"
 main()
 """
