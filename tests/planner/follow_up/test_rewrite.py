@@ -188,6 +188,17 @@ REWRITTEN: list[tuple[list[Turn], str, str]] = [
 ]
 
 LEFT_ALONE: list[tuple[list[Turn], str]] = [
+    *(
+        (turns, question)
+        for turns in ([], [K2])
+        for question in (
+            "How much taller is K2 than Mont Blanc?",
+            "How much deeper is Lake Baikal than Lake Tanganyika?",
+            "how much longer is the Nile than the Amazon",
+            "How many times as high is Denali as Ben Nevis?",
+            "How many more people does Norway have than Iceland?",
+        )
+    ),
     ([K2], "thanks"),
     ([K2], "that's great, thanks!"),
     ([K2], "hello"),
