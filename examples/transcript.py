@@ -45,9 +45,10 @@ async def transcript(samples: list[Sample], engine: str) -> None:
             right += ok
             report = result.report()
             print(f"```\n{result.plan.strip()}\n```\n")
-            answer = result.answer if result.complete else f"(no answer: {result.reason[:200]})"
+            answer = result.answer if result.complete else result.reason[:200]
+            said = "Answer" if result.complete else result.status.capitalize()
             print(
-                f"Answer: **{answer}** ({'right' if ok else f'wrong; right is {sample.answer}'}; "
+                f"{said}: **{answer}** ({'right' if ok else f'wrong; right is {sample.answer}'}; "
                 f"{report.nodes} nodes, {result.usage.generated_tokens} tokens)\n"
             )
     print(f"{right} of {len(samples)} right.")

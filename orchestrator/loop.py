@@ -258,8 +258,7 @@ async def _without_plan(
     if taken is not None:
         return job, replace(nothing, values=(taken.value,), shortcut=taken)
     if job.unresolved and not job.draft and (job.spec.turns or judged(job)):
-        hint = "say by its name what is meant"
-        return job, replace(nothing, declined=True, reason=job.unresolved, hint=hint)
+        return job, replace(nothing, declined=True, reason=job.unresolved)  # it says what to do
     return job, None
 
 

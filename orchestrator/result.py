@@ -171,7 +171,8 @@ def total_usage(planned: Sequence[PlannerFinished], outcomes: Sequence[RunOutcom
                 cached_tokens=plan.cached_tokens,
                 generated_tokens=plan.generated_tokens,
                 critical_path_tokens=plan.generated_tokens,
-                calls=plan.attempts,
+                # A plan that code wrote asked no model.
+                calls=plan.attempts if plan.prompt_tokens or plan.generated_tokens else 0,
             )
         )
     for outcome in outcomes:

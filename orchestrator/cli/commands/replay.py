@@ -70,9 +70,9 @@ def show_recorded(row: RunRow, events: Sequence[Envelope], *, speed: float | Non
     if row.status != "answered":
         reason = f": {last.reason}" if last is not None and last.reason else ""
         notes = console(stderr=True)
-        notes.print(f"{row.status}{reason}", style="yellow", soft_wrap=True)
+        notes.print(f"{row.status}{reason}", style="yellow")
         if last is not None and last.hint:
-            notes.print(last.hint, style="dim", soft_wrap=True)
+            notes.print(last.hint, style="dim")
 
 
 async def _played(events: Sequence[Envelope], speed: float | None) -> None:

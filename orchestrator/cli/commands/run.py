@@ -223,12 +223,12 @@ def show_result(result: RunResult[object]) -> None:
     if result.complete:
         print_answer(result.answer, style="bold")
     else:
-        notes.print(f"{result.status}: {result.reason}", style="yellow", soft_wrap=True)
+        notes.print(f"{result.status}: {result.reason}", style="yellow")
         if result.status == "partial":
             notes.print("known so far:", style="yellow")
             print_answer(result.answer)
         if result.hint:
-            notes.print(result.hint, style="dim", soft_wrap=True)
+            notes.print(result.hint, style="dim")
     sys.stdout.flush()
     for line in report_lines(result):
         notes.print(line, style="dim")

@@ -78,9 +78,11 @@ class LiveDisplay:
     def render(self) -> RenderableType:
         max_rows = max(4, self._console.height - _LINES_BESIDE_ROWS)
         rows = self.state.visible_rows(max_rows)
-        parts: list[RenderableType] = [self._plan_line()]
+        parts: list[RenderableType] = []
         if self.state.read_as:
-            parts.insert(0, self._line(f"read as: {self.state.read_as}", "dim"))
+            parts.append(self._line(f"read as: {self.state.read_as}", "dim"))
+        if (plan := self._plan_line()) is not None:
+            parts.append(plan)
         if rows:
             parts.append(self._table(rows))
         hidden = len(self.state.rows) - len(rows)
@@ -92,12 +94,14 @@ class LiveDisplay:
             parts.append(self._line(f"> {self._input}", "bold"))
         return Group(*parts)
 
-    def _plan_line(self) -> Text:
+    def _plan_line(self) -> Text | None:
         state = self.state
         if not state.opened:
             return self._line("opening the engine", "dim")
         if state.route is not None:
             return self._line(f"no plan needed: {state.route}", "dim")
+        if not (state.planning or state.statements or state.planned_in):
+            return None
         doing = "planning" if state.planning else "plan"
         text = f"{doing}  {state.statements} statements in {state.planning_for():.1f} s"
         if state.round:

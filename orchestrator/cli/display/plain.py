@@ -18,6 +18,7 @@ from braid.orchestrator.events import (
     RoundFinished,
     RoundStarted,
     RunResumed,
+    RunStarted,
 )
 from braid.planner import PlannerRejected, PlannerStatement, Routed
 
@@ -60,8 +61,8 @@ class PlainDisplay:
         event = without_secrets(envelope.event, self._secrets)
         self.state.update(event)
         match event:
-            case Routed() if event.route != "plan":
-                self._say(f"no plan needed: {event.route.replace('_', ' ')}")
+            case RunStarted():
+                self._began = time.monotonic()  # opening the engine is no part of the run
             case RoundStarted() if event.round:
                 self._say(f"round {event.round + 1}: planning again")
             case RoundFinished() if event.why:
@@ -93,8 +94,10 @@ class PlainDisplay:
                 self._show_talk(event)
 
     def _show_talk(self, event: Event) -> None:
-        """What was said between the run and the person."""
+        """What the question was taken for, and what was said between the run and the person."""
         match event:
+            case Routed() if event.route != "plan" and not event.declined:
+                self._say(f"no plan needed: {event.route.replace('_', ' ')}")
             case Rewritten():
                 self._say(f"read as: {event.question}")
             case PersonSaid():

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from braid.engine import Event
 from braid.executors import (
     ApprovalRefused,
-    BudgetExceeded,
     NodeAdded,
     NodeBlocked,
     NodeCancelled,
@@ -27,7 +26,6 @@ from braid.orchestrator.events import (
     JournalFailed,
     PersonSaid,
     Rewritten,
-    RoundFinished,
     RoundStarted,
     RunResumed,
     RunStarted,
@@ -83,10 +81,10 @@ class DisplayState:
             case RoundStarted():
                 self.round, self.planning = event.round, True
                 self._began = time.monotonic()
-            case Routed() if event.route != "plan":
+                if event.round and event.feedback and not event.revision:
+                    self.notices.append(f"planning again: {event.feedback}")
+            case Routed() if event.route != "plan" and not event.declined:
                 self.route = event.route.replace("_", " ")
-            case RoundFinished() if event.why:
-                self.notices.append(f"round {event.round + 1}: {event.why}")
             case PlannerStatement():
                 self.statements += 1
                 self._conditions.update(dict.fromkeys(event.nodes, event.condition))
@@ -112,8 +110,6 @@ class DisplayState:
                 self.notices.append(
                     f"{event.tool} did not stop after {event.seconds:.1f} s; its thread goes on by itself"
                 )
-            case BudgetExceeded():
-                self.notices.append(event.message)
             case _:
                 self._update_node(event)
 
