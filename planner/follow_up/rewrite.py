@@ -88,7 +88,9 @@ def rewrite(question: str, turns: Sequence[Turn]) -> FollowUp | None:
     for read in _READERS:
         if (found := read(talk, words)) is not None:
             return found
-    return _named_instead(talk, words) or _unresolved(words, talk) if _leans(words) else None
+    if not _leans(words) or _stands_by_names(words, talk):
+        return None
+    return _named_instead(talk, words) or _unresolved(words, talk)
 
 
 def is_small_talk(question: str) -> bool:
@@ -746,6 +748,8 @@ def _is_question(text: str) -> bool:
 # What cannot be told.
 
 _LEANING: Final = WORDINGS["leaning"]
+_LONGEST_LEANING: Final = 8
+"""Most words of a question that has nothing but a pronoun for what it is about."""
 
 
 def _named_instead(talk: _Talk, words: _Words) -> FollowUp | None:
@@ -780,11 +784,22 @@ def _leans(words: _Words) -> bool:
     """Whether a question plainly leans on what was said before."""
     if compiled(_LEANING["operators"]).match(words.text):
         return True
-    if words.joined and len(words.text.split()) <= 8 and not _stands_alone(words.text):
+    if words.joined and len(words.text.split()) <= _LONGEST_LEANING and not _stands_alone(words.text):
         return True
     if compiled(_LEANING["expletives"]).search(words.text):
         return False
     return compiled(_LEANING["pronouns"]).search(words.text) is not None and not _has_own_referent(words.text)
+
+
+def _stands_by_names(words: _Words, talk: _Talk) -> bool:
+    """Whether its pronouns rather stand for what it names itself: "With its depth, does Loch Ness ...".
+
+    Where nothing was asked before, a long question or one with a name is none that leans.
+    """
+    plain = words.text.split()
+    long = len(plain) > _LONGEST_LEANING
+    named = any(word[:1].isupper() or word[:1].isdigit() for word in plain[1:] if word[:2] not in ("I", "I'"))
+    return (long and named) if talk.turns else (long or named)
 
 
 def _stands_alone(text: str) -> bool:

@@ -197,6 +197,10 @@ LEFT_ALONE: list[tuple[list[Turn], str]] = [
             "how much longer is the Nile than the Amazon",
             "How many times as high is Denali as Ben Nevis?",
             "How many more people does Norway have than Iceland?",
+            "With its maximum depth, does the Arabian Sea get in under 4500 m?",
+            "Picture that 92% had to go from a sailfish's lifespan, I'd like its lifespan",
+            "How large is the distance in population that separates Sanaa from Kathmandu?",
+            "Of the two numbers the length of the Lena River and that of the Krishna River, I want the bigger",
         )
     ),
     ([K2], "thanks"),
