@@ -200,7 +200,7 @@ LEFT_ALONE: list[tuple[list[Turn], str]] = [
             "With its maximum depth, does the Arabian Sea get in under 4500 m?",
             "Picture that 92% had to go from a sailfish's lifespan, I'd like its lifespan",
             "How large is the distance in population that separates Sanaa from Kathmandu?",
-            "Of the two numbers the length of the Lena River and that of the Krishna River, I want the bigger",
+            "Of the two numbers the length of the Lena River and that of the Oder, I want the bigger",
         )
     ),
     ([K2], "thanks"),
