@@ -4,9 +4,9 @@ from braid.evals.task import all_tasks, get_task, register
 from braid.evals.tasks.countdown import COUNTDOWN
 from braid.evals.tasks.parallelqa import PARALLELQA
 from braid.evals.tasks.planning import PLANNING, matches
-from braid.evals.tasks.planning_data import SPLITS, Question, questions
+from braid.evals.tasks.planning_data import SPLITS, Question, frozen_tools, questions
 
-__all__ = ["SPLITS", "Question", "all_tasks", "get_task", "matches", "questions"]
+__all__ = ["SPLITS", "Question", "all_tasks", "frozen_tools", "get_task", "matches", "questions"]
 
 for _task in (COUNTDOWN, PARALLELQA, PLANNING):
     register(_task)
