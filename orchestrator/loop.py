@@ -47,7 +47,6 @@ from braid.orchestrator.question import (
     give_earlier_values,
     in_context,
     installation,
-    judged,
     shortcut,
     turn_left,
 )
@@ -218,7 +217,12 @@ async def run_rounds(job: Job, emit: Callable[[Event], None]) -> LoopOutcome:
     stopped, reason, hint = outcome.stopped, outcome.reason, ""
     drafted = bool(job.draft) and planner.style == "compact" and stopped is None and not outcome.answered
     if outcome.declined or drafted:
-        ending = ending_of_decline(graph, outcome, own_words=planner.style != "compact" or bool(job.draft))
+        ending = ending_of_decline(
+            job.question,
+            graph,
+            outcome,
+            own_words=planner.style != "compact" or (bool(job.draft) and not outcome.failures),
+        )
         stopped, reason, hint = ending.stopped, ending.reason, ending.hint
     elif doubt is not None:
         stopped, reason, hint = None, doubt.reason, HINT_WIDER
@@ -257,7 +261,7 @@ async def _without_plan(
         return job, replace(nothing, stopped="budget", reason=taken.over_budget, shortcut=taken)
     if taken is not None:
         return job, replace(nothing, values=(taken.value,), shortcut=taken)
-    if job.unresolved and not job.draft and (job.spec.turns or judged(job)):
+    if job.unresolved and not job.draft:
         return job, replace(nothing, declined=True, reason=job.unresolved)  # it says what to do
     return job, None
 
@@ -265,8 +269,8 @@ async def _without_plan(
 def _reviser(
     job: Job, planner: LLMPlanner, rounds: Rounds, graph: TaskGraph, emit: Callable[[Event], None]
 ) -> PlanReviser | None:
-    if job.replan is None:
-        return None
+    if job.replan is None or (job.draft and planner.style == "compact"):
+        return None  # where code could not find it, a small model would guess
 
     def task(number: int, feedback: str) -> PlanTask:
         return plan_task(job, graph, round=number, feedback=feedback)

@@ -10,12 +10,12 @@ from typing import Any
 from braid.engine import Event
 from braid.executors import GraphPatch, RunOutcome, TaskGraph
 from braid.executors.graph import NodeRecord, op_kind
-from braid.executors.nodes import Answer, Map, Node, ToolCall
+from braid.executors.nodes import Answer, Const, Map, Node, ToolCall
 from braid.executors.scheduler import Replan, RevisionRequest
 from braid.executors.values import preview
 from braid.orchestrator.events import RoundStarted, StopReason
 from braid.orchestrator.outputs import answer_text
-from braid.planner import LLMPlanner, PlanningError, PlanTask
+from braid.planner import LLMPlanner, PlanningError, PlanTask, asks_for
 
 _SHOWN = 8
 _SHOWN_IN_REASON = 3
@@ -141,12 +141,13 @@ def partial_answer(graph: TaskGraph, outcome: RunOutcome) -> str:
     return "\n".join(f"{statement} -> {result}" for statement, result in known_results(graph))
 
 
-def ending_of_decline(graph: TaskGraph, outcome: RunOutcome, *, own_words: bool) -> Ending:
+def ending_of_decline(question: str, graph: TaskGraph, outcome: RunOutcome, *, own_words: bool) -> Ending:
     """What is behind a plan's `decline`.
 
     A tool that could not be used is no decline: the run was stopped by it.
 
     Args:
+        question: The question of the run.
         graph: The graph of the run.
         outcome: The outcome of the round that declined.
         own_words: Whether the model has words of its own. The reason of one that has only a fixed sentence is
@@ -165,11 +166,22 @@ def ending_of_decline(graph: TaskGraph, outcome: RunOutcome, *, own_words: bool)
         )
     # What a small model makes of its own prompts concerns nobody: it has no room for them.
     failed = [entry for entry in failed if isinstance(entry.node.op, (ToolCall, Map))]
+    if failed and not all(_asks(question, entry) for entry in failed):
+        return Ending(stopped=None, reason="I do not know what to look up for that", hint=_OTHER_WORDS)
     if failed:
         return Ending(stopped=None, reason=_errors(failed), hint=_OTHER_NAME if missing else _OTHER_WORDS)
     looked_up = any(not isinstance(node.op, Answer) for node in graph.nodes.values())
     reason = "what was found does not answer this" if looked_up else "there is no tool for this"
     return Ending(stopped=None, reason=reason, hint=HINT_WIDER)
+
+
+def _asks(question: str, entry: NodeRecord) -> bool:
+    """Whether a look-up that failed is for what the question asks for."""
+    op = entry.node.op
+    if not isinstance(op, ToolCall):
+        return True
+    given = [value.value for _, value in op.args if isinstance(value, Const)]
+    return all(asks_for(question, text) for text in given if isinstance(text, str))
 
 
 def _end_of(graph: TaskGraph, id: str, *, why: bool) -> str:

@@ -1,6 +1,6 @@
 """planner: language into graph. The plan language, its checker, and the planner that is a language model."""
 
-from braid.planner.asked import Asked, Doubt, asked, doubt_of
+from braid.planner.asked import Asked, Doubt, asked, asks_for, doubt_of
 from braid.planner.checker import PlanChecker, compile_plan
 from braid.planner.errors import PlanCheckError, PlanError, PlanningError, PlanSyntaxError
 from braid.planner.events import (
@@ -44,6 +44,7 @@ __all__ = [
     "Routed",
     "Statement",
     "asked",
+    "asks_for",
     "compile_plan",
     "doubt_of",
     "parse_plan",

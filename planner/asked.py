@@ -238,6 +238,21 @@ def _other_attribute(question: str, facts: Sequence[Fact]) -> str:
     return certain[0]
 
 
+def asks_for(question: str, query: str) -> bool:
+    """Whether `query`, the look-up of a small model, is for something that `question` has words for.
+
+    Such a model invents attributes: "lifespan of Oslo" for the price of petrol.
+    """
+    attribute = fold(query.rpartition(" of ")[0])
+    tokens = fold(question)
+    if not attribute or {*attribute}.issubset(tokens):
+        return True
+    starts = range(len(tokens))
+    spans = {tokens[start : start + size] for start in starts for size in range(1, _LONGEST + 1)}
+    phrases = [phrase for words, phrase in PHRASES.items() if words in spans]
+    return any(attribute == fold(name) for phrase in phrases for name in phrase.attributes)
+
+
 def _is_name(question: str) -> bool:
     return len(question.split()) <= _LONGEST_NAME and load_atlas().get(question) is not None
 

@@ -1,7 +1,7 @@
 """What happens to a question before it is planned: the conversation around it, and answers without a plan."""
 
 from braid.orchestrator.question.conversation import give_earlier_values, in_context, turn_left
-from braid.orchestrator.question.shortcuts import Shortcut, decide, draft_for, installation, judged, shortcut
+from braid.orchestrator.question.shortcuts import Shortcut, decide, draft_for, installation, shortcut
 
 __all__ = [
     "Shortcut",
@@ -10,7 +10,6 @@ __all__ = [
     "give_earlier_values",
     "in_context",
     "installation",
-    "judged",
     "shortcut",
     "turn_left",
 ]

@@ -58,11 +58,6 @@ async def shortcut(job: Job, emit: Callable[[Event], None]) -> tuple[Job, Shortc
     return replace(job, draft=draft_for(job)), None
 
 
-def judged(job: Job) -> bool:
-    """Whether code can judge what is no question. Tools of the user's own may understand anything."""
-    return Surroundings(here=installation(job.engine, job.tools)).judged
-
-
 def draft_for(job: Job) -> str:
     """The plan of `job`, where code can write it. Only the embedded model is helped like this."""
     if not job.spec.shortcuts or LLMPlanner(job.engine).style != "compact":

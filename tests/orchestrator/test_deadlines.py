@@ -129,8 +129,13 @@ PLACES = {
 }
 
 
-@pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize("kind", ["local", "remote", "scripted"])
+@pytest.mark.parametrize(
+    ("kind", "place"),
+    [
+        *(("local", place) for place in ("plan", "think")),  # this one cannot chat
+        *((kind, place) for kind in ("remote", "scripted") for place in PLACES),
+    ],
+)
 async def test_a_budget_interrupts_a_generation(
     folder: Path, kind: str, place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

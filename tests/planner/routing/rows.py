@@ -163,7 +163,7 @@ DECLINED = (
 )  # fmt: skip
 PLANS = (
     "K2?", "Everest", "Chad", "Hello Kitty", "How tall is K2?", "Hi! How tall is K2?", "what is 9/11?", "what is 24/7", "1914-1918",
-    "Anna has 3 apples and gets 4 more, how many?", "what is 7 of 9", "how much is 5 dollars in euros", "seven", "what is a third",
+    "Anna has 3 apples and gets 4 more, how many?", "what is 7 of 9", "how much is 5 dollars in euros", "what is a third",
     "how many feet is Everest", "how many people in a minute", "how many seconds in a martian year", "how long is a marathon in km",
     "how tall is the burj khalifa in feet", "what is the temperature in Paris", "how old is the Eiffel Tower", "when was Einstein born",
     "when was K2 first climbed", "what happened on 20 July 1969", "how long is a day on mars", "what year was the moon landing",
