@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import time
 import uuid
 from collections import defaultdict
@@ -51,11 +52,16 @@ class ToolCallRequest:
     effect: Effect
 
 
-Approve: TypeAlias = Callable[[ToolCallRequest], Awaitable[bool]]
-"""Returns whether a mutating tool may be called."""
+Approve: TypeAlias = Callable[[ToolCallRequest], bool | Awaitable[bool]]
+"""Returns whether a mutating tool may be called. A plain function holds the loop up while it decides."""
 
-AskPerson: TypeAlias = Callable[[str], Awaitable[str]]
-"""Puts a question to the person who runs the task and returns the answer."""
+AskPerson: TypeAlias = Callable[[str], str | Awaitable[str]]
+"""Puts a question to the person who runs the task and returns the answer, as `Approve` does."""
+
+
+async def awaited(reply: Any) -> Any:
+    """The reply of a function that may be a coroutine function."""
+    return await reply if inspect.isawaitable(reply) else reply
 
 
 class RunJournal(CallLog, Protocol):

@@ -12,7 +12,12 @@ from braid.engine.scope import use_budget, use_priority
 from braid.executors.events import ThinkText
 from braid.executors.graph import NodeRecord
 from braid.executors.nodes import Scalar, Think
-from braid.executors.scheduler.context import GraphContext, NobodyToAskError, NothingToThinkWithError
+from braid.executors.scheduler.context import (
+    GraphContext,
+    NobodyToAskError,
+    NothingToThinkWithError,
+    awaited,
+)
 from braid.executors.values import break_markers, short_form
 from braid.reasoning import MethodRun, Solution, derived_seed, fit_to_budget, get_method
 
@@ -21,7 +26,7 @@ async def ask_person(context: GraphContext, question: Any) -> str:
     """Put a question to the person. Raises `NobodyToAskError` where there is none."""
     if context.ask is None:
         raise NobodyToAskError("this run has no person to ask; pass `ask`, or find it out with a tool")
-    return await context.ask(short_form(question))
+    return await awaited(context.ask(short_form(question)))
 
 
 async def think(context: GraphContext, entry: NodeRecord, op: Think, *, priority: float = 0.0) -> Solution:

@@ -15,6 +15,7 @@ from braid.executors.scheduler.context import (
     GraphContext,
     NobodyToAskError,
     ToolCallRequest,
+    awaited,
 )
 from braid.executors.tools import (
     Done,
@@ -185,8 +186,10 @@ async def _ask_outcome(
         raise unknown
     context.emitter.waits(entry, "outcome")
     try:
-        reply = await context.ask(
-            f"{_shown(tool, entry)} was begun, and how it ended is not known. Did it happen? (yes/no)"
+        reply = await awaited(
+            context.ask(
+                f"{_shown(tool, entry)} was begun, and how it ended is not known. Did it happen? (yes/no)"
+            )
         )
     except NobodyToAskError:
         raise unknown from None
@@ -213,7 +216,7 @@ async def _ask_approval(context: GraphContext, entry: NodeRecord, tool: Tool) ->
         context.emitter.waits(entry, "approval")
         args = own_copies(entry.args)
         request = ToolCallRequest(node=entry.node.id, tool=tool.name, args=args, effect="mutating")
-        if not await context.approve(request):
+        if not await awaited(context.approve(request)):
             if key is not None:
                 context.refused.add(key)
                 context.emitter.refused(entry, tool.name, key)

@@ -55,6 +55,16 @@ async def test_ask() -> None:
     assert "no person to ask" in (await Recorded().run(node, tools=[])).failures[0][1]
 
 
+async def test_plain_functions_answer_for_a_person() -> None:
+    for allowed in (True, False):
+        outcome = await Recorded().run(
+            call("a", "send", x=1), answer(Ref("a")), tools=[send], approve=lambda _, said=allowed: said
+        )
+        assert outcome.answer == ((1,) if allowed else None)
+    node = Node(id="a", op=Ask(Const("who?")), name="a")
+    assert (await Recorded().run(node, answer(Ref("a")), tools=[], ask=str.upper)).answer == ("WHO?",)
+
+
 async def test_a_cancelled_run_asks_nobody_any_more() -> None:
     started = asyncio.Event()
     asked: list[ToolCallRequest] = []
