@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from braid.engine import BraidError
+
+if TYPE_CHECKING:
+    from braid.orchestrator.result import RunResult
 
 
 class OrchestratorError(BraidError):
@@ -23,6 +28,9 @@ class InvalidHistoryError(OrchestratorError, ValueError):
 
 class OutputTypeError(OrchestratorError, ValueError):
     """The answer does not fit the `output_type` that was asked for."""
+
+    result: RunResult[Any] | None = None
+    """The run with its answer, and None as its output. None where the run had no answer yet."""
 
     def __init__(self, expected: object, got: object, why: str) -> None:
         name = getattr(expected, "__name__", None) or str(expected)

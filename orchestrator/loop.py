@@ -20,6 +20,7 @@ from braid.executors.nodes import ToolCall
 from braid.executors.scheduler import Approve, AskPerson, Replan, SteeringQueue, close_graph
 from braid.executors.tools import CallMemo
 from braid.executors.values import Secrets
+from braid.orchestrator.errors import OutputTypeError
 from braid.orchestrator.events import (
     AnswerDoubted,
     PersonSaid,
@@ -33,7 +34,7 @@ from braid.orchestrator.events import (
     StopReason,
 )
 from braid.orchestrator.history import History
-from braid.orchestrator.outputs import answer_text, plain_output, said_text, typed_output
+from braid.orchestrator.outputs import answer_text, plain_output, said_text, told_type, typed_output
 from braid.orchestrator.planning import (
     HINT_WIDER,
     PlanReviser,
@@ -296,7 +297,7 @@ def plan_task(
         round=round,
         feedback=feedback,
         final=final,
-        instructions=job.spec.instructions,
+        instructions=f"{job.spec.instructions}\n\n{told_type(job.output_type)}",
         seed=job.spec.seed,
         budget=job.budget,
         draft=job.draft if round == 0 else "",
@@ -367,6 +368,7 @@ async def _run_to_result(job: Job, recorder: Recorder) -> RunResult[Any]:
     usage = total_usage(planned, outcome.outcomes)
     stopped, reason, output = outcome.stopped, outcome.reason, None
     exceeded = outcome.outcomes[-1].exceeded if outcome.outcomes else None
+    misfit: OutputTypeError | None = None
     if outcome.declined:
         answer = reason
     elif outcome.values is None:
@@ -382,6 +384,8 @@ async def _run_to_result(job: Job, recorder: Recorder) -> RunResult[Any]:
             usage = usage.then(more)
         except BudgetExceededError as error:
             stopped, reason, exceeded = "budget", str(error), error
+        except OutputTypeError as error:
+            misfit, reason = error, str(error)
     seconds = time.monotonic() - job.budget.started  # the time of earlier processes included
     rounds = outcome.rounds
     status = _status(outcome, stopped, answer)
@@ -393,19 +397,20 @@ async def _run_to_result(job: Job, recorder: Recorder) -> RunResult[Any]:
         turn = turn_left(
             outcome.graph, outcome.values, asked=asked, question=question, answer=answer, plan=plan_of_turn
         )
-    recorder(
-        RunFinished(
-            answer=answer,
-            rounds=rounds,
-            seconds=seconds,
-            status=status,
-            stopped=stopped,
-            reason=reason,
-            hint=outcome.hint,
-            turn=turn,
+    if misfit is None:
+        recorder(
+            RunFinished(
+                answer=answer,
+                rounds=rounds,
+                seconds=seconds,
+                status=status,
+                stopped=stopped,
+                reason=reason,
+                hint=outcome.hint,
+                turn=turn,
+            )
         )
-    )
-    return RunResult(
+    result = RunResult(
         run_id=recorder.run,
         question=asked,
         answer=answer,
@@ -429,6 +434,10 @@ async def _run_to_result(job: Job, recorder: Recorder) -> RunResult[Any]:
         budget=job.budget.statement(),
         secrets=job.secrets,
     )
+    if misfit is not None:
+        misfit.result = result
+        raise misfit
+    return result
 
 
 def _computed(graph: TaskGraph) -> list[object]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic.errors import PydanticUserError
 
 from braid.engine import CapabilityError, Message, SamplingParams, Usage
 from braid.executors.values import break_markers, short_form
@@ -93,6 +94,17 @@ async def typed_output(values: Sequence[Any], job: Job) -> tuple[Any, Usage]:
     raise OutputTypeError(
         output_type, got, f"{_first(error)}; asked to restate it, the model said {text!r:.200}"
     ) from error
+
+
+def told_type(output_type: Any) -> str:
+    """What the planner is told about the output type. Empty for one without a JSON schema."""
+    if output_type is None:
+        return ""
+    try:
+        schema = _adapter(output_type).json_schema()
+    except PydanticUserError:
+        return ""
+    return f"The value of `answer` is to fit this JSON schema, an object as a dict:\n{json.dumps(schema)}"
 
 
 def _adapter(output_type: Any) -> TypeAdapter[Any]:

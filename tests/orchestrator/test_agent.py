@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -22,6 +23,7 @@ from braid.orchestrator import (
     OutputTypeError,
     ReplayError,
     RoundStarted,
+    RunFailed,
     RunFinished,
     RunningLoopError,
     RunStarted,
@@ -206,6 +208,28 @@ async def test_output_that_does_not_fit_says_what_was_got() -> None:
     mute = ScriptedEngine('answer("blue")', capabilities=["cut"], details=details)
     with pytest.raises(OutputTypeError, match="no chat model"):
         await Agent(mute, tools=[]).run("?", output_type=Literal["red", "green"])
+
+
+async def test_an_answer_that_does_not_fit_the_output_type_is_not_lost(tmp_path: Path) -> None:
+    details = {"prompt_style": "compact"}
+    mute = ScriptedEngine(PLAN, capabilities=["cut"], details=details)
+    async with Agent(mute, tools=[height], journal=tmp_path / "runs.db") as agent:
+        with pytest.raises(OutputTypeError) as caught:
+            await agent.run("How much taller?", output_type=Difference)
+        assert agent.journal is not None and agent.journal.find("last").status == "failed"
+    result = caught.value.result
+    assert result is not None and (result.answer, result.output) == ("3805 m; yes", None)
+    assert result["a"] == 8611 and "does not fit" in result.reason
+    assert isinstance(result.events[-1].event, RunFailed)
+
+
+async def test_the_planner_is_told_the_output_type() -> None:
+    engine = ScriptedEngine(PLAN)
+    agent = Agent(engine, tools=[height], instructions="Use metres.", output_type=Difference)
+    with pytest.raises(OutputTypeError):
+        await agent.run("How much taller?")
+    told = engine.calls[0].prompt
+    assert "Use metres." in told and '"metres"' in told and '"more"' in told
 
 
 async def test_dependencies_reach_the_tools() -> None:
