@@ -14,7 +14,7 @@ import os
 import sys
 import traceback
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -109,7 +109,7 @@ class BraidGroup(TyperGroup):
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="replace")  # an answer that the terminal cannot show is no failure
-        warnings.showwarning = show_warning
+        warnings.showwarning = warning_printer()
         if not standalone_mode:
             return super().main(standalone_mode=False, **options)
         try:
@@ -131,9 +131,17 @@ def open_missing_streams() -> None:
     sys.stderr = sys.stderr or null.open("w")
 
 
-def show_warning(message: Warning | str, *_: object, **__: object) -> None:
-    """Print a warning as one line, without the place in the code that gave it."""
-    typer.echo(f"braid: warning: {one_line(str(message), 500)}", err=True)
+def warning_printer() -> Callable[..., None]:
+    """Prints each warning once, as one line, without the place in the code that gave it."""
+    said = set[str]()
+
+    def show(message: Warning | str, *_: object, **__: object) -> None:
+        line = f"braid: warning: {one_line(str(message), 500)}"
+        if line not in said:
+            said.add(line)
+            typer.echo(line, err=True)
+
+    return show
 
 
 def report_error(error: BaseException) -> int:

@@ -134,7 +134,7 @@ def test_a_key_of_the_config_file_that_nothing_reads_is_named(tmp_path: Path, ke
     with serving(PLAN) as server:
         done = braid("run", "?", "--engine", server.uri)
     assert done.returncode == 0
-    warning = next(line for line in done.stderr.splitlines() if repr(key) in line)
+    (warning,) = [line for line in done.stderr.splitlines() if repr(key) in line]
     assert warning.startswith("braid: warning: unknown key") and meant in warning
     findings = json.loads(braid("doctor", "--json").stdout)["findings"]
     assert [f["status"] for f in findings if f["name"] == key] == ["broken"]
@@ -155,7 +155,7 @@ def test_closed_streams_end_quietly(closed: str) -> None:
     assert done.stdout == ("3805 m\n" if closed in ("stderr", "stdin") else "")
 
 
-@pytest.mark.parametrize("command", ["tools", "doctor", "--help", "tools --json"])
+@pytest.mark.parametrize("command", ["tools", "doctor", "--help", "tools --json", "runs"])
 def test_a_reader_that_has_enough_is_no_failure(command: str) -> None:
     done = subprocess.run(
         ["bash", "-o", "pipefail", "-c", f"{BRAID} {command} | true"],
