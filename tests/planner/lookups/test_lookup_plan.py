@@ -65,6 +65,8 @@ READ = {
     "how high is the highest mountain in Africa": "5895 m",
     "what is the population density of Belgium": "392.35 people per km2 (",
     "how old is the Eiffel tower": "1",
+    "How high\tis\nK2?": "8611 m",
+    "Of Rome, Madrid, Vienna, Lisbon, Athens and Warsaw, which city has the smallest population?": "Lisbon (Rome",
     "K2": "K2 (mountain): height 8611 m; location",
     "tell me about K2": "K2 (mountain): height 8611 m; location",
 }
