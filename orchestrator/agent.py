@@ -106,6 +106,7 @@ class Agent:
         shortcuts: Whether arithmetic, conversions, dates and small talk are answered without a plan, even
             where a tool could answer them (the default).
         threads: CPU threads of a local engine that is given by its address.
+        probe: Whether a remote engine that is given by its address finds out what its server can do.
         journal: Where runs are recorded as they happen, so that `resume` can go on with one whose process
             ended: True for the user's own journal (`braid runs`), a file, or an open
             `braid.executors.journal.Journal`.
@@ -138,6 +139,7 @@ class Agent:
         seed: int | None = None,
         shortcuts: bool | None = None,
         threads: int | None = None,
+        probe: bool | None = None,
         journal: JournalOption = False,
         cache: ResultCache | None = None,
     ) -> None:
@@ -145,6 +147,7 @@ class Agent:
             load_settings(),
             engine=engine if isinstance(engine, str) else None,
             threads=threads,
+            probe=probe,
             mcp=mcp if isinstance(mcp, (str, Path)) else None,
             instructions=instructions,
             temperature=temperature,

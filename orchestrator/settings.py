@@ -75,6 +75,8 @@ class RunDefaults(BaseModel):
     """KV that a local engine keeps for reuse."""
     chunk_tokens: int | None = Field(default=None, ge=1)
     """Most prompt tokens that one step of a local engine reads."""
+    probe: bool = False
+    """Whether a remote engine finds out with small requests what its server can do."""
     mcp: Path | None = None
     """Configuration file of MCP servers."""
     max_rounds: int = Field(default=3, ge=1)
@@ -87,7 +89,7 @@ class RunDefaults(BaseModel):
     """Whether questions that need no plan are answered without one."""
 
     def engine_options(self, address: str) -> dict[str, Any]:
-        """The options that `connect` takes for the engine at `address`. Only local engines have some."""
+        """The options that `connect` takes for the engine at `address`."""
         mib = 2**20
         options = {
             "threads": self.threads,
@@ -97,7 +99,7 @@ class RunDefaults(BaseModel):
             "chunk_tokens": self.chunk_tokens,
         }
         if not address.startswith("local:"):
-            return {}
+            return {"probe": True} if self.probe else {}
         return {name: value for name, value in options.items() if value is not None}
 
 

@@ -152,6 +152,10 @@ ChunkOption = Annotated[
         "--chunk", min=1, metavar="N", help="Prompt tokens the local engine reads a step.", show_default=False
     ),
 ]
+ProbeOption = Annotated[
+    bool | None,
+    typer.Option("--probe", help="Find out what the remote engine's server can do.", show_default=False),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document for a program to read.")]
 ContinueOption = Annotated[
     bool, typer.Option("--continue", "-c", help="Go on with the conversation of the last run in the journal.")

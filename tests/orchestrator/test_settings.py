@@ -176,6 +176,15 @@ def test_options_of_local_engines_come_from_arguments_and_settings(
     assert RunSpec.of(load_settings()).engine_options("local:braid-mini") == expected
 
 
+def test_a_remote_engine_is_probed_where_that_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    remote = "openai:http://x/v1#m"
+    assert RunSpec.of(load_settings(), probe=True).engine_options(remote) == {"probe": True}
+    assert RunSpec.of(load_settings(), probe=True).engine_options("local:braid-mini") == {}
+    assert Agent(remote, tools=[], probe=True).spec.probe
+    monkeypatch.setenv("BRAID_PROBE", "true")
+    assert RunSpec.of(load_settings()).engine_options(remote) == {"probe": True}
+
+
 @pytest.mark.parametrize("wrong", [{"memory_mib": 0}, {"cache_mib": -1}, {"chunk_tokens": 0}, {"device": ""}])
 def test_options_of_local_engines_out_of_range_are_named(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match=next(iter(wrong))):

@@ -21,6 +21,7 @@ from braid.orchestrator.cli.options import (
     JsonOption,
     McpOption,
     MemoryOption,
+    ProbeOption,
     Question,
     SeedOption,
     ShortcutsOption,
@@ -59,6 +60,7 @@ def plan(
     memory: MemoryOption = None,
     cache: CacheOption = None,
     chunk: ChunkOption = None,
+    probe: ProbeOption = None,
 ) -> None:
     """Write a plan, and show it."""
     agent = make_agent(
@@ -72,6 +74,7 @@ def plan(
             memory_mib=memory,
             cache_mib=cache,
             chunk_tokens=chunk,
+            probe=probe,
         ),
         selected_tools(tools),
     )

@@ -34,6 +34,7 @@ from braid.orchestrator.cli.options import (
     MaxTokensOption,
     McpOption,
     MemoryOption,
+    ProbeOption,
     SeedOption,
     ShortcutsOption,
     TemperatureOption,
@@ -96,6 +97,7 @@ def repl(
     memory: MemoryOption = None,
     cache: CacheOption = None,
     chunk: ChunkOption = None,
+    probe: ProbeOption = None,
     journal: JournalOption = None,
     goes_on: ContinueOption = False,
     history: Annotated[
@@ -123,6 +125,7 @@ def repl(
         memory_mib=memory,
         cache_mib=cache,
         chunk_tokens=chunk,
+        probe=probe,
     )
     earlier = conversation("last") if goes_on else ()
     session = Repl(spec, selected_tools(tools), journal=journal, history=earlier)

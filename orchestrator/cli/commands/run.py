@@ -29,6 +29,7 @@ from braid.orchestrator.cli.options import (
     McpOption,
     MemoryOption,
     PriceOption,
+    ProbeOption,
     Question,
     SeedOption,
     ShortcutsOption,
@@ -155,6 +156,7 @@ def run(
     memory: MemoryOption = None,
     cache: CacheOption = None,
     chunk: ChunkOption = None,
+    probe: ProbeOption = None,
     journal: JournalOption = None,
     html: Annotated[
         Path | None,
@@ -197,6 +199,7 @@ def run(
         memory_mib=memory,
         cache_mib=cache,
         chunk_tokens=chunk,
+        probe=probe,
         sequential=sequential,
         budget=budget_limits(
             price,

@@ -17,6 +17,7 @@ from braid.orchestrator.cli.options import (
     DeviceOption,
     EngineOption,
     MemoryOption,
+    ProbeOption,
     ThreadsOption,
     run_async,
     run_spec,
@@ -87,6 +88,7 @@ def serve(
     memory: MemoryOption = None,
     cache: CacheOption = None,
     chunk: ChunkOption = None,
+    probe: ProbeOption = None,
     dtype: Annotated[
         Literal["auto", "float32", "bfloat16", "float16"] | None,
         typer.Option(
@@ -113,6 +115,7 @@ def serve(
         memory_mib=memory,
         cache_mib=cache,
         chunk_tokens=chunk,
+        probe=probe,
     )
     run_async(_serve(options, spec, dtype))
 
