@@ -26,9 +26,9 @@ _TYPES: Final[tuple[tuple[str, str, str], ...]] = (
         "braid.executors.events",
         "executors.events",
         "BudgetExceeded NodeAdded NodeBlocked NodeCancelled NodeFailed NodeFinished NodeRetried NodeSkipped "
-        "NodeStarted NodeUncertain NodeWaits PlanPatched ThinkText ToolAbandoned ToolHedged ToolReused",
+        "NodeStarted NodeUncertain NodeWaits PlanPatched ToolAbandoned ToolHedged ToolReused",
     ),
-    ("braid.executors.events", "", "ApprovalRefused"),
+    ("braid.executors.events", "", "ApprovalRefused ThinkText"),
     ("braid.executors.journal.store", "executors.journal_store", "Pruned RunRow"),
     (
         "braid.executors.nodes.nodes",

@@ -108,13 +108,8 @@ def mashed(text: str, known_name: Callable[[str], bool] | None) -> bool:
     return known_name is None or not known_name(text)
 
 
-def sum_of_words(text: str, known_name: Callable[[str], bool]) -> bool:
-    """Whether `text` reckons with things that are no numbers and have none: `blue plus tuesday`."""
-    found = re.fullmatch(
-        r"(?:.*?\b(?:is|are|of|in) )?(?:the |a |an )?([^\d?]+?) (?:plus|minus|times|multiplied by|divided by) ([^\d?]+?)[?!. ]*",
-        plain(text),
-    )
-    if found is None or {*" ".join(found.groups()).split()} & {
+_NO_SIDE = frozenset(
+    [
         "how",
         "what",
         "which",
@@ -122,7 +117,40 @@ def sum_of_words(text: str, known_name: Callable[[str], bool]) -> bool:
         "does",
         "than",
         "it",
-    }:
+        "la",
+        "le",
+        "les",
+        "el",
+        "los",
+        "il",
+        "lo",
+        "est",
+        "es",
+        "de",
+        "du",
+        "da",
+        "der",
+        "die",
+        "das",
+        "quel",
+        "quelle",
+        "cual",
+        "que",
+        "quale",
+        "qual",
+        "o",
+    ]
+)
+"""Words that no side of a sum has. "Plus" and "minus" are words of other languages, too: "la plus haute"."""
+
+
+def sum_of_words(text: str, known_name: Callable[[str], bool]) -> bool:
+    """Whether `text` reckons with things that are no numbers and have none: `blue plus tuesday`."""
+    found = re.fullmatch(
+        r"(?:.*?\b(?:is|are|of|in) )?(?:the |a |an )?([^\d?]+?) (?:plus|minus|times|multiplied by|divided by) ([^\d?]+?)[?!. ]*",
+        plain(text),
+    )
+    if found is None or not _NO_SIDE.isdisjoint(" ".join(found.groups()).split()):
         return False
     return all(len(side.split()) < 4 and not known_name(side) for side in found.groups())
 

@@ -119,7 +119,7 @@ def test_one_interrupt_stops_the_task_and_keeps_the_session(env: dict[str, str])
             terminal.wait_for("stopped")
             terminal.wait_for("braid>")
         terminal.type("quick\r")
-        terminal.wait_for("calls")
+        terminal.wait_for("planning")
         terminal.wait_for("braid>")
         terminal.type("/quit\r")
         assert terminal.wait_for_end() == 0
