@@ -79,7 +79,7 @@ _PARTS: Final[dict[str, str]] = {
 
 _ANY_WORDS: Final = r"[^\s#]+(?: [^\s#]+){0,4}?"
 _ROUGH_PARTS: Final = _PARTS | dict.fromkeys(("attr", "comp", "adj", "unit", "kind", "verb"), _ANY_WORDS)
-"""The same with any words in place of the long lists: patterns of them are compiled in a tenth of the time."""
+"""The same with any words in place of the long lists. Such patterns are compiled in a tenth of the time."""
 
 
 @cache
