@@ -26,10 +26,13 @@ from braid.planner.follow_up.wordings import WORDINGS, compiled, groups_of
 from braid.planner.follow_up.words import (
     ATTRIBUTES,
     COMPARATIVES,
+    COUNTED_IN_THINGS,
     KINDS,
     NEVER_NAMES,
     NUMBERS,
+    ORDINALS,
     PARTS,
+    PERIODS,
     POSITIVES,
     SUPERLATIVES,
     THING_NOUNS,
@@ -362,6 +365,86 @@ def _read_attribute_in(talk: _Talk, words: _Words) -> FollowUp | None:
     )
 
 
+def _read_of_things(talk: _Talk, words: _Words) -> FollowUp | None:
+    """Read "how many African elephants is that?" after a weight."""
+    found = words.match(WORDINGS["of_things"]["forms"])
+    name = _name(found["name"]) if found is not None else None
+    if found is None or name is None or talk.last is None or _is_question(name) or name.lower() in KINDS:
+        return None
+    fact = talk.last.lookups[0] if len(talk.last.lookups) == 1 else None
+    if fact is None or fact.value != talk.last.value or fact.attribute not in COUNTED_IN_THINGS:
+        return _unresolved(words, talk, f"the last answer is nothing that can be counted in {name}")
+    if not talk.tool:
+        return _unresolved(words, talk)
+    each = "{x.title} {x.value} {x.unit}"
+    return StandaloneQuestion(
+        question=f"How many times the {fact.attribute} of {name} is the {fact.attribute} of {fact.name}?",
+        kind="comparison",
+        reason=f"the last value is {_shown(talk.last.value or 0, talk.last.unit)}",
+        plan=talk.look_up("a", fact.attribute, fact.name)
+        + talk.look_up("b", fact.attribute, name)
+        + 'if a.unit == b.unit:\n    c = calculate(f"{a.value} / {b.value}")\n'
+        + f'    answer(f"{{c}} ({each.replace("x.", "a.")}, {each.replace("x.", "b.")})")\n'
+        + 'else:\n    decline("the two have different units")\n',
+    )
+
+
+def _read_ago(talk: _Talk, words: _Words) -> FollowUp | None:
+    """Read "how many years ago was that?" after a year."""
+    if words.match(WORDINGS["ago"]["forms"]) is None or talk.last is None:
+        return None
+    year = talk.last.value
+    dated = len(talk.last.lookups) == 1 and talk.last.lookups[0].attribute in _DATED
+    if not isinstance(year, int) or year <= 0 or not dated or talk.last.lookups[0].value != year:
+        return _unresolved(words, talk, "the last answer is no year")
+    return StandaloneQuestion(
+        question=f"How many years ago was the year {year}?",
+        kind="value",
+        reason=f"the last value is {year}",
+        plan=f'a = now()\nb = calculate(f"{{a.date:.4}} - {year}")\nanswer(f"{{b}} years")\n',
+    )
+
+
+_DATED: Final = frozenset(
+    {*YEARS.values(), *COMPARATIVES["earlier"].attributes, "construction start", "last eruption"}
+)
+
+
+# Another place in a ranking.
+
+
+def _read_ranking(talk: _Talk, words: _Words) -> FollowUp | None:
+    """Read "and the second longest?" and "and the biggest?" after a question for the longest river."""
+    found = words.match(WORDINGS["ranking"]["forms"])
+    if found is None or talk.last is None:
+        return None
+    ordinal = ORDINALS.get(found.get("ordinal", "").lower(), "")
+    best, kind = found.get("comp", "").lower(), found.get("kind", "").lower()
+    many = len(talk.group()) > 1
+    asked = talk.last.question
+    ranked = [*compiled(r"(?<!\w)(?:@place[ -])?(?P<comp>@best)(?!\w)").finditer(asked)]
+    if not ordinal and many:
+        return _read_comparison(talk, replace(words, text=f"which is the {best}"))
+    if not best and many and compiled("@choice").fullmatch(words.text):
+        return None  # "the second one" of two
+    if len(ranked) != 1 or kind not in asked.lower():
+        return _unresolved(words, talk) if words.joined or words.asks else None
+    was = groups_of(ranked[0])["comp"].lower()
+    if best and best != was:
+        counted = [each in ("most", "least", "fewest") for each in (best, was)]
+        related = re.search(r"\b(?:to|from)\b", asked[ranked[0].end() :])
+        if counted[0] != counted[1] or related:
+            return _unresolved(words, talk)
+    place = f"{ordinal} {best or was}".strip()
+    question = f"{asked[: ranked[0].start()]}{place}{asked[ranked[0].end() :]}"
+    return StandaloneQuestion(
+        question=question,
+        kind="attribute",
+        reason=f"another place in the ranking of {asked!r}",
+        otherwise=_unresolved(words, talk, f"nothing that is known answers {question!r}").reason,
+    )
+
+
 # Comparisons of what the last turns were about.
 
 _SIZES: Final = {"two": 2, "both": 2, "three": 3, "four": 4, "five": 5}
@@ -381,6 +464,8 @@ def _read_comparison(talk: _Talk, words: _Words) -> FollowUp | None:
     comparative = COMPARATIVES.get(word, Comparative((), any_number=True))
     sized = next((size for key, size in _SIZES.items() if f" {key}" in f" {words.text.lower()}"), None)
     all_of_them = word in SUPERLATIVES or how in ("sum", "mean")
+    if (numbers := _of_numbers(talk, words, how, sized)) is not None:
+        return numbers
     group = talk.group(sized or (None if all_of_them else 2))
     if len(group) < 2 or (sized is not None and len(group) != sized) or not talk.tool:
         return _unresolved(words, talk, "there are not enough things to compare")
@@ -393,6 +478,42 @@ def _read_comparison(talk: _Talk, words: _Words) -> FollowUp | None:
     if not attribute:
         return _unresolved(words, talk, f"{words.text!r} does not say what is to be compared")
     return _comparison(talk, how, [each.name for each in group], attribute, comparative.order)
+
+
+def _of_numbers(talk: _Talk, words: _Words, how: str, sized: int | None) -> StandaloneQuestion | None:
+    """Read "add the two" after two turns that were calculated."""
+    numbers: list[Turn] = []
+    for turn in reversed(talk.turns):
+        if turn.lookups or not isinstance(turn.value, (int, float)):
+            break
+        numbers.insert(0, turn)
+    size = sized or 2
+    units = {turn.unit for turn in numbers[-size:]}
+    if how not in _OF_NUMBERS or len(numbers) < size or (sized is None and len(numbers) != size):
+        return None
+    if len(units) != 1 or words.match(WORDINGS["comparison"][how]).get("attr"):
+        return None
+    values = [short_form(turn.value) for turn in numbers[-size:] if turn.value is not None]
+    if any(value.startswith("-") for value in values):
+        values = [f"({value})" for value in values]
+    if how == "difference" and size != 2:
+        return None
+    (unit,) = units
+    said = f'answer(f"{{a}} {unit}")' if unit else "answer(a)"
+    expression = _OF_NUMBERS[how](values)
+    return StandaloneQuestion(
+        question=f"What is {expression}?",
+        kind="value",
+        reason=f"the last values are {', '.join(values)}",
+        plan=f"a = calculate({_quoted(expression)})\n{said}\n",
+    )
+
+
+_OF_NUMBERS: Final[Mapping[str, Callable[[Sequence[str]], str]]] = {
+    "sum": " + ".join,
+    "difference": lambda values: f"abs({' - '.join(values)})",
+    "mean": lambda values: f"({' + '.join(values)}) / {len(values)}",
+}
 
 
 def _compared(talk: _Talk, group: Sequence[LookUp], comparative: Comparative, word: str) -> str:
@@ -643,6 +764,24 @@ def _read_number(talk: _Talk, words: _Words) -> FollowUp | None:
     return StandaloneQuestion(question=question, kind="entity", reason=f"with {words.text}")
 
 
+def _read_period(talk: _Talk, words: _Words) -> FollowUp | None:
+    """Read "and in January?" after a question about July."""
+    found = words.match(WORDINGS["another"]["period"])
+    if found is None or talk.last is None or not (words.joined or words.asks):
+        return None
+    alike = next(words for words in PERIODS if found["period"].lower() in words)
+    spelled = [
+        each
+        for each in re.finditer(rf"\b(?:{'|'.join(alike)})\b", talk.last.question, re.IGNORECASE)
+        if each[0] not in ("may", "march")  # these are other words
+    ]
+    if len(spelled) != 1:
+        return _unresolved(words, talk)
+    asked = talk.last.question
+    question = f"{asked[: spelled[0].start()]}{found['period'].title()}{asked[spelled[0].end() :]}"
+    return StandaloneQuestion(question=question, kind="entity", reason=f"with {found['period'].title()}")
+
+
 def _read_entity(talk: _Talk, words: _Words) -> FollowUp | None:
     found = words.match(WORDINGS["another"]["name"])
     bare = words.asks and len(words.text.split()) <= 3
@@ -839,13 +978,17 @@ _READERS: Final[tuple[Callable[[_Talk, _Words], FollowUp | None], ...]] = (
     _read_source,
     _read_arithmetic,
     _read_than,
+    _read_ranking,
     _read_comparison,
     _read_attribute_in,
     _read_conversion,
+    _read_ago,
     _read_when,
     _read_more,
     _read_meant,
     _read_attribute,
+    _read_of_things,
     _read_number,
+    _read_period,
     _read_entity,
 )

@@ -10,7 +10,18 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Final
 
-from braid.planner.follow_up.words import ATTRIBUTES, COMPARATIVES, KINDS, NUMBERS, PARTS, POSITIVES, UNITS
+from braid.planner.follow_up.words import (
+    ATTRIBUTES,
+    COMPARATIVES,
+    KINDS,
+    NUMBERS,
+    ORDINALS,
+    PARTS,
+    PERIODS,
+    POSITIVES,
+    SUPERLATIVES,
+    UNITS,
+)
 
 WORDINGS: Final[dict[str, Any]] = tomllib.loads(
     files("braid.planner.follow_up").joinpath("wordings.toml").read_text(encoding="utf-8")
@@ -25,6 +36,12 @@ _PARTS: Final[dict[str, str]] = {
     "kind": _one_of(KINDS),
     "attr": _one_of(ATTRIBUTES),
     "comp": _one_of(COMPARATIVES),
+    "superlative": _one_of(SUPERLATIVES),
+    "ordinal": rf"(?P<ordinal>{_one_of(ORDINALS)})",
+    "place": rf"(?P<ordinal>{_one_of(ORDINALS.keys() - NUMBERS.keys() - {*map(str, NUMBERS.values())})})",
+    "period": rf"(?P<period>{_one_of(word for words in PERIODS for word in words)})",
+    "lead": WORDINGS["ranking"]["lead"],
+    "best": WORDINGS["ranking"]["best"],
     "positive": _one_of(POSITIVES),
     "unit": _one_of(UNITS),
     "part": _one_of(PARTS),

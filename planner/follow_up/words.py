@@ -241,6 +241,29 @@ NUMBERS: Final = {word: value for value, word in enumerate(_ONES)} | {
 }
 PARTS: Final = {"half": 2, "third": 3, "quarter": 4, "fifth": 5, "tenth": 10, "hundredth": 100}
 
+_ORDINALS: Final = {
+    "second": ("next", "second", "2nd", "two", "2"),
+    "third": ("third", "3rd", "three", "3"),
+    "fourth": ("fourth", "4th", "four", "4"),
+    "fifth": ("fifth", "5th", "five", "5"),
+    "sixth": ("sixth", "6th", "six", "6"),
+    "seventh": ("seventh", "7th", "seven", "7"),
+    "eighth": ("eighth", "8th", "eight", "8"),
+    "ninth": ("ninth", "9th", "nine", "9"),
+    "tenth": ("tenth", "10th", "ten", "10"),
+}
+ORDINALS: Final = {word: ordinal for ordinal, words in _ORDINALS.items() for word in words}
+"""The place in a ranking that a word names. The next one behind the best is the second."""
+
+PERIODS: Final = (
+    _words("january february march april may june july august september october november december"),
+    _words("monday tuesday wednesday thursday friday saturday sunday"),
+)
+"""Words of which one takes the place of another: "and in January?"."""
+
+COUNTED_IN_THINGS: Final = frozenset(_words("height length depth weight mass area population diameter"))
+"""Attributes that can be counted in other things: so many elephants."""
+
 NEVER_NAMES: Final = frozenset(
     _words(
         "i you we me us he she it they them him her its their his this that these those there here one "

@@ -64,6 +64,14 @@ DENSITY = asked(
     value=195.46,
 )
 
+LONGEST = asked(
+    "What's the longest river in Europe?", fact("Volga River", "length", 3531, "km"), value="Volga River"
+)
+HOTTEST = asked("what's the hottest planet", value="Venus")
+SUMMER = asked("When it's noon in Chicago in July, what time is it in London?", value="18:00")
+NEAREST = asked("which planet is nearest to the sun", value="Mercury")
+COUNTED = "How many times the height of Eiffel Towers is the height of K2?"
+
 REWRITTEN: list[tuple[list[Turn], str, str]] = [
     # Another thing, the same question.
     ([K2], "And Mont Blanc?", "What is the height of Mont Blanc?"),
@@ -185,6 +193,33 @@ REWRITTEN: list[tuple[list[Turn], str, str]] = [
     ([PRODUCT], "square root of that", "What is sqrt(360)?"),
     ([QUOTIENT], "round it up to a whole number", "What is ceil(51.4285714286)?"),
     ([K2, PRODUCT], "where is it?", "What is the location of K2?"),
+    # On the last numbers that were calculated.
+    ([SHARE, PRODUCT], "add the two", "What is 12 + 360?"),
+    ([SHARE, PRODUCT], "sum of the two?", "What is 12 + 360?"),
+    ([SHARE, PRODUCT], "add those numbers together", "What is 12 + 360?"),
+    ([SHARE, PRODUCT], "the difference?", "What is abs(12 - 360)?"),
+    # Politely.
+    ([GOLD], "can I have that in Fahrenheit pls", "1064 °C in Fahrenheit"),
+    ([K2], "I'd prefer that in feet", "8611 m in feet"),
+    ([K2], "could we get it in feet?", "8611 m in feet"),
+    # The last value in other things, or counted back from today.
+    ([K2], "so how many Eiffel Towers is that?", COUNTED),
+    ([K2], "thats how many Eiffel Towers?", COUNTED),
+    ([K2], "how many Eiffel Towers would that be?", COUNTED),
+    ([BUILT[0]], "How many years ago was that?", "How many years ago was the year 1889?"),
+    ([BUILT[0]], "how long ago was that?", "How many years ago was the year 1889?"),
+    ([FRANCE], "how many people is that per square kilometre?", "What is the population density of France?"),
+    ([MERCURY], "how many moons has it got", "What is the moons of Mercury?"),
+    ([BUILT[0]], "when did they finish it?", "What is the completion year of Eiffel Tower?"),
+    # Another place in a ranking, or another ranking.
+    ([LONGEST], "and the second longest?", "What's the second longest river in Europe?"),
+    ([LONGEST], "what's the third?", "What's the third longest river in Europe?"),
+    ([LONGEST], "the next one?", "What's the second longest river in Europe?"),
+    ([LONGEST], "Who is number three on that list?", "What's the third longest river in Europe?"),
+    ([LONGEST], "and the shortest?", "What's the shortest river in Europe?"),
+    ([HOTTEST], "ok and the biggest", "what's the biggest planet"),
+    ([K2, BLANC], "and the highest?", "Which has the greater height, K2 or Mont Blanc?"),
+    ([SUMMER], "and in January?", "When it's noon in Chicago in January, what time is it in London?"),
 ]
 
 LEFT_ALONE: list[tuple[list[Turn], str]] = [
@@ -246,6 +281,12 @@ UNRESOLVED: list[tuple[list[Turn], str]] = [
     ([HIGHER], "and Etna?"),
     ([K2, HAMLET], "where is it?"),
     ([K2, HAMLET], "and Macbeth?"),
+    ([K2], "and the biggest?"),
+    ([K2], "and the third?"),
+    ([K2], "how many years ago was that?"),
+    ([GOLD], "how many Eiffel Towers is that?"),
+    ([K2], "and in January?"),
+    ([NEAREST], "and the biggest?"),
 ]
 
 
@@ -308,7 +349,7 @@ def test_a_rewritten_question_has_the_plan_of_the_last_turn() -> None:
 
 
 def test_plans_are_valid() -> None:
-    specs = [each.spec for each in builtin_tools("search", "calculate", "rank")]
+    specs = [each.spec for each in builtin_tools("search", "calculate", "rank", "now")]
     for turns, question, _ in REWRITTEN:
         found = rewrite(question, turns)
         assert isinstance(found, StandaloneQuestion)
