@@ -800,6 +800,9 @@ def _read_entity(talk: _Talk, words: _Words) -> FollowUp | None:
     if name is None or turn is None:
         leans = _leans(words) or ("prep" in found and talk.turns)
         return _same_place(talk, found) or (_unresolved(words, talk) if leans else None)
+    ranked = compiled(r"(?<!\w)@best(?!\w)").search(turn.question)
+    if turn is talk.last and ranked and found.get("prep") == "in" and (there := _same_place(talk, found)):
+        return there  # "and in Africa?" after the longest river in Europe
     (fact, *others) = {each.name: each for each in turn.lookups}.values()
     if fact.name[:1].isupper() and name.islower():
         name = " ".join(word if word in ("of", "the", "and") else word.capitalize() for word in name.split())

@@ -217,6 +217,7 @@ REWRITTEN: list[tuple[list[Turn], str, str]] = [
     ([LONGEST], "the next one?", "What's the second longest river in Europe?"),
     ([LONGEST], "Who is number three on that list?", "What's the third longest river in Europe?"),
     ([LONGEST], "and the shortest?", "What's the shortest river in Europe?"),
+    ([LONGEST], "and in Africa?", "What's the longest river in Africa?"),
     ([HOTTEST], "ok and the biggest", "what's the biggest planet"),
     ([K2, BLANC], "and the highest?", "Which has the greater height, K2 or Mont Blanc?"),
     ([SUMMER], "and in January?", "When it's noon in Chicago in January, what time is it in London?"),
