@@ -24,6 +24,7 @@ from braid.orchestrator.errors import InvalidQuestionError, ResumeRefusedError, 
 from braid.orchestrator.events import RunResumed, RunStarted
 from braid.orchestrator.history import History, read_history
 from braid.orchestrator.loop import Job, never_begun, run_job
+from braid.orchestrator.question import load_tables
 from braid.orchestrator.recorder import Recorder
 from braid.orchestrator.result import RunResult
 from braid.orchestrator.resume import (
@@ -412,7 +413,11 @@ class Agent:
             if isinstance(engine, Engine):
                 return engine
             if engine not in self._engines:
-                self._engines[engine] = await connect(engine, **self.spec.engine_options(engine))
+                tables = asyncio.ensure_future(asyncio.to_thread(load_tables, self.spec.shortcuts))
+                try:
+                    self._engines[engine] = await connect(engine, **self.spec.engine_options(engine))
+                finally:
+                    await tables
             return self._engines[engine]
 
     async def close(self) -> None:

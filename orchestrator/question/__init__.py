@@ -1,7 +1,14 @@
 """What happens to a question before it is planned: the conversation around it, and answers without a plan."""
 
 from braid.orchestrator.question.conversation import give_earlier_values, in_context, turn_left
-from braid.orchestrator.question.shortcuts import Shortcut, decide, draft_for, installation, shortcut
+from braid.orchestrator.question.shortcuts import (
+    Shortcut,
+    decide,
+    draft_for,
+    installation,
+    load_tables,
+    shortcut,
+)
 
 __all__ = [
     "Shortcut",
@@ -10,6 +17,7 @@ __all__ = [
     "give_earlier_values",
     "in_context",
     "installation",
+    "load_tables",
     "shortcut",
     "turn_left",
 ]

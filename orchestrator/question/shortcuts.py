@@ -13,6 +13,7 @@ from braid.executors.builtin import builtin_tools
 from braid.executors.tools import ToolError, UnknownToolError
 from braid.orchestrator.outputs import fits
 from braid.planner import DirectText, LLMPlanner, Routed
+from braid.planner.follow_up import rewrite
 from braid.planner.lookups import lookup_plan, unread
 from braid.planner.routing import Installation, Surroundings, route
 
@@ -56,6 +57,15 @@ async def shortcut(job: Job, emit: Callable[[Event], None]) -> tuple[Job, Shortc
     if routed.route == "direct":
         return job, await _written(job, emit)
     return replace(job, draft=draft_for(job)), None
+
+
+def load_tables(wanted: bool) -> None:
+    """Load what code answers from, if it is wanted: the atlas, wordings and their patterns."""
+    if wanted:
+        question = "Which is higher, K2 or Mont Blanc, and by how much?"
+        rewrite(question, ())
+        route(question)
+        lookup_plan(question)
 
 
 def draft_for(job: Job) -> str:

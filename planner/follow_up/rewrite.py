@@ -491,7 +491,8 @@ def _of_numbers(talk: _Talk, words: _Words, how: str, sized: int | None) -> Stan
     units = {turn.unit for turn in numbers[-size:]}
     if how not in _OF_NUMBERS or len(numbers) < size or (sized is None and len(numbers) != size):
         return None
-    if len(units) != 1 or words.match(WORDINGS["comparison"][how]).get("attr"):
+    taken = words.match(WORDINGS["comparison"][how])
+    if len(units) != 1 or taken is None or taken.get("attr"):
         return None
     values = [short_form(turn.value) for turn in numbers[-size:] if turn.value is not None]
     if any(value.startswith("-") for value in values):
