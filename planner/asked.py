@@ -56,6 +56,7 @@ _WORDS: Final[tuple[tuple[str, Kind, tuple[Quantity, ...], str], ...]] = (
     (r"when\b(?! you)|(?:in )?(?:what|which) year\b", "year", (), "a year"),
     (rf"how many (?:{_PEOPLE}) (?:live|are there|does|do)\b", "number", ("people",), "a number of people"),
     (r"how (?:tall|deep|wide)\b", "number", ("length",), "a length"),
+    (r"how long (?:does|do|did|will|would) it take\b", "number", ("duration",), "a time"),
     (r"how long (?:is|are|was)\b", "number", ("length", "duration"), "a length"),
     (r"how (?:heavy\b|much (?:does|do) .* weigh\b)", "number", ("mass",), "a weight"),
     (r"how fast\b", "number", ("speed",), "a speed"),

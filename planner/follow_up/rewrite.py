@@ -312,6 +312,8 @@ def _read_conversion(talk: _Talk, words: _Words) -> FollowUp | None:
     found = words.match(WORDINGS["conversion"]["forms"])
     if found is None or talk.last is None:
         return None
+    if re.search(r"\b(?:difference|sum|total)\b", words.text) and talk.last.lookups:
+        return _unresolved(words, talk)  # it is still to be worked out of what was looked up
     name = found["unit"]
     target = UNITS.get(name.lower())
     if target is None or (name == words.text and not (words.joined or words.asks)):

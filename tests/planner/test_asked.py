@@ -59,6 +59,11 @@ YEN = ("Japan", "currency", "yen", "")
         ("How tall is the Eiffel Tower?", ("Eiffel Tower", "floors", "iron", ""), "a length"),
         ("How tall is the Eiffel Tower?", ("Eiffel Tower", "mass", 7300, "t"), "a length"),
         ("How fast is a cheetah?", ("cheetah", "weight", 60, "kg"), "a speed"),
+        (
+            "How long does it take Mercury to go round the sun?",
+            ("Mercury", "distance from the sun", 57.9, "million km"),
+            "a time",
+        ),
         ("How much does a cheetah weigh?", ("cheetah", "top speed", 110, "km/h"), "a weight"),
         ("How many languages has Japan?", YEN, "a number"),
         ("How high is Everest?", ("Everest", "height", 90, "km"), "cannot be"),

@@ -268,6 +268,8 @@ UNRESOLVED: list[tuple[list[Turn], str]] = [
     ([], "double that"),
     ([], "which of the two is higher?"),
     ([], "how high is it?"),
+    ([K2, BLANC], "what is the difference in metres"),
+    ([K2], "the total in feet?"),
     ([K2], "and?"),
     ([K2], "which one is higher?"),
     ([K2], "in dollars?"),
