@@ -215,7 +215,7 @@ async def test_an_answer_that_does_not_fit_the_output_type_is_not_lost(tmp_path:
     mute = ScriptedEngine(PLAN, capabilities=["cut"], details=details)
     async with Agent(mute, tools=[height], journal=tmp_path / "runs.db") as agent:
         with pytest.raises(OutputTypeError) as caught:
-            await agent.run("How much taller?", output_type=Difference)
+            await agent.run("How much taller is K2 than Mont Blanc?", output_type=Difference)
         assert agent.journal is not None and agent.journal.find("last").status == "failed"
     result = caught.value.result
     assert result is not None and (result.answer, result.output) == ("3805 m; yes", None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +30,10 @@ _TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.15, torch.float16: 0.05}
 """How far logits may lie from the reference, as a share of their spread, before a path is not used."""
 
 
+_LOADING = threading.Lock()
+"""Held while transformers reads a model: what it changes meanwhile holds for the whole process."""
+
+
 def load_model(folder: Path, *, dtype: Dtype = "auto", device: str = "cpu", fast: bool = True) -> Model:
     """Load the model in `folder`.
 
@@ -41,7 +46,8 @@ def load_model(folder: Path, *, dtype: Dtype = "auto", device: str = "cpu", fast
     Raises:
         EngineError: transformers cannot load the model, or the model cannot run over segments.
     """
-    network, tokenizer = _load_network(folder, dtype, device)
+    with _LOADING:
+        network, tokenizer = _load_network(folder, dtype, device)
     end_ids = _end_ids(network, tokenizer)
     with torch.inference_mode():
         model, expected = _over_segments(network, tokenizer, end_ids, _prompt_style(folder, network.config))

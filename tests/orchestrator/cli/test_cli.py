@@ -197,7 +197,8 @@ def test_the_config_file_is_read_and_variables_win(tmp_path: Path, monkeypatch: 
 
 def test_run_prints_the_answer_on_stdout_and_the_rest_on_stderr() -> None:
     with serving(PLAN) as server:
-        done = braid("run", "How much taller is K2 than Mont Blanc?", "--engine", server.uri)
+        question = "How much taller is K2 than Mont Blanc?"
+        done = braid("run", question, "--engine", server.uri, BRAID_SEARCH_LATENCY="0.2")
     assert (done.returncode, done.stdout) == (0, "3805 m\n")
     assert "\x1b" not in done.stderr
     assert 'a = search("height of K2")' in done.stderr
