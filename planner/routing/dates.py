@@ -743,13 +743,8 @@ def _leap(asked: Marked, now: datetime) -> Worked | None:
     return None
 
 
-def _length(asked: Marked, now: datetime) -> Worked | None:
-    """How many days a month or a year has, and how many are left."""
-    words = [word for word in asked.words if word not in asked.days]
-    if "days" not in words or asked.zones or asked.times or len(asked.days) > 1:
-        return None
-    if not _only(
-        words,
+_SPAN_WORDS = tuple(
+    [
         "how",
         "many",
         "days",
@@ -763,9 +758,17 @@ def _length(asked: Marked, now: datetime) -> Worked | None:
         "remaining",
         "next",
         "last",
-        "many",
         "still",
-    ) and not re.search(r"\b[12]\d{3}\b", " ".join(words)):
+    ]
+)
+
+
+def _length(asked: Marked, now: datetime) -> Worked | None:
+    """How many days a month or a year has, and how many are left."""
+    words = [word for word in asked.words if word not in asked.days]
+    if "days" not in words or asked.zones or asked.times or len(asked.days) > 1:
+        return None
+    if not _only(words, *_SPAN_WORDS) and not re.search(r"\b[12]\d{3}\b", " ".join(words)):
         return None
     if not {"how", "number"} & {*words} or {"until", "since", "before", "to"} & {*words}:
         return None
@@ -781,23 +784,7 @@ def _length(asked: Marked, now: datetime) -> Worked | None:
         return Worked(answer=f"{name}{f' {named.year}' if named.year else ''} has {days} days.", value=days)
     years = [int(word) for word in words if re.fullmatch(r"[12]\d{3}", word)]
     others = [word for word in words if not re.fullmatch(r"[12]\d{3}", word)]
-    if not _only(
-        others,
-        "how",
-        "many",
-        "days",
-        "are",
-        "does",
-        "has",
-        "month",
-        "year",
-        "number",
-        "left",
-        "remaining",
-        "next",
-        "last",
-        "still",
-    ):
+    if not _only(others, *_SPAN_WORDS):
         return None
     left = {"left", "remaining"} & {*words}
     if left and {"this", "the"} & {*words} and {"year", "month"} & {*words} and not years:
