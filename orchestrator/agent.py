@@ -413,12 +413,19 @@ class Agent:
             if isinstance(engine, Engine):
                 return engine
             if engine not in self._engines:
-                tables = asyncio.ensure_future(asyncio.to_thread(load_tables, self.spec.shortcuts))
-                try:
-                    self._engines[engine] = await connect(engine, **self.spec.engine_options(engine))
-                finally:
-                    await tables
+                self._engines[engine] = await self._connect(engine)
             return self._engines[engine]
+
+    async def _connect(self, engine: str) -> Engine:
+        loading = connect(engine, **self.spec.engine_options(engine))
+        if not engine.startswith("local:") or not self.spec.shortcuts:
+            return await loading
+        # Code that answers in the embedded model's place loads beside it, so that no run waits for that.
+        tables = asyncio.ensure_future(asyncio.to_thread(load_tables))
+        try:
+            return await loading
+        finally:
+            await tables
 
     async def close(self) -> None:
         """Close the engines that this agent opened. A later run opens its own again."""

@@ -59,13 +59,12 @@ async def shortcut(job: Job, emit: Callable[[Event], None]) -> tuple[Job, Shortc
     return replace(job, draft=draft_for(job)), None
 
 
-def load_tables(wanted: bool) -> None:
-    """Load what code answers from, if it is wanted: the atlas, wordings and their patterns."""
-    if wanted:
-        question = "Which is higher, K2 or Mont Blanc, and by how much?"
-        rewrite(question, ())
-        route(question)
-        lookup_plan(question)
+def load_tables() -> None:
+    """Load what code answers from: the atlas, wordings and their patterns."""
+    question = "Which is higher, K2 or Mont Blanc, and by how much?"
+    rewrite(question, ())
+    route(question)
+    lookup_plan(question)
 
 
 def draft_for(job: Job) -> str:
