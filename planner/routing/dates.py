@@ -743,23 +743,21 @@ def _leap(asked: Marked, now: datetime) -> Worked | None:
     return None
 
 
-_SPAN_WORDS = tuple(
-    [
-        "how",
-        "many",
-        "days",
-        "are",
-        "does",
-        "has",
-        "month",
-        "year",
-        "number",
-        "left",
-        "remaining",
-        "next",
-        "last",
-        "still",
-    ]
+_SPAN_WORDS = (
+    "how",
+    "many",
+    "days",
+    "are",
+    "does",
+    "has",
+    "month",
+    "year",
+    "number",
+    "left",
+    "remaining",
+    "next",
+    "last",
+    "still",
 )
 
 
