@@ -395,7 +395,13 @@ async def _run_to_result(job: Job, recorder: Recorder) -> RunResult[Any]:
     if not spoke_of_the_last and not (outcome.declined and read.names_nothing):
         plan_of_turn = plan if rounds == 1 else ""
         turn = turn_left(
-            outcome.graph, outcome.values, asked=asked, question=question, answer=answer, plan=plan_of_turn
+            outcome.graph,
+            outcome.values,
+            asked=asked,
+            question=question,
+            answer=answer,
+            unit=outcome.shortcut.unit if outcome.shortcut is not None else "",
+            plan=plan_of_turn,
         )
     if misfit is None:
         recorder(

@@ -22,6 +22,8 @@ class Routed(Event):
     answer: str | None = None
     value: int | float | str | bool | None = None
     """The value behind the answer."""
+    unit: str = ""
+    """The unit of a number."""
     declined: bool = False
     """Whether the answer says that there is none."""
     question: str = ""

@@ -7,7 +7,6 @@ can be read by plans: `earlier1` is the answer of the first turn.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -25,8 +24,6 @@ from braid.planner.follow_up import (
     rewrite,
     turn_of,
 )
-
-_NUMBER_AND_UNIT: Final = re.compile(r"(?:\w+ )?[-−]?[\d,.]+( ?[^\d()]{0,20})")
 
 _MAX_STORED: Final = 20_000
 """Most characters of a value that later turns can read by name."""
@@ -95,7 +92,14 @@ def give_earlier_values(graph: TaskGraph, turns: Sequence[Turn]) -> None:
 
 
 def turn_left(
-    graph: TaskGraph, values: Sequence[Any] | None, *, asked: str, question: str, answer: str, plan: str
+    graph: TaskGraph,
+    values: Sequence[Any] | None,
+    *,
+    asked: str,
+    question: str,
+    answer: str,
+    unit: str,
+    plan: str,
 ) -> Turn | None:
     """A finished run as a turn. None for words that no later one leans on, such as thanks.
 
@@ -105,6 +109,7 @@ def turn_left(
         asked: The question as it was asked.
         question: The question as it was answered.
         answer: The answer as it was read.
+        unit: The unit of a number that code answered without a plan.
         plan: The plan, if the run had only one.
     """
     from braid.executors.journal import dump_value
@@ -114,9 +119,7 @@ def turn_left(
     turn = turn_of(graph, question=question, answer=answer, plan=plan)
     output = None if values is None else plain_output(values)
     if turn.value is None and isinstance(output, (int, float)) and not isinstance(output, bool):
-        # An answer without a plan has its number and, behind it, its unit.
-        unit = _NUMBER_AND_UNIT.fullmatch(answer)
-        turn = turn.model_copy(update={"value": output, "unit": unit[1].strip() if unit else ""})
+        turn = turn.model_copy(update={"value": output, "unit": unit})
     stored = "" if values is None else dump_value(output).text
     return turn.model_copy(update={"stored": stored if len(stored) <= _MAX_STORED else ""})
 

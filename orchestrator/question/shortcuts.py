@@ -29,6 +29,8 @@ class Shortcut:
 
     value: Any
     answer: str
+    unit: str = ""
+    """The unit of a number."""
     declined: bool = False
     """Whether the answer says that there is none."""
     over_budget: str = ""
@@ -52,7 +54,7 @@ async def shortcut(job: Job, emit: Callable[[Event], None]) -> tuple[Job, Shortc
         value = (
             routed.value if job.output_type is None or fits(routed.value, job.output_type) else routed.answer
         )
-        return job, Shortcut(value=value, answer=routed.answer, declined=routed.declined)
+        return job, Shortcut(value=value, answer=routed.answer, unit=routed.unit, declined=routed.declined)
     job = replace(job, question=routed.question or job.question)
     if routed.route == "direct":
         return job, await _written(job, emit)
@@ -102,6 +104,7 @@ def decide(job: Job) -> Routed:
         reason=found.reason,
         answer=found.answer,
         value=found.value,
+        unit=found.unit,
         declined=found.declined,
         question=found.question,
     )

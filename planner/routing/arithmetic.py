@@ -226,6 +226,8 @@ class Worked:
     answer: str
     value: int | float | str | bool | None
     declined: bool = False
+    unit: str = ""
+    """The unit of a number. Empty where it has none, or where the answer says it in several."""
 
 
 class _NotArithmetic(Exception):
@@ -488,7 +490,7 @@ def _series(*, a: Fraction, b: Fraction) -> Worked | None:
 )
 def _years(*, a: Fraction, b: Fraction) -> Worked:
     years = abs(b - a)
-    return Worked(answer=f"{said(years)} year{'s' * (years != 1)}", value=plain_value(years))
+    return Worked(answer=f"{said(years)} year{'s' * (years != 1)}", value=plain_value(years), unit="years")
 
 
 _GO: Final = r"(?:drive|go|travel|cycle|walk|run|ride|fly|cover)"
@@ -508,12 +510,14 @@ def _duration(*, way: Fraction, raw_way: str, speed: Fraction, raw_speed: str) -
     hours = _divided(way, speed)
     minutes = hours * 60
     if hours.denominator == 1:
-        return Worked(answer=f"{said(hours)} hour{'s' * (hours != 1)}", value=plain_value(hours))
+        return Worked(
+            answer=f"{said(hours)} hour{'s' * (hours != 1)}", value=plain_value(hours), unit="hours"
+        )
     whole, rest = divmod(minutes, 60)
     exact = said(rest) if rest.denominator < 1000 and rest.denominator in (1, 2, 4, 5, 10) else ""
     part = f"{exact} minutes" if exact else f"about {round_half_up(rest)} minutes"
     text = f"{whole} hour{'s' * (whole != 1)} and {part}" if whole else part
-    return Worked(answer=text, value=plain_value(hours))
+    return Worked(answer=text, value=plain_value(hours), unit="hours")
 
 
 @_frame(rf"how far (?:do|does|can|will|would) (?:i|you|we|it|one|a car|a train)(?: (?:get|go|travel|drive|come))? in {_HOURS} (?:at|with) {_SPEED}",
@@ -521,7 +525,7 @@ def _duration(*, way: Fraction, raw_way: str, speed: Fraction, raw_speed: str) -
 def _distance(*, time: Fraction, raw_time: str, speed: Fraction, raw_speed: str) -> Worked:
     way = speed * (time / 60 if raw_time.startswith("m") else time)
     unit = "km" if raw_speed.startswith("k") else "miles"
-    return Worked(answer=f"{said(way)} {unit}", value=plain_value(way))
+    return Worked(answer=f"{said(way)} {unit}", value=plain_value(way), unit=unit)
 
 
 @_frame(rf"{_WHO}{_MOVES} {_WAY} in {_HOURS} ?,? (?:what is|what's|whats|how fast is) (?:my|the|your|its|that)? ?(?:average )?(?:speed)?",
@@ -529,7 +533,7 @@ def _distance(*, time: Fraction, raw_time: str, speed: Fraction, raw_speed: str)
 def _speed(*, way: Fraction, raw_way: str, time: Fraction, raw_time: str) -> Worked:
     speed = _divided(way, time / 60 if raw_time.startswith("m") else time)
     unit = "km/h" if raw_way.startswith("k") else "mph"
-    return Worked(answer=f"{said(speed)} {unit}", value=plain_value(speed))
+    return Worked(answer=f"{said(speed)} {unit}", value=plain_value(speed), unit=unit)
 
 
 @_frame(r"(?:the )?(?:percent|percentage|%) (?:change|increase|decrease|difference|growth) (?:from|between) (?P<before>.+?) (?:to|and) (?P<after>.+)")  # fmt: skip

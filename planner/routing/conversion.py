@@ -286,7 +286,7 @@ def _said(parts: list[tuple[Fraction, Unit]], unit: Unit) -> Worked | None:
     else:
         total = sum((amount * of.size for amount, of in parts), Fraction(0)) / unit.size
     if len(parts) == 1 and parts[0][1] == unit and unit.measures != "count":
-        return Worked(answer=_with_unit(total, unit), value=plain_value(total))
+        return Worked(answer=_with_unit(total, unit), value=plain_value(total), unit=unit.many)
     answer = _with_unit(total, unit)
     twice = next((of for _, of in parts if of.beside), None) or (unit if unit.beside else None)
     if twice is not None and unit.measures != "count":
@@ -307,7 +307,7 @@ def _said(parts: list[tuple[Fraction, Unit]], unit: Unit) -> Worked | None:
     ):
         leap = Fraction(31622400) / unit.size
         answer += f" ({_number(leap)} in a leap year)"
-    return Worked(answer=answer, value=plain_value(total))
+    return Worked(answer=answer, value=plain_value(total), unit=unit.many)
 
 
 def _with_unit(value: Fraction, unit: Unit) -> str:

@@ -464,6 +464,7 @@ def _apart(asked: Marked, now: datetime) -> Worked | None:
     return Worked(
         answer=f"{shown}: {first} is ahead of {second} at present.",
         value=int(hours) if hours.is_integer() else hours,
+        unit="hours",
     )
 
 
@@ -525,7 +526,9 @@ def _span(asked: Marked, now: datetime) -> Worked | None:
         if unit in ("hour", "minute"):
             seconds = (datetime.combine(end, time(), tzinfo=now.tzinfo) - now).total_seconds()
             amount = int(seconds // (3600 if unit == "hour" else 60))
-            return Worked(answer=f"{amount:,} {unit}s until {said_day(end)} begins.", value=amount)
+            return Worked(
+                answer=f"{amount:,} {unit}s until {said_day(end)} begins.", value=amount, unit=f"{unit}s"
+            )
         return _lasting(today, end, unit, f" until {said_day(end)}")
     return None
 
@@ -539,6 +542,7 @@ def _lasting(begin: date, end: date, unit: str, note: str) -> Worked:
         return Worked(
             answer=f"{text}{note} ({total})." if note else f"{text} ({total})",
             value=weeks if not rest else days / 7,
+            unit="weeks",
         )
     if unit in ("month", "year"):
         months = (end.year - begin.year) * 12 + end.month - begin.month - (end.day < begin.day)
@@ -550,11 +554,13 @@ def _lasting(begin: date, end: date, unit: str, note: str) -> Worked:
         )
         left = (end - _months_later(begin, months)).days
         text += f" and {_plural(left, 'day')}" if left and (unit == "month" or not rest) else ""
-        return Worked(answer=f"{text}{note} ({total})", value=months if unit == "month" else years)
+        return Worked(
+            answer=f"{text}{note} ({total})", value=months if unit == "month" else years, unit=f"{unit}s"
+        )
     if unit in ("hour", "minute"):
         amount = days * (24 if unit == "hour" else 1440)
-        return Worked(answer=f"{_plural(amount, unit)}{note} ({total})", value=amount)
-    return Worked(answer=f"{total}{note}{'.' if note else ''}", value=days)
+        return Worked(answer=f"{_plural(amount, unit)}{note} ({total})", value=amount, unit=f"{unit}s")
+    return Worked(answer=f"{total}{note}{'.' if note else ''}", value=days, unit="days")
 
 
 def _plural(amount: int, word: str) -> str:
@@ -831,7 +837,7 @@ def _age(asked: Marked, now: datetime) -> Worked | None:
             return None
         born = named.fixed(today)
         age = today.year - born.year - ((today.month, today.day) < (born.month, born.day))
-        return Worked(answer=f"{age} years old", value=age)
+        return Worked(answer=f"{age} years old", value=age, unit="years")
     if not asked.days and len(numbers) == 1 and 1850 <= numbers[0] <= today.year and asks_age:
         age = today.year - numbers[0]
         if not age:
@@ -874,7 +880,7 @@ def _hours(asked: Marked, now: datetime) -> Worked | None:
     first, second = (asked.times[word] for word in asked.words if word in asked.times)
     minutes = (second.hour * 60 + second.minute - first.hour * 60 - first.minute) % 1440
     if "minutes" in words and "hours" not in words:
-        return Worked(answer=_plural(minutes, "minute"), value=minutes)
+        return Worked(answer=_plural(minutes, "minute"), value=minutes, unit="minutes")
     hours, rest = divmod(minutes, 60)
     text = " and ".join(
         part
@@ -884,7 +890,7 @@ def _hours(asked: Marked, now: datetime) -> Worked | None:
         )
         if part
     )
-    return Worked(answer=text, value=hours if not rest else minutes / 60)
+    return Worked(answer=text, value=hours if not rest else minutes / 60, unit="hours")
 
 
 _READERS: Final[tuple[Callable[[Marked, datetime], Worked | None], ...]] = (

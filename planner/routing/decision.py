@@ -40,6 +40,8 @@ class Route:
     """What is answered. None for `direct` and `plan`."""
     value: int | float | str | bool | None = None
     """The value behind the answer."""
+    unit: str = ""
+    """The unit of a number."""
     declined: bool = False
     """Whether the answer says that there is none."""
     question: str = ""
@@ -82,7 +84,14 @@ def route(question: str, around: Surroundings | None = None) -> Route:
         found = read(text, around)
         if found is not None:
             value = found.value if found.value is not None else found.answer
-            return Route(kind=kind, reason=kind, answer=found.answer, value=value, declined=found.declined)
+            return Route(
+                kind=kind,
+                reason=kind,
+                answer=found.answer,
+                value=value,
+                unit=found.unit,
+                declined=found.declined,
+            )
     intent = about(text, around.here)
     if intent is not None:
         answer = about_answer(intent, around.here)

@@ -45,6 +45,8 @@ TALKS = [
     (["capital of peru", "and Bolivia?", "which of those two countries is bigger?"], "Peru"),
     (["How long is the Nile", "what about the amazon?", "so whats the difference"], "250 km"),
     (["what is 15 * 24", "now divide that by 7", "round it up to a whole number"], "52"),
+    (["30 km at 60 km/h, how long does it take", "double that"], "1 hour"),
+    (["how many minutes are 3 hours", "half of it"], "90 minutes"),
     (["What is the population of France?", "and its capital?"], "Paris"),
     (["Which is longer, the Nile or the Amazon?", "and how long is the other one?"], "6400"),
     (["How high is K2?", "where is it?"], "Pakistan"),
