@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import time
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, cast
@@ -15,6 +14,7 @@ from typing import Any, Self, cast
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from braid.evals.task import EvalError, Output, Score
+from braid.package_info import DISTRIBUTION, version_of
 
 FORMAT = 1
 
@@ -58,12 +58,7 @@ def header_for(
     task: str, engine: str, *, seed: int, epochs: int, sequential: bool, arguments: dict[str, str]
 ) -> Header:
     """A header with the versions of this installation and the current time."""
-    versions: dict[str, str] = {}
-    for name in ("braid-agents", "torch", "transformers"):
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            continue
+    found = {name: version_of(name) for name in (DISTRIBUTION, "torch", "transformers")}
     return Header(
         task=task,
         engine=engine,
@@ -71,7 +66,7 @@ def header_for(
         epochs=epochs,
         sequential=sequential,
         arguments=arguments,
-        versions=versions,
+        versions={name: version for name, version in found.items() if version is not None},
         started=time.time(),
     )
 

@@ -34,7 +34,7 @@ app = typer.Typer(
 def show_version(value: bool) -> None:
     """Print the version and end the command, where `--version` was given."""
     if value:
-        from braid.orchestrator.cli.package_info import braid_version
+        from braid.package_info import braid_version
 
         typer.echo(f"braid {braid_version()}")
         raise typer.Exit

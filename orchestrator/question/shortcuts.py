@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field, replace
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from braid.engine import BudgetExceededError, Engine, Event, Message, SamplingParams, Usage
@@ -12,6 +11,7 @@ from braid.executors import ToolRegistry
 from braid.executors.builtin import builtin_tools
 from braid.executors.tools import ToolError, UnknownToolError
 from braid.orchestrator.outputs import fits
+from braid.package_info import DISTRIBUTION, version_of
 from braid.planner import DirectText, LLMPlanner, Routed
 from braid.planner.follow_up import rewrite
 from braid.planner.lookups import lookup_plan, unread
@@ -113,12 +113,8 @@ def decide(job: Job) -> Routed:
 def installation(engine: Engine, tools: ToolRegistry) -> Installation:
     """What Braid can say about itself with this engine and these tools."""
     others = [tool for tool in tools if not _own(tool.name) or builtin_tools(tool.name)[0] is not tool]
-    try:
-        installed = version("braid-agents")
-    except PackageNotFoundError:
-        installed = ""
     return Installation(
-        version=installed,
+        version=version_of(DISTRIBUTION) or "",
         engine=engine.info.uri,
         model=engine.info.model,
         local=engine.info.uri.startswith("local:"),

@@ -13,10 +13,10 @@ from typing import Literal
 import typer
 from pydantic import BaseModel
 
+from braid import package_info as installed
 from braid.engine import system
 from braid.executors.sandbox import SANDBOX_VARIABLE, SandboxError, allowed_isolation, probe
 from braid.orchestrator.cli import group
-from braid.orchestrator.cli import package_info as installed
 from braid.orchestrator.cli.options import JsonOption
 from braid.orchestrator.cli.output import console, print_json
 from braid.orchestrator.errors import ConfigurationError
