@@ -58,10 +58,10 @@ def _new_folder(root: Path) -> tuple[Path, int | None]:
         if fcntl is None:
             return folder, None
         lock = _lock(folder, wait=True)
-        # Another process may have found the folder before it was locked, and removed it.
+        if folder.exists():
+            return folder, lock  # some file systems have no locks
+        # Another process found the folder before it was locked, and removed it.
         if lock is not None:
-            if folder.exists():
-                return folder, lock
             os.close(lock)
 
 

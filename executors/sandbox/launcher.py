@@ -268,14 +268,18 @@ def make_files_read_only(kernel: Kernel, config: dict[str, Any], uid: int, done:
 
     The files in it are kept. What the program writes disappears with it. Folders with other programs' files
     and sockets are hidden (`HIDDEN`). So are folders that only their owner can enter, where the program gets
-    another user. What the program needs of them is put in their place.
+    another user. What the program needs of them is put in their place. Where a part of it is refused, nothing
+    of it stays: half of it would hide what the program needs.
     """
     workdir = str(config["workdir"])
     files = {
         path: (path.read_bytes(), path.stat().st_mode) for path in Path(workdir).rglob("*") if path.is_file()
     }
     folders = [path for path in Path(workdir).rglob("*") if path.is_dir()]
+    before: int | None = None
     try:
+        before = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+        kernel.call("unshare", CLONE_NEWNS)
         kernel.mount("none", "/", None, MS_REC | MS_PRIVATE)
         hide_folders(kernel, config, other_user=os.geteuid() != uid)
         Path(workdir).mkdir(parents=True, exist_ok=True)
@@ -294,7 +298,12 @@ def make_files_read_only(kernel: Kernel, config: dict[str, Any], uid: int, done:
             hide_processes(kernel)
         done.add("files")
     except OSError as error:
+        if before is not None:
+            kernel.call("setns", before, CLONE_NEWNS)
         return [f"files: {error.strerror or error}"]
+    finally:
+        if before is not None:
+            os.close(before)
     return []
 
 
@@ -359,33 +368,62 @@ def give_up_rights(kernel: Kernel, config: dict[str, Any], uid: int, done: set[s
 def drop_root(kernel: Kernel, config: dict[str, Any], uid: int, done: set[str]) -> list[str]:
     """Become a user that nobody else is, without capabilities.
 
-    Where other users may not read the interpreter, the capability to read files is kept, and the files are
-    not isolated.
+    Where that user may not read the interpreter, the capability to read files is kept, and the files are not
+    isolated. Root that cannot be given up loses its capabilities, also that one where it can do without.
     """
-    blind = [need for need in config["needs"] if not readable_by_all(Path(need))]
-    refused = [f"files: other users cannot read {need}" for need in blind[:1] if "files" in done]
-    workdir = config["workdir"]
-    with contextlib.suppress(OSError):
-        os.chown(workdir, uid, -1)
-        for path in Path(workdir).rglob("*"):
-            os.chown(path, uid, -1, follow_symlinks=False)
-    kernel.limit_capabilities(but=CAP_DAC_READ_SEARCH if blind else None)
-    if blind:
+    needs = [Path(need) for need in config["needs"]]
+    blind = {user: [need for need in needs if not readable_by(user, need)] for user in (0, uid)}
+    refused: list[str] = []
+    may_read = has_capability(CAP_DAC_READ_SEARCH)
+    kernel.limit_capabilities(but=CAP_DAC_READ_SEARCH if blind[uid] else None)
+    if blind[uid]:
+        refused.append(f"files: other users cannot read {blind[uid][0]}")
+    if blind[uid] and not may_read:
+        why = "it alone can read the interpreter"
+    else:
+        kernel.prctl(PR_SET_KEEPCAPS, 1 if blind[uid] else 0)
+        why = become(uid, Path(config["workdir"]))
+    if why:
+        # Root of a container with few user ids stays root, and can undo the mounts.
+        refused.append(f"files: root cannot be given up: {why}")
+        with contextlib.suppress(OSError):
+            give(Path(config["workdir"]), 0)
+    if refused:
         done.discard("files")
-        kernel.prctl(PR_SET_KEEPCAPS, 1)
+    if not blind[0 if why else uid]:
+        kernel.drop_capabilities()
+    elif may_read:
+        kernel.keep_only(CAP_DAC_READ_SEARCH)
+    return refused
+
+
+def become(uid: int, workdir: Path) -> str:
+    """Change to the user `uid`, who gets the working directory. Returns why that failed, if it did."""
+    group = os.getegid()
     try:
+        give(workdir, uid)
         os.setgroups([])
         os.setresgid(uid, uid, uid)
         os.setresuid(uid, uid, uid)
     except OSError as error:
-        # Root of a container with few user ids stays root, and can undo the mounts.
-        done.discard("files")
-        refused.append(f"files: root cannot be given up: {error.strerror}")
-    if blind:
-        kernel.keep_only(CAP_DAC_READ_SEARCH)
-    else:
-        kernel.drop_capabilities()
-    return refused
+        with contextlib.suppress(OSError):
+            os.setresgid(group, group, group)
+        return error.strerror or str(error)
+    return ""
+
+
+def give(workdir: Path, uid: int) -> None:
+    """Make `uid` the owner of the working directory and of all that is in it."""
+    for path in (workdir, *workdir.rglob("*")):
+        os.chown(path, uid, -1, follow_symlinks=False)
+
+
+def has_capability(capability: int) -> bool:
+    """Whether this process may use a capability."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        status = Path("/proc/self/status").read_text().split()
+        return bool(int(status[status.index("CapPrm:") + 1], 16) >> capability & 1)
+    return False
 
 
 def filter_calls(kernel: Kernel, done: set[str]) -> list[str]:
@@ -399,12 +437,18 @@ def filter_calls(kernel: Kernel, done: set[str]) -> list[str]:
     return []
 
 
-def readable_by_all(path: Path) -> bool:
-    """Whether every user may read the file."""
-    real = path.resolve()
-    return all(parent.stat().st_mode & stat.S_IXOTH for parent in real.parents) and bool(
-        real.stat().st_mode & stat.S_IROTH
-    )
+def readable_by(uid: int, path: Path) -> bool:
+    """Whether a user without capabilities, and of no group, may read the file."""
+
+    def has(bit: int, place: Path) -> bool:
+        found = place.stat()
+        return bool(found.st_mode & (bit << 6 if found.st_uid == uid else bit))
+
+    try:
+        real = path.resolve()
+        return all(has(stat.S_IXOTH, parent) for parent in real.parents) and has(stat.S_IROTH, real)
+    except OSError:
+        return False
 
 
 def set_limits(limits: dict[str, int], *, fresh_count: bool) -> None:

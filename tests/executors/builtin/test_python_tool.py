@@ -2,10 +2,11 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 
 from braid.executors import ToolRegistry
 from braid.executors.builtin.python import python
-from braid.executors.sandbox import SandboxLimits, run_sandboxed
+from braid.executors.sandbox import SandboxLimits, probe, run_sandboxed
 from braid.executors.tools import ToolError, ToolTimeoutError
 
 HERE = Path.cwd()
@@ -109,7 +110,8 @@ async def test_it_can_be_registered() -> None:
 REFUSING = Path(__file__).parents[2] / "support/refusing_kernel.py"
 
 
-UNSHARE = ("unshare", 0, 0xFFFFFFFF)
+ALL = 0xFFFFFFFF
+UNSHARE = ("unshare", 0, ALL)
 
 
 TOOL = """\
@@ -136,13 +138,15 @@ def outside() -> Iterator[Path]:
         yield folder
 
 
-def call_python(code: str, refused: tuple[str, int, int], **env: str) -> dict[str, Any]:
+def call_python(
+    code: str, refused: tuple[str, int, int], *, lead: Sequence[str] = (), **env: str
+) -> dict[str, Any]:
     """What the tool says in a process in which the kernel refuses a system call."""
     if not sys.platform.startswith("linux"):
         pytest.skip("only Linux has seccomp filters")
     clean = {name: value for name, value in os.environ.items() if name != "BRAID_SANDBOX"}
     done = subprocess.run(
-        [sys.executable, REFUSING, *map(str, refused), sys.executable, "-c", TOOL, code],
+        [*lead, sys.executable, REFUSING, *map(str, refused), sys.executable, "-c", TOOL, code],
         capture_output=True,
         text=True,
         check=True,
@@ -168,6 +172,8 @@ def test_where_a_protection_is_refused_nothing_runs(
 ) -> None:
     if refused[0] == "setresuid" and os.geteuid() != 0:
         pytest.skip("only root has root to give up")
+    if refused[0] == "mount" and not probe().processes:
+        pytest.skip("this system refuses PID namespaces, so no processes can be hidden")
     told = call_python(f"open({str(outside / 'ran')!r}, 'w').write('x')", refused)
     assert (told.get("error"), told.get("cause")) == ("ToolError", "IsolationRefusedError"), told
     assert lacking <= set(told["lacking"]) and not told["retried"]
@@ -181,6 +187,30 @@ def test_a_user_can_allow_a_weaker_sandbox(outside: Path) -> None:
     )
     assert told == {"network": "open"}
     assert children(outside) == [outside / "ran"]
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [
+        ("mount_setattr", 2, ALL),
+        ("mount", 3, 1),
+        ("mount", 3, 0x1000),
+        ("mount", 3, 0x4000),
+        ("setresuid", 0, ALL),
+    ],
+    ids=["files", "proc", "bind", "private", "root"],
+)
+def test_a_weaker_sandbox_runs_whatever_is_refused(refused: tuple[str, int, int]) -> None:
+    assert "network" in call_python("1", refused, BRAID_SANDBOX="best-effort")
+
+
+@pytest.mark.parametrize("lacking", ["dac_read_search", "sys_admin", "setpcap", "setuid", "chown"])
+def test_a_weaker_sandbox_runs_for_root_of_a_container(lacking: str) -> None:
+    if os.geteuid() != 0 or shutil.which("setpriv") is None:
+        pytest.skip("needs root, and setpriv of util-linux")
+    gone = ",".join(dict.fromkeys(("-dac_read_search", f"-{lacking}")))
+    lead = ["setpriv", f"--bounding-set={gone}", f"--inh-caps={gone}"]
+    assert "network" in call_python("1", ("mount", 3, 0), lead=lead, BRAID_SANDBOX="best-effort")
 
 
 async def test_another_word_allows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,11 +14,13 @@ from pathlib import Path
 import pytest
 
 from braid.executors.sandbox import run_sandboxed
+from braid.executors.sandbox.folders import run_folder
 from tests.support.waiting import until
 
 RUN = """
 import asyncio, sys
 from braid.executors.sandbox import run_sandboxed
+from braid.executors.sandbox.folders import run_folder
 async def main():
     for _ in range(int(sys.argv[2])):
         command = [sys.executable, "-I", "-c", sys.argv[1]]
@@ -101,4 +103,15 @@ def test_many_processes_start_and_clean_up_at_once(tmp_path: Path) -> None:
     running = processes(tmp_path, READ, times=4, number=4)
     with killed_at_last(running):
         assert [process.wait(timeout=120) for process in running] == [0] * 4
+    assert folders(tmp_path) == []
+
+
+def test_a_file_system_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError("not supported")
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with run_folder() as folder:
+        assert folder.is_dir()
     assert folders(tmp_path) == []
