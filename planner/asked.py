@@ -47,15 +47,18 @@ _NOUNS: Final[dict[str, Quantity]] = {
 
 _NAMED: Final = "currency|money|capital|(?:official |national )?languages?|continent|religion"
 
+_PLACES: Final = "mountain|river|lake|sea|ocean|desert|island|volcano|country|city|planet|animal|building"
+
 _PEOPLE: Final = "people|inhabitants|residents|citizens"
 
 _WORDS: Final[tuple[tuple[str, Kind, tuple[Quantity, ...], str], ...]] = (
     (rf"(?:what|which)(?:'s| is| are)?(?: the)? (?:{_NAMED})\b", "name", (), "a name"),
+    (rf"(?:what|which)(?:'s| is| are)(?: the)?(?: [a-z]+)? (?:[a-z]+est|most [a-z]+)(?: [a-z]+)?? (?:{_PLACES})\b", "name", (), "a name"),
     (r"who\b", "name", (), "a name"),
     (r"where\b", "place", (), "a place"),
     (r"when\b(?! you)|(?:in )?(?:what|which) year\b", "year", (), "a year"),
     (rf"how many (?:{_PEOPLE}) (?:live|are there|does|do)\b", "number", ("people",), "a number of people"),
-    (r"how (?:tall|deep|wide)\b", "number", ("length",), "a length"),
+    (r"how (?:tall|deep|wide|far)\b", "number", ("length",), "a length"),
     (r"how long (?:does|do|did|will|would) it take\b", "number", ("duration",), "a time"),
     (r"how long (?:is|are|was)\b", "number", ("length", "duration"), "a length"),
     (r"how (?:heavy\b|much (?:does|do) .* weigh\b)", "number", ("mass",), "a weight"),
@@ -66,6 +69,10 @@ _WORDS: Final[tuple[tuple[str, Kind, tuple[Quantity, ...], str], ...]] = (
 """How a question may begin, the kind of its answer, its quantities (any, if none is given), and its name."""
 
 _ATTRIBUTE: Final = re.compile(rf"what(?:'s| is) the ({'|'.join(_NOUNS)}) of\b")
+
+
+_CLAUSE: Final = re.compile(r"[.!?;:,] (?:(?:and|so|but|then|now|ok) )*|\b(?:tell me|know|and|so|but|then) ")
+"""Where a question can begin: behind what is said first, or behind a word that leads to it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,14 +94,15 @@ class Doubt:
 
 
 def asked(question: str) -> Asked:
-    """What `question` asks for. Its first words decide, so of two questions in one, the first."""
-    text = " ".join(question.casefold().split())
-    if found := _ATTRIBUTE.match(text):
-        quantity = _NOUNS[found[1]]
-        return Asked(kind="number", quantities=(quantity,), shown=f"a {found[1]}")
-    for pattern, kind, quantities, shown in _WORDS:
-        if re.match(pattern, text):
-            return Asked(kind=kind, quantities=quantities, shown=shown)
+    """What `question` asks for. Its first clause that asks decides, so of two questions in one, the first."""
+    text = " ".join(question.casefold().replace("’", "'").split())
+    for clause in (text[start:] for start in (0, *(found.end() for found in _CLAUSE.finditer(text)))):
+        if found := _ATTRIBUTE.match(clause):
+            quantity = _NOUNS[found[1]]
+            return Asked(kind="number", quantities=(quantity,), shown=f"a {found[1]}")
+        for pattern, kind, quantities, shown in _WORDS:
+            if re.match(pattern, clause):
+                return Asked(kind=kind, quantities=quantities, shown=shown)
     return Asked()
 
 
@@ -118,10 +126,14 @@ def doubt_of(
     for fact in facts:
         if _is_absurd(fact):
             return Doubt(reason=f"found {_shown(fact)}, which cannot be")
-    if facts and not any(_fits(fact, wanted) for fact in facts):
+    named = wanted.kind == "name" and any(_tells(value, facts) for value in values)
+    if facts and not named and not any(_fits(fact, wanted) for fact in facts):
         return Doubt(reason=f"found {_shown(facts[0])}, but the question asks for {wanted.shown}")
-    if facts and (named := _other_attribute(question, facts)):
-        return Doubt(reason=f"found {_shown(facts[0])}, but the question asks for the {named}")
+    if facts and (other := _other_attribute(question, facts)):
+        return Doubt(reason=f"found {_shown(facts[0])}, but the question asks for the {other}")
+    far = [fact for fact in facts if not fact.attribute.startswith("distance")]
+    if far and len(far) == len(facts) and re.search(r"\bhow far\b", question, re.IGNORECASE):
+        return Doubt(reason=f"found {_shown(far[0])}, but the question asks for a distance")
     if facts and _is_name(question) and not any(_tells(value, facts) for value in values):
         return Doubt(reason=f"found {_shown(facts[0])}, but the question is a name and asks for nothing")
     numbers = [value for value in values if isinstance(value, (int, float)) and not isinstance(value, bool)]
@@ -136,19 +148,24 @@ def _doubt_of_small(question: str, graph: TaskGraph) -> Doubt | None:
     Its answer must rest on a look-up. Of the things that the question names, it must be about one.
     """
     looked_up = False
+    timely = _OF_TIME.search(question) is not None
     facts: list[Fact] = []
     for entry in graph.entries.values():
         if entry.state != "done" or entry.node.round < 0 or isinstance(entry.node.op, Answer):
             continue
         op = entry.node.op
-        looked_up = (
-            looked_up or isinstance(op, Map) or (isinstance(op, ToolCall) and op.tool not in _REWORDING)
-        )
+        idle = _REWORDING if timely else _REWORDING | {"now"}
+        looked_up = looked_up or isinstance(op, Map) or (isinstance(op, ToolCall) and op.tool not in idle)
         value: object = entry.value
         values = cast("list[object]", value) if isinstance(value, list) else [value]
         facts += [each for each in values if isinstance(each, Fact)]
     if not looked_up:
         return Doubt(reason="nothing was looked up for it, and its sums were not understood word by word")
+    calculated = any(
+        isinstance(entry.node.op, ToolCall) and entry.node.op.tool == "calculate" for entry in graph.entries.values()
+    )
+    if calculated and len(facts) > 1 and len({(fact.title, fact.attribute) for fact in facts}) == 1:
+        return Doubt(reason=f"found only {_shown(facts[0])}, which cannot be compared with itself")
     named = _named(question)
     if facts and named and not any(_is_about(fact, named) for fact in facts):
         return Doubt(reason=f"found {_shown(facts[0])}, but the question is about {' and '.join(named)}")
@@ -157,6 +174,13 @@ def _doubt_of_small(question: str, graph: TaskGraph) -> Doubt | None:
 
 _REWORDING: Final = frozenset({"calculate", "rank"})
 """Tools that only make something of what is given to them."""
+
+
+_OF_TIME: Final = re.compile(
+    r"\b(?:times?|dates?|days?|today\w*|tomorrow|yesterday|now|years?|months?|weeks?|hours?|minutes?|ago|old|age"
+    r"|since|until|till|clock|current\w*|young\w*|late|early|next|last|when)\b",
+    re.IGNORECASE,
+)
 
 
 def _named(question: str) -> dict[str, Entity]:

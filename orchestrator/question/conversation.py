@@ -21,6 +21,7 @@ from braid.planner.follow_up import (
     Turn,
     Unresolved,
     is_small_talk,
+    mended,
     rewrite,
     turn_of,
 )
@@ -74,7 +75,7 @@ def in_context(question: str, turns: Sequence[Turn], *, compact: bool, recorder:
         case Unresolved(reason=reason, names_nothing=names_nothing) if compact:
             return InContext(question=question, unresolved=reason, names_nothing=names_nothing)
         case _:
-            return InContext(question=question)
+            return InContext(question=mended(question) if compact else question)
 
 
 def give_earlier_values(graph: TaskGraph, turns: Sequence[Turn]) -> None:

@@ -6,6 +6,7 @@ from braid.planner.follow_up.rewrite import (
     Stated,
     Unresolved,
     is_small_talk,
+    mended,
     rewrite,
 )
 from braid.planner.follow_up.turns import LookUp, Turn, turn_of
@@ -26,6 +27,7 @@ __all__ = [
     "filled",
     "groups_of",
     "is_small_talk",
+    "mended",
     "rewrite",
     "turn_of",
 ]

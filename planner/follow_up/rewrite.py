@@ -28,6 +28,7 @@ from braid.planner.follow_up.words import (
     COMPARATIVES,
     COUNTED_IN_THINGS,
     KINDS,
+    MISSPELLED,
     NEVER_NAMES,
     NUMBERS,
     ORDINALS,
@@ -84,21 +85,122 @@ FollowUp: TypeAlias = StandaloneQuestion | Stated | Unresolved
 
 def rewrite(question: str, turns: Sequence[Turn]) -> FollowUp | None:
     """Read a question in the light of the turns before it. None for one that stands by itself."""
-    words = _Words.of(question)
-    if not words.text or len(question) > MAX_FOLLOW_UP or is_small_talk(question):
+    if len(question) > MAX_FOLLOW_UP or is_small_talk(question):
         return None
-    talk = _Talk(tuple(turns))
+    question = _without_remarks(question)
+    found = _read_one(question, turns)
+    certain = isinstance(found, Stated) or (isinstance(found, StandaloneQuestion) and not found.otherwise)
+    return found if certain else _read_two(question, turns) or found
+
+
+def _read_one(question: str, turns: Sequence[Turn]) -> FollowUp | None:
+    """Read one question without remarks around it."""
+    words, talk = _Words.of(question), _Talk(tuple(turns))
+    if not words.text:
+        return None
     for read in _READERS:
         if (found := read(talk, words)) is not None:
             return found
     if not _leans(words) or _stands_by_names(words, talk):
-        return None
+        plainly = (words.joined and not _stands_alone(words.text)) or compiled(_LEANING["plain"]).search(words.text) is not None
+        return _unresolved(words, talk) if talk.turns and plainly else None
     return _named_instead(talk, words) or _unresolved(words, talk)
+
+
+def mended(question: str) -> str:
+    """A question with the usual spelling of the words that ask: "wich", "ppl"."""
+    words = re.split(r"(\W+)", question.replace("’", "'"))
+    return "".join(MISSPELLED.get(word.lower(), word) for word in words)
 
 
 def is_small_talk(question: str) -> bool:
     """Whether it only thanks, greets or agrees: it neither leans on a turn nor is one."""
     return _Words.of(question).match(WORDINGS["small_talk"]["forms"]) is not None
+
+
+def _without_remarks(question: str) -> str:
+    """A question without the sentences around it that ask nothing and name nothing: "That is a lot!"."""
+    sentences = re.split(r"(?<=[.!?…])\s+", question.strip())
+    asking = [each for each in sentences if not is_small_talk(each)]
+    while len(asking) > 1 and _is_remark(asking[0]):
+        asking = asking[1:]
+    while len(asking) > 1 and asking[-2].endswith("?") and _is_aside(asking[-1]):
+        asking = asking[:-1]
+    return " ".join(asking) if asking else question
+
+
+def _is_aside(sentence: str) -> bool:
+    """Whether a sentence behind a question only tells something of the person: "My teacher asks that."."""
+    doubts = _Words.of(sentence).match(WORDINGS["source"]["forms"]) is not None
+    return _is_remark(sentence) and not doubts and _OF_ME.search(sentence) is not None
+
+
+_OF_ME: Final = re.compile(r"\b(?:I|I'm|i|i'm|my|me|we|we're|our)\b", re.IGNORECASE)
+
+
+def _is_remark(sentence: str) -> bool:
+    plain = sentence.split()
+    names = [word for word in plain[1:] if word[:1].isupper() and word.split("'")[0] != "I"]
+    return not sentence.endswith("?") and not names and not any(char.isdigit() for char in sentence)
+
+
+def _read_two(question: str, turns: Sequence[Turn]) -> FollowUp | None:
+    """Read "And Peru? Which is bigger?": another thing, and a question about it.
+
+    The first part can also be a guess: "I thought it was Sydney. Which of the two is bigger?".
+    """
+    for cut in compiled(_TWO["cut"]).finditer(question):
+        first, rest = question[: cut.start() + 1].strip(), question[cut.end() :].strip()
+        if not first or not rest:
+            continue
+        if before := _guessed(first, turns):
+            second = _read_one(rest, before)
+            if isinstance(second, StandaloneQuestion) and second.kind == "comparison":
+                return second
+        new = _read_one(f"and {first.strip(' ,?.!;')}?" if groups_of(cut) else first, turns)
+        if not isinstance(new, StandaloneQuestion) or (looked := _LOOKED_UP.fullmatch(new.plan)) is None:
+            continue
+        query = str(json.loads(looked["query"]))
+        attribute, _, name = query.partition(" of ")
+        unit = next((each.unit for each in _Talk(tuple(turns)).group() if each.attribute == attribute), "")
+        fact = LookUp(name=name, attribute=attribute, value=0, unit=unit, tool=looked["tool"], query=query)
+        second = _read_one(rest, [*turns, Turn(question=new.question, answer="", lookups=(fact,))])
+        if not isinstance(second, StandaloneQuestion) or not second.plan:
+            continue
+        if groups_of(cut):
+            return second  # the thing comes first, and only then the question: "And Etna, how high is it?"
+        plan = _ANSWERED.sub(lambda said: _also(said["said"]), second.plan)
+        return replace(
+            second,
+            question=f"{new.question} {second.question}",
+            plan=f"y = {looked['tool']}({looked['query']})\n{plan}",
+        )
+    return None
+
+
+def _guessed(remark: str, turns: Sequence[Turn]) -> list[Turn]:
+    """The turns with the last answer and a guess at it as things of their own: "I thought it was Sydney."."""
+    names = re.findall(r"(?<!^)(?<!\. )\b(?!I\b)[A-Z][\w'-]*(?: [A-Z][\w'-]*)*", remark)
+    last = turns[-1] if turns else None
+    if remark.endswith("?") or len(names) != 1 or last is None or len(last.lookups) != 1:
+        return []
+    (fact,) = last.lookups
+    if fact.attribute not in THINGS or not isinstance(fact.value, str) or fact.value != last.value:
+        return []
+    things = [fact.model_copy(update={"name": name, "query": name}) for name in (fact.value, names[0])]
+    return [*turns[:-1], *(Turn(question=last.question, answer=e.name, lookups=(e,)) for e in things)]
+
+
+_TWO: Final = WORDINGS["two"]
+_LOOKED_UP: Final = re.compile(r'a = (?P<tool>\w+)\((?P<query>"(?:[^"\\]|\\.)*")\)\nanswer\(a\)\n')
+_ANSWERED: Final = re.compile(r"(?<=answer\()(?P<said>.*)(?=\)$)", re.MULTILINE)
+
+
+def _also(said: str) -> str:
+    """What is said of the second question, behind the answer to the first."""
+    if said.startswith('f"'):
+        return f'f"{{y}}; {said[2:]}'
+    return f'f"{{y}}; {said[1:]}' if said.startswith('"') else f'f"{{y}}; {{{said}}}"'
 
 
 @dataclass(frozen=True)
@@ -113,7 +215,7 @@ class _Words:
 
     @classmethod
     def of(cls, question: str) -> _Words:
-        text = " ".join(question.replace("’", "'").split())
+        text = " ".join(mended(question).split())
         asks = text.endswith("?")
         text = text.strip(" ?!.…,;:")
         for short, full in _SHORT_FORMS:
@@ -126,19 +228,24 @@ class _Words:
         joined = joined or text.lower() in ("and", "and then", "or")
         return cls(compiled(_EDGES["tail"] + "$").sub("", text).strip(" ,"), joined, asks)
 
-    def match(self, forms: Sequence[str], before: str = "") -> dict[str, str] | None:
+    def match(self, forms: Sequence[str], before: str = "", after: str = "") -> dict[str, str] | None:
         """What the groups of the first form took that takes the whole text."""
         for form in forms:
-            if (found := compiled(f"{before}(?:{form})").fullmatch(self.text)) is not None:
+            if (found := compiled(f"{before}(?:{form}){after}").fullmatch(self.text)) is not None:
                 return groups_of(found)
         return None
 
 
-_SHORT_FORMS: Final = (
+_SHORT_FORMS: Final[tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...]] = (
     (r"\b(what|where|who|how|that)'?s\b", r"\1 is"),
     (r"\b(it|there|when|which)'s\b", r"\1 is"),
     (r"\b(what|where|who|how)'?re\b", r"\1 are"),
     (r"\bthey're\b", "they are"),
+    (r"\bdon't\b", "do not"),
+    (r"\b(?:even|exactly|actually|really) (?=\w)", ""),
+    (r"\bsuch an? \w+\b", "it"),
+    (r"\bthan (?:us|ours|we (?:do|have)|here)\b", "than Earth"),
+    (rf"\bmore ({'|'.join(POSITIVES.keys() - {'much', 'many'})})\b", lambda found: POSITIVES[found[1].lower()]),
 )
 _EDGES: Final = WORDINGS["edges"]
 
@@ -168,7 +275,7 @@ class _Talk:
         found: dict[str, LookUp] = {}
         for turn in reversed(self._spoken):
             things = {each.name: each for each in turn.lookups}
-            if found and (len(things) > 1 or len(found) == size):
+            if found and (len(found) == size or (len(things) > 1 and len({*found, *things}) != size)):
                 break
             found = {name: each for name, each in things.items() if name not in found} | found
             if len(things) > 1:
@@ -283,22 +390,24 @@ def _read_source(talk: _Talk, words: _Words) -> FollowUp | None:
 
 
 def _read_arithmetic(talk: _Talk, words: _Words) -> FollowUp | None:
-    for operation in WORDINGS["operations"]:
-        if (found := words.match(operation["forms"], before="@what")) is not None:
-            break
-    else:
+    """Read "double it", and "divide by 3 and then add 4"."""
+    steps = [_Words.of(step) for step in re.split(r",? (?:and )?then |,? and (?=[a-z]+)", words.text)]
+    found = [_operation(step) for step in steps]
+    if not all(found):
+        found = [_operation(words)]
+    if not found[0]:
         return None
     if talk.last is None or not isinstance(talk.last.value, (int, float)):
         return _unresolved(words, talk, "the last answer is no number to calculate with")
-    formula: str = operation["formula"]
-    value = short_form(talk.last.value)
-    value = f"({value})" if talk.last.value < 0 else value
-    number = found.get("n", "").lower()
-    amount = str(NUMBERS.get(number, number.replace(",", "")))
-    part = PARTS.get(found.get("part", "").lower(), "")
-    expression = formula.format(v=value, n=amount, part=part)
-    unit = talk.last.unit if "**" not in formula and "sqrt" not in formula else ""
-    shown = formula.format(v=f"{value} {unit}".rstrip(), n=amount, part=part)
+    value, unit = short_form(talk.last.value), talk.last.unit
+    expression = f"({value})" if talk.last.value < 0 else value
+    shown = f"{expression} {unit}".rstrip()
+    for at, (formula, amounts) in enumerate(each for each in found if each):
+        if at:
+            expression, shown = f"({expression})", f"({shown})"
+        if "**" in formula or "sqrt" in formula or formula == "{n} / {v}":
+            unit = ""
+        expression, shown = (formula.format(v=each, **amounts) for each in (expression, shown))
     said = f'answer(f"{{a}} {unit}")' if unit else "answer(a)"
     return StandaloneQuestion(
         question=f"What is {shown}?",
@@ -306,6 +415,17 @@ def _read_arithmetic(talk: _Talk, words: _Words) -> FollowUp | None:
         reason=f"the last value is {_shown(talk.last.value, talk.last.unit)}",
         plan=f"a = calculate({_quoted(expression)})\n{said}\n",
     )
+
+
+def _operation(words: _Words) -> tuple[str, dict[str, str]] | None:
+    """The formula that the words ask for, and what stands in it beside the value."""
+    for operation in WORDINGS["operations"]:
+        if (found := words.match(operation["forms"], before="@what", after="@amounts")) is not None:
+            number = found.get("n", "").lower()
+            amount = str(NUMBERS.get(number, number.replace(",", "")))
+            part = str(PARTS.get(found.get("part", "").lower(), ""))
+            return operation["formula"], {"n": amount, "part": part}
+    return None
 
 
 def _read_conversion(talk: _Talk, words: _Words) -> FollowUp | None:
@@ -316,7 +436,11 @@ def _read_conversion(talk: _Talk, words: _Words) -> FollowUp | None:
         return _unresolved(words, talk)  # it is still to be worked out of what was looked up
     name = found["unit"]
     target = UNITS.get(name.lower())
-    if target is None or (name == words.text and not (words.joined or words.asks)):
+    if target is None:
+        return None
+    fits = UNITS.get(talk.last.unit.lower())
+    alike = fits is not None and fits.dimension == target.dimension
+    if name == words.text and not (words.joined or words.asks or alike):
         return None
     value, source = talk.last.value, UNITS.get(talk.last.unit.lower())
     if not isinstance(value, (int, float)) or source is None or source.dimension != target.dimension:
@@ -352,19 +476,35 @@ def _read_attribute_in(talk: _Talk, words: _Words) -> FollowUp | None:
     if source is not None and source.dimension == target.dimension and not found["asked"].startswith("its"):
         return None  # the last value itself can be what is meant
     asked = _read_attribute(talk, _Words(found["asked"], joined=True, asks=True))
+    return _in_unit(talk, asked, found["unit"])
+
+
+def _in_unit(talk: _Talk, asked: FollowUp | None, name: str) -> StandaloneQuestion | None:
+    """A question for one fact, in another unit."""
     if not isinstance(asked, StandaloneQuestion) or talk.focus is None:
         return None
     attribute = asked.question.removeprefix("What is the ").partition(" of ")[0]
-    source = UNITS.get(UNITS_OF.get(attribute, ""))
-    if source is None or source.dimension != target.dimension or not asked.plan:
+    fact, target = talk.focus.lookups[-1], UNITS[name.lower()]
+    unit = fact.unit if fact.attribute == attribute else UNITS_OF.get(attribute, "")
+    source = UNITS.get(unit.lower())
+    if source is None or source.dimension != target.dimension or _LOOKED_UP.fullmatch(asked.plan) is None:
         return None
     lookup, _, _ = asked.plan.partition("\n")
     expression = _converted("{a.value}", source, target)
     return replace(
         asked,
-        question=f"{asked.question.removesuffix('?')} in {found['unit']}?",
-        plan=f'{lookup}\nb = calculate(f"{expression}")\nanswer(f"{{b}} {found["unit"]}")\n',
+        question=f"{asked.question.removesuffix('?')} in {name}?",
+        plan=f'{lookup}\nb = calculate(f"{expression}")\nanswer(f"{{b}} {name}")\n',
     )
+
+
+def _read_entity_in(talk: _Talk, words: _Words) -> FollowUp | None:
+    """Read "and the Mississippi, in miles?"."""
+    found = words.match(WORDINGS["another"]["in_unit"])
+    if found is None or not (words.joined or compiled("@choice").fullmatch(found["asked"])):
+        return None
+    words = replace(words, joined=True)
+    return _in_unit(talk, _read_entity(talk, replace(words, text=found["asked"])), found["unit"])
 
 
 def _read_of_things(talk: _Talk, words: _Words) -> FollowUp | None:
@@ -405,6 +545,43 @@ def _read_ago(talk: _Talk, words: _Words) -> FollowUp | None:
         reason=f"the last value is {year}",
         plan=f'a = now()\nb = calculate(f"{{a.date:.4}} - {year}")\nanswer(f"{{b}} years")\n',
     )
+
+
+def _read_age(talk: _Talk, words: _Words) -> FollowUp | None:
+    """Read "how old is it?", "how old was it in 2000?"."""
+    found = words.match(WORDINGS["age"]["forms"])
+    if found is None or not talk.turns:
+        return None
+    name, fact = talk.thing(found["p"]), talk.focus.lookups[-1] if talk.focus else None
+    if name is None or not talk.tool or fact is None:
+        return _unresolved(words, talk)
+    attribute = fact.attribute if fact.attribute in _DATED else "completion year"
+    year, unit = found.get("year", ""), "years"
+    now = "" if year else "n = now()\n"
+    of_year = year or "{n.date:.4}"
+    return StandaloneQuestion(
+        question=f"How many years before {year or 'now'} was the {attribute} of {name}?",
+        kind="attribute",
+        reason=f"about {name} still",
+        plan=now
+        + talk.look_up("a", attribute, name)
+        + f'b = calculate(f"{of_year} - {{a.value}}")\nanswer(f"{{b}} {unit}")\n',
+    )
+
+
+def _read_date(talk: _Talk, words: _Words) -> FollowUp | None:
+    """Read "and ten days later?" and "which weekday is that?" after a date."""
+    dates = re.findall(r"\b\d{1,2} [A-Z][a-z]+ \d{4}\b", talk.last.answer) if talk.last is not None else []
+    later, weekday = (words.match(WORDINGS["date"][way]) for way in ("later", "weekday"))
+    if (later is None and weekday is None) or talk.last is None:
+        return None
+    if len({*dates}) != 1:
+        return _unresolved(words, talk, "the last answer is no date") if later is not None else None
+    question = f"What day of the week is {dates[0]}?"
+    if later is not None:
+        way = "after" if later["way"].lower() in ("later", "after") else "before"
+        question = f"What date is {later['n']} {later['span']} {way} {dates[0]}?"
+    return StandaloneQuestion(question=question, kind="value", reason=f"the last answer is {dates[0]}")
 
 
 _DATED: Final = frozenset(
@@ -479,7 +656,15 @@ def _read_comparison(talk: _Talk, words: _Words) -> FollowUp | None:
     attribute = asked or _compared(talk, group, comparative, word)
     if not attribute:
         return _unresolved(words, talk, f"{words.text!r} does not say what is to be compared")
-    return _comparison(talk, how, [each.name for each in group], attribute, comparative.order)
+    compared = _comparison(talk, how, [each.name for each in group], attribute, comparative.order)
+    if (name := found.get("unit", "")) == "":
+        return compared
+    source, target = UNITS.get(group[-1].unit.lower()), UNITS[name.lower()]
+    if source is None or source.dimension != target.dimension or group[-1].attribute != attribute:
+        return _unresolved(words, talk, f"the {attribute} is nothing that {name} measure")
+    said = f'y = calculate(f"{_converted("{z}", source, target)}")\nanswer(f"{{y}} {name}")\n'
+    question = f"{compared.question.removesuffix('?')} in {name}?"
+    return replace(compared, question=question, plan=compared.plan.replace('answer(f"{z} {a.unit}")\n', said))
 
 
 def _of_numbers(talk: _Talk, words: _Words, how: str, sized: int | None) -> StandaloneQuestion | None:
@@ -494,7 +679,7 @@ def _of_numbers(talk: _Talk, words: _Words, how: str, sized: int | None) -> Stan
     if how not in _OF_NUMBERS or len(numbers) < size or (sized is None and len(numbers) != size):
         return None
     taken = words.match(WORDINGS["comparison"][how])
-    if len(units) != 1 or taken is None or taken.get("attr"):
+    if len(units) != 1 or taken is None or taken.get("attr") or taken.get("unit"):
         return None
     values = [short_form(turn.value) for turn in numbers[-size:] if turn.value is not None]
     if any(value.startswith("-") for value in values):
@@ -589,16 +774,18 @@ def _comparison(
 
 def _read_than(talk: _Talk, words: _Words) -> FollowUp | None:
     """Read "Is Etna higher than that?" and "how much higher is it than Etna?": one side is a pronoun."""
-    found, measures = words.match(WORDINGS["than"]["forms"]), False
-    if found is None:
-        found, measures = words.match(WORDINGS["than"]["how_much"]), True
+    found, asks = None, "forms"
+    for asks in ("forms", "how_much", "which", "years"):
+        if (found := words.match(WORDINGS["than"][asks])) is not None:
+            break
     if found is None:
         return None
+    measures = asks in ("how_much", "years")
     sides = [found.get("left", "it"), found["right"]]
     leaning = [compiled("@thing").fullmatch(side) is not None for side in sides]
     if not any(leaning):
         return None
-    word = found["comp"].lower()
+    word = found.get("comp", "later").lower()
     comparative = COMPARATIVES[word]
     if (amount := _Words(sides[1]).match(WORDINGS["than"]["amount"])) is not None:
         return _than_amount(talk, words, comparative, amount, measures=measures)
@@ -613,12 +800,16 @@ def _read_than(talk: _Talk, words: _Words) -> FollowUp | None:
         names = [each.name for each in reversed(group)]
     known = talk.focus.lookups[-1] if talk.focus is not None else None
     attribute = ATTRIBUTES.get(found.get("attr", "").lower(), "")
-    if not attribute and known is not None:
+    if not attribute and known is not None and known.attribute in THINGS and known.value in names:
+        told = THINGS[known.attribute].split()
+        attribute = next((each for each in comparative.attributes if each in told), "")
+    elif not attribute and known is not None:
         attribute = _compared(talk, [known, known], comparative, word) or "".join(comparative.attributes[:1])
     if len({*names}) < 2 or not attribute or not talk.tool:
         return _unresolved(words, talk)
-    if measures:
-        return _comparison(talk, "difference", names, attribute, comparative.order)
+    if asks != "forms":
+        how = "difference" if measures else "which"
+        return _comparison(talk, how, names, attribute, comparative.order)
     sign = ">" if comparative.order == "descending" else "<"
     degree = "greater" if comparative.order == "descending" else "smaller"
     return StandaloneQuestion(
@@ -757,7 +948,9 @@ def _one(
 def _read_number(talk: _Talk, words: _Words) -> FollowUp | None:
     """Read "And 20%?" after "What is 15% of 80?"."""
     found = words.match(WORDINGS["another"]["number"])
-    if found is None or not words.joined or talk.last is None:
+    if found is None:
+        return _read_bare_number(talk, words)
+    if not words.joined or talk.last is None:
         return None
     unit = re.escape(found["unit"])
     pattern = rf"\d[\d,.]* ?{unit}(?!\w)"
@@ -765,6 +958,19 @@ def _read_number(talk: _Talk, words: _Words) -> FollowUp | None:
     if count != 1:
         return _unresolved(words, talk)
     return StandaloneQuestion(question=question, kind="entity", reason=f"with {words.text}")
+
+
+def _read_bare_number(talk: _Talk, words: _Words) -> FollowUp | None:
+    """Read "and 12?" after "convert 5 miles to km": the only number of the last question is another one."""
+    found = words.match(WORDINGS["another"]["bare_number"])
+    if found is None or talk.last is None or not (words.joined or not words.text[:1].isdigit()):
+        return None
+    numbers = [*re.finditer(r"(?<![\w.,])\d[\d,]*(?:\.\d+)?(?!\w)", talk.last.question)]
+    if len(numbers) != 1:
+        return _unresolved(words, talk, "the last question has no number, or more than one")
+    (number,), asked = numbers, talk.last.question
+    question = f"{asked[: number.start()]}{found['n']}{asked[number.end() :]}"
+    return StandaloneQuestion(question=question, kind="entity", reason=f"with {found['n']}")
 
 
 def _read_period(talk: _Talk, words: _Words) -> FollowUp | None:
@@ -787,7 +993,8 @@ def _read_period(talk: _Talk, words: _Words) -> FollowUp | None:
 
 def _read_entity(talk: _Talk, words: _Words) -> FollowUp | None:
     found = words.match(WORDINGS["another"]["name"])
-    bare = words.asks and len(words.text.split()) <= 3
+    terse = talk.last is not None and len(talk.last.question.split()) <= 3
+    bare = (words.asks or terse) and len(words.text.split()) <= 3
     if found is None or not (words.joined or bare or "p" in found):
         return None
     if "p" in found:
@@ -814,6 +1021,9 @@ def _read_entity(talk: _Talk, words: _Words) -> FollowUp | None:
     if simple and not (after_conversion and isinstance(fact.value, str)):
         return _one(talk, _attribute_of(turn, fact), name, kind="entity")
     if others:
+        several = {(each.attribute, each.tool) for each in turn.lookups}
+        if len(several) == 1 and turn.value is None and turn.plan and talk.tool and "prep" not in found:
+            return _one(talk, fact.attribute, name, kind="entity")
         if found.get("prep") is None and (both := _and_compared(talk, turn, name)) is not None:
             return both
         if found.get("prep") != "than" or len(others) != 1:
@@ -989,6 +1199,8 @@ _READERS: Final[tuple[Callable[[_Talk, _Words], FollowUp | None], ...]] = (
     _read_attribute_in,
     _read_conversion,
     _read_ago,
+    _read_age,
+    _read_date,
     _read_when,
     _read_more,
     _read_meant,
@@ -996,5 +1208,6 @@ _READERS: Final[tuple[Callable[[_Talk, _Words], FollowUp | None], ...]] = (
     _read_of_things,
     _read_number,
     _read_period,
+    _read_entity_in,
     _read_entity,
 )

@@ -151,8 +151,9 @@ def _value(graph: TaskGraph, op: Any) -> tuple[Scalar | None, str]:
             return None, ""
         if isinstance(text := evaluate_with(number.ref, read), str):
             return text, ""  # a name, with a remark behind it
-        if rest and isinstance(rest[0], str) and " (" in rest[0]:
-            rest = [rest[0].partition(" (")[0]]  # what stands in brackets behind the unit is a remark
+        remark = next((at for at, part in enumerate(rest) if isinstance(part, str) and " (" in part), None)
+        if remark is not None:  # what stands in brackets behind the unit
+            rest = [*rest[:remark], str(rest[remark]).partition(" (")[0]]
         unit = str(evaluate_with(Template(tuple(rest)), read)).strip()
         expr = number.ref
         if len(unit.split()) > _MAX_UNIT_WORDS or any(char.isdigit() for char in unit[:1]):

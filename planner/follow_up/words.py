@@ -79,6 +79,11 @@ ATTRIBUTES: Final = {
     "distance from earth": "distance from Earth",
     "mouth": "mouth",
     "mountain range": "mountain range",
+    "range": "mountain range",
+    "sea": "mouth",
+    "ocean": "ocean",
+    "city": "city",
+    "day length": "day length",
 }
 """The nouns that ask for an attribute, also without "its"."""
 
@@ -159,7 +164,7 @@ _COMPARATIVES: Final = {
     "later latest": Comparative((*_BUILT, "first ascent")),
     "faster fastest quicker quickest": Comparative(("top speed",)),
     "slower slowest": Comparative(("top speed",), "ascending"),
-    "heavier heaviest": Comparative(("weight", "mass")),
+    "heavier heaviest fatter fattest": Comparative(("weight", "mass")),
     "lighter lightest": Comparative(("weight", "mass"), "ascending"),
     "hotter hottest warmer warmest": Comparative(_WARM),
     "colder coldest cooler coolest": Comparative(_WARM, "ascending"),
@@ -175,10 +180,22 @@ SUPERLATIVES: Final = frozenset(word for word in COMPARATIVES if word.split()[0]
 
 POSITIVES: Final = {
     "high": "higher", "tall": "taller", "long": "longer", "deep": "deeper", "big": "bigger",
-    "large": "larger", "much": "more", "many": "more", "heavy": "heavier", "fast": "faster", "hot": "hotter",
-    "dense": "denser",
+    "large": "larger", "much": "more", "many": "more", "heavy": "heavier", "fast": "faster",
+    "dense": "denser", "far": "farther", "small": "smaller", "old": "older", "hot": "hotter", "cold": "colder", "light": "lighter",
+    "short": "shorter", "wide": "wider", "slow": "slower", "new": "newer", "young": "younger", "close": "closer",
 }  # fmt: skip
 """The comparative of "high", for "as high"."""
+
+
+MISSPELLED: Final = {
+    "wich": "which", "whcih": "which", "teh": "the", "hte": "the", "waht": "what", "whats": "what is",
+    "wats": "what is", "wheres": "where is", "hows": "how is", "whos": "who is", "thats": "that is",
+    "ppl": "people", "peple": "people", "poeple": "people", "abt": "about", "bigest": "biggest",
+    "longset": "longest", "heigth": "height", "hight": "height", "lenght": "length", "captial": "capital",
+    "populaton": "population", "popluation": "population", "mauntain": "mountain", "montain": "mountain",
+    "tahn": "than", "pls": "please", "plz": "please",
+}  # fmt: skip
+"""Words that ask, as they are often typed. Names are not among them."""
 
 
 class Unit(NamedTuple):
@@ -242,7 +259,7 @@ NUMBERS: Final = {word: value for value, word in enumerate(_ONES)} | {
 PARTS: Final = {"half": 2, "third": 3, "quarter": 4, "fifth": 5, "tenth": 10, "hundredth": 100}
 
 _ORDINALS: Final = {
-    "second": ("next", "second", "2nd", "two", "2"),
+    "second": ("next", "runner-up", "second", "2nd", "two", "2"),
     "third": ("third", "3rd", "three", "3"),
     "fourth": ("fourth", "4th", "four", "4"),
     "fifth": ("fifth", "5th", "five", "5"),

@@ -66,6 +66,16 @@ YEN = ("Japan", "currency", "yen", "")
         ),
         ("How much does a cheetah weigh?", ("cheetah", "top speed", 110, "km/h"), "a weight"),
         ("How many languages has Japan?", YEN, "a number"),
+        (
+            "My son is off to Portugal, dear. What is the capital there?",
+            ("Lisbon", "elevation", 2, "m"),
+            "name",
+        ),
+        ("Quick one from the bar, what's the capital of Japan?", ("Tokyo", "elevation", 40, "m"), "a name"),
+        ("So tell me how tall is the Eiffel Tower", ("Eiffel Tower", "mass", 7300, "t"), "a length"),
+        ("Which is the largest hot desert on Earth?", ("Caspian Sea", "area", 371000, "km2"), "a name"),
+        ("How far away is the Moon?", ("Moon", "diameter", 3475, "km"), "distance"),
+        ("how far is Munich from Vienna", ("Vienna", "population", 186463, "people"), "a length"),
         ("How high is Everest?", ("Everest", "height", 90, "km"), "cannot be"),
         ("How many people are in Japan?", ("Japan", "population", -5, "people"), "cannot be"),
     ],
@@ -90,6 +100,8 @@ async def test_an_answer_that_cannot_be_what_was_asked_for_is_not_given(
             [HEIGHT, ("E", "completion year", 1889, "")],
         ),
         ("How long is the Nile?", [("Nile", "length", 6650, "km")]),
+        ("I read that Tokyo is old. How tall is the Eiffel Tower?", [HEIGHT]),
+        ("Which is the highest mountain?", [("K2", "name", "K2", "")]),
         ("How long is the life of a cat?", [("cat", "lifespan", 15, "years")]),
         ("When was Tower Bridge built?", [("Tower Bridge", "completion year", 1894, "")]),
         ("How far is Mars from the sun?", [("Mars", "distance", 228, "million km")]),
@@ -178,10 +190,11 @@ async def test_no_right_answer_of_the_benchmark_is_doubted() -> None:
     assert doubted == []
 
 
-def test_the_first_words_decide() -> None:
+def test_the_first_words_that_ask_decide() -> None:
     assert asked("  HOW tall\nis K2?").quantities == ("length",)
     assert asked("which is longer, the Nile or the Amazon?").kind == "unknown"
     assert asked("How high is the population of Rome?").kind == "unknown"
+    assert asked("It is old, they say. How tall is it, and who built it?").kind == "number"
     assert asked("").kind == "unknown"
 
 
@@ -189,6 +202,13 @@ GUESSED = [
     ("What colour is 7?", 'a = calculate("3 * 3")\nanswer(a)', "nothing was looked up"),
     ("What do five apples become on a Tuesday?", "answer(9)", "nothing was looked up"),
     ("How long is a shadow of the Eiffel Tower?", 'a = search("length of Nile")\nanswer(a)', "Eiffel Tower"),
+    ("What is a foot?", "a = now()\nanswer(a)", "nothing was looked up"),
+    (
+        "How much longer is the Nile than itself?",
+        'a = search("length of Nile")\nb = search("length of the Nile")\n'
+        'c = calculate(f"{a.value} - {b.value}")\nanswer(f"{c} km")',
+        "cannot be compared with itself",
+    ),
     ("What is a dream of Japan and Italy?", 'a = search("height of K2")\nanswer(a)', "Japan and Italy"),
 ]
 

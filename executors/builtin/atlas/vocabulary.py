@@ -80,7 +80,13 @@ _PHRASES: Final[dict[int, dict[str, tuple[str, ...]]]] = {
         "length of a year | how long is a year | how long is one year | length of one year | year on": (
             "orbital period",
         ),
-        "how long is one day | length of one day": ("day length",),
+        "how long is one day | length of one day | how long does a day last | how long does one day last": (
+            "day length",
+        ),
+        "go around the sun | go round the sun | orbit the sun | circle the sun | travel around the sun": (
+            "orbital period",
+        ),
+        "how far away | how far": ("distance from Earth", "distance from the sun"),
         "longest span | main span": ("longest span",),
         "area | surface area | land area | total area | surface | territory | extent": ("area",),
         "diameter | width": ("diameter",),

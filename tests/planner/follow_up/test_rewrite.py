@@ -70,9 +70,102 @@ LONGEST = asked(
 HOTTEST = asked("what's the hottest planet", value="Venus")
 SUMMER = asked("When it's noon in Chicago in July, what time is it in London?", value="18:00")
 NEAREST = asked("which planet is nearest to the sun", value="Mercury")
+MILES = asked("convert 5 miles to km", value=8.04672, unit="km")
+DRIVE = asked("How long does it take to drive 450 km at 90 km/h?", value=5, unit="hours")
+DATE = Turn(question="What date is 90 days after 1 March 2024?", answer="That was Thursday, 30 May 2024.")
+ISLANDS = asked(
+    "What are the areas of Sicily and Sardinia?",
+    fact("Sicily", "area", 25711, "km2"),
+    fact("Sardinia", "area", 24090, "km2"),
+)
+CORSICA = asked("What is the area of Corsica?", fact("Corsica", "area", 8680, "km2"))
+AUSTRALIA = asked("capital of Australia?", fact("Australia", "capital", "Canberra"))
+MISSISSIPPI = asked("What is the length of the Mississippi?", fact("Mississippi River", "length", 3766, "km"))
+NILE = asked("How long is the Nile?", NILE_FACT)
+ELEPHANT = asked("how heavy is an elephant", fact("African elephant", "weight", 6000, "kg"))
 COUNTED = "How many times the height of Eiffel Towers is the height of K2?"
 
+IS_HIGHER = "Is the height of K2 greater than the height of"
+IS_HEAVIER = "Is the weight of hippo greater than the weight of"
+OLD = "How many years before {} was the completion year of Eiffel Tower?"
+RATIO_OF_RIVERS = "What is the ratio of the length of Nile and the length of Mississippi River?"
+
 REWRITTEN: list[tuple[list[Turn], str, str]] = [
+    # Remarks around the question, and words as they are typed.
+    ([K2], "Ooh nice, and where is it?", "What is the location of K2?"),
+    ([K2], "That sounds high. And in which range is it?", "What is the mountain range of K2?"),
+    ([FRANCE], "thx! n spain? my teacher asks both", "What is the population of Spain?"),
+    ([FRANCE], "whats the captial?", "What is the capital of France?"),
+    ([FRANCE], "how big is it, dear?", "What is the area of France?"),
+    ([PERU], "wich language do the people speak there", "What is the official language of Peru?"),
+    ([NILE], "what sea does it run into", "What is the mouth of Nile?"),
+    ([MERCURY], "how long is a day there", "What is the day length of Mercury?"),
+    ([MERCURY], "how long does it take to go round the sun", "What is the orbital period of Mercury?"),
+    # Two questions in one.
+    ([K2], "And Etna, how high is that one?", "What is the height of Etna?"),
+    (
+        [FRANCE],
+        "And of Germany? Which is more big?",
+        "What is the population of Germany? Which has the greater population, France or Germany?",
+    ),
+    (
+        [GOLD],
+        "and copper, and how much is the difference?",
+        "What is the melting point of Copper? "
+        "What is the difference between the melting point of Gold and the melting point of Copper?",
+    ),
+    (
+        [AUSTRALIA],
+        "I thought it was Sydney. Which of those two has more people?",
+        "Which has the greater population, Canberra or Sydney?",
+    ),
+    (
+        [AUSTRALIA],
+        "Nine of ten say Sydney. But which of the two has more inhabitants?",
+        "Which has the greater population, Canberra or Sydney?",
+    ),
+    # One of them is named.
+    ([NILE], "which one is longer, that or the Rhine?", "Which has the greater length, Nile or Rhine?"),
+    ([NILE], "is that or the Rhine longer", "Which has the greater length, Nile or Rhine?"),
+    ([K2], "and is higher than Mont Blanc or no?", f"{IS_HIGHER} Mont Blanc?"),
+    ([ELEPHANT], "is a hippo even fatter than that?", f"{IS_HEAVIER} African elephant?"),
+    ([K2, ISLANDS], "And Corsica?", "What is the area of Corsica?"),
+    (
+        [ISLANDS, CORSICA],
+        "Which is the smallest of the three?",
+        "Which has the smallest area, Sicily, Sardinia or Corsica?",
+    ),
+    (
+        [*BUILT],
+        "how many years after Tower Bridge was that",
+        "What is the difference between the completion year of Big Ben "
+        "and the completion year of Tower Bridge?",
+    ),
+    # Another number, another date.
+    ([MILES], "and 12?", "convert 12 miles to km"),
+    ([MILES], "i actually meant 85", "convert 85 miles to km"),
+    ([MILES], "same w/ 145", "convert 145 miles to km"),
+    ([MILES], "and if it said 400 instead?", "convert 400 miles to km"),
+    ([DATE], "and ten days later?", "What date is ten days after 30 May 2024?"),
+    ([DATE], "and one year later, what weekday would it be", "What date is one year after 30 May 2024?"),
+    ([DATE], "2 weeks before that?", "What date is 2 weeks before 30 May 2024?"),
+    ([DATE], "Which weekday is that?", "What day of the week is 30 May 2024?"),
+    ([BUILT[0]], "so how old was it in 2000", OLD.format("2000")),
+    ([BUILT[0]], "how old is it now?", OLD.format("now")),
+    # Several steps, and a unit beside another question.
+    ([PRODUCT], "multiply by 3 and add 2", "What is (360 * 3) + 2?"),
+    ([PRODUCT], "divide by 1000, then times 0.85", "What is (360 / 1000) * 0.85?"),
+    ([PRODUCT], "Half of that would be how many?", "What is 360 / 2?"),
+    ([SHARE], "now take that away from the 80 again", "What is 80 - 12?"),
+    ([NILE], "ok and the Mississippi, in miles too", "What is the length of Mississippi in miles?"),
+    ([NILE, MISSISSIPPI], "the first one in miles please", "What is the length of Nile in miles?"),
+    (
+        [K2, BLANC],
+        "what is the difference in feet",
+        "What is the difference between the height of K2 and the height of Mont Blanc in feet?",
+    ),
+    ([NILE, MISSISSIPPI], "how many of the latter fit in the former", RATIO_OF_RIVERS),
+    ([FRANCE], "What would that be per square kilometre?", "What is the population density of France?"),
     # Another thing, the same question.
     ([K2], "And Mont Blanc?", "What is the height of Mont Blanc?"),
     ([K2], "and Mont Blanc's?", "What is the height of Mont Blanc?"),
@@ -268,13 +361,16 @@ UNRESOLVED: list[tuple[list[Turn], str]] = [
     ([], "double that"),
     ([], "which of the two is higher?"),
     ([], "how high is it?"),
-    ([K2, BLANC], "what is the difference in metres"),
+    ([K2, BLANC], "what is the difference in kilograms"),
     ([K2], "the total in feet?"),
     ([K2], "and?"),
     ([K2], "which one is higher?"),
     ([K2], "in dollars?"),
     ([K2], "and in kilograms?"),
-    ([K2], "multiply by 3 and add 2"),
+    ([K2], "multiply by 3 and then some"),
+    ([K2], "and in the country next to it that has Lima as its capital?"),
+    ([DRIVE], "and 100 instead?"),
+    ([K2], "ten days later?"),
     ([K2], "and the second highest?"),
     ([K2, BLANC], "which one is longer?"),
     ([PERU], "double it"),
