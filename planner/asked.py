@@ -53,7 +53,12 @@ _PEOPLE: Final = "people|inhabitants|residents|citizens"
 
 _WORDS: Final[tuple[tuple[str, Kind, tuple[Quantity, ...], str], ...]] = (
     (rf"(?:what|which)(?:'s| is| are)?(?: the)? (?:{_NAMED})\b", "name", (), "a name"),
-    (rf"(?:what|which)(?:'s| is| are)(?: the)?(?: [a-z]+)? (?:[a-z]+est|most [a-z]+)(?: [a-z]+)?? (?:{_PLACES})\b", "name", (), "a name"),
+    (
+        rf"(?:what|which)(?:'s| is| are)(?: the)?(?: [a-z]+)? (?:[a-z]+est|most [a-z]+)(?: [a-z]+)?? (?:{_PLACES})\b",
+        "name",
+        (),
+        "a name",
+    ),
     (r"who\b", "name", (), "a name"),
     (r"where\b", "place", (), "a place"),
     (r"when\b(?! you)|(?:in )?(?:what|which) year\b", "year", (), "a year"),
@@ -162,7 +167,8 @@ def _doubt_of_small(question: str, graph: TaskGraph) -> Doubt | None:
     if not looked_up:
         return Doubt(reason="nothing was looked up for it, and its sums were not understood word by word")
     calculated = any(
-        isinstance(entry.node.op, ToolCall) and entry.node.op.tool == "calculate" for entry in graph.entries.values()
+        isinstance(entry.node.op, ToolCall) and entry.node.op.tool == "calculate"
+        for entry in graph.entries.values()
     )
     if calculated and len(facts) > 1 and len({(fact.title, fact.attribute) for fact in facts}) == 1:
         return Doubt(reason=f"found only {_shown(facts[0])}, which cannot be compared with itself")

@@ -1,13 +1,13 @@
 """Follow-ups: typed turns of a conversation, and questions that lean on them rewritten to stand alone."""
 
-from braid.planner.follow_up.rewrite import (
+from braid.planner.follow_up.rewrite import rewrite
+from braid.planner.follow_up.talk import (
     FollowUp,
     StandaloneQuestion,
     Stated,
     Unresolved,
     is_small_talk,
     mended,
-    rewrite,
 )
 from braid.planner.follow_up.turns import LookUp, Turn, turn_of
 from braid.planner.follow_up.wordings import filled, groups_of

@@ -1,0 +1,288 @@
+"""Follow-ups that compare what was spoken of: places in a ranking, differences, sums, ratios."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Final, Literal
+
+from braid.executors.values import short_form
+from braid.planner.follow_up.talk import (
+    FollowUp,
+    StandaloneQuestion,
+    Talk,
+    Words,
+    is_same,
+    name_in,
+    quoted,
+    unresolved,
+    with_unit,
+)
+from braid.planner.follow_up.turns import LookUp, Turn
+from braid.planner.follow_up.values import conversion_formula
+from braid.planner.follow_up.wordings import WORDINGS, compiled, groups_of
+from braid.planner.follow_up.words import (
+    ATTRIBUTES,
+    COMPARATIVES,
+    ORDINALS,
+    POSITIVES,
+    SUPERLATIVES,
+    THINGS,
+    UNITS,
+    Comparative,
+)
+
+
+def read_ranking(talk: Talk, words: Words) -> FollowUp | None:
+    """Read "and the second longest?" and "and the biggest?" after a question for the longest river."""
+    found = words.match(WORDINGS["ranking"]["forms"])
+    if found is None or talk.last is None:
+        return None
+    ordinal = ORDINALS.get(found.get("ordinal", "").lower(), "")
+    best, kind = found.get("comp", "").lower(), found.get("kind", "").lower()
+    many = len(talk.group()) > 1
+    asked = talk.last.question
+    ranked = [*compiled(r"(?<!\w)(?:@place[ -])?(?P<comp>@best)(?!\w)").finditer(asked)]
+    if not ordinal and many:
+        return read_comparison(talk, replace(words, text=f"which is the {best}"))
+    if not best and many and compiled("@choice").fullmatch(words.text):
+        return None  # "the second one" of two
+    if len(ranked) != 1 or kind not in asked.lower():
+        return unresolved(words, talk) if words.joined or words.asks else None
+    was = groups_of(ranked[0])["comp"].lower()
+    if best and best != was:
+        counted = [each in ("most", "least", "fewest") for each in (best, was)]
+        related = re.search(r"\b(?:to|from)\b", asked[ranked[0].end() :])
+        if counted[0] != counted[1] or related:
+            return unresolved(words, talk)
+    place = f"{ordinal} {best or was}".strip()
+    question = f"{asked[: ranked[0].start()]}{place}{asked[ranked[0].end() :]}"
+    return StandaloneQuestion(
+        question=question,
+        kind="attribute",
+        reason=f"another place in the ranking of {asked!r}",
+        otherwise=unresolved(words, talk, f"nothing that is known answers {question!r}").reason,
+    )
+
+
+_SIZES: Final = {"two": 2, "both": 2, "three": 3, "four": 4, "five": 5}
+
+
+def read_comparison(talk: Talk, words: Words) -> FollowUp | None:
+    found, how = None, "which"
+    for how, forms in WORDINGS["comparison"].items():  # noqa: B007
+        if (found := words.match(forms)) is not None:
+            break
+    if found is None:
+        return None
+    word = found.get("comp", "").lower()
+    word = POSITIVES.get(word, word)
+    if "kind" in found and word in SUPERLATIVES:
+        return None  # "which country is the largest?" means all countries
+    comparative = COMPARATIVES.get(word, Comparative((), any_number=True))
+    sized = next((size for key, size in _SIZES.items() if f" {key}" in f" {words.text.lower()}"), None)
+    all_of_them = word in SUPERLATIVES or how in ("sum", "mean")
+    if (numbers := _of_numbers(talk, words, how, sized)) is not None:
+        return numbers
+    group = talk.group(sized or (None if all_of_them else 2))
+    if len(group) < 2 or (sized is not None and len(group) != sized) or not talk.tool:
+        return unresolved(words, talk, "there are not enough things to compare")
+    if "who" in found and not any(is_same(found["who"], each) for each in group):
+        return None  # it names something of its own
+    if how in ("difference", "ratio") and len(group) != 2:
+        return unresolved(words, talk, "there are more than two things")
+    asked = ATTRIBUTES.get(found.get("attr", "").lower(), "")
+    attribute = asked or _compared(talk, group, comparative, word)
+    if not attribute:
+        return unresolved(words, talk, f"{words.text!r} does not say what is to be compared")
+    compared = comparison_of(talk, how, [each.name for each in group], attribute, comparative.order)
+    if (name := found.get("unit", "")) == "":
+        return compared
+    source, target = UNITS.get(group[-1].unit.lower()), UNITS[name.lower()]
+    if source is None or source.dimension != target.dimension or group[-1].attribute != attribute:
+        return unresolved(words, talk, f"the {attribute} is nothing that {name} measure")
+    said = f'y = calculate(f"{conversion_formula("{z}", source, target)}")\nanswer(f"{{y}} {name}")\n'
+    question = f"{compared.question.removesuffix('?')} in {name}?"
+    return replace(compared, question=question, plan=compared.plan.replace('answer(f"{z} {a.unit}")\n', said))
+
+
+def _of_numbers(talk: Talk, words: Words, how: str, sized: int | None) -> StandaloneQuestion | None:
+    """Read "add the two" after two turns that were calculated."""
+    numbers: list[Turn] = []
+    for turn in reversed(talk.turns):
+        if turn.lookups or not isinstance(turn.value, (int, float)):
+            break
+        numbers.insert(0, turn)
+    size = sized or 2
+    units = {turn.unit for turn in numbers[-size:]}
+    if how not in _OF_NUMBERS or len(numbers) < size or (sized is None and len(numbers) != size):
+        return None
+    taken = words.match(WORDINGS["comparison"][how])
+    if len(units) != 1 or taken is None or taken.get("attr") or taken.get("unit"):
+        return None
+    values = [short_form(turn.value) for turn in numbers[-size:] if turn.value is not None]
+    if any(value.startswith("-") for value in values):
+        values = [f"({value})" for value in values]
+    if how == "difference" and size != 2:
+        return None
+    (unit,) = units
+    said = f'answer(f"{{a}} {unit}")' if unit else "answer(a)"
+    expression = _OF_NUMBERS[how](values)
+    return StandaloneQuestion(
+        question=f"What is {expression}?",
+        kind="value",
+        reason=f"the last values are {', '.join(values)}",
+        plan=f"a = calculate({quoted(expression)})\n{said}\n",
+    )
+
+
+_OF_NUMBERS: Final[Mapping[str, Callable[[Sequence[str]], str]]] = {
+    "sum": " + ".join,
+    "difference": lambda values: f"abs({' - '.join(values)})",
+    "mean": lambda values: f"({' + '.join(values)}) / {len(values)}",
+}
+
+
+def _compared(talk: Talk, group: Sequence[LookUp], comparative: Comparative, word: str) -> str:
+    """The attribute that a comparison is about. Empty where it cannot be told."""
+    latest = group[-1]
+    shared = all(
+        (each.attribute, each.unit) == (latest.attribute, latest.unit)
+        and isinstance(each.value, (int, float))
+        for each in group
+    )
+    alike = latest.attribute in comparative.attributes or (
+        comparative.any_number
+        and not (word in ("higher", "highest", "lower", "lowest") and latest.unit in ("km", "km2"))
+    )
+    if shared and alike:
+        return latest.attribute
+    if shared:
+        return ""
+    if latest.attribute in comparative.attributes and all(e.attribute == latest.attribute for e in group):
+        return latest.attribute
+    return comparative.attributes[0] if comparative.attributes else ""
+
+
+def comparison_of(
+    talk: Talk,
+    how: Literal["which", "difference", "sum", "mean", "ratio"],
+    names: Sequence[str],
+    attribute: str,
+    order: Literal["descending", "ascending"],
+) -> StandaloneQuestion:
+    letters = "abcdefghijklmnopqrstuvw"[: len(names)]
+    plan = "".join(talk.look_up(x, attribute, name) for x, name in zip(letters, names, strict=True))
+    of_each = [f"the {attribute} of {name}" for name in names]
+    values = [f"{{{x}.value}}" for x in letters]
+    listed = f"{', '.join(names[:-1])} or {names[-1]}"
+    each = f"{', '.join(of_each[:-1])} and {of_each[-1]}"
+    if how == "which":
+        question = f"Which has the {DEGREES[order][len(names) > 2]} {attribute}, {listed}?"
+        literal = ", ".join(map(quoted, names))
+        numbers = ", ".join(f"{x}.value" for x in letters)
+        if len(names) == 2:
+            plan += (
+                'if a.value == b.value:\n    answer("neither: both have the same value")\nelse:\n'
+                f'    z = rank([{literal}], [{numbers}], "{order}")\n    answer(z[0])\n'
+            )
+        else:
+            plan += f'z = rank([{literal}], [{numbers}], "{order}")\nanswer(z[0])\n'
+        return StandaloneQuestion(
+            question=question, kind="comparison", reason=f"of {', '.join(names)}", plan=plan
+        )
+    formulas = {
+        "difference": f"abs({' - '.join(values)})",
+        "sum": " + ".join(values),
+        "mean": f"({' + '.join(values)}) / {len(values)}",
+        "ratio": f"max({', '.join(values)}) / min({', '.join(values)})",
+    }
+    questions = {
+        "difference": f"What is the difference between {each}?",
+        "sum": f"What is the sum of {each}?",
+        "mean": f"What is the average of {each}?",
+        "ratio": f"What is the ratio of {each}?",
+    }
+    plan += f'z = calculate(f"{formulas[how]}")\n'
+    # Years have no unit: "1889 and 1931" are 42 years apart.
+    plan += "answer(z)\n" if how == "ratio" else 'answer(f"{z} {a.unit}")\n'
+    return StandaloneQuestion(
+        question=questions[how], kind="comparison", reason=f"of {', '.join(names)}", plan=plan
+    )
+
+
+def read_than(talk: Talk, words: Words) -> FollowUp | None:
+    """Read "Is Etna higher than that?" and "how much higher is it than Etna?": one side is a pronoun."""
+    found, asks = None, "forms"
+    for asks in ("forms", "how_much", "which", "years"):
+        if (found := words.match(WORDINGS["than"][asks])) is not None:
+            break
+    if found is None:
+        return None
+    measures = asks in ("how_much", "years")
+    sides = [found.get("left", "it"), found["right"]]
+    leaning = [compiled("@thing").fullmatch(side) is not None for side in sides]
+    if not any(leaning):
+        return None
+    word = found.get("comp", "later").lower()
+    comparative = COMPARATIVES[word]
+    if (amount := Words(sides[1]).match(WORDINGS["than"]["amount"])) is not None:
+        return _than_amount(talk, words, comparative, amount, measures=measures)
+    names: list[str] = []
+    for side, leans in zip(sides, leaning, strict=True):
+        name = talk.thing(side) if leans else name_in(side)
+        if name is None:
+            return unresolved(words, talk)
+        names.append(name)
+    if len({*names}) < 2 and all(leaning):
+        group = talk.group(2)  # "is it higher than that?": the last thing, and the one before it
+        names = [each.name for each in reversed(group)]
+    known = talk.focus.lookups[-1] if talk.focus is not None else None
+    attribute = ATTRIBUTES.get(found.get("attr", "").lower(), "")
+    if not attribute and known is not None and known.attribute in THINGS and known.value in names:
+        told = THINGS[known.attribute].split()
+        attribute = next((each for each in comparative.attributes if each in told), "")
+    elif not attribute and known is not None:
+        attribute = _compared(talk, [known, known], comparative, word) or "".join(comparative.attributes[:1])
+    if len({*names}) < 2 or not attribute or not talk.tool:
+        return unresolved(words, talk)
+    if asks != "forms":
+        how = "difference" if measures else "which"
+        return comparison_of(talk, how, names, attribute, comparative.order)
+    sign = ">" if comparative.order == "descending" else "<"
+    degree = "greater" if comparative.order == "descending" else "smaller"
+    return StandaloneQuestion(
+        question=f"Is the {attribute} of {names[0]} {degree} than the {attribute} of {names[1]}?",
+        kind="comparison",
+        reason=f"of {', '.join(names)}",
+        plan=talk.look_up("a", attribute, names[0])
+        + talk.look_up("b", attribute, names[1])
+        + f'if a.value {sign} b.value:\n    answer("yes")\nelse:\n    answer("no")\n',
+    )
+
+
+def _than_amount(
+    talk: Talk, words: Words, comparative: Comparative, amount: Mapping[str, str], *, measures: bool
+) -> FollowUp:
+    """Read "Is that more than 8000 m?", of the last value."""
+    last = talk.last
+    given, unit = amount["n"].replace(",", "").rstrip("."), amount.get("unit", "").lower()
+    source, target = UNITS.get(last.unit.lower()) if last else None, UNITS.get(unit)
+    if last is None or not isinstance(last.value, (int, float)) or measures:
+        return unresolved(words, talk)
+    if unit and unit != last.unit.lower():
+        if source is None or target is None or source.dimension != target.dimension or source.offset:
+            return unresolved(words, talk)
+        given = f"{given} * {target.factor!r} / {source.factor!r}"
+    sign = ">" if comparative.order == "descending" else "<"
+    value = with_unit(last.value, last.unit)
+    return StandaloneQuestion(
+        question=f"Is {value} {'more' if sign == '>' else 'less'} than {' '.join(amount.values())}?",
+        kind="value",
+        reason=f"the last value is {value}",
+        plan=f"a = calculate({quoted(f'{short_form(last.value)} {sign} {given}')})\nanswer(a)\n",
+    )
+
+
+DEGREES: Final = {"descending": ("greater", "greatest"), "ascending": ("smaller", "smallest")}

@@ -1,0 +1,291 @@
+"""The words of a follow-up, the turns that it can lean on, and what reading it gives."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+from braid.executors.values import short_form
+from braid.planner.follow_up.turns import LookUp, Turn
+from braid.planner.follow_up.wordings import WORDINGS, compiled, groups_of
+from braid.planner.follow_up.words import (
+    ATTRIBUTES,
+    COMPARATIVES,
+    KINDS,
+    MISSPELLED,
+    NEVER_NAMES,
+    POSITIVES,
+    THING_NOUNS,
+    THINGS,
+    UNITS,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StandaloneQuestion:
+    """The follow-up as a question that stands by itself."""
+
+    question: str
+    kind: Literal["entity", "attribute", "comparison", "value"]
+    """What is new: the thing that is asked about, what is asked of it, or what is done with values."""
+    reason: str
+    """What the words were taken for, for a person."""
+    plan: str = ""
+    """Its plan. Empty where a planner must write it."""
+    otherwise: str = ""
+    """Why there is no answer where no look-up explains the question. Empty where a planner may try."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stated:
+    """The follow-up asks about the last answer itself. This is what is to be said."""
+
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unresolved:
+    """The question leans on something that cannot be told. It is to be declined."""
+
+    reason: str
+    names_nothing: bool = False
+    """Whether it names nothing of its own, so that later questions are still about what was spoken of."""
+
+
+FollowUp: TypeAlias = StandaloneQuestion | Stated | Unresolved
+
+
+def mended(question: str) -> str:
+    """A question with the usual spelling of the words that ask: "wich", "ppl"."""
+    words = re.split(r"(\W+)", question.replace("’", "'"))
+    return "".join(MISSPELLED.get(word.lower(), word) for word in words)
+
+
+def is_small_talk(question: str) -> bool:
+    """Whether it only thanks, greets or agrees: it neither leans on a turn nor is one."""
+    return Words.of(question).match(WORDINGS["small_talk"]["forms"]) is not None
+
+
+@dataclass(frozen=True)
+class Words:
+    """A question without greeting, punctuation and short forms."""
+
+    text: str
+    joined: bool = False
+    """Whether it began as a continuation: "and", "what about"."""
+    asks: bool = False
+    """Whether it ended with a question mark."""
+
+    @classmethod
+    def of(cls, question: str) -> Words:
+        text = " ".join(mended(question).split())
+        asks = text.endswith("?")
+        text = text.strip(" ?!.…,;:")
+        for short, full in _SHORT_FORMS:
+            text = re.sub(short, full, text, flags=re.IGNORECASE)
+        text = compiled(f"^{_EDGES['polite']}").sub("", text)
+        lead, joined = compiled(rf"(?:{'|'.join(_EDGES['lead'])})(?:,\s*|\s+|\.\s*)"), False
+        while (found := lead.match(text)) and found.end() < len(text):
+            joined = joined or "joins" in groups_of(found)
+            text = text[found.end() :]
+        joined = joined or text.lower() in ("and", "and then", "or")
+        return cls(compiled(_EDGES["tail"] + "$").sub("", text).strip(" ,"), joined, asks)
+
+    def match(self, forms: Sequence[str], before: str = "", after: str = "") -> dict[str, str] | None:
+        """What the groups of the first form took that takes the whole text."""
+        for form in forms:
+            if (found := compiled(f"{before}(?:{form}){after}").fullmatch(self.text)) is not None:
+                return groups_of(found)
+        return None
+
+
+_SHORT_FORMS: Final[tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...]] = (
+    (r"\b(what|where|who|how|that)'?s\b", r"\1 is"),
+    (r"\b(it|there|when|which)'s\b", r"\1 is"),
+    (r"\b(what|where|who|how)'?re\b", r"\1 are"),
+    (r"\bthey're\b", "they are"),
+    (r"\bdon't\b", "do not"),
+    (r"\b(?:even|exactly|actually|really) (?=\w)", ""),
+    (r"\bsuch an? \w+\b", "it"),
+    (r"\bthan (?:us|ours|we (?:do|have)|here)\b", "than Earth"),
+    (
+        rf"\bmore ({'|'.join(POSITIVES.keys() - {'much', 'many'})})\b",
+        lambda found: POSITIVES[found[1].lower()],
+    ),
+)
+
+
+_EDGES: Final = WORDINGS["edges"]
+
+
+class Talk:
+    """The turns, and what words can refer to in them."""
+
+    def __init__(self, turns: tuple[Turn, ...]) -> None:
+        self.turns = turns
+        self.last = turns[-1] if turns else None
+        spoken: list[Turn] = []
+        for turn in reversed(turns):
+            if turn.lookups:
+                spoken.insert(0, turn)
+            elif not isinstance(turn.value, (int, float)):
+                break  # it was about something that no look-up tells
+        self.focus = spoken[-1] if spoken else None
+        """The last turn that looked something up."""
+        self._spoken = spoken
+
+    def group(self, size: int | None = None) -> list[LookUp]:
+        """What the last turns were about, a look-up for each thing, the earliest first.
+
+        Args:
+            size: How many things. None takes those of the last turn, or of the last turns about one thing.
+        """
+        found: dict[str, LookUp] = {}
+        for turn in reversed(self._spoken):
+            things = {each.name: each for each in turn.lookups}
+            if found and (len(found) == size or (len(things) > 1 and len({*found, *things}) != size)):
+                break
+            found = {name: each for name, each in things.items() if name not in found} | found
+            if len(things) > 1:
+                break
+        return list(found.values())
+
+    def thing(self, word: str, attribute: str = "") -> str | None:
+        """The name of what a pronoun stands for, or None where that cannot be told."""
+        word = word.lower().removesuffix("'s")
+        if compiled("@choice").fullmatch(word):
+            return self._chosen(word)
+        if self.focus is None:
+            return None
+        looked_up = {each.name: each for each in self.focus.lookups}
+        if len(looked_up) == 1:
+            (only,) = looked_up.values()
+            if word in _PERSONS and self.focus.value == only.value and isinstance(only.value, str):
+                return None  # it is the person that was named, of whom nothing is known
+            if self._answers_with_thing(only, word, attribute):
+                return str(only.value)
+            return only.name
+        if word in ("they", "them", "their"):
+            return None
+        return self._answered(looked_up.values())
+
+    def _answers_with_thing(self, fact: LookUp, word: str, attribute: str) -> bool:
+        if self.focus is not self.last or fact.value is None or self.focus is None:
+            return False
+        if fact.value != self.focus.value or fact.attribute not in THINGS:
+            return False
+        noun = word.removesuffix("'s").split()[-1]
+        if noun in KINDS:
+            return noun in THING_NOUNS[fact.attribute].split()
+        return attribute.replace(" ", "-") in THINGS[fact.attribute].split()
+
+    def _answered(self, things: object) -> str | None:
+        """The one of several things that the last answer named."""
+        said = self.focus.value if self.focus is not None else None
+        assert self.focus is not None
+        named = [e for e in self.focus.lookups if isinstance(said, str) and is_same(said, e)]
+        return named[0].name if named else None
+
+    def _chosen(self, word: str) -> str | None:
+        group = self.group(2)
+        if len(group) < 2:
+            return None
+        compared = word.split(maxsplit=1)[1].removesuffix(" one")
+        if (comparative := COMPARATIVES.get(compared)) is not None:
+            alike = {each.attribute for each in group} <= {*comparative.attributes} or comparative.any_number
+            values = [each.value for each in group if isinstance(each.value, (int, float))]
+            one_attribute = len({(each.attribute, each.unit) for each in group}) == 1
+            if not alike or not one_attribute or len({*values}) < len(group):
+                return None
+            best = max(values) if comparative.order == "descending" else min(values)
+            return next(each.name for each in group if each.value == best)
+        if "other" in word:
+            if len(group) != 2:
+                return None
+            assert self.focus is not None
+            several = len({each.name for each in self.focus.lookups}) > 1
+            now = self._answered(group) if several else group[-1].name
+            return next((each.name for each in group if each.name != now), None) if now else None
+        place = {"first": 0, "former": 0, "second": 1, "last": -1, "latter": -1}
+        return next(group[at].name for key, at in place.items() if key in word)
+
+    @property
+    def tool(self) -> str:
+        """The tool of the last look-up, if it takes one text."""
+        fact = self.focus.lookups[-1] if self.focus is not None else None
+        return fact.tool if fact is not None and fact.query else ""
+
+    def look_up(self, variable: str, attribute: str, name: str) -> str:
+        return f"{variable} = {self.tool}({quoted(f'{attribute} of {name}')})\n"
+
+
+_PERSONS: Final = frozenset({"he", "she", "him", "her", "his", "who"})
+
+
+def is_same(name: str, fact: LookUp) -> bool:
+    return name.casefold() in (fact.name.casefold(), fact.asked.casefold())
+
+
+def quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def with_unit(value: float | str, unit: str = "") -> str:
+    return f"{short_form(value)} {unit}".rstrip()
+
+
+def one_fact(
+    talk: Talk, attribute: str, name: str, *, kind: Literal["entity", "attribute"]
+) -> StandaloneQuestion:
+    if attribute == "population density":
+        people, area = talk.look_up("a", "population", name), talk.look_up("b", "area", name)
+        plan = (
+            people + area + 'c = calculate(f"{a.value} / {b.value}")\nanswer(f"{c} {a.unit} per {b.unit}")\n'
+        )
+    else:
+        plan = talk.look_up("a", attribute, name) + "answer(a)\n"
+    reason = f"about {name}" if kind == "entity" else f"about {name} still"
+    return StandaloneQuestion(
+        question=f"What is the {attribute} of {name}?", kind=kind, reason=reason, plan=plan
+    )
+
+
+def name_in(text: str) -> str | None:
+    """`text` as a name. None where it has words that stand in no name."""
+    text = re.sub(r"^(?:(?:in|of|for) )?(?:the |a |an )?", "", text.strip(), flags=re.IGNORECASE)
+    text = re.sub(r"'s$", "", text)
+    plain = text.lower().replace("'s", "").split()
+    if not plain or NEVER_NAMES.intersection(plain) or all(word.isdigit() for word in plain):
+        return None
+    if {*plain} & UNITS.keys() or plain[0].isdigit():
+        return None
+    return text
+
+
+def is_question(text: str) -> bool:
+    """Whether a bare phrase says itself what it asks for: "K2's height", "height of K2"."""
+    plain = text.lower().replace("'s", "").split()
+    return bool({*plain} & ({"of"} | ATTRIBUTES.keys() | COMPARATIVES.keys()))
+
+
+LEANING: Final = WORDINGS["leaning"]
+
+
+def unresolved(words: Words, talk: Talk, why: str = "") -> Unresolved:
+    if not talk.turns:
+        why = "nothing was asked before"
+    return Unresolved(
+        names_nothing=_names_nothing(words),
+        reason=f"I cannot tell what {words.text!r} refers to{f': {why}' if why else ''}. "
+        "Ask it as a question that stands by itself.",
+    )
+
+
+def _names_nothing(words: Words) -> bool:
+    """Whether a question has nothing but a pronoun to say what it is about: "who built it?"."""
+    if compiled(LEANING["pronouns"]).search(words.text) is None or " than " in words.text:
+        return False
+    return not any(word[:1].isupper() or word[:1].isdigit() for word in words.text.split()[1:])
