@@ -54,7 +54,8 @@ _PEOPLE: Final = "people|inhabitants|residents|citizens"
 _WORDS: Final[tuple[tuple[str, Kind, tuple[Quantity, ...], str], ...]] = (
     (rf"(?:what|which)(?:'s| is| are)?(?: the)? (?:{_NAMED})\b", "name", (), "a name"),
     (
-        rf"(?:what|which)(?:'s| is| are)(?: the)?(?: [a-z]+)? (?:[a-z]+est|most [a-z]+)(?: [a-z]+)?? (?:{_PLACES})\b",
+        r"(?:what|which)(?:'s| is| are)(?: the)?(?: [a-z]+)? (?:[a-z]+est|most [a-z]+)(?: [a-z]+)?? "
+        rf"(?:{_PLACES})\b",
         "name",
         (),
         "a name",

@@ -38,6 +38,7 @@ def read_entity_in(talk: Talk, words: Words) -> FollowUp | None:
 
 
 def read_entity(talk: Talk, words: Words) -> FollowUp | None:
+    """Read "And Mont Blanc?" after "How high is K2?"."""
     found = words.match(WORDINGS["another"]["name"])
     terse = talk.last is not None and len(talk.last.question.split()) <= 3
     bare = (words.asks or terse) and len(words.text.split()) <= 3

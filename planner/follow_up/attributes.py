@@ -62,6 +62,7 @@ def in_unit(talk: Talk, asked: FollowUp | None, name: str) -> StandaloneQuestion
 
 
 def read_attribute(talk: Talk, words: Words) -> FollowUp | None:
+    """Read "and its capital?" and "where is it?"."""
     for attribute, forms in WORDINGS["asked"].items():
         if (found := words.match(forms)) is not None and (found or talk.turns):
             return _attribute(talk, words, found.get("p", "it"), attribute)

@@ -70,6 +70,19 @@ _SIZES: Final = {"two": 2, "both": 2, "three": 3, "four": 4, "five": 5}
 
 
 def read_comparison(talk: Talk, words: Words) -> FollowUp | None:
+    """Read "which is longer?", "what is the difference?", and "which is longer, and by how much?"."""
+    gap = compiled(WORDINGS["comparison_gap"]["form"]).search(words.text)
+    if gap is None:
+        return _read_comparison(talk, words)
+    which = _read_comparison(talk, replace(words, text=words.text[: gap.start()]))
+    if not isinstance(which, StandaloneQuestion) or "    answer(z[0])\n" not in which.plan:
+        return which
+    said = '    d = calculate(f"abs({a.value} - {b.value})")\n    answer(f"{z[0]}, by {d} {a.unit}")\n'
+    question = f"{which.question.removesuffix('?')}, and by how much?"
+    return replace(which, question=question, plan=which.plan.replace("    answer(z[0])\n", said))
+
+
+def _read_comparison(talk: Talk, words: Words) -> FollowUp | None:
     found, how = None, "which"
     for how, forms in WORDINGS["comparison"].items():  # noqa: B007
         if (found := words.match(forms)) is not None:
@@ -172,6 +185,7 @@ def comparison_of(
     attribute: str,
     order: Literal["descending", "ascending"],
 ) -> StandaloneQuestion:
+    """The question that compares things by an attribute, with its plan."""
     letters = "abcdefghijklmnopqrstuvw"[: len(names)]
     plan = "".join(talk.look_up(x, attribute, name) for x, name in zip(letters, names, strict=True))
     of_each = [f"the {attribute} of {name}" for name in names]
@@ -212,6 +226,33 @@ def comparison_of(
     )
 
 
+def read_both(talk: Talk, words: Words) -> FollowUp | None:
+    """Read "both in square miles, please": what was spoken of, each in another unit."""
+    found = words.match(WORDINGS["both"]["forms"])
+    if found is None or not talk.turns:
+        return None
+    group, target = talk.group(2), UNITS[found["unit"].lower()]
+    sources = [UNITS.get(each.unit.lower()) for each in group]
+    if len(group) < 2 or not talk.tool:
+        return unresolved(words, talk, "there are not enough things")
+    plan, said = "", list[str]()
+    for x, y, each, source in zip("abcdefg", "tuvwxyz", group, sources, strict=False):
+        if source is None or source.dimension != target.dimension:
+            return unresolved(
+                words, talk, f"{found['unit']} do not measure the {each.attribute} of {each.name}"
+            )
+        formula = conversion_formula(f"{{{x}.value}}", source, target)
+        plan += talk.look_up(x, each.attribute, each.name) + f'{y} = calculate(f"{formula}")\n'
+        said.append(f"{{{x}.title}}: {{{y}}} {found['unit']}")
+    names = " and ".join(f"the {each.attribute} of {each.name}" for each in group)
+    return StandaloneQuestion(
+        question=f"What are {names} in {found['unit']}?",
+        kind="comparison",
+        reason=f"of {', '.join(each.name for each in group)}",
+        plan=f'{plan}answer(f"{", ".join(said)}")\n',
+    )
+
+
 def read_than(talk: Talk, words: Words) -> FollowUp | None:
     """Read "Is Etna higher than that?" and "how much higher is it than Etna?": one side is a pronoun."""
     found, asks = None, "forms"
@@ -225,8 +266,8 @@ def read_than(talk: Talk, words: Words) -> FollowUp | None:
     leaning = [compiled("@thing").fullmatch(side) is not None for side in sides]
     if not any(leaning):
         return None
-    word = found.get("comp", "later").lower()
-    comparative = COMPARATIVES[word]
+    word = found.get("comp", "").lower()
+    comparative = COMPARATIVES.get(word, Comparative((), any_number=True))
     if (amount := Words(sides[1]).match(WORDINGS["than"]["amount"])) is not None:
         return _than_amount(talk, words, comparative, amount, measures=measures)
     names: list[str] = []

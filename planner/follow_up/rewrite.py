@@ -29,7 +29,7 @@ from braid.planner.follow_up.attributes import (
     read_more,
     read_when,
 )
-from braid.planner.follow_up.comparisons import read_comparison, read_ranking, read_than
+from braid.planner.follow_up.comparisons import read_both, read_comparison, read_ranking, read_than
 from braid.planner.follow_up.leaning import is_leaning, named_instead, stands_alone, stands_by_names
 from braid.planner.follow_up.talk import (
     LEANING,
@@ -51,6 +51,7 @@ from braid.planner.follow_up.values import (
     read_number,
     read_of_things,
     read_period,
+    read_round,
     read_source,
 )
 from braid.planner.follow_up.wordings import WORDINGS, compiled, groups_of
@@ -81,11 +82,17 @@ def _read_one(question: str, turns: Sequence[Turn]) -> FollowUp | None:
         if (found := read(talk, words)) is not None:
             return found
     if not is_leaning(words) or stands_by_names(words, talk):
-        plainly = (words.joined and not stands_alone(words.text)) or compiled(LEANING["plain"]).search(
-            words.text
-        ) is not None
+        plain = words.text.split()
+        named = any(word[:1].isupper() or word[:1].isdigit() for word in plain)
+        fragment = words.joined or (len(plain) <= _FRAGMENT and not named)
+        plainly = compiled(LEANING["plain"]).search(words.text) is not None
+        plainly = plainly or (fragment and not stands_alone(words.text))
         return unresolved(words, talk) if talk.turns and plainly else None
     return named_instead(talk, words) or unresolved(words, talk)
+
+
+_FRAGMENT: Final = 4
+"""Most words of a phrase that is no question: "day of the week"."""
 
 
 def _without_remarks(question: str) -> str:
@@ -111,7 +118,9 @@ _OF_ME: Final = re.compile(r"\b(?:I|I'm|i|i'm|my|me|we|we're|our)\b", re.IGNOREC
 def _is_remark(sentence: str) -> bool:
     plain = sentence.split()
     names = [word for word in plain[1:] if word[:1].isupper() and word.split("'")[0] != "I"]
-    return not sentence.endswith("?") and not names and not any(char.isdigit() for char in sentence)
+    guesses = Words.of(sentence).match(_TWO["guess"]) is not None
+    says = guesses or sentence.endswith("?") or any(char.isdigit() for char in sentence)
+    return not says and not names
 
 
 def _read_two(question: str, turns: Sequence[Turn]) -> FollowUp | None:
@@ -151,6 +160,9 @@ def _read_two(question: str, turns: Sequence[Turn]) -> FollowUp | None:
 def _guessed(remark: str, turns: Sequence[Turn]) -> list[Turn]:
     """The turns with the last answer and a guess at it as things of their own: "I thought it was Sydney."."""
     names = re.findall(r"(?<!^)(?<!\. )\b(?!I\b)[A-Z][\w'-]*(?: [A-Z][\w'-]*)*", remark)
+    guess = Words.of(remark).match(_TWO["guess"])
+    if not names and guess is not None:
+        names = [guess["name"].title()]
     last = turns[-1] if turns else None
     if remark.endswith("?") or len(names) != 1 or last is None or len(last.lookups) != 1:
         return []
@@ -176,7 +188,9 @@ def _also(said: str) -> str:
 
 _READERS: Final[tuple[Callable[[Talk, Words], FollowUp | None], ...]] = (
     read_source,
+    read_round,
     read_arithmetic,
+    read_both,
     read_than,
     read_ranking,
     read_comparison,

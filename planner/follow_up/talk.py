@@ -18,6 +18,7 @@ from braid.planner.follow_up.words import (
     MISSPELLED,
     NEVER_NAMES,
     POSITIVES,
+    SPELLINGS,
     THING_NOUNS,
     THINGS,
     UNITS,
@@ -61,7 +62,29 @@ FollowUp: TypeAlias = StandaloneQuestion | Stated | Unresolved
 def mended(question: str) -> str:
     """A question with the usual spelling of the words that ask: "wich", "ppl"."""
     words = re.split(r"(\W+)", question.replace("’", "'"))
-    return "".join(MISSPELLED.get(word.lower(), word) for word in words)
+    return "".join(_spelled(word) for word in words)
+
+
+def _spelled(word: str) -> str:
+    """A word as it is usual: one that asks may have two letters in the wrong order, or one too few."""
+    if (known := MISSPELLED.get(word.lower())) is not None:
+        return known
+    if not word.islower() or word in SPELLINGS or len(word) < _SHORTEST_SLIP:
+        return word
+    swapped = (word[:at] + word[at + 1] + word[at] + word[at + 2 :] for at in range(len(word) - 1))
+    if (meant := next((each for each in swapped if each in SPELLINGS), None)) is not None:
+        return meant
+    return _SHORTENED.get(word, word)
+
+
+_SHORTEST_SLIP: Final = 5
+_SHORTENED: Final = {
+    word[:at] + word[at + 1 :]: word
+    for word in SPELLINGS
+    if len(word) > _SHORTEST_SLIP + 1
+    for at in range(1, len(word) - 1)
+    if word[:at] + word[at + 1 :] not in SPELLINGS
+}
 
 
 def is_small_talk(question: str) -> bool:
@@ -167,6 +190,8 @@ class Talk:
                 return None  # it is the person that was named, of whom nothing is known
             if self._answers_with_thing(only, word, attribute):
                 return str(only.value)
+            if only.value is None and word.split()[-1] in THING_NOUNS.get(only.attribute, "").split():
+                return None  # "that city" after a capital that was not found
             return only.name
         if word in ("they", "them", "their"):
             return None
@@ -226,20 +251,24 @@ _PERSONS: Final = frozenset({"he", "she", "him", "her", "his", "who"})
 
 
 def is_same(name: str, fact: LookUp) -> bool:
+    """Whether a fact is about what is called `name`."""
     return name.casefold() in (fact.name.casefold(), fact.asked.casefold())
 
 
 def quoted(text: str) -> str:
+    """A text as a plan has it."""
     return json.dumps(text, ensure_ascii=False)
 
 
 def with_unit(value: float | str, unit: str = "") -> str:
+    """A value as people read it."""
     return f"{short_form(value)} {unit}".rstrip()
 
 
 def one_fact(
     talk: Talk, attribute: str, name: str, *, kind: Literal["entity", "attribute"]
 ) -> StandaloneQuestion:
+    """The question for one fact, with its plan."""
     if attribute == "population density":
         people, area = talk.look_up("a", "population", name), talk.look_up("b", "area", name)
         plan = (
@@ -275,6 +304,7 @@ LEANING: Final = WORDINGS["leaning"]
 
 
 def unresolved(words: Words, talk: Talk, why: str = "") -> Unresolved:
+    """What is said where it cannot be told what the words lean on."""
     if not talk.turns:
         why = "nothing was asked before"
     return Unresolved(

@@ -33,6 +33,7 @@ from braid.planner.follow_up.words import (
 
 
 def read_source(talk: Talk, words: Words) -> FollowUp | None:
+    """Read "source?" and "are you sure?": what the last answer rests on."""
     if words.match(WORDINGS["source"]["forms"]) is None or talk.last is None:
         return None
     turn = talk.last if talk.last.lookups or talk.focus is None else talk.focus
@@ -89,6 +90,7 @@ def _operation(words: Words) -> tuple[str, dict[str, str]] | None:
 
 
 def read_conversion(talk: Talk, words: Words) -> FollowUp | None:
+    """Read "and in feet?"."""
     found = words.match(WORDINGS["conversion"]["forms"])
     if found is None or talk.last is None:
         return None
@@ -118,6 +120,7 @@ def read_conversion(talk: Talk, words: Words) -> FollowUp | None:
 
 
 def conversion_formula(value: str, source: Unit, target: Unit) -> str:
+    """The formula that makes a value in one unit one in another."""
     base = f"({value} * {source.factor!r} + {source.offset!r})"
     if source.factor == 1 and not source.offset:
         base = value
@@ -201,13 +204,28 @@ def read_date(talk: Talk, words: Words) -> FollowUp | None:
     question = f"What day of the week is {dates[0]}?"
     if later is not None:
         way = "after" if later["way"].lower() in ("later", "after") else "before"
-        question = f"What date is {later['n']} {later['span']} {way} {dates[0]}?"
+        number = {"a": "1", "an": "1"}.get(later["n"].lower(), later["n"])
+        question = f"What date is {number} {later['span']} {way} {dates[0]}?"
     return StandaloneQuestion(question=question, kind="value", reason=f"the last answer is {dates[0]}")
 
 
 _DATED: Final = frozenset(
     {*YEARS.values(), *COMPARATIVES["earlier"].attributes, "construction start", "last eruption"}
 )
+
+
+def read_round(talk: Talk, words: Words) -> FollowUp | None:
+    """Read "and the other way round?" after a conversion."""
+    found = words.match(WORDINGS["round"]["forms"])
+    if found is None or talk.last is None:
+        return None
+    asked = Words.of(talk.last.question).match(WORDINGS["round"]["asked"])
+    if asked is None:
+        return unresolved(words, talk, "the last question has no other way round")
+    number = found.get("n", asked["n"])
+    number = number if number[0].isdigit() else "1"
+    question = f"{number} {asked['to']} in {asked['from']}"
+    return StandaloneQuestion(question=question, kind="value", reason="the units change places")
 
 
 def read_number(talk: Talk, words: Words) -> FollowUp | None:

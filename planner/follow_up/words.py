@@ -67,6 +67,8 @@ ATTRIBUTES: Final = {
     "symbol": "symbol",
     "chemical symbol": "symbol",
     "melting point": "melting point",
+    "melting": "melting point",
+    "boiling": "boiling point",
     "boiling point": "boiling point",
     "density": "density",
     "population density": "population density",
@@ -100,10 +102,10 @@ THINGS: Final = {
 """Attributes whose value is a thing, and what a pronoun that follows asks of that thing itself."""
 
 THING_NOUNS: Final = {
-    "capital": "capital city town",
-    "city": "city town",
-    "country": "country nation",
-    "location": "country nation",
+    "capital": "capital city town place",
+    "city": "city town place",
+    "country": "country nation place",
+    "location": "country nation place",
     "continent": "continent",
     "mouth": "sea ocean",
     "ocean": "ocean",
@@ -181,21 +183,32 @@ SUPERLATIVES: Final = frozenset(word for word in COMPARATIVES if word.split()[0]
 POSITIVES: Final = {
     "high": "higher", "tall": "taller", "long": "longer", "deep": "deeper", "big": "bigger",
     "large": "larger", "much": "more", "many": "more", "heavy": "heavier", "fast": "faster",
-    "dense": "denser", "far": "farther", "small": "smaller", "old": "older", "hot": "hotter", "cold": "colder", "light": "lighter",
-    "short": "shorter", "wide": "wider", "slow": "slower", "new": "newer", "young": "younger", "close": "closer",
+    "dense": "denser", "far": "farther", "small": "smaller", "old": "older", "hot": "hotter",
+    "cold": "colder", "light": "lighter", "short": "shorter", "wide": "wider", "slow": "slower",
+    "new": "newer", "young": "younger", "close": "closer",
 }  # fmt: skip
 """The comparative of "high", for "as high"."""
 
 
 MISSPELLED: Final = {
     "wich": "which", "whcih": "which", "teh": "the", "hte": "the", "waht": "what", "whats": "what is",
-    "wats": "what is", "wheres": "where is", "hows": "how is", "whos": "who is", "thats": "that is",
-    "ppl": "people", "peple": "people", "poeple": "people", "abt": "about", "bigest": "biggest",
-    "longset": "longest", "heigth": "height", "hight": "height", "lenght": "length", "captial": "capital",
-    "populaton": "population", "popluation": "population", "mauntain": "mountain", "montain": "mountain",
-    "tahn": "than", "pls": "please", "plz": "please",
+    "wats": "what is", "whichs": "which is", "wheres": "where is", "hows": "how is", "whos": "who is",
+    "thats": "that is", "ppl": "people", "poeple": "people", "abt": "about", "yrs": "years",
+    "bigest": "biggest", "hight": "height", "tahn": "than", "pls": "please", "plz": "please",
 }  # fmt: skip
 """Words that ask, as they are often typed. Names are not among them."""
+
+
+SPELLINGS: Final = frozenset(
+    _words(
+        "average difference would could should which people inhabitants together combined bigger biggest "
+        "higher highest longer longest larger largest smaller smallest deeper deepest taller tallest faster "
+        "fastest heavier heaviest between height length weight population language capital currency country "
+        "continent mountain altitude elevation temperature diameter distance melting boiling metres meters "
+        "kilometres kilometers degrees fahrenheit celsius divide multiply subtract double second"
+    )
+)
+"""Words that ask, whose slips are mended: two letters that changed places, or one that is missing."""
 
 
 class Unit(NamedTuple):

@@ -71,6 +71,7 @@ HOTTEST = asked("what's the hottest planet", value="Venus")
 SUMMER = asked("When it's noon in Chicago in July, what time is it in London?", value="18:00")
 NEAREST = asked("which planet is nearest to the sun", value="Mercury")
 MILES = asked("convert 5 miles to km", value=8.04672, unit="km")
+MILE = asked("how many km in a mile?", value=1.609, unit="km")
 DRIVE = asked("How long does it take to drive 450 km at 90 km/h?", value=5, unit="hours")
 DATE = Turn(question="What date is 90 days after 1 March 2024?", answer="That was Thursday, 30 May 2024.")
 ISLANDS = asked(
@@ -83,6 +84,10 @@ AUSTRALIA = asked("capital of Australia?", fact("Australia", "capital", "Canberr
 MISSISSIPPI = asked("What is the length of the Mississippi?", fact("Mississippi River", "length", 3766, "km"))
 NILE = asked("How long is the Nile?", NILE_FACT)
 ELEPHANT = asked("how heavy is an elephant", fact("African elephant", "weight", 6000, "kg"))
+NO_CAPITAL = asked(
+    "capital of Chimborazo?",
+    LookUp(name="Chimborazo", attribute="capital", tool="search", query="capital of Chimborazo"),
+)
 COUNTED = "How many times the height of Eiffel Towers is the height of K2?"
 
 IS_HIGHER = "Is the height of K2 greater than the height of"
@@ -99,6 +104,13 @@ REWRITTEN: list[tuple[list[Turn], str, str]] = [
     ([FRANCE], "how big is it, dear?", "What is the area of France?"),
     ([PERU], "wich language do the people speak there", "What is the official language of Peru?"),
     ([NILE], "what sea does it run into", "What is the mouth of Nile?"),
+    ([NILE], "cool, whereabouts is that?", "What is the location of Nile?"),
+    ([LAKE], "wich country it belongs to", "What is the country of Lake Baikal?"),
+    ([LAKE], "how high up does that lake lie", "What is the height of Lake Baikal?"),
+    ([PERU, BOLIVIA], "ok. And the currency of the first country?", "What is the currency of Peru?"),
+    ([PERU], "oops I meant Chile", "What is the capital of Chile?"),
+    ([GOLD], "and boiling", "What is the boiling point of Gold?"),
+    ([MERCURY], "no go back to the Earth, how long is a day there", "What is the day length of Earth?"),
     ([MERCURY], "how long is a day there", "What is the day length of Mercury?"),
     ([MERCURY], "how long does it take to go round the sun", "What is the orbital period of Mercury?"),
     # Two questions in one.
@@ -141,13 +153,53 @@ REWRITTEN: list[tuple[list[Turn], str, str]] = [
         "What is the difference between the completion year of Big Ben "
         "and the completion year of Tower Bridge?",
     ),
+    (
+        [AUSTRALIA],
+        "huh i thought it was sydney. which of the two has more people?",
+        "Which has the greater population, Canberra or Sydney?",
+    ),
+    (
+        [NILE, MISSISSIPPI],
+        "so which is longer and by how many km?",
+        "Which has the greater length, Nile or Mississippi River, and by how much?",
+    ),
+    (
+        [K2],
+        "By how many metres does Everest beat it?",
+        "What is the difference between the height of Everest and the height of K2?",
+    ),
+    (
+        [NILE, MISSISSIPPI],
+        "both in miles, please",
+        "What are the length of Nile and the length of Mississippi River in miles?",
+    ),
+    (
+        [NILE, MISSISSIPPI],
+        "if you laid them end to end, how far would they reach",
+        "What is the sum of the length of Nile and the length of Mississippi River?",
+    ),
+    (
+        [NILE, MISSISSIPPI],
+        "avrage of those",
+        "What is the average of the length of Nile and the length of Mississippi River?",
+    ),
+    (
+        [MERCURY],
+        "how many earths side by side wuold that be",
+        "How many times the diameter of earths is the diameter of Mercury?",
+    ),
     # Another number, another date.
+    ([MILES], "and the other way round?", "5 km in miles"),
+    ([MILES], "and other way round, 26 km", "26 km in miles"),
+    ([MILE], "vice versa", "1 km in mile"),
+    ([DATE], "and exactly a week before it, what date", "What date is 1 week before 30 May 2024?"),
     ([MILES], "and 12?", "convert 12 miles to km"),
     ([MILES], "i actually meant 85", "convert 85 miles to km"),
     ([MILES], "same w/ 145", "convert 145 miles to km"),
     ([MILES], "and if it said 400 instead?", "convert 400 miles to km"),
     ([DATE], "and ten days later?", "What date is ten days after 30 May 2024?"),
     ([DATE], "and one year later, what weekday would it be", "What date is one year after 30 May 2024?"),
+    ([DATE], "day of the week?", "What day of the week is 30 May 2024?"),
     ([DATE], "2 weeks before that?", "What date is 2 weeks before 30 May 2024?"),
     ([DATE], "Which weekday is that?", "What day of the week is 30 May 2024?"),
     ([BUILT[0]], "so how old was it in 2000", OLD.format("2000")),
@@ -155,6 +207,8 @@ REWRITTEN: list[tuple[list[Turn], str, str]] = [
     # Several steps, and a unit beside another question.
     ([PRODUCT], "multiply by 3 and add 2", "What is (360 * 3) + 2?"),
     ([PRODUCT], "divide by 1000, then times 0.85", "What is (360 / 1000) * 0.85?"),
+    ([PRODUCT], "and square root of what's left?", "What is sqrt(360)?"),
+    ([NILE], "a quarter of this is how many km", "What is 6650 km / 4?"),
     ([PRODUCT], "Half of that would be how many?", "What is 360 / 2?"),
     ([SHARE], "now take that away from the 80 again", "What is 80 - 12?"),
     ([NILE], "ok and the Mississippi, in miles too", "What is the length of Mississippi in miles?"),
@@ -371,6 +425,10 @@ UNRESOLVED: list[tuple[list[Turn], str]] = [
     ([K2], "and in the country next to it that has Lima as its capital?"),
     ([DRIVE], "and 100 instead?"),
     ([K2], "ten days later?"),
+    ([K2], "and the other way round?"),
+    ([K2], "both in feet"),
+    ([K2], "forgot the north part"),
+    ([NO_CAPITAL], "how high does that city lie"),
     ([K2], "and the second highest?"),
     ([K2, BLANC], "which one is longer?"),
     ([PERU], "double it"),
