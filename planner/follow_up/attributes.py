@@ -66,6 +66,11 @@ def read_attribute(talk: Talk, words: Words) -> FollowUp | None:
     for attribute, forms in WORDINGS["asked"].items():
         if (found := words.match(forms)) is not None and (found or talk.turns):
             return _attribute(talk, words, found.get("p", "it"), attribute)
+    found = words.match(WORDINGS["attribute"]["theirs"])
+    singular = found["attr"].lower() if found is not None else ""
+    asked = ATTRIBUTES.get(singular, ATTRIBUTES.get(f"{singular.removesuffix('ie')}y"))
+    if asked is not None and len(talk.group(2)) == 2 and talk.tool:
+        return _of_each(talk, asked)
     found = words.match(WORDINGS["attribute"]["its"])
     if found is None:
         found = words.match(WORDINGS["attribute"]["the"])
@@ -131,6 +136,18 @@ def _read_explicit(talk: Talk, words: Words) -> FollowUp | None:
     if found is None or not words.joined or not talk.tool or (name := name_in(found["name"])) is None:
         return None
     return one_fact(talk, ATTRIBUTES[found["attr"].lower()], name, kind="entity")
+
+
+def _of_each(talk: Talk, attribute: str) -> StandaloneQuestion:
+    """Read "and their capitals?" after two questions about one thing each."""
+    names = [each.name for each in talk.group(2)]
+    plan = "".join(talk.look_up(x, attribute, name) for x, name in zip("ab", names, strict=True))
+    return StandaloneQuestion(
+        question=f"What are the {attribute} of {names[0]} and the {attribute} of {names[1]}?",
+        kind="attribute",
+        reason=f"about {' and '.join(names)} still",
+        plan=plan + 'answer(f"{a.title}: {a}, {b.title}: {b}")\n',
+    )
 
 
 def _attribute(talk: Talk, words: Words, word: str, attribute: str) -> FollowUp:

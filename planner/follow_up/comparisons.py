@@ -98,14 +98,18 @@ def _read_comparison(talk: Talk, words: Words) -> FollowUp | None:
     all_of_them = word in SUPERLATIVES or how in ("sum", "mean")
     if (numbers := _of_numbers(talk, words, how, sized)) is not None:
         return numbers
+    if "who" in found and not any(is_same(found["who"], each) for each in talk.group(2)):
+        left = "than" not in words.text and how in ("difference", "ratio") and name_in(found["who"])
+        return read_than(talk, replace(words, text=f"how much {word} is {left} than it")) if left else None
     group = talk.group(sized or (None if all_of_them else 2))
     if len(group) < 2 or (sized is not None and len(group) != sized) or not talk.tool:
         return unresolved(words, talk, "there are not enough things to compare")
-    if "who" in found and not any(is_same(found["who"], each) for each in group):
-        return None  # it names something of its own
     if how in ("difference", "ratio") and len(group) != 2:
         return unresolved(words, talk, "there are more than two things")
     asked = ATTRIBUTES.get(found.get("attr", "").lower(), "")
+    things = _answers(group, asked, comparative) if word else None
+    if things:
+        asked, group = things
     attribute = asked or _compared(talk, group, comparative, word)
     if not attribute:
         return unresolved(words, talk, f"{words.text!r} does not say what is to be compared")
@@ -118,6 +122,25 @@ def _read_comparison(talk: Talk, words: Words) -> FollowUp | None:
     said = f'y = calculate(f"{conversion_formula("{z}", source, target)}")\nanswer(f"{{y}} {name}")\n'
     question = f"{compared.question.removesuffix('?')} in {name}?"
     return replace(compared, question=question, plan=compared.plan.replace('answer(f"{z} {a.unit}")\n', said))
+
+
+def _answers(group: list[LookUp], asked: str, comparative: Comparative) -> tuple[str, list[LookUp]] | None:
+    """What is compared where the answers of the group are things themselves: two capitals, "more people".
+
+    Returns:
+        The attribute, and the answers as things. None where the things asked about are meant.
+    """
+    told = {each.attribute for each in group}
+    if len(told) != 1 or not all(isinstance(each.value, str) for each in group):
+        return None
+    fitting = THINGS.get(told.pop(), "").split()
+    wanted = [asked] if asked else [*comparative.attributes]
+    if not wanted or (wanted[0].replace(" ", "-") not in fitting and (asked or wanted[0] != "height")):
+        return None
+    attribute = next((each for each in wanted if each.replace(" ", "-") in fitting), "")
+    if not attribute:
+        return None
+    return attribute, [each.model_copy(update={"name": str(each.value), "attribute": ""}) for each in group]
 
 
 def _of_numbers(talk: Talk, words: Words, how: str, sized: int | None) -> StandaloneQuestion | None:
@@ -256,17 +279,20 @@ def read_both(talk: Talk, words: Words) -> FollowUp | None:
 def read_than(talk: Talk, words: Words) -> FollowUp | None:
     """Read "Is Etna higher than that?" and "how much higher is it than Etna?": one side is a pronoun."""
     found, asks = None, "forms"
-    for asks in ("forms", "how_much", "which", "years"):
+    for asks in ("ratio", "which", "forms", "how_much", "years"):
         if (found := words.match(WORDINGS["than"][asks])) is not None:
             break
     if found is None:
         return None
     measures = asks in ("how_much", "years")
-    sides = [found.get("left", "it"), found["right"]]
+    if ("left" not in found or "right" not in found) and not talk.turns:
+        return None
+    sides = [found.get("left", "it"), found.get("right", "it")]
     leaning = [compiled("@thing").fullmatch(side) is not None for side in sides]
     if not any(leaning):
         return None
     word = found.get("comp", "").lower()
+    word = POSITIVES.get(word, word)
     comparative = COMPARATIVES.get(word, Comparative((), any_number=True))
     if (amount := Words(sides[1]).match(WORDINGS["than"]["amount"])) is not None:
         return _than_amount(talk, words, comparative, amount, measures=measures)
@@ -288,9 +314,15 @@ def read_than(talk: Talk, words: Words) -> FollowUp | None:
         attribute = _compared(talk, [known, known], comparative, word) or "".join(comparative.attributes[:1])
     if len({*names}) < 2 or not attribute or not talk.tool:
         return unresolved(words, talk)
+    if asks == "ratio":
+        compared = comparison_of(talk, "ratio", names, attribute, comparative.order)
+        larger = "max({a.value}, {b.value}) / min({a.value}, {b.value})"
+        upside = compared.plan.replace(larger, "{a.value} / {b.value}")
+        return compared if word else replace(compared, plan=upside)
     if asks != "forms":
         how = "difference" if measures else "which"
         return comparison_of(talk, how, names, attribute, comparative.order)
+    yes, no = (word, found["other"].lower()) if "other" in found else ("yes", "no")
     sign = ">" if comparative.order == "descending" else "<"
     degree = "greater" if comparative.order == "descending" else "smaller"
     return StandaloneQuestion(
@@ -299,7 +331,7 @@ def read_than(talk: Talk, words: Words) -> FollowUp | None:
         reason=f"of {', '.join(names)}",
         plan=talk.look_up("a", attribute, names[0])
         + talk.look_up("b", attribute, names[1])
-        + f'if a.value {sign} b.value:\n    answer("yes")\nelse:\n    answer("no")\n',
+        + f'if a.value {sign} b.value:\n    answer("{yes}")\nelse:\n    answer("{no}")\n',
     )
 
 

@@ -133,6 +133,8 @@ def _read_two(question: str, turns: Sequence[Turn]) -> FollowUp | None:
         if not first or not rest:
             continue
         if before := _guessed(first, turns):
+            if isinstance(said := _read_one(rest, turns), Stated):
+                return said
             second = _read_one(rest, before)
             if isinstance(second, StandaloneQuestion) and second.kind == "comparison":
                 return second
@@ -169,7 +171,10 @@ def _guessed(remark: str, turns: Sequence[Turn]) -> list[Turn]:
     (fact,) = last.lookups
     if fact.attribute not in THINGS or not isinstance(fact.value, str) or fact.value != last.value:
         return []
-    things = [fact.model_copy(update={"name": name, "query": name}) for name in (fact.value, names[0])]
+    things = [
+        fact.model_copy(update={"name": name, "query": name, "attribute": "", "value": None})
+        for name in (fact.value, names[0])
+    ]
     return [*turns[:-1], *(Turn(question=last.question, answer=e.name, lookups=(e,)) for e in things)]
 
 

@@ -65,6 +65,9 @@ def mended(question: str) -> str:
     return "".join(_spelled(word) for word in words)
 
 
+_RANKED: Final = re.compile(r"\b(?:\w{3,}est|most|least) ", re.IGNORECASE)
+
+
 def _spelled(word: str) -> str:
     """A word as it is usual: one that asks may have two letters in the wrong order, or one too few."""
     if (known := MISSPELLED.get(word.lower())) is not None:
@@ -188,6 +191,8 @@ class Talk:
             (only,) = looked_up.values()
             if word in _PERSONS and self.focus.value == only.value and isinstance(only.value, str):
                 return None  # it is the person that was named, of whom nothing is known
+            if self.focus is self.last and self.focus.value is None and _RANKED.search(self.focus.question):
+                return None  # "the biggest island in the Mediterranean" is not that sea
             if self._answers_with_thing(only, word, attribute):
                 return str(only.value)
             if only.value is None and word.split()[-1] in THING_NOUNS.get(only.attribute, "").split():

@@ -245,6 +245,11 @@ def read_number(talk: Talk, words: Words) -> FollowUp | None:
 
 def _read_bare_number(talk: Talk, words: Words) -> FollowUp | None:
     """Read "and 12?" after "convert 5 miles to km": the only number of the last question is another one."""
+    if talk.last is not None and (after := words.match(WORDINGS["another"]["after_word"])) is not None:
+        pattern = rf"\b{after['word']} \d[\d,]*(?:\.\d+)?(?!\w)"
+        question, count = re.subn(pattern, lambda _: words.text, talk.last.question, flags=re.IGNORECASE)
+        if count == 1:
+            return StandaloneQuestion(question=question, kind="entity", reason=f"with {words.text}")
     found = words.match(WORDINGS["another"]["bare_number"])
     if found is None or talk.last is None or not (words.joined or not words.text[:1].isdigit()):
         return None

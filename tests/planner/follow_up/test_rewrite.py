@@ -93,6 +93,8 @@ COUNTED = "How many times the height of Eiffel Towers is the height of K2?"
 IS_HIGHER = "Is the height of K2 greater than the height of"
 IS_HEAVIER = "Is the weight of hippo greater than the weight of"
 OLD = "How many years before {} was the completion year of Eiffel Tower?"
+RATIO_OF_SECOND = "What is the ratio of the length of Mississippi River and the length of Nile?"
+BOTH_CURRENCIES = "What are the currency of Peru and the currency of Bolivia?"
 RATIO_OF_RIVERS = "What is the ratio of the length of Nile and the length of Mississippi River?"
 
 REWRITTEN: list[tuple[list[Turn], str, str]] = [
@@ -109,6 +111,35 @@ REWRITTEN: list[tuple[list[Turn], str, str]] = [
     ([LAKE], "how high up does that lake lie", "What is the height of Lake Baikal?"),
     ([PERU, BOLIVIA], "ok. And the currency of the first country?", "What is the currency of Peru?"),
     ([PERU], "oops I meant Chile", "What is the capital of Chile?"),
+    ([PERU], "no i meant chile, sorry", "What is the capital of Chile?"),
+    ([PERU, BOLIVIA], "and their currencies?", BOTH_CURRENCIES),
+    ([PERU, BOLIVIA], "which of the two lies higher up?", "Which has the greater elevation, Lima or Sucre?"),
+    ([PERU, BOLIVIA], "who has more people", "Which has the greater population, Lima or Sucre?"),
+    ([GOLD], "is silver denser?", "Is the density of silver greater than the density of Gold?"),
+    (
+        [ELEPHANT],
+        "what about a giraffe, heavier or lighter?",
+        IS_HEAVIER.replace("hippo", "giraffe") + " African elephant?",
+    ),
+    (
+        [NILE],
+        "Is the Rhine longer or shorter than that?",
+        "Is the length of Rhine greater than the length of Nile?",
+    ),
+    ([NILE, MISSISSIPPI], "so who wins", "Which has the greater length, Nile or Mississippi River?"),
+    ([NILE, MISSISSIPPI], "what's the ratio of the second to the first", RATIO_OF_SECOND),
+    (
+        [NILE],
+        "and how many times is longer than the Loire?",
+        RATIO_OF_RIVERS.replace("Mississippi River", "Loire"),
+    ),
+    (
+        [K2],
+        "How much lower is Snowdon?",
+        "What is the difference between the height of Snowdon and the height of K2?",
+    ),
+    ([SHARE], "and of 300?", "What is 15% of 300?"),
+    ([NILE], "what would half of it be", "What is 6650 km / 2?"),
     ([GOLD], "and boiling", "What is the boiling point of Gold?"),
     ([MERCURY], "no go back to the Earth, how long is a day there", "What is the day length of Earth?"),
     ([MERCURY], "how long is a day there", "What is the day length of Mercury?"),
