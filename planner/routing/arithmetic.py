@@ -209,7 +209,7 @@ _NAMED: Final = frozenset(
 )
 """Numerals with a meaning of their own."""
 _DATE_LIKE: Final = re.compile(
-    r"\d+\s*[-/.]\s*\d+\s*[-/.]\s*\d{2,4}|\d{4}-\d\d?(-\d\d?)?|\d{3,4}-\d{4}|[012]?\d:\d\d"
+    r"\d+[-/.]\d+[-/.]\d{2,4}|\d+\. \d+\. \d{2,4}|\d{4}-\d\d?(-\d\d?)?|\d{3,4}-\d{4}|[012]?\d:\d\d"
 )
 _LONE_PART: Final = re.compile(r"\( \d+ / \d+ \)")
 """A fraction in words with nothing asked of it."""

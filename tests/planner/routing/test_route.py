@@ -9,7 +9,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from braid.executors.builtin.atlas import load_atlas
@@ -153,6 +153,8 @@ def expressions(draw: st.DrawFn) -> tuple[str, Fraction | None]:
 @given(
     expressions(), st.sampled_from(["what is {}?", "{}", "how much is {}", "calculate {} please", "{} = ?"])
 )
+@example(("0 - 0 - 10", Fraction(-10)), "what is {}?")
+@example(("12 / 3 / 20", Fraction(1, 5)), "{}")
 def test_every_sum_is_what_fractions_say(expression: tuple[str, Fraction | None], frame: str) -> None:
     text, exact = expression
     found = route(frame.format(text), SMALL)
