@@ -68,7 +68,7 @@ def in_context(question: str, turns: Sequence[Turn], *, compact: bool, recorder:
                 question=found.question,
                 draft=found.plan,
                 unresolved=found.otherwise,
-                names_nothing=bool(found.otherwise),
+                names_nothing=found.names_nothing,
             )
         case Stated(text=text) if compact:
             return InContext(question=question, draft=_saying("answer", text))

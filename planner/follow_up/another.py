@@ -45,9 +45,12 @@ def read_entity(talk: Talk, words: Words) -> FollowUp | None:
     if found is None or not (words.joined or bare or "p" in found):
         return None
     if "p" in found:
-        name = talk.thing(found["p"]) if compiled("@choice").fullmatch(found["p"]) else None
-        if name is not None and talk.focus is not None and talk.tool:
-            return one_fact(talk, talk.focus.lookups[0].attribute, name, kind="entity")
+        choice = compiled("@choice").fullmatch(found["p"])
+        whole = compiled("(?:the|that)(?: whole| entire)? (?:country|nation)").fullmatch(found["p"])
+        name = talk.thing(found["p"]) if choice or whole else None
+        last = talk.focus.lookups[0] if talk.focus is not None else None
+        if name is not None and last is not None and talk.tool and (choice or name != last.name):
+            return one_fact(talk, last.attribute, name, kind="entity")
         return unresolved(words, talk)
     else:
         name = name_in(found["name"])

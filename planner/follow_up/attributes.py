@@ -89,6 +89,7 @@ def read_attribute(talk: Talk, words: Words) -> FollowUp | None:
         kind="attribute",
         reason=f"about {name} still",
         otherwise=unresolved(words, talk, f"nothing is known here of the {asked} of {name}").reason,
+        names_nothing=True,
     )
 
 

@@ -249,6 +249,61 @@ def comparison_of(
     )
 
 
+def read_share(talk: Talk, words: Words) -> FollowUp | None:
+    """Read "what percentage of the first is the second?" and "what share of Italy is that?"."""
+    found = words.match(WORDINGS["share"]["forms"])
+    if found is None or not talk.turns:
+        return None
+    fact = talk.focus.lookups[-1] if talk.focus is not None else None
+    sides = [
+        words_of.match([WORDINGS["share"]["of"]]) or {}
+        for words_of in map(Words, (found["left"], found["right"]))
+    ]
+    names = [
+        talk.thing(each["name"]) if compiled("@thing").fullmatch(each["name"]) else name_in(each["name"])
+        for each in sides
+    ]
+    leans = any(compiled("@thing").fullmatch(each["name"]) for each in sides)
+    asked = {ATTRIBUTES[each["attr"].lower()] for each in sides if "attr" in each}
+    if fact is None or not leans:
+        return None
+    if None in names or names[0] == names[1] or not asked <= {fact.attribute} or not talk.tool:
+        return unresolved(words, talk)
+    left, right = (str(name) for name in names)
+    attribute = fact.attribute
+    return StandaloneQuestion(
+        question=f"What percentage of the {attribute} of {right} is the {attribute} of {left}?",
+        kind="comparison",
+        reason=f"of {left}, {right}",
+        plan=talk.look_up("a", attribute, left)
+        + talk.look_up("b", attribute, right)
+        + 'if a.unit == b.unit:\n    c = calculate(f"100 * {a.value} / {b.value}")\n    answer(f"{c} %")\n'
+        + 'else:\n    decline("the two have different units")\n',
+    )
+
+
+def read_before(talk: Talk, words: Words) -> FollowUp | None:
+    """Read "was that before or after the Eiffel Tower was finished?"."""
+    found = words.match(WORDINGS["before"]["forms"])
+    if found is None or not talk.turns:
+        return None
+    fact = talk.focus.lookups[-1] if talk.focus is not None and talk.focus is talk.last else None
+    name = name_in(found["right"])
+    if fact is None or name is None or not isinstance(fact.value, int) or not talk.tool:
+        return unresolved(words, talk)
+    built = re.search(r"built|finished|completed", found.get("built", "") + found.get("done", ""))
+    attribute = "completion year" if built else fact.attribute
+    return StandaloneQuestion(
+        question=f"Is the {fact.attribute} of {fact.name} before the {attribute} of {name}?",
+        kind="comparison",
+        reason=f"of {fact.name}, {name}",
+        plan=talk.look_up("a", fact.attribute, fact.name)
+        + talk.look_up("b", attribute, name)
+        + 'if a.value < b.value:\n    answer(f"before ({a.value}, {b.value})")\nelse:\n'
+        + '    answer(f"not before ({a.value}, {b.value})")\n',
+    )
+
+
 def read_both(talk: Talk, words: Words) -> FollowUp | None:
     """Read "both in square miles, please": what was spoken of, each in another unit."""
     found = words.match(WORDINGS["both"]["forms"])

@@ -31,11 +31,13 @@ def named_instead(talk: Talk, words: Words) -> FollowUp | None:
         return None
     named = f"{name}'s" if owner else f"in {name}" if word == "there" else name
     question = f"{words.text[: pronoun.start()]}{named}{words.text[pronoun.end() :]}?"
+    refused = unresolved(words, talk, f"nothing that is known of {name} answers it")
     return StandaloneQuestion(
         question=question,
         kind="attribute",
         reason=f"about {name} still",
-        otherwise=unresolved(words, talk, f"nothing that is known of {name} answers it").reason,
+        otherwise=refused.reason,
+        names_nothing=refused.names_nothing,
     )
 
 

@@ -29,7 +29,14 @@ from braid.planner.follow_up.attributes import (
     read_more,
     read_when,
 )
-from braid.planner.follow_up.comparisons import read_both, read_comparison, read_ranking, read_than
+from braid.planner.follow_up.comparisons import (
+    read_before,
+    read_both,
+    read_comparison,
+    read_ranking,
+    read_share,
+    read_than,
+)
 from braid.planner.follow_up.leaning import is_leaning, named_instead, stands_alone, stands_by_names
 from braid.planner.follow_up.talk import (
     LEANING,
@@ -53,6 +60,7 @@ from braid.planner.follow_up.values import (
     read_period,
     read_round,
     read_source,
+    read_travel,
 )
 from braid.planner.follow_up.wordings import WORDINGS, compiled, groups_of
 from braid.planner.follow_up.words import (
@@ -196,6 +204,9 @@ _READERS: Final[tuple[Callable[[Talk, Words], FollowUp | None], ...]] = (
     read_round,
     read_arithmetic,
     read_both,
+    read_share,
+    read_before,
+    read_travel,
     read_than,
     read_ranking,
     read_comparison,

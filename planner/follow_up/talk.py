@@ -38,6 +38,8 @@ class StandaloneQuestion:
     """Its plan. Empty where a planner must write it."""
     otherwise: str = ""
     """Why there is no answer where no look-up explains the question. Empty where a planner may try."""
+    names_nothing: bool = False
+    """Whether later questions are still about what was spoken of where there is no answer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,6 +195,8 @@ class Talk:
                 return None  # it is the person that was named, of whom nothing is known
             if self.focus is self.last and self.focus.value is None and _RANKED.search(self.focus.question):
                 return None  # "the biggest island in the Mediterranean" is not that sea
+            if (owner := self._owner_of(only, word)) is not None:
+                return owner
             if self._answers_with_thing(only, word, attribute):
                 return str(only.value)
             if only.value is None and word.split()[-1] in THING_NOUNS.get(only.attribute, "").split():
@@ -211,6 +215,15 @@ class Talk:
         if noun in KINDS:
             return noun in THING_NOUNS[fact.attribute].split()
         return attribute.replace(" ", "-") in THINGS[fact.attribute].split()
+
+    def _owner_of(self, fact: LookUp, word: str) -> str | None:
+        """The country of which the thing is the capital, for "in the whole country?" after both."""
+        if word.rsplit(maxsplit=1)[-1] not in ("country", "nation"):
+            return None
+        told = (each for turn in self.turns for each in turn.lookups)
+        return next(
+            (each.name for each in told if each.attribute == "capital" and each.value == fact.name), None
+        )
 
     def _answered(self, things: object) -> str | None:
         """The one of several things that the last answer named."""
@@ -323,4 +336,6 @@ def _names_nothing(words: Words) -> bool:
     """Whether a question has nothing but a pronoun to say what it is about: "who built it?"."""
     if compiled(LEANING["pronouns"]).search(words.text) is None or " than " in words.text:
         return False
+    if compiled(LEANING["another"]).match(words.text):
+        return False  # it asks for another thing, which later questions can be about
     return not any(word[:1].isupper() or word[:1].isdigit() for word in words.text.split()[1:])

@@ -228,6 +228,42 @@ def read_round(talk: Talk, words: Words) -> FollowUp | None:
     return StandaloneQuestion(question=question, kind="value", reason="the units change places")
 
 
+def read_travel(talk: Talk, words: Words) -> FollowUp | None:
+    """Read "how long would that take at 5 km/h?" of a way, and "how long for 500 m at that speed?"."""
+    for kind in ("at_speed", "way", "speed"):
+        if (found := words.match(WORDINGS["travel"][kind])) is not None:
+            break
+    else:
+        return None
+    if talk.last is None or not isinstance(talk.last.value, (int, float)) or talk.last.value <= 0:
+        return unresolved(words, talk, "the last answer is no way or speed to calculate with")
+    shown = with_unit(talk.last.value, talk.last.unit)
+    number, span = found["n"].replace(",", "").rstrip("."), found.get("span", "").lower()
+    unit, other = UNITS.get(talk.last.unit.lower()), UNITS.get(found.get("given", span).lower())
+    wanted = {"at_speed": ("length", "speed"), "way": ("speed", "length"), "speed": ("length", "time")}[kind]
+    if unit is None or other is None or (unit.dimension, other.dimension) != wanted or not float(number):
+        return unresolved(words, talk, "the last answer is no way or speed to calculate with")
+    last, this = f"{short_form(talk.last.value)} * {unit.factor!r}", f"{number} * {other.factor!r}"
+    upper, lower = (this, last) if kind == "way" else (last, this)
+    result = "km/h"
+    if kind != "speed":
+        here, there = talk.last.value * unit.factor, float(number) * other.factor
+        seconds = there / here if kind == "way" else here / there
+        result = span or next((name for name, size in _SPANS if seconds >= size), "seconds")
+    target = UNITS[result]
+    return StandaloneQuestion(
+        question=f"How many {result} are {number} {found.get('given', span)} with {shown}?",
+        kind="value",
+        reason=f"the last value is {shown}",
+        plan=f"a = calculate({quoted(f'({upper}) / ({lower}) / {target.factor!r}')})\n"
+        f'answer(f"{{a}} {result}")\n',
+    )
+
+
+_SPANS: Final = (("days", 172_800), ("hours", 3600), ("minutes", 60))
+"""Units for a time that is not asked for in one, and the seconds from which on each is used."""
+
+
 def read_number(talk: Talk, words: Words) -> FollowUp | None:
     """Read "And 20%?" after "What is 15% of 80?"."""
     found = words.match(WORDINGS["another"]["number"])

@@ -247,7 +247,7 @@ _UNITS: Final = {
     "km/h|kmh|kph|kilometres per hour|kilometers per hour": Unit("speed", 1 / 3.6),
     "m/s|metres per second|meters per second": Unit("speed", 1),
     "mph|miles per hour": Unit("speed", 0.44704),
-    "knot|knots": Unit("speed", 1852 / 3600),
+    "knot|knots|kn": Unit("speed", 1852 / 3600),
     "second|seconds|s": Unit("time", 1),
     "minute|minutes|min": Unit("time", 60),
     "hour|hours|h": Unit("time", 3600),

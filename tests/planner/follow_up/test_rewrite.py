@@ -88,6 +88,9 @@ NO_CAPITAL = asked(
     "capital of Chimborazo?",
     LookUp(name="Chimborazo", attribute="capital", tool="search", query="capital of Chimborazo"),
 )
+LARGEST = asked("Which planet is the largest?", fact("Jupiter", "diameter", 139820, "km"), value="Jupiter")
+LIMA = asked("What is the population of Lima?", fact("Lima", "population", 7737002, "people"))
+CHEETAH = asked("top speed of a cheetah?", fact("cheetah", "top speed", 112, "km/h"))
 COUNTED = "How many times the height of Eiffel Towers is the height of K2?"
 
 IS_HIGHER = "Is the height of K2 greater than the height of"
@@ -95,6 +98,8 @@ IS_HEAVIER = "Is the weight of hippo greater than the weight of"
 OLD = "How many years before {} was the completion year of Eiffel Tower?"
 RATIO_OF_SECOND = "What is the ratio of the length of Mississippi River and the length of Nile?"
 BOTH_CURRENCIES = "What are the currency of Peru and the currency of Bolivia?"
+SHARE_OF_NILE = "What percentage of the length of Mississippi River is the length of Nile?"
+EARLIER = "Is the completion year of Big Ben before the completion year of eiffel tower?"
 RATIO_OF_RIVERS = "What is the ratio of the length of Nile and the length of Mississippi River?"
 
 REWRITTEN: list[tuple[list[Turn], str, str]] = [
@@ -140,6 +145,31 @@ REWRITTEN: list[tuple[list[Turn], str, str]] = [
     ),
     ([SHARE], "and of 300?", "What is 15% of 300?"),
     ([NILE], "what would half of it be", "What is 6650 km / 2?"),
+    ([PERU, LIMA], "and in the whole country?", "What is the population of Peru?"),
+    ([PERU], "sorry, i wanted to ask the currency of it, not capital", "What is the currency of Peru?"),
+    ([MISSISSIPPI, NILE], "What percentage of the first is the second?", SHARE_OF_NILE),
+    (
+        [NILE],
+        "what share of the length of the Mississippi is that?",
+        SHARE_OF_NILE.replace("Mississippi River", "Mississippi"),
+    ),
+    ([BUILT[1]], "was that before or after they finished the eiffel tower?", EARLIER),
+    ([LARGEST], "Which one is the smallest?", "Which planet is the smallest?"),
+    ([DATE], "And one hundred days after that?", "What date is one hundred days after 30 May 2024?"),
+    # Ways and speeds.
+    ([MILES], "if i run that in 4 hours whats my avg speed", "How many km/h are 4 hours with 8.04672 km?"),
+    ([NILE], "how long would it take to swim it at 2 km/h?", "How many days are 2 km/h with 6650 km?"),
+    (
+        [MILES],
+        "How many minutes would it take me to walk that at 5 km/h?",
+        "How many minutes are 5 km/h with 8.04672 km?",
+    ),
+    (
+        [CHEETAH],
+        "how long would it need for 500 m at that speed",
+        "How many seconds are 500 m with 112 km/h?",
+    ),
+    ([CHEETAH], "at this pace, 7 km takes how many minutes?", "How many minutes are 7 km with 112 km/h?"),
     ([GOLD], "and boiling", "What is the boiling point of Gold?"),
     ([MERCURY], "no go back to the Earth, how long is a day there", "What is the day length of Earth?"),
     ([MERCURY], "how long is a day there", "What is the day length of Mercury?"),
@@ -458,6 +488,10 @@ UNRESOLVED: list[tuple[list[Turn], str]] = [
     ([K2], "ten days later?"),
     ([K2], "and the other way round?"),
     ([K2], "both in feet"),
+    ([K2], "how long would that take at 5 kg?"),
+    ([FRANCE], "how long would it take to walk that at 5 km/h?"),
+    ([K2], "what percentage of the first is the second?"),
+    ([K2], "in the whole country?"),
     ([K2], "forgot the north part"),
     ([NO_CAPITAL], "how high does that city lie"),
     ([K2], "and the second highest?"),
