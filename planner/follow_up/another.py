@@ -101,7 +101,11 @@ def _and_compared(talk: Talk, turn: Turn, name: str) -> StandaloneQuestion | Non
 def _attribute_of(turn: Turn, fact: LookUp) -> str:
     """What the turn asked for: what its question names, where its plan looked up something else."""
     named = re.findall(compiled(r"(?<!\w)(?:@attr)(?!\w)").pattern, turn.question, re.IGNORECASE)
-    attributes = {ATTRIBUTES[phrase.lower()] for phrase in named} - {"elevation", "area"}
+    attributes = {ATTRIBUTES[phrase.lower()] for phrase in named} - {
+        "elevation",
+        "area",
+        "surface temperature",
+    }
     return attributes.pop() if len(attributes) == 1 else fact.attribute
 
 

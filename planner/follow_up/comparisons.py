@@ -334,7 +334,7 @@ def read_both(talk: Talk, words: Words) -> FollowUp | None:
 def read_than(talk: Talk, words: Words) -> FollowUp | None:
     """Read "Is Etna higher than that?" and "how much higher is it than Etna?": one side is a pronoun."""
     found, asks = None, "forms"
-    for asks in ("ratio", "which", "forms", "how_much", "years"):
+    for asks in ("ratio", "which", "forms", "doing", "how_much", "years"):
         if (found := words.match(WORDINGS["than"][asks])) is not None:
             break
     if found is None:
@@ -361,7 +361,7 @@ def read_than(talk: Talk, words: Words) -> FollowUp | None:
         group = talk.group(2)  # "is it higher than that?": the last thing, and the one before it
         names = [each.name for each in reversed(group)]
     known = talk.focus.lookups[-1] if talk.focus is not None else None
-    attribute = ATTRIBUTES.get(found.get("attr", "").lower(), "")
+    attribute = ATTRIBUTES.get(found.get("attr", "").lower(), _DEEDS.get(found.get("deed", "").lower(), ""))
     if not attribute and known is not None and known.attribute in THINGS and known.value in names:
         told = THINGS[known.attribute].split()
         attribute = next((each for each in comparative.attributes if each in told), "")
@@ -374,7 +374,7 @@ def read_than(talk: Talk, words: Words) -> FollowUp | None:
         larger = "max({a.value}, {b.value}) / min({a.value}, {b.value})"
         upside = compared.plan.replace(larger, "{a.value} / {b.value}")
         return compared if word else replace(compared, plan=upside)
-    if asks != "forms":
+    if asks not in ("forms", "doing"):
         how = "difference" if measures else "which"
         return comparison_of(talk, how, names, attribute, comparative.order)
     yes, no = (word, found["other"].lower()) if "other" in found else ("yes", "no")
@@ -388,6 +388,12 @@ def read_than(talk: Talk, words: Words) -> FollowUp | None:
         + talk.look_up("b", attribute, names[1])
         + f'if a.value {sign} b.value:\n    answer("{yes}")\nelse:\n    answer("{no}")\n',
     )
+
+
+_DEEDS: Final = {
+    "outrun": "top speed", "overtake": "top speed", "catch": "top speed", "outweigh": "weight",
+    "outlive": "lifespan", "outlast": "lifespan", "tower over": "height",
+}  # fmt: skip
 
 
 def _than_amount(

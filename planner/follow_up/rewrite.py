@@ -53,12 +53,14 @@ from braid.planner.follow_up.values import (
     read_age,
     read_ago,
     read_arithmetic,
+    read_check,
     read_conversion,
     read_date,
     read_number,
     read_of_things,
     read_period,
     read_round,
+    read_same,
     read_source,
     read_travel,
 )
@@ -200,6 +202,8 @@ def _also(said: str) -> str:
 
 
 _READERS: Final[tuple[Callable[[Talk, Words], FollowUp | None], ...]] = (
+    read_check,
+    read_same,
     read_source,
     read_round,
     read_arithmetic,

@@ -195,6 +195,8 @@ class Talk:
                 return None  # it is the person that was named, of whom nothing is known
             if self.focus is self.last and self.focus.value is None and _RANKED.search(self.focus.question):
                 return None  # "the biggest island in the Mediterranean" is not that sea
+            if word.split()[-1] in ("city", "town", "country", "nation") and (told := self._told(only, word)):
+                return told
             if (owner := self._owner_of(only, word)) is not None:
                 return owner
             if self._answers_with_thing(only, word, attribute):
@@ -215,6 +217,18 @@ class Talk:
         if noun in KINDS:
             return noun in THING_NOUNS[fact.attribute].split()
         return attribute.replace(" ", "-") in THINGS[fact.attribute].split()
+
+    def _told(self, fact: LookUp, word: str) -> str | None:
+        """The city or country that an earlier turn told of the same thing: "that city"."""
+        if self.focus is not self.last:
+            return None
+        noun = word.rsplit(maxsplit=1)[-1]
+        for turn in reversed(self.turns[:-1]):
+            for each in turn.lookups:
+                named = noun in THING_NOUNS.get(each.attribute, "").split() and each.name == fact.name
+                if named and isinstance(each.value, str) and fact.attribute not in THINGS:
+                    return each.value
+        return None
 
     def _owner_of(self, fact: LookUp, word: str) -> str | None:
         """The country of which the thing is the capital, for "in the whole country?" after both."""
@@ -254,6 +268,11 @@ class Talk:
             return next((each.name for each in group if each.name != now), None) if now else None
         place = {"first": 0, "former": 0, "second": 1, "last": -1, "latter": -1}
         return next(group[at].name for key, at in place.items() if key in word)
+
+    @property
+    def last_value(self) -> float | str | None:
+        """The value of the last turn."""
+        return self.last.value if self.last is not None else None
 
     @property
     def tool(self) -> str:

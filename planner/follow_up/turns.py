@@ -105,7 +105,18 @@ def _look_up(entry: NodeRecord) -> Iterator[LookUp]:
     query = texts[0] if len(texts) == len(op.args) == 1 else ""
     if entry.state == "done":
         fact = _fact(entry.value)
-        if fact is not None:
+        if fact is not None and (entries := fact.get("entries")):
+            for title, value, unit in entries:
+                yield LookUp(
+                    name=title,
+                    attribute=str(fact["attribute"]),
+                    value=value,
+                    unit=unit,
+                    tool=op.tool,
+                    query=f"{fact['attribute']} of {title}",
+                    source=str(fact.get("source") or ""),
+                )
+        elif fact is not None:
             yield LookUp(
                 name=str(fact["title"]),
                 attribute=str(fact["attribute"]),
@@ -126,7 +137,9 @@ def _fact(value: Any) -> dict[str, Any] | None:
     if not set(names) >= _FACT_FIELDS:
         return None
     fields = {
-        name: resolve_path(value, (name,)) for name in (*_FACT_FIELDS, "unit", "source") if name in names
+        name: resolve_path(value, (name,))
+        for name in (*_FACT_FIELDS, "unit", "source", "entries")
+        if name in names
     }
     number = fields["value"]
     return fields if isinstance(number, (int, float, str)) and not isinstance(number, bool) else None
@@ -160,6 +173,8 @@ def _value(graph: TaskGraph, op: Any) -> tuple[Scalar | None, str]:
             return None, ""
     value = evaluate_with(expr, read)
     if (fact := _fact(value)) is not None:
+        if fact.get("entries"):
+            return None, ""  # a list of things
         value, unit = fact["value"], unit or str(fact.get("unit") or "")
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return None, ""

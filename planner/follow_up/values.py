@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Final
 
 from braid.executors.values import short_form
@@ -52,6 +53,7 @@ def read_source(talk: Talk, words: Words) -> FollowUp | None:
 
 def read_arithmetic(talk: Talk, words: Words) -> FollowUp | None:
     """Read "double it", and "divide by 3 and then add 4"."""
+    words = replace(words, text=_with_earlier_values(talk, words.text))
     steps = [Words.of(step) for step in re.split(r",? (?:and )?then |,? and (?=[a-z]+)", words.text)]
     found = [_operation(step) for step in steps]
     if not all(found):
@@ -76,6 +78,19 @@ def read_arithmetic(talk: Talk, words: Words) -> FollowUp | None:
         reason=f"the last value is {with_unit(talk.last.value, talk.last.unit)}",
         plan=f"a = calculate({quoted(expression)})\n{said}\n",
     )
+
+
+def _with_earlier_values(talk: Talk, text: str) -> str:
+    """The text with the values that "the first result" stands for."""
+    numbers = [turn.value for turn in talk.turns if isinstance(turn.value, (int, float))]
+    places = {"first": 0, "second": 1, "previous": -2, "earlier": -2}
+
+    def value(found: re.Match[str]) -> str:
+        at = places[found[1].lower()]
+        return short_form(numbers[at]) if -len(numbers) <= at < len(numbers) else found[0]
+
+    pattern = rf"\bthe ({'|'.join(places)}) (?:result|answer|number|value|one)\b"
+    return re.sub(pattern, value, text, flags=re.IGNORECASE)
 
 
 def _operation(words: Words) -> tuple[str, dict[str, str]] | None:
@@ -152,6 +167,37 @@ def read_of_things(talk: Talk, words: Words) -> FollowUp | None:
         + 'if a.unit == b.unit:\n    c = calculate(f"{a.value} / {b.value}")\n'
         + f'    answer(f"{{c}} ({each.replace("x.", "a.")}, {each.replace("x.", "b.")})")\n'
         + 'else:\n    decline("the two have different units")\n',
+    )
+
+
+def read_check(talk: Talk, words: Words) -> FollowUp | None:
+    """Read "isn't it Istanbul?" after a capital: the last answer, and whether it is that."""
+    found = words.match(WORDINGS["check"]["forms"])
+    name = name_in(found["name"]) if found is not None else None
+    fact = talk.last.lookups[0] if talk.last is not None and len(talk.last.lookups) == 1 else None
+    if name is None or fact is None or not isinstance(fact.value, str) or fact.value != talk.last_value:
+        return None
+    word = "Yes" if name.casefold() == fact.value.casefold() else "No"
+    source = f" (source: {fact.source})" if fact.source else ""
+    return Stated(text=f"{word}: the {fact.attribute} of {fact.name} is {fact.value}{source}.")
+
+
+def read_same(talk: Talk, words: Words) -> FollowUp | None:
+    """Read "is it the same in Argentina?"."""
+    found = words.match(WORDINGS["same"]["forms"])
+    name = name_in(found["name"]) if found is not None else None
+    if name is None or not talk.turns:
+        return None
+    fact = talk.focus.lookups[0] if talk.focus is not None and len(talk.focus.lookups) == 1 else None
+    if fact is None or not talk.tool:
+        return unresolved(words, talk)
+    return StandaloneQuestion(
+        question=f"Is the {fact.attribute} of {name} the same as of {fact.name}?",
+        kind="comparison",
+        reason=f"of {fact.name}, {name}",
+        plan=talk.look_up("a", fact.attribute, fact.name)
+        + talk.look_up("b", fact.attribute, name)
+        + 'if a.value == b.value:\n    answer(f"yes: {b}")\nelse:\n    answer(f"no: {b}")\n',
     )
 
 

@@ -139,7 +139,7 @@ _ORDINALS: Final = {
     "sixth": 6, "6th": 6, "seventh": 7, "7th": 7, "eighth": 8, "8th": 8, "ninth": 9, "9th": 9, "tenth": 10,
     "10th": 10,
 }  # fmt: skip
-_WORLD: Final = {*fold("world earth globe solar system universe on")} | {"sun"}
+_WORLD: Final = {*fold("world earth globe solar system universe on our whole entire")} | {"sun"}
 _PLACE_KINDS: Final = ("country", "continent", "US state", "planet", "dwarf planet")
 _NO_PLACES: Final = FILLER - {*fold("us")}
 _EXTRA: Final = FILLER | {

@@ -6,7 +6,7 @@ import pytest
 
 from braid.executors.builtin import builtin_tools
 from braid.planner import compile_plan, parse_plan
-from braid.planner.follow_up import LookUp, StandaloneQuestion, Stated, Turn, Unresolved, rewrite
+from braid.planner.follow_up import LookUp, StandaloneQuestion, Stated, Turn, Unresolved, mended, rewrite
 
 
 def fact(name: str, attribute: str, value: float | str, unit: str = "") -> LookUp:
@@ -91,6 +91,16 @@ NO_CAPITAL = asked(
 LARGEST = asked("Which planet is the largest?", fact("Jupiter", "diameter", 139820, "km"), value="Jupiter")
 LIMA = asked("What is the population of Lima?", fact("Lima", "population", 7737002, "people"))
 CHEETAH = asked("top speed of a cheetah?", fact("cheetah", "top speed", 112, "km/h"))
+MELTS = asked("At what temperature does gold melt?", fact("Gold", "melting point", 1064, "°C"))
+PEAKS = asked(
+    "name the three highest mountains",
+    fact("Mount Everest", "height", 8849, "m"),
+    fact("K2", "height", 8611, "m"),
+    fact("Kangchenjunga", "height", 8586, "m"),
+)
+LANGUAGE = asked("What language do they speak in Brazil?", fact("Brazil", "official language", "Portuguese"))
+DUBAI = asked("where is the burj khalifa", fact("Burj Khalifa", "city", "Dubai"))
+DUBAI_BUILT = asked("when was it finished?", fact("Burj Khalifa", "completion year", 2010))
 COUNTED = "How many times the height of Eiffel Towers is the height of K2?"
 
 IS_HIGHER = "Is the height of K2 greater than the height of"
@@ -100,6 +110,12 @@ RATIO_OF_SECOND = "What is the ratio of the length of Mississippi River and the 
 BOTH_CURRENCIES = "What are the currency of Peru and the currency of Bolivia?"
 SHARE_OF_NILE = "What percentage of the length of Mississippi River is the length of Nile?"
 EARLIER = "Is the completion year of Big Ben before the completion year of eiffel tower?"
+LOWER = (
+    "What is the melting point of Silver? "
+    "Is the melting point of Silver smaller than the melting point of Gold?"
+)
+OUTRUN = "Is the top speed of cheetah greater than the top speed of ostrich?"
+DIFFERENCE_IN_FEET = "What is the difference between the height of K2 and the height of Mont Blanc in feet?"
 RATIO_OF_RIVERS = "What is the ratio of the length of Nile and the length of Mississippi River?"
 
 REWRITTEN: list[tuple[list[Turn], str, str]] = [
@@ -170,6 +186,23 @@ REWRITTEN: list[tuple[list[Turn], str, str]] = [
         "How many seconds are 500 m with 112 km/h?",
     ),
     ([CHEETAH], "at this pace, 7 km takes how many minutes?", "How many minutes are 7 km with 112 km/h?"),
+    ([MELTS], "and silver?", "What is the melting point of Silver?"),
+    ([MELTS], "Silver too? Or is it lower?", LOWER),
+    ([PEAKS], "in which country is the second one?", "What is the country of K2?"),
+    ([CHEETAH], "cool, would it outrun an ostrich in a sprint?", OUTRUN),
+    (
+        [LANGUAGE],
+        "Is it the same in Argentina?",
+        "Is the official language of Argentina the same as of Brazil?",
+    ),
+    ([K2, BLANC], "What is the difference, in feet?", DIFFERENCE_IN_FEET),
+    ([PRODUCT, QUOTIENT], "now take away the first result", "What is 51.4285714286 - 360?"),
+    ([DUBAI, DUBAI_BUILT], "and how big is that city", "What is the area of Dubai?"),
+    (
+        [MERCURY],
+        "how many earths would fit across it, side by side?",
+        "How many times the diameter of earths is the diameter of Mercury?",
+    ),
     ([GOLD], "and boiling", "What is the boiling point of Gold?"),
     ([MERCURY], "no go back to the Earth, how long is a day there", "What is the day length of Earth?"),
     ([MERCURY], "how long is a day there", "What is the day length of Mercury?"),
@@ -488,6 +521,7 @@ UNRESOLVED: list[tuple[list[Turn], str]] = [
     ([K2], "ten days later?"),
     ([K2], "and the other way round?"),
     ([K2], "both in feet"),
+    ([NO_CAPITAL], "How many times would France fit into it?"),
     ([K2], "how long would that take at 5 kg?"),
     ([FRANCE], "how long would it take to walk that at 5 km/h?"),
     ([K2], "what percentage of the first is the second?"),
@@ -589,3 +623,23 @@ def test_names_cannot_break_out_of_the_plan() -> None:
 def test_long_and_odd_questions_are_read_quickly() -> None:
     for odd in ("and " * 5000, "which of the " * 800, "it " * 5000, "\u202e\ud800 and it", "5" * 20000):
         rewrite(odd, [K2, BLANC])
+
+
+@pytest.mark.parametrize(
+    ("question", "word"),
+    [
+        ("isnt it istanbul??", "No"),
+        ("Isn't it Lima?", "Yes"),
+        ("not Cusco?", "No"),
+        ("I thought it was lima", "Yes"),
+    ],
+)
+def test_a_guess_at_the_last_answer_is_told_whether_it_is_that(question: str, word: str) -> None:
+    found = rewrite(question, [PERU])
+    assert found == Stated(text=f"{word}: the capital of Peru is Lima.")
+
+
+def test_names_stay_as_they_are_typed() -> None:
+    for name in ("U", "niger", "mauritius", "eight", "later", "Peopel"):
+        assert mended(name) == name
+    assert mended("avrage lenght of wich rivers, and hieght") == "average length of which rivers, and height"
