@@ -46,7 +46,7 @@ def read_ranking(talk: Talk, words: Words) -> FollowUp | None:
     ranked = [*compiled(r"(?<!\w)(?:@place[ -])?(?P<comp>@best)(?!\w)").finditer(asked)]
     if not ordinal and many:
         return read_comparison(talk, replace(words, text=f"which is the {best}"))
-    if not best and many and compiled("@choice").fullmatch(words.text):
+    if not best and compiled("@choice").fullmatch(words.text) and (many or talk.thing(words.text)):
         return None  # "the second one" of two
     if len(ranked) != 1 or kind not in asked.lower():
         return unresolved(words, talk) if words.joined or words.asks else None

@@ -248,6 +248,9 @@ class Talk:
 
     def _chosen(self, word: str) -> str | None:
         group = self.group(2)
+        if len(group) < 2:  # of the things that an earlier turn listed
+            lists = (turn.lookups for turn in reversed(self._spoken) if len(turn.lookups) > 1)
+            group = [*next(lists, ())]
         if len(group) < 2:
             return None
         compared = word.split(maxsplit=1)[1].removesuffix(" one")
@@ -266,8 +269,18 @@ class Talk:
             several = len({each.name for each in self.focus.lookups}) > 1
             now = self._answered(group) if several else group[-1].name
             return next((each.name for each in group if each.name != now), None) if now else None
-        place = {"first": 0, "former": 0, "second": 1, "last": -1, "latter": -1}
-        return next(group[at].name for key, at in place.items() if key in word)
+        place = {
+            "first": 0,
+            "former": 0,
+            "second": 1,
+            "third": 2,
+            "fourth": 3,
+            "fifth": 4,
+            "last": -1,
+            "latter": -1,
+        }
+        at = next(at for key, at in place.items() if key in word)
+        return group[at].name if at < len(group) else None
 
     @property
     def last_value(self) -> float | str | None:

@@ -101,6 +101,8 @@ PEAKS = asked(
 LANGUAGE = asked("What language do they speak in Brazil?", fact("Brazil", "official language", "Portuguese"))
 DUBAI = asked("where is the burj khalifa", fact("Burj Khalifa", "city", "Dubai"))
 DUBAI_BUILT = asked("when was it finished?", fact("Burj Khalifa", "completion year", 2010))
+COUNTRY_OF_K2 = asked("in which country is the second one?", fact("K2", "country", "Pakistan"))
+GERMANY = asked("And Germany?", fact("Germany", "population", 83500000, "people"))
 COUNTED = "How many times the height of Eiffel Towers is the height of K2?"
 
 IS_HIGHER = "Is the height of K2 greater than the height of"
@@ -116,6 +118,7 @@ LOWER = (
 )
 OUTRUN = "Is the top speed of cheetah greater than the top speed of ostrich?"
 DIFFERENCE_IN_FEET = "What is the difference between the height of K2 and the height of Mont Blanc in feet?"
+MORE_THAN_DENMARK = "Is the population of France greater than the population of Denmark?"
 RATIO_OF_RIVERS = "What is the ratio of the length of Nile and the length of Mississippi River?"
 
 REWRITTEN: list[tuple[list[Turn], str, str]] = [
@@ -189,6 +192,20 @@ REWRITTEN: list[tuple[list[Turn], str, str]] = [
     ([MELTS], "and silver?", "What is the melting point of Silver?"),
     ([MELTS], "Silver too? Or is it lower?", LOWER),
     ([PEAKS], "in which country is the second one?", "What is the country of K2?"),
+    ([PEAKS, COUNTRY_OF_K2], "and the third", "What is the country of Kangchenjunga?"),
+    ([FRANCE, GERMANY], "Back to the first one - what's its capital?", "What is the capital of France?"),
+    ([K2], "etna higher or lower?", "Is the height of etna greater than the height of K2?"),
+    ([FRANCE], "Is that more than Denmark has?", MORE_THAN_DENMARK),
+    (
+        [MILES],
+        "If I run it at 10 km/h, how long will that take me?",
+        "How many minutes are 10 km/h with 8.04672 km?",
+    ),
+    (
+        [CHEETAH],
+        "How long time it would need for 1 km with this speed?",
+        "How many seconds are 1 km with 112 km/h?",
+    ),
     ([CHEETAH], "cool, would it outrun an ostrich in a sprint?", OUTRUN),
     (
         [LANGUAGE],
