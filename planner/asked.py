@@ -49,6 +49,8 @@ _NAMED: Final = "currency|money|capital|(?:official |national )?languages?|conti
 
 _PLACES: Final = "mountain|river|lake|sea|ocean|desert|island|volcano|country|city|planet|animal|building"
 
+_REGIONS: Final = "countries|country|cities|city|continents?|oceans?|seas?|rivers?|states?|islands?"
+
 _PEOPLE: Final = "people|inhabitants|residents|citizens"
 
 _WORDS: Final[tuple[tuple[str, Kind, tuple[Quantity, ...], str], ...]] = (
@@ -60,6 +62,7 @@ _WORDS: Final[tuple[tuple[str, Kind, tuple[Quantity, ...], str], ...]] = (
         (),
         "a name",
     ),
+    (rf"(?:through|in|on|into|over|from|to|at|by) (?:what|which) (?:{_REGIONS})\b", "name", (), "a name"),
     (r"who\b", "name", (), "a name"),
     (r"where\b", "place", (), "a place"),
     (r"when\b(?! you)|(?:in )?(?:what|which) year\b", "year", (), "a year"),
@@ -76,6 +79,10 @@ _WORDS: Final[tuple[tuple[str, Kind, tuple[Quantity, ...], str], ...]] = (
 
 _ATTRIBUTE: Final = re.compile(rf"what(?:'s| is) the ({'|'.join(_NOUNS)}) of\b")
 
+
+_YES_OR_NO: Final = re.compile(
+    r"(?:will|does|do|did|is|are|was|were|has|have|should) (?!you\b)", re.IGNORECASE
+)
 
 _CLAUSE: Final = re.compile(r"[.!?;:,] (?:(?:and|so|but|then|now|ok) )*|\b(?:tell me|know|and|so|but|then) ")
 """Where a question can begin: behind what is said first, or behind a word that leads to it."""
@@ -129,6 +136,8 @@ def doubt_of(
         return doubt
     wanted = asked(question)
     facts = list(_facts(graph))
+    if facts and _YES_OR_NO.match(question) and not any(isinstance(fact.value, str) for fact in facts):
+        return Doubt(reason=f"found {_shown(facts[0])}, but the question asks for yes or no")
     for fact in facts:
         if _is_absurd(fact):
             return Doubt(reason=f"found {_shown(fact)}, which cannot be")

@@ -20,8 +20,8 @@ from braid.planner.follow_up import (
     Stated,
     Turn,
     Unresolved,
+    bare_question,
     is_small_talk,
-    mended,
     rewrite,
     turn_of,
 )
@@ -75,7 +75,7 @@ def in_context(question: str, turns: Sequence[Turn], *, compact: bool, recorder:
         case Unresolved(reason=reason, names_nothing=names_nothing) if compact:
             return InContext(question=question, unresolved=reason, names_nothing=names_nothing)
         case _:
-            return InContext(question=mended(question) if compact else question)
+            return InContext(question=bare_question(question) if compact else question)
 
 
 def give_earlier_values(graph: TaskGraph, turns: Sequence[Turn]) -> None:

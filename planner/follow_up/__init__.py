@@ -1,6 +1,6 @@
 """Follow-ups: typed turns of a conversation, and questions that lean on them rewritten to stand alone."""
 
-from braid.planner.follow_up.rewrite import rewrite
+from braid.planner.follow_up.rewrite import bare_question, rewrite
 from braid.planner.follow_up.talk import (
     FollowUp,
     StandaloneQuestion,
@@ -24,6 +24,7 @@ __all__ = [
     "Stated",
     "Turn",
     "Unresolved",
+    "bare_question",
     "filled",
     "groups_of",
     "is_small_talk",

@@ -46,6 +46,7 @@ from braid.planner.follow_up.talk import (
     Talk,
     Words,
     is_small_talk,
+    mended,
     unresolved,
 )
 from braid.planner.follow_up.turns import LookUp, Turn
@@ -66,6 +67,7 @@ from braid.planner.follow_up.values import (
 )
 from braid.planner.follow_up.wordings import WORDINGS, compiled, groups_of
 from braid.planner.follow_up.words import (
+    NUMBERS,
     THINGS,
 )
 
@@ -81,6 +83,26 @@ def rewrite(question: str, turns: Sequence[Turn]) -> FollowUp | None:
     found = _read_one(question, turns)
     certain = isinstance(found, Stated) or (isinstance(found, StandaloneQuestion) and not found.otherwise)
     return found if certain else _read_two(question, turns) or found
+
+
+def bare_question(question: str) -> str:
+    """A question that stands by itself, without the remarks and the politeness around it.
+
+    "Hi! My son asks. Could you tell me how long the Danube is?" is "how long is the Danube?".
+    """
+    text = _without_remarks(mended(question))
+    if text != question and is_leaning(Words.of(text)):
+        text = mended(question)  # the remark says what it is about
+    indirect = compiled(_INDIRECT["lead"] + _INDIRECT["asked"]).fullmatch(text)
+    if indirect is None:
+        return text
+    found = groups_of(indirect)
+    if "be" in found:
+        return f"{found['asks']} {found['be']} {found['thing']}?"
+    return f"{found['direct'].rstrip(' ?.!')}?"
+
+
+_INDIRECT: Final = WORDINGS["indirect"]
 
 
 def _read_one(question: str, turns: Sequence[Turn]) -> FollowUp | None:
@@ -107,7 +129,7 @@ _FRAGMENT: Final = 4
 
 def _without_remarks(question: str) -> str:
     """A question without the sentences around it that ask nothing and name nothing: "That is a lot!"."""
-    sentences = re.split(r"(?<=[.!?…])\s+", question.strip())
+    sentences = re.split(r"(?<=[!?…])\s+|(?<=[a-z0-9]{3}\.)\s+", question.strip())  # but not at "St."
     asking = [each for each in sentences if not is_small_talk(each)]
     while len(asking) > 1 and _is_remark(asking[0]):
         asking = asking[1:]
@@ -129,7 +151,10 @@ def _is_remark(sentence: str) -> bool:
     plain = sentence.split()
     names = [word for word in plain[1:] if word[:1].isupper() and word.split("'")[0] != "I"]
     guesses = Words.of(sentence).match(_TWO["guess"]) is not None
-    says = guesses or sentence.endswith("?") or any(char.isdigit() for char in sentence)
+    counted = any(char.isdigit() for char in sentence) or not NUMBERS.keys().isdisjoint(
+        sentence.lower().split()
+    )
+    says = guesses or counted or sentence.endswith("?")
     return not says and not names
 
 

@@ -6,7 +6,16 @@ import pytest
 
 from braid.executors.builtin import builtin_tools
 from braid.planner import compile_plan, parse_plan
-from braid.planner.follow_up import LookUp, StandaloneQuestion, Stated, Turn, Unresolved, mended, rewrite
+from braid.planner.follow_up import (
+    LookUp,
+    StandaloneQuestion,
+    Stated,
+    Turn,
+    Unresolved,
+    bare_question,
+    mended,
+    rewrite,
+)
 
 
 def fact(name: str, attribute: str, value: float | str, unit: str = "") -> LookUp:
@@ -660,3 +669,37 @@ def test_names_stay_as_they_are_typed() -> None:
     for name in ("U", "niger", "mauritius", "eight", "later", "Peopel"):
         assert mended(name) == name
     assert mended("avrage lenght of wich rivers, and hieght") == "average length of which rivers, and height"
+
+
+@pytest.mark.parametrize(
+    ("question", "bare"),
+    [
+        ("Hi! My son has a project. Could you tell me how long the Danube is?", "how long is the Danube?"),
+        ("Would you be so kind as to tell me which lake is the deepest?", "which lake is the deepest?"),
+        ("do you know how many people live in Peru", "how many people live in Peru?"),
+        ("I was just wondering. Is Canada bigger than Peru?", "Is Canada bigger than Peru?"),
+        ("How high is K2? My teacher wants to know.", "How high is K2?"),
+        ("wich is the highest mountain?", "which is the highest mountain?"),
+    ],
+)
+def test_politeness_and_remarks_are_left_out(question: str, bare: str) -> None:
+    assert bare_question(question) == bare
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "How high is K2?",
+        "Who is Dr. No?",
+        "St. Moritz is where?",
+        "I love cheetahs. How fast are they?",
+        "I have three apples. How many are left?",
+        "A train goes 80 km in an hour. How far does it go in 3 hours?",
+        "My friend lives in Oslo. How many people live there?",
+        "can you tell me the height of K2?",
+        "hello",
+        "?",
+    ],
+)
+def test_what_says_something_stays(question: str) -> None:
+    assert bare_question(question) == question
