@@ -136,7 +136,9 @@ def doubt_of(
         return doubt
     wanted = asked(question)
     facts = list(_facts(graph))
-    if facts and _YES_OR_NO.match(question) and not any(isinstance(fact.value, str) for fact in facts):
+    said = any(isinstance(value, str) and value[:1].isalpha() for value in values)
+    numeric = facts and not said and not any(isinstance(fact.value, str) for fact in facts)
+    if numeric and _YES_OR_NO.match(question):
         return Doubt(reason=f"found {_shown(facts[0])}, but the question asks for yes or no")
     for fact in facts:
         if _is_absurd(fact):

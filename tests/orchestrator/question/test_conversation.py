@@ -64,6 +64,18 @@ TALKS = [
     ),
     (["Which is longer, the Nile or the Amazon?", "and the Danube?"], "2850 km"),
     (["What continent is Egypt in?", "what's its biggest city"], "Cairo"),
+    (
+        ["When did the Brooklyn Bridge open?", "before or after they finished the eiffel tower?"],
+        "I cannot tell",
+    ),
+    (
+        ["When did the Brooklyn Bridge open?", "was that before or after the eiffel tower was built?"],
+        "before",
+    ),
+    (["name the three highest mountains", "in which country is the second one?"], "Pakistan"),
+    (["How large is the Sahara?", "And the Gobi?", "What percentage of the first is the second?"], "14"),
+    (["melting point of iron?", "and of copper? Which is higher?"], "iron"),
+    (["What day of the week was 20 July 1969?", "And ten days later?"], "30 July 1969"),
 ]
 
 
