@@ -66,13 +66,13 @@ from braid.planner.follow_up.values import (
     read_travel,
 )
 from braid.planner.follow_up.wordings import WORDINGS, compiled, groups_of
-from braid.planner.follow_up.words import (
-    NUMBERS,
-    THINGS,
-)
+from braid.planner.follow_up.words import NUMBERS, THINGS
 
 MAX_FOLLOW_UP: Final = 200
 """Most characters of a follow-up. A longer question is taken to stand by itself."""
+
+MAX_QUESTION: Final = 2000
+"""Most characters of a question that is read for remarks. A longer one is left as it is."""
 
 
 def rewrite(question: str, turns: Sequence[Turn]) -> FollowUp | None:
@@ -90,6 +90,8 @@ def bare_question(question: str) -> str:
 
     "Hi! My son asks. Could you tell me how long the Danube is?" is "how long is the Danube?".
     """
+    if len(question) > MAX_QUESTION:
+        return question
     text = _without_remarks(mended(question))
     if text != question and is_leaning(Words.of(text)):
         text = mended(question)  # the remark says what it is about
