@@ -69,7 +69,11 @@ def read_entity(talk: Talk, words: Words) -> FollowUp | None:
     simple = len(turn.lookups) == 1 and turn.value == fact.value and talk.tool
     after_conversion = turn is not talk.last and talk.last is not None and not talk.last.lookups
     if simple and not (after_conversion and isinstance(fact.value, str)):
-        return one_fact(talk, _attribute_of(turn, fact), name, kind="entity")
+        same = one_fact(talk, _attribute_of(turn, fact), name, kind="entity")
+        converted = talk.last if after_conversion else None
+        if converted is not None and converted.unit.lower() not in (fact.unit.lower(), ""):
+            return in_unit(talk, same, converted.unit) or same  # "and a lion?" after "in mph?"
+        return same
     if others:
         several = {(each.attribute, each.tool) for each in turn.lookups}
         if len(several) == 1 and turn.value is None and turn.plan and talk.tool and "prep" not in found:

@@ -269,18 +269,11 @@ class Talk:
             several = len({each.name for each in self.focus.lookups}) > 1
             now = self._answered(group) if several else group[-1].name
             return next((each.name for each in group if each.name != now), None) if now else None
-        place = {
-            "first": 0,
-            "former": 0,
-            "second": 1,
-            "third": 2,
-            "fourth": 3,
-            "fifth": 4,
-            "last": -1,
-            "latter": -1,
-        }
-        at = next(at for key, at in place.items() if key in word)
-        return group[at].name if at < len(group) else None
+        at = next(at for key, at in _PLACES.items() if key in word)
+        if at >= len(group):
+            return None
+        told = word.rsplit(maxsplit=1)[-1] in THING_NOUNS.get(group[at].attribute, "").split()
+        return str(group[at].value) if told else group[at].name  # "the first city" of two capitals
 
     @property
     def last_value(self) -> float | str | None:
@@ -297,6 +290,9 @@ class Talk:
         return f"{variable} = {self.tool}({quoted(f'{attribute} of {name}')})\n"
 
 
+_PLACES: Final = {
+    "first": 0, "former": 0, "second": 1, "third": 2, "fourth": 3, "fifth": 4, "last": -1, "latter": -1,
+}  # fmt: skip
 _PERSONS: Final = frozenset({"he", "she", "him", "her", "his", "who"})
 
 
@@ -335,7 +331,7 @@ def one_fact(
 def name_in(text: str) -> str | None:
     """`text` as a name. None where it has words that stand in no name."""
     text = re.sub(r"^(?:(?:in|of|for) )?(?:the |a |an )?", "", text.strip(), flags=re.IGNORECASE)
-    text = re.sub(r"'s$", "", text)
+    text = re.sub(r"'s$|(?<=\w) one$", "", text)  # "the golden gate one"
     plain = text.lower().replace("'s", "").split()
     if not plain or NEVER_NAMES.intersection(plain) or all(word.isdigit() for word in plain):
         return None

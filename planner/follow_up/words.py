@@ -194,7 +194,8 @@ MISSPELLED: Final = {
     "wich": "which", "whcih": "which", "teh": "the", "hte": "the", "waht": "what", "whats": "what is",
     "wats": "what is", "whichs": "which is", "wheres": "where is", "hows": "how is", "whos": "who is",
     "thats": "that is", "ppl": "people", "poeple": "people", "abt": "about", "yrs": "years",
-    "bigest": "biggest", "hight": "height", "tahn": "than", "pls": "please", "plz": "please",
+    "temp": "temperature", "bigest": "biggest", "hight": "height",
+    "tahn": "than", "pls": "please", "plz": "please",
 }  # fmt: skip
 """Words that ask, as they are often typed. Names are not among them."""
 

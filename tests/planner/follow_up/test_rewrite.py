@@ -112,6 +112,7 @@ DUBAI = asked("where is the burj khalifa", fact("Burj Khalifa", "city", "Dubai")
 DUBAI_BUILT = asked("when was it finished?", fact("Burj Khalifa", "completion year", 2010))
 COUNTRY_OF_K2 = asked("in which country is the second one?", fact("K2", "country", "Pakistan"))
 GERMANY = asked("And Germany?", fact("Germany", "population", 83500000, "people"))
+IN_MPH = asked("112 km/h in mph", value=69.59, unit="mph")
 COUNTED = "How many times the height of Eiffel Towers is the height of K2?"
 
 IS_HIGHER = "Is the height of K2 greater than the height of"
@@ -215,6 +216,14 @@ REWRITTEN: list[tuple[list[Turn], str, str]] = [
         "How long time it would need for 1 km with this speed?",
         "How many seconds are 1 km with 112 km/h?",
     ),
+    ([CHEETAH, IN_MPH], "same for a lion please", "What is the top speed of lion in mph?"),
+    (
+        [PERU, BOLIVIA],
+        "back to the first city, how many people live there",
+        "What is the population of Lima?",
+    ),
+    ([GOLD], "at what temp does it boil", "What is the boiling point of Gold?"),
+    ([BUILT[0]], "and the brooklyn bridge one?", "What is the completion year of Brooklyn Bridge?"),
     ([CHEETAH], "cool, would it outrun an ostrich in a sprint?", OUTRUN),
     (
         [LANGUAGE],
