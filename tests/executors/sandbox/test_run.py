@@ -1,6 +1,7 @@
 """The sandbox: what a program gets, what it is kept from, and that nothing of it stays."""
 
 import asyncio
+import gc
 import os
 import socket
 import sys
@@ -163,6 +164,7 @@ async def test_cancellation_at_any_moment_leaks_nothing(
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     mark = uuid.uuid4().hex
     await run("pass")  # what the event loop opens once, it opens here
+    gc.collect()  # what earlier tests left open would close in the middle
     descriptors = len(children(Path("/proc/self/fd")))
     for step in range(24):
         call = asyncio.create_task(run(f"import time # {mark}\ntime.sleep(60)"))
@@ -172,7 +174,7 @@ async def test_cancellation_at_any_moment_leaks_nothing(
             await call
     assert await all_gone(mark)
     assert not children(tmp_path)
-    assert len(children(Path("/proc/self/fd"))) == descriptors
+    assert len(children(Path("/proc/self/fd"))) <= descriptors
 
 
 async def test_without_isolation_the_limits_hold() -> None:
