@@ -181,9 +181,11 @@ def check_end(folder: Path, task: str, ending: Ending, tally: Tally) -> None:
     tally.refused += sum(foreign.values())
     if foreign:
         problems += f"never to happen: {foreign}; "
-    # A person says that a mail was sent, but not what the tool returned.
+    # A person says that a mail was sent, but not what the tool returned. Without a person, a list that
+    # collects its errors holds that it is not known.
+    unknown = "none|failed: mail: whether the call happened is not known"
     pattern = ", ".join(
-        f"(?:{re.escape(part)}|none)" if "mailed" in part else re.escape(part) for part in wanted.answer
+        f"(?:{re.escape(part)}|{unknown})" if "mailed" in part else re.escape(part) for part in wanted.answer
     )
     if wanted.status == "declined":
         pattern = pattern.replace("mailed\\ before\\ the\\ end", "(?:mailed before the end|none)")
