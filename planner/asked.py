@@ -148,9 +148,6 @@ def doubt_of(
         return Doubt(reason=f"found {_shown(facts[0])}, but the question asks for {wanted.shown}")
     if facts and (other := _other_attribute(question, facts)):
         return Doubt(reason=f"found {_shown(facts[0])}, but the question asks for the {other}")
-    far = [fact for fact in facts if not fact.attribute.startswith("distance")]
-    if far and len(far) == len(facts) and re.search(r"\bhow far\b", question, re.IGNORECASE):
-        return Doubt(reason=f"found {_shown(far[0])}, but the question asks for a distance")
     if facts and _is_name(question) and not any(_tells(value, facts) for value in values):
         return Doubt(reason=f"found {_shown(facts[0])}, but the question is a name and asks for nothing")
     numbers = [value for value in values if isinstance(value, (int, float)) and not isinstance(value, bool)]

@@ -10,6 +10,8 @@ from braid.planner.follow_up.attributes import in_unit
 from braid.planner.follow_up.comparisons import DEGREES, comparison_of
 from braid.planner.follow_up.leaning import is_leaning
 from braid.planner.follow_up.talk import (
+    LETTERS,
+    MAX_THINGS,
     FollowUp,
     StandaloneQuestion,
     Talk,
@@ -89,6 +91,8 @@ def read_entity(talk: Talk, words: Words) -> FollowUp | None:
 def _and_compared(talk: Talk, turn: Turn, name: str) -> StandaloneQuestion | None:
     """Read "and the Danube?" after "Which is longer, the Nile or the Amazon?": it joins the comparison."""
     facts = list({each.name: each for each in turn.lookups}.values())
+    if len(facts) >= MAX_THINGS:
+        return None
     ranked = re.search(r'rank\(\[.*"(descending|ascending)"\)', turn.plan)
     alike = len({(each.attribute, each.unit) for each in facts}) == 1
     if not ranked or not alike or not talk.tool or not any(is_same(str(turn.value), each) for each in facts):
@@ -96,7 +100,7 @@ def _and_compared(talk: Talk, turn: Turn, name: str) -> StandaloneQuestion | Non
     order = "descending" if ranked[1] == "descending" else "ascending"
     attribute = facts[0].attribute
     found = comparison_of(talk, "which", [*(each.name for each in facts), name], attribute, order)
-    last = "abcdefghijklmnopqrstuvw"[len(facts)]
+    last = LETTERS[len(facts)]
     most = f"{{z[0]}} has the {DEGREES[order][1]} {attribute}"
     said = f'answer(f"{{{last}}} for {{{last}.title}}; of these, {most}")'
     return replace(found, kind="entity", plan=found.plan.replace("answer(z[0])", said))

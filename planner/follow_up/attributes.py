@@ -142,12 +142,11 @@ def _read_explicit(talk: Talk, words: Words) -> FollowUp | None:
 def _of_each(talk: Talk, attribute: str) -> StandaloneQuestion:
     """Read "and their capitals?" after two questions about one thing each."""
     names = [each.name for each in talk.group(2)]
-    plan = "".join(talk.look_up(x, attribute, name) for x, name in zip("ab", names, strict=True))
     return StandaloneQuestion(
         question=f"What are the {attribute} of {names[0]} and the {attribute} of {names[1]}?",
         kind="attribute",
         reason=f"about {' and '.join(names)} still",
-        plan=plan + 'answer(f"{a.title}: {a}, {b.title}: {b}")\n',
+        plan=talk.look_ups(attribute, names) + 'answer(f"{a.title}: {a}, {b.title}: {b}")\n',
     )
 
 

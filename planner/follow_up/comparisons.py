@@ -9,6 +9,8 @@ from typing import Final, Literal
 
 from braid.executors.values import short_form
 from braid.planner.follow_up.talk import (
+    LETTERS,
+    MAX_THINGS,
     FollowUp,
     StandaloneQuestion,
     Talk,
@@ -20,7 +22,7 @@ from braid.planner.follow_up.talk import (
     with_unit,
 )
 from braid.planner.follow_up.turns import LookUp, Turn
-from braid.planner.follow_up.values import conversion_formula
+from braid.planner.follow_up.values import DATED, conversion_formula
 from braid.planner.follow_up.wordings import WORDINGS, compiled, groups_of
 from braid.planner.follow_up.words import (
     ATTRIBUTES,
@@ -77,9 +79,27 @@ def read_comparison(talk: Talk, words: Words) -> FollowUp | None:
     which = _read_comparison(talk, replace(words, text=words.text[: gap.start()]))
     if not isinstance(which, StandaloneQuestion) or "    answer(z[0])\n" not in which.plan:
         return which
-    said = '    d = calculate(f"abs({a.value} - {b.value})")\n    answer(f"{z[0]}, by {d} {a.unit}")\n'
+    difference, fact = "abs({a.value} - {b.value})", talk.group(2)[-1]
+    shown, unit = "{a.unit}", groups_of(gap).get("unit", "")
+    if unit and unit not in _COUNTS:
+        if (formula := _difference_in(f"({difference})", fact, unit)) is None:
+            return unresolved(words, talk, f"the {fact.attribute} is nothing that {unit} measure")
+        difference, shown = formula, unit
+    said = f'    d = calculate(f"{difference}")\n    answer(f"{{z[0]}}, by {{d}} {shown}")\n'
     question = f"{which.question.removesuffix('?')}, and by how much?"
     return replace(which, question=question, plan=which.plan.replace("    answer(z[0])\n", said))
+
+
+_COUNTS: Final = frozenset({"years", "people"})
+"""What is counted, not measured, in the words of a question."""
+
+
+def _difference_in(value: str, fact: LookUp, unit: str) -> str | None:
+    """The formula for a difference of facts like `fact` in another unit. None if that does not measure it."""
+    source, target = UNITS.get(fact.unit.lower()), UNITS[unit.lower()]
+    if source is None or source.dimension != target.dimension:
+        return None
+    return f"{value} * {source.factor!r} / {target.factor!r}"
 
 
 def _read_comparison(talk: Talk, words: Words) -> FollowUp | None:
@@ -99,13 +119,12 @@ def _read_comparison(talk: Talk, words: Words) -> FollowUp | None:
     if (numbers := _of_numbers(talk, words, how, sized)) is not None:
         return numbers
     if "who" in found and not any(is_same(found["who"], each) for each in talk.group(2)):
-        left = "than" not in words.text and how in ("difference", "ratio") and name_in(found["who"])
-        return read_than(talk, replace(words, text=f"how much {word} is {left} than it")) if left else None
+        return _with_another(talk, words, how, found, comparative, word)
     group = talk.group(sized or (None if all_of_them else 2))
     if len(group) < 2 or (sized is not None and len(group) != sized) or not talk.tool:
         return unresolved(words, talk, "there are not enough things to compare")
-    if how in ("difference", "ratio") and len(group) != 2:
-        return unresolved(words, talk, "there are more than two things")
+    if (how in ("difference", "ratio") and len(group) != 2) or len(group) > MAX_THINGS:
+        return unresolved(words, talk, "there are too many things")
     asked = ATTRIBUTES.get(found.get("attr", "").lower(), "")
     things = _answers(group, asked, comparative) if word else None
     if things:
@@ -116,12 +135,35 @@ def _read_comparison(talk: Talk, words: Words) -> FollowUp | None:
     compared = comparison_of(talk, how, [each.name for each in group], attribute, comparative.order)
     if (name := found.get("unit", "")) == "":
         return compared
-    source, target = UNITS.get(group[-1].unit.lower()), UNITS[name.lower()]
-    if source is None or source.dimension != target.dimension or group[-1].attribute != attribute:
-        return unresolved(words, talk, f"the {attribute} is nothing that {name} measure")
-    said = f'y = calculate(f"{conversion_formula("{z}", source, target)}")\nanswer(f"{{y}} {name}")\n'
-    question = f"{compared.question.removesuffix('?')} in {name}?"
+    return _told_in(talk, words, compared, group[-1], attribute, name)
+
+
+def _told_in(
+    talk: Talk, words: Words, compared: StandaloneQuestion, fact: LookUp, attribute: str, unit: str
+) -> FollowUp:
+    """A difference in another unit."""
+    formula = _difference_in("{z}", fact, unit) if fact.attribute == attribute else None
+    if formula is None:
+        return unresolved(words, talk, f"the {attribute} is nothing that {unit} measure")
+    said = f'y = calculate(f"{formula}")\nanswer(f"{{y}} {unit}")\n'
+    question = f"{compared.question.removesuffix('?')} in {unit}?"
     return replace(compared, question=question, plan=compared.plan.replace('answer(f"{z} {a.unit}")\n', said))
+
+
+def _with_another(
+    talk: Talk, words: Words, how: str, found: Mapping[str, str], comparative: Comparative, word: str
+) -> FollowUp | None:
+    """Read "how much lower is Snowdon?": the last thing, and one that the words name."""
+    name = name_in(found["who"])
+    fact = talk.focus.lookups[-1] if talk.focus is not None else None
+    if how not in ("difference", "ratio") or "than" in words.text or name is None or fact is None:
+        return None  # it names something of its own
+    attribute = ATTRIBUTES.get(found.get("attr", "").lower()) or _compared(
+        talk, [fact, fact], comparative, word
+    )
+    if not attribute or not talk.tool or len({each.name for each in talk.group()}) != 1:
+        return unresolved(words, talk)
+    return comparison_of(talk, how, [name, fact.name], attribute, comparative.order)
 
 
 def _answers(group: list[LookUp], asked: str, comparative: Comparative) -> tuple[str, list[LookUp]] | None:
@@ -208,9 +250,8 @@ def comparison_of(
     attribute: str,
     order: Literal["descending", "ascending"],
 ) -> StandaloneQuestion:
-    """The question that compares things by an attribute, with its plan."""
-    letters = "abcdefghijklmnopqrstuvw"[: len(names)]
-    plan = "".join(talk.look_up(x, attribute, name) for x, name in zip(letters, names, strict=True))
+    """The question that compares at most `MAX_THINGS` things by an attribute, with its plan."""
+    letters, plan = LETTERS[: len(names)], talk.look_ups(attribute, names)
     of_each = [f"the {attribute} of {name}" for name in names]
     values = [f"{{{x}.value}}" for x in letters]
     listed = f"{', '.join(names[:-1])} or {names[-1]}"
@@ -275,8 +316,7 @@ def read_share(talk: Talk, words: Words) -> FollowUp | None:
         question=f"What percentage of the {attribute} of {right} is the {attribute} of {left}?",
         kind="comparison",
         reason=f"of {left}, {right}",
-        plan=talk.look_up("a", attribute, left)
-        + talk.look_up("b", attribute, right)
+        plan=talk.look_ups(attribute, (left, right))
         + 'if a.unit == b.unit:\n    c = calculate(f"100 * {a.value} / {b.value}")\n    answer(f"{c} %")\n'
         + 'else:\n    decline("the two have different units")\n',
     )
@@ -311,10 +351,10 @@ def read_both(talk: Talk, words: Words) -> FollowUp | None:
         return None
     group, target = talk.group(2), UNITS[found["unit"].lower()]
     sources = [UNITS.get(each.unit.lower()) for each in group]
-    if len(group) < 2 or not talk.tool:
-        return unresolved(words, talk, "there are not enough things")
+    if not 2 <= len(group) <= len(_VALUES) or not talk.tool:
+        return unresolved(words, talk, "there are not enough things, or too many")
     plan, said = "", list[str]()
-    for x, y, each, source in zip("abcdefg", "tuvwxyz", group, sources, strict=False):
+    for x, y, each, source in zip(LETTERS, _VALUES, group, sources, strict=False):
         if source is None or source.dimension != target.dimension:
             return unresolved(
                 words, talk, f"{found['unit']} do not measure the {each.attribute} of {each.name}"
@@ -329,6 +369,10 @@ def read_both(talk: Talk, words: Words) -> FollowUp | None:
         reason=f"of {', '.join(each.name for each in group)}",
         plan=f'{plan}answer(f"{", ".join(said)}")\n',
     )
+
+
+_VALUES: Final = "uvwxyz"
+"""Names for values in another unit."""
 
 
 def read_than(talk: Talk, words: Words) -> FollowUp | None:
@@ -360,13 +404,7 @@ def read_than(talk: Talk, words: Words) -> FollowUp | None:
     if len({*names}) < 2 and all(leaning):
         group = talk.group(2)  # "is it higher than that?": the last thing, and the one before it
         names = [each.name for each in reversed(group)]
-    known = talk.focus.lookups[-1] if talk.focus is not None else None
-    attribute = ATTRIBUTES.get(found.get("attr", "").lower(), _DEEDS.get(found.get("deed", "").lower(), ""))
-    if not attribute and known is not None and known.attribute in THINGS and known.value in names:
-        told = THINGS[known.attribute].split()
-        attribute = next((each for each in comparative.attributes if each in told), "")
-    elif not attribute and known is not None:
-        attribute = _compared(talk, [known, known], comparative, word) or "".join(comparative.attributes[:1])
+    attribute = _between(talk, found, comparative, word, names)
     if len({*names}) < 2 or not attribute or not talk.tool:
         return unresolved(words, talk)
     if asks == "ratio":
@@ -374,9 +412,15 @@ def read_than(talk: Talk, words: Words) -> FollowUp | None:
         larger = "max({a.value}, {b.value}) / min({a.value}, {b.value})"
         upside = compared.plan.replace(larger, "{a.value} / {b.value}")
         return compared if word else replace(compared, plan=upside)
-    if asks not in ("forms", "doing"):
-        how = "difference" if measures else "which"
-        return comparison_of(talk, how, names, attribute, comparative.order)
+    if asks == "years" and attribute not in DATED:
+        return unresolved(words, talk, "the last answer is no year")
+    if measures:
+        compared = comparison_of(talk, "difference", names, attribute, comparative.order)
+        unit = found.get("unit", "").lower()
+        fact = talk.group()[-1]
+        return compared if unit in ("", *_COUNTS) else _told_in(talk, words, compared, fact, attribute, unit)
+    if asks == "which":
+        return comparison_of(talk, "which", names, attribute, comparative.order)
     yes, no = (word, found["other"].lower()) if "other" in found else ("yes", "no")
     sign = ">" if comparative.order == "descending" else "<"
     degree = "greater" if comparative.order == "descending" else "smaller"
@@ -384,10 +428,23 @@ def read_than(talk: Talk, words: Words) -> FollowUp | None:
         question=f"Is the {attribute} of {names[0]} {degree} than the {attribute} of {names[1]}?",
         kind="comparison",
         reason=f"of {', '.join(names)}",
-        plan=talk.look_up("a", attribute, names[0])
-        + talk.look_up("b", attribute, names[1])
+        plan=talk.look_ups(attribute, names)
         + f'if a.value {sign} b.value:\n    answer("{yes}")\nelse:\n    answer("{no}")\n',
     )
+
+
+def _between(
+    talk: Talk, found: Mapping[str, str], comparative: Comparative, word: str, names: Sequence[str]
+) -> str:
+    """The attribute by which two things are compared. Empty where it cannot be told."""
+    attribute = ATTRIBUTES.get(found.get("attr", "").lower(), _DEEDS.get(found.get("deed", "").lower(), ""))
+    if attribute or talk.focus is None:
+        return attribute
+    known = talk.focus.lookups[-1]
+    if known.attribute in THINGS and known.value in names:
+        told = THINGS[known.attribute].split()
+        return next((each for each in comparative.attributes if each in told), "")
+    return _compared(talk, [known, known], comparative, word) or "".join(comparative.attributes[:1])
 
 
 _DEEDS: Final = {

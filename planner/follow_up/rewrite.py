@@ -146,7 +146,7 @@ def _is_aside(sentence: str) -> bool:
     return _is_remark(sentence) and not doubts and _OF_ME.search(sentence) is not None
 
 
-_OF_ME: Final = re.compile(r"\b(?:I|I'm|i|i'm|my|me|we|we're|our)\b", re.IGNORECASE)
+_OF_ME: Final = re.compile(r"\b(?:I|my|me|we|our)\b", re.IGNORECASE)
 
 
 def _is_remark(sentence: str) -> bool:

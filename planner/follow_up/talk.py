@@ -23,6 +23,7 @@ from braid.planner.follow_up.words import (
     THINGS,
     UNITS,
 )
+from braid.planner.routing import one_slip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,20 +77,20 @@ def _spelled(word: str) -> str:
         return known
     if not word.islower() or word in SPELLINGS or len(word) < _SHORTEST_SLIP:
         return word
-    swapped = (word[:at] + word[at + 1] + word[at] + word[at + 2 :] for at in range(len(word) - 1))
-    if (meant := next((each for each in swapped if each in SPELLINGS), None)) is not None:
-        return meant
-    return _SHORTENED.get(word, word)
+
+    def slipped(meant: str) -> bool:
+        swapped = sorted(word) == sorted(meant)
+        missing = len(meant) == len(word) + 1 > _SHORTEST_SLIP + 1 and (word[0], word[-1]) == (
+            meant[0],
+            meant[-1],
+        )
+        return (swapped or missing) and one_slip(word, meant)
+
+    return next(filter(slipped, sorted(SPELLINGS)), word)
 
 
 _SHORTEST_SLIP: Final = 5
-_SHORTENED: Final = {
-    word[:at] + word[at + 1 :]: word
-    for word in SPELLINGS
-    if len(word) > _SHORTEST_SLIP + 1
-    for at in range(1, len(word) - 1)
-    if word[:at] + word[at + 1 :] not in SPELLINGS
-}
+"""Fewest letters of a word in which two changed places. One in which one is missing has more."""
 
 
 def is_small_talk(question: str) -> bool:
@@ -276,11 +277,6 @@ class Talk:
         return str(group[at].value) if told else group[at].name  # "the first city" of two capitals
 
     @property
-    def last_value(self) -> float | str | None:
-        """The value of the last turn."""
-        return self.last.value if self.last is not None else None
-
-    @property
     def tool(self) -> str:
         """The tool of the last look-up, if it takes one text."""
         fact = self.focus.lookups[-1] if self.focus is not None else None
@@ -289,6 +285,14 @@ class Talk:
     def look_up(self, variable: str, attribute: str, name: str) -> str:
         return f"{variable} = {self.tool}({quoted(f'{attribute} of {name}')})\n"
 
+    def look_ups(self, attribute: str, names: Sequence[str]) -> str:
+        """A look-up for each of at most `MAX_THINGS` names, bound to a, b, ..."""
+        return "".join(self.look_up(x, attribute, name) for x, name in zip(LETTERS, names, strict=False))
+
+
+LETTERS: Final = "abcdefghijklmnopqrst"
+MAX_THINGS: Final = len(LETTERS)
+"""Most things that are compared or told of at once."""
 
 _PLACES: Final = {
     "first": 0, "former": 0, "second": 1, "third": 2, "fourth": 3, "fifth": 4, "last": -1, "latter": -1,

@@ -162,8 +162,7 @@ def read_of_things(talk: Talk, words: Words) -> FollowUp | None:
         question=f"How many times the {fact.attribute} of {name} is the {fact.attribute} of {fact.name}?",
         kind="comparison",
         reason=f"the last value is {with_unit(talk.last.value or 0, talk.last.unit)}",
-        plan=talk.look_up("a", fact.attribute, fact.name)
-        + talk.look_up("b", fact.attribute, name)
+        plan=talk.look_ups(fact.attribute, (fact.name, name))
         + 'if a.unit == b.unit:\n    c = calculate(f"{a.value} / {b.value}")\n'
         + f'    answer(f"{{c}} ({each.replace("x.", "a.")}, {each.replace("x.", "b.")})")\n'
         + 'else:\n    decline("the two have different units")\n',
@@ -174,8 +173,10 @@ def read_check(talk: Talk, words: Words) -> FollowUp | None:
     """Read "isn't it Istanbul?" after a capital: the last answer, and whether it is that."""
     found = words.match(WORDINGS["check"]["forms"])
     name = name_in(found["name"]) if found is not None else None
-    fact = talk.last.lookups[0] if talk.last is not None and len(talk.last.lookups) == 1 else None
-    if name is None or fact is None or not isinstance(fact.value, str) or fact.value != talk.last_value:
+    if talk.last is None or len(talk.last.lookups) != 1:
+        return None
+    (fact,) = talk.last.lookups
+    if name is None or not isinstance(fact.value, str) or fact.value != talk.last.value:
         return None
     word = "Yes" if name.casefold() == fact.value.casefold() else "No"
     source = f" (source: {fact.source})" if fact.source else ""
@@ -195,8 +196,7 @@ def read_same(talk: Talk, words: Words) -> FollowUp | None:
         question=f"Is the {fact.attribute} of {name} the same as of {fact.name}?",
         kind="comparison",
         reason=f"of {fact.name}, {name}",
-        plan=talk.look_up("a", fact.attribute, fact.name)
-        + talk.look_up("b", fact.attribute, name)
+        plan=talk.look_ups(fact.attribute, (fact.name, name))
         + 'if a.value == b.value:\n    answer(f"yes: {b}")\nelse:\n    answer(f"no: {b}")\n',
     )
 
@@ -206,7 +206,7 @@ def read_ago(talk: Talk, words: Words) -> FollowUp | None:
     if words.match(WORDINGS["ago"]["forms"]) is None or talk.last is None:
         return None
     year = talk.last.value
-    dated = len(talk.last.lookups) == 1 and talk.last.lookups[0].attribute in _DATED
+    dated = len(talk.last.lookups) == 1 and talk.last.lookups[0].attribute in DATED
     if not isinstance(year, int) or year <= 0 or not dated or talk.last.lookups[0].value != year:
         return unresolved(words, talk, "the last answer is no year")
     return StandaloneQuestion(
@@ -225,8 +225,8 @@ def read_age(talk: Talk, words: Words) -> FollowUp | None:
     name, fact = talk.thing(found["p"]), talk.focus.lookups[-1] if talk.focus else None
     if name is None or not talk.tool or fact is None:
         return unresolved(words, talk)
-    attribute = fact.attribute if fact.attribute in _DATED else "completion year"
-    year, unit = found.get("year", ""), "years"
+    attribute = fact.attribute if fact.attribute in DATED else "completion year"
+    year = found.get("year", "")
     now = "" if year else "n = now()\n"
     of_year = year or "{n.date:.4}"
     return StandaloneQuestion(
@@ -235,7 +235,7 @@ def read_age(talk: Talk, words: Words) -> FollowUp | None:
         reason=f"about {name} still",
         plan=now
         + talk.look_up("a", attribute, name)
-        + f'b = calculate(f"{of_year} - {{a.value}}")\nanswer(f"{{b}} {unit}")\n',
+        + f'b = calculate(f"{of_year} - {{a.value}}")\nanswer(f"{{b}} years")\n',
     )
 
 
@@ -255,7 +255,7 @@ def read_date(talk: Talk, words: Words) -> FollowUp | None:
     return StandaloneQuestion(question=question, kind="value", reason=f"the last answer is {dates[0]}")
 
 
-_DATED: Final = frozenset(
+DATED: Final = frozenset(
     {*YEARS.values(), *COMPARATIVES["earlier"].attributes, "construction start", "last eruption"}
 )
 

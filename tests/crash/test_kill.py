@@ -162,6 +162,9 @@ def check_telling(folder: Path, ending: Ending, tally: Tally) -> None:
                     report(folder, ending, f"{call.key} {call.state}: {event!r}")
 
 
+UNKNOWN = r"|failed: mail: whether the call happened is not known"
+
+
 def check_end(folder: Path, task: str, ending: Ending, tally: Tally) -> None:
     """Everything that the task is there for has happened once, and its answer says so."""
     wanted = TASKS[task]
@@ -181,11 +184,12 @@ def check_end(folder: Path, task: str, ending: Ending, tally: Tally) -> None:
     tally.refused += sum(foreign.values())
     if foreign:
         problems += f"never to happen: {foreign}; "
-    # A person says that a mail was sent, but not what the tool returned. Without a person, a list that
-    # collects its errors holds that it is not known.
-    unknown = "none|failed: mail: whether the call happened is not known"
+    # A person says that a mail was sent, but not what the tool returned.
     pattern = ", ".join(
-        f"(?:{re.escape(part)}|{unknown})" if "mailed" in part else re.escape(part) for part in wanted.answer
+        f"(?:{re.escape(part)}|none{UNKNOWN * (part in wanted.collected)})"
+        if "mailed" in part
+        else re.escape(part)
+        for part in wanted.answer
     )
     if wanted.status == "declined":
         pattern = pattern.replace("mailed\\ before\\ the\\ end", "(?:mailed before the end|none)")

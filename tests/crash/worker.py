@@ -96,6 +96,8 @@ class Task:
     pays: tuple[int, ...]
     mails: tuple[str, ...]
     keeps: tuple[int, ...] = ()
+    collected: tuple[str, ...] = ()
+    """Parts of the answer out of lists that collect their errors: a call that is not known is one."""
     status: RunStatus = "answered"
 
 
@@ -116,6 +118,7 @@ TASKS = {
         ("receipt 1", "receipt 2", "receipt 3", "mailed two", "mailed first: receipt 1"),
         pays=(1, 2, 3, 4, 5),
         mails=("one", "two", "first: receipt 1"),
+        collected=("mailed two",),
     ),
     "declined": Task(
         DECLINED,

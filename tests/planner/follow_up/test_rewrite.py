@@ -113,6 +113,8 @@ DUBAI_BUILT = asked("when was it finished?", fact("Burj Khalifa", "completion ye
 COUNTRY_OF_K2 = asked("in which country is the second one?", fact("K2", "country", "Pakistan"))
 GERMANY = asked("And Germany?", fact("Germany", "population", 83500000, "people"))
 IN_MPH = asked("112 km/h in mph", value=69.59, unit="mph")
+GREENLAND = asked("How big is Greenland?", fact("Greenland", "area", 2166086, "km2"))
+THIRTY = asked("the 30 highest mountains", *(fact(f"Peak {n}", "height", 9000 - n, "m") for n in range(30)))
 COUNTED = "How many times the height of Eiffel Towers is the height of K2?"
 
 IS_HIGHER = "Is the height of K2 greater than the height of"
@@ -129,6 +131,7 @@ LOWER = (
 OUTRUN = "Is the top speed of cheetah greater than the top speed of ostrich?"
 DIFFERENCE_IN_FEET = "What is the difference between the height of K2 and the height of Mont Blanc in feet?"
 MORE_THAN_DENMARK = "Is the population of France greater than the population of Denmark?"
+RATIO_OF_CANADA = "What is the ratio of the area of Canada and the area of Greenland?"
 RATIO_OF_RIVERS = "What is the ratio of the length of Nile and the length of Mississippi River?"
 
 REWRITTEN: list[tuple[list[Turn], str, str]] = [
@@ -295,8 +298,9 @@ REWRITTEN: list[tuple[list[Turn], str, str]] = [
     (
         [K2],
         "By how many metres does Everest beat it?",
-        "What is the difference between the height of Everest and the height of K2?",
+        "What is the difference between the height of Everest and the height of K2 in metres?",
     ),
+    ([GREENLAND], "how many times bigger is Canada?", RATIO_OF_CANADA),
     (
         [NILE, MISSISSIPPI],
         "both in miles, please",
@@ -556,6 +560,11 @@ UNRESOLVED: list[tuple[list[Turn], str]] = [
     ([K2], "ten days later?"),
     ([K2], "and the other way round?"),
     ([K2], "both in feet"),
+    ([THIRTY], "add them up"),
+    ([THIRTY], "which is the lowest?"),
+    ([THIRTY], "both in feet"),
+    ([K2], "how many years after the Brooklyn Bridge was that"),
+    ([K2, BLANC], "which is higher, and by how many kilograms?"),
     ([NO_CAPITAL], "How many times would France fit into it?"),
     ([K2], "how long would that take at 5 kg?"),
     ([FRANCE], "how long would it take to walk that at 5 km/h?"),
@@ -712,3 +721,16 @@ def test_politeness_and_remarks_are_left_out(question: str, bare: str) -> None:
 )
 def test_what_says_something_stays(question: str) -> None:
     assert bare_question(question) == question
+
+
+@pytest.mark.parametrize(
+    ("turns", "question", "formula"),
+    [
+        ([GOLD], "and silver? What is the difference in fahrenheit?", "* 1 / 0.5555555555555556"),
+        ([K2], "By how many feet does Everest beat it?", "{z} * 1 / 0.3048"),
+        ([K2, BLANC], "which is higher and by how many feet?", "(abs({a.value} - {b.value})) * 1 / 0.3048"),
+    ],
+)
+def test_a_difference_in_another_unit_is_a_difference(turns: list[Turn], question: str, formula: str) -> None:
+    found = rewrite(question, turns)
+    assert isinstance(found, StandaloneQuestion) and formula in found.plan, found
