@@ -327,8 +327,8 @@ def hide_folders(kernel: Kernel, config: dict[str, Any], *, other_user: bool) ->
             if Path(folder).is_dir():
                 kernel.mount("none", folder, "tmpfs", MS_NOSUID | MS_NODEV, "size=1m,mode=755")
         for path, descriptor in sorted(kept):
-            if Path(path).exists():
-                continue  # it came with the folder that it is in
+            if os.path.lexists(path):
+                continue  # it came with its folder, as a link perhaps to what follows
             target = Path(path)
             target.parent.mkdir(parents=True, exist_ok=True)
             if stat.S_ISDIR(os.fstat(descriptor).st_mode):
