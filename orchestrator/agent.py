@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from copy import copy
 from dataclasses import dataclass, replace
@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from braid.engine import Budget, BudgetExceededError, Engine, Message, connect
+from braid.engine.absent import AbsentEngine
 from braid.engine.scope import ambient_budget
 from braid.engine.surrogates import mend_text
 from braid.engine.system import OneLoop
@@ -39,10 +40,11 @@ from braid.orchestrator.resume import (
     stored_spec,
     unheard_words,
 )
+from braid.orchestrator.review import Review
 from braid.orchestrator.settings import BudgetLimits, RunSpec, load_settings
 from braid.orchestrator.stream import RunStream
 from braid.orchestrator.subagents import NO_RUN, OuterRun, agent_tool, outer_run
-from braid.planner import Routed
+from braid.planner import Plan, Routed, check_plan, thinks
 
 if TYPE_CHECKING:
     from braid.executors.journal import Journal
@@ -50,6 +52,8 @@ if TYPE_CHECKING:
 
 OutputT = TypeVar("OutputT")
 DEFAULT_REPLAN = Replan()
+BY_HAND = "Carry out a plan that was written by hand."
+"""The question of a plan that came without one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +72,10 @@ class RunInputs:
     """Lines of the person, which arrive while the run goes on."""
     outer: OuterRun = NO_RUN
     """The run of another agent around this one."""
+    plan: str = ""
+    """A plan that is run as it is."""
+    tools: ToolRegistry | None = None
+    """Tools of this run beside the agent's own."""
 
 
 class Agent:
@@ -100,6 +108,8 @@ class Agent:
         limits: Bounds of the graph: concurrency, time of a node, number of nodes.
         approve: Asked before a mutating tool runs. Without it mutating tools are refused.
         ask: Puts a plan's question to a person.
+        review: Asked about each plan before anything of it runs. It approves the plan, rejects it with a
+            reason that the planner reads, or gives another text (`braid.orchestrator.review`).
         replan: When the graph is revised while the rest of it runs. By default it is revised as soon as a
             failure blocks something. A revision counts as a round. None revises only when nothing more can
             run.
@@ -136,6 +146,7 @@ class Agent:
         limits: Limits | None = None,
         approve: Approve | None = None,
         ask: AskPerson | None = None,
+        review: Review | None = None,
         replan: Replan | None = DEFAULT_REPLAN,
         seed: int | None = None,
         shortcuts: bool | None = None,
@@ -164,6 +175,7 @@ class Agent:
         self.budget = budget
         self.approve = approve
         self.ask = ask
+        self.review = review
         self.replan = replan
         self.cache = cache
         self._results: ResultCache = MemoryResults() if cache is None else cache
@@ -254,6 +266,37 @@ class Agent:
         )
         return await self._run(Recorder(), question, inputs)
 
+    async def run_plan(self, plan: str | Plan, *, question: str = BY_HAND, **options: Any) -> RunResult[Any]:
+        """Run a plan that was written by hand. No model is asked, and no engine opened, unless it thinks.
+
+        It is checked as a whole before anything runs.
+
+        Args:
+            plan: The text of the plan, or one that was built (`Plan`). The tools of a built one are added.
+            question: What thoughts are told about the task.
+            options: As for `run`.
+
+        Raises:
+            InvalidPlanError: The plan has mistakes. The error has the line and column of each.
+            ToolDefinitionError: A tool of the plan has the name of another one of the agent.
+        """
+        return await self._run(Recorder(), question, self._plan_inputs(plan, options))
+
+    def run_plan_sync(self, plan: str | Plan, **options: Any) -> RunResult[Any]:
+        """`run_plan` for code without an event loop, as `run_sync` is for `run`."""
+        return self._sync(lambda agent: agent.run_plan(plan, **options))
+
+    def stream_plan(self, plan: str | Plan, *, question: str = BY_HAND, **options: Any) -> RunStream:
+        """`run_plan` as a stream of its events."""
+        inputs = self._plan_inputs(plan, options)
+        return RunStream(lambda recorder: self._run(recorder, question, inputs))
+
+    def _plan_inputs(self, plan: str | Plan, options: Mapping[str, Any]) -> RunInputs:
+        inputs = RunInputs(plan=str(plan), **options)
+        if not inputs.plan.strip():
+            check_plan(inputs.plan, ())
+        return inputs if isinstance(plan, str) else replace(inputs, tools=plan.tools)
+
     def run_sync(self, question: str, **options: Any) -> RunResult[Any]:
         """`run` for code without an event loop. Takes the same options, and closes what it opened.
 
@@ -262,6 +305,9 @@ class Agent:
         Raises:
             RunningLoopError: There is an event loop already. Await `run` there.
         """
+        return self._sync(lambda agent: agent.run(question, **options))
+
+    def _sync(self, work: Callable[[Self], Awaitable[RunResult[Any]]]) -> RunResult[Any]:
         try:
             asyncio.get_running_loop()
         except RuntimeError:
@@ -271,7 +317,7 @@ class Agent:
 
         async def once() -> RunResult[Any]:
             async with self._unopened() as agent:
-                return await agent.run(question, **options)
+                return await work(agent)
 
         return asyncio.run(once())
 
@@ -490,7 +536,7 @@ class Agent:
             RunStarted(
                 question=job.question,
                 engine=job.engine.info.uri,
-                tools=tuple(spec.name for spec in self.tools.specs()),
+                tools=tuple(spec.name for spec in job.tools.specs()),
                 max_rounds=job.spec.max_rounds,
                 sequential=job.spec.sequential,
                 seed=job.spec.seed,
@@ -506,8 +552,13 @@ class Agent:
             raise ResumeRefusedError("this agent keeps no journal to resume from; make it with journal=True")
         row = journal.find(run_id)
         spec = stored_spec(row)
+        if spec.review and self.review is None and not row.final:
+            raise ResumeRefusedError(
+                f"a person reviews the plans of run {row.id}, and nobody is there to do so; resume it at a "
+                "terminal, or by an agent with review=..."
+            )
         async with _run_scope(inputs.budget or self.budget).deadline():
-            engine = await (self._open(spec.engine) if self._any_engine else self.open())
+            engine = await self._engine_for(spec, inputs)
         log, earlier = reopen_run(journal, row, self.tools)
         try:
             if not force and not row.final:
@@ -555,6 +606,8 @@ class Agent:
             "turns": inputs.history.turns if isinstance(inputs.history, History) else (),
             "sequential": inputs.sequential,
             "budget": None if inputs.budget is None else BudgetLimits.of(inputs.budget),
+            "plan": inputs.plan or self.spec.plan,
+            "review": self.review is not None,
         }
         return self.spec.model_copy(update=given)
 
@@ -566,15 +619,17 @@ class Agent:
         given = inputs.budget or self.budget
         if engine is None:
             async with _run_scope(given).deadline():
-                engine = await self.open()
+                engine = await self._engine_for(spec, inputs)
         budget = _run_scope(given)  # its clock starts now, those of the scopes above run on
-        budget.price_of(engine.info.uri, engine.info.model)  # a limit that cannot hold is an error now
-        secrets = Secrets(schemas={spec.name: spec.parameters for spec in self.tools.specs()})
+        if not isinstance(engine, AbsentEngine):
+            budget.price_of(engine.info.uri, engine.info.model)  # a limit that cannot hold is an error now
+        tools = self._tools_of(inputs)
+        secrets = Secrets(schemas={spec.name: spec.parameters for spec in tools.specs()})
         return Job(
             question=mend_text(question.strip()),
             spec=spec,
             engine=engine,
-            tools=self.tools,
+            tools=tools,
             budget=budget,
             memo=CallMemo(self._result_cache(secrets), for_all=self.cache is not None),
             secrets=secrets,
@@ -584,7 +639,26 @@ class Agent:
             deps=inputs.deps,
             replan=self.replan,
             inbox=inputs.inbox,
+            review=self.review,
         )
+
+    async def _engine_for(self, spec: RunSpec, inputs: RunInputs) -> Engine:
+        """The engine of a run. A plan that was written by hand and never thinks gets none.
+
+        Raises:
+            InvalidPlanError: The plan has mistakes.
+        """
+        if spec.plan:
+            none = await self._open(AbsentEngine())
+            if not thinks(check_plan(spec.plan, self._tools_of(inputs).specs())):
+                return none
+        return await (self._open(spec.engine) if self._any_engine else self.open())
+
+    def _tools_of(self, inputs: RunInputs) -> ToolRegistry:
+        """The tools of a run: the agent's, and those that came with the plan."""
+        own = {tool.name: tool.function for tool in self.tools}
+        more = [tool for tool in inputs.tools or () if own.get(tool.name) is not tool.function]
+        return ToolRegistry([*self.tools, *more]) if more else self.tools
 
 
 def _run_scope(given: Budget | None) -> Budget:

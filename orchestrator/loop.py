@@ -37,6 +37,7 @@ from braid.orchestrator.history import History
 from braid.orchestrator.outputs import answer_text, plain_output, said_text, told_type, typed_output
 from braid.orchestrator.planning import (
     HINT_WIDER,
+    Ending,
     PlanReviser,
     Rounds,
     ending_of_decline,
@@ -53,9 +54,21 @@ from braid.orchestrator.question import (
 )
 from braid.orchestrator.recorder import Recorder
 from braid.orchestrator.result import RunResult, total_usage
+from braid.orchestrator.review import PlanRejectedError, PlanReviewed, Review, no_plan, rejection, reviewed
 from braid.orchestrator.settings import RunSpec
 from braid.orchestrator.subagents import OuterRun, use_outer_run
-from braid.planner import LLMPlanner, PartialPlan, PlannerFinished, PlanTask, Routed, doubt_of, run_root
+from braid.planner import (
+    Doubt,
+    LLMPlanner,
+    PartialPlan,
+    PlannerFinished,
+    PlanStream,
+    PlanTask,
+    Routed,
+    doubt_of,
+    given_plan,
+    run_root,
+)
 
 if TYPE_CHECKING:
     from braid.executors.journal import RunLog
@@ -94,6 +107,8 @@ class Job:
     """The plan of the first round, where code can tell it."""
     unresolved: str = ""
     """What the question leans on that no earlier turn tells."""
+    review: Review | None = None
+    """Decides about each plan before anything of it runs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +126,8 @@ class EarlierRound:
     """The part of its plan that was written."""
     why: str | None = None
     """Why it brought no answer. None for a round that was not over."""
+    reviewed: PlanReviewed | None = None
+    """What a person decided about its plan."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,17 +158,22 @@ async def run_rounds(job: Job, emit: Callable[[Event], None]) -> LoopOutcome:
     """Plan and run `job` until there is an answer, a limit, or no round left."""
     graph = TaskGraph()
     give_earlier_values(graph, job.spec.turns)
-    job, outcome = await _without_plan(job, graph, emit)
-    if outcome is not None:
-        return outcome
+    if not job.spec.plan:
+        job, outcome = await _without_plan(job, graph, emit)
+        if outcome is not None:
+            return outcome
     planner = LLMPlanner(
         job.engine,
         max_repairs=job.spec.max_repairs,
         max_tokens=job.spec.max_tokens,
         temperature=job.spec.temperature or 0.0,
     )
-    rounds = Rounds(job.spec.max_rounds)
-    reviser = _reviser(job, planner, rounds, graph, emit)
+    compact = planner.style == "compact" and not job.spec.plan
+    rounds = Rounds(1 if job.spec.plan else job.spec.max_rounds)
+    reviser = None
+    # Where code could not find it, a small model would guess.
+    if job.replan is not None and not job.spec.plan and not (job.draft and compact):
+        reviser = _reviser(job, job.replan, planner, rounds, graph, emit)
     outcomes: list[RunOutcome] = []
     feedback = ""
     while True:
@@ -166,7 +188,7 @@ async def run_rounds(job: Job, emit: Callable[[Event], None]) -> LoopOutcome:
         written = earlier.written if earlier is not None else None
         task = plan_task(job, graph, round=number, feedback=feedback, final=final, written=written)
         root = tuple(run_root(task))
-        plan = planner.start(task, emit=emit)
+        plan = start_plan(job, planner, task, emit, earlier)
         outcome = await run_graph(
             graph,
             plan,
@@ -192,12 +214,11 @@ async def run_rounds(job: Job, emit: Callable[[Event], None]) -> LoopOutcome:
             sequential=job.spec.sequential,
             replanner=reviser,
             replan=job.replan,
-            queue=None if planner.style == "compact" else job.inbox,  # it would not see the words
+            queue=None if compact else job.inbox,  # it would not see the words
         )
         outcomes.append(outcome)
         answer = None if outcome.declined else outcome.answer
-        small = planner.style == "compact" and not job.draft and installation(job.engine, job.tools).facts
-        doubt = doubt_of(job.question, answer, graph, small=small) if answer else None
+        doubt = _doubt(job, answer, graph, compact=compact)
         if earlier is not None and earlier.why is not None:
             feedback = earlier.why
         else:
@@ -206,48 +227,73 @@ async def run_rounds(job: Job, emit: Callable[[Event], None]) -> LoopOutcome:
                 emit(AnswerDoubted(round=number, answer=answer_text(answer or ()), reason=doubt.reason))
                 feedback = f"the answer is no answer to the task: {doubt.reason}"
             emit(RoundFinished(round=number, answered=answer is not None and doubt is None, why=feedback))
-        if planner.style == "compact" and (doubt is not None or (job.draft and not outcome.answered)):
+        rejected = isinstance(plan.error, PlanRejectedError)
+        if compact and (doubt is not None or rejected or (job.draft and not outcome.answered)):
             break  # its prompt has no feedback, so it would write the same, or guess what code could not find
-        if (outcome.answered and doubt is None) or outcome.stopped is not None or rounds.left <= 0:
+        ended = (outcome.answered and doubt is None) or outcome.stopped is not None
+        if ended or final or rounds.left <= 0:
             break
-        if final:
-            break  # it was asked to answer with what there was
-        if plan.error is not None and all(node.round < number for node in graph.nodes.values()):
+        if plan.error is not None and not rejected and _is_empty(graph, number):
             break  # not one valid statement in all the attempts of a round: the next would not be better
     close_graph(graph, emit=emit)
-    stopped, reason, hint = outcome.stopped, outcome.reason, ""
-    drafted = bool(job.draft) and planner.style == "compact" and stopped is None and not outcome.answered
-    if outcome.declined or drafted:
-        ending = ending_of_decline(
-            job.question,
-            graph,
-            outcome,
-            own_words=planner.style != "compact" or (bool(job.draft) and not outcome.failures),
-        )
-        stopped, reason, hint = ending.stopped, ending.reason, ending.hint
-    elif doubt is not None:
-        stopped, reason, hint = None, doubt.reason, HINT_WIDER
-    elif outcome.answered:
-        stopped, reason = None, ""
-    elif stopped is None and final:
-        stopped, reason = (
-            "budget",
-            f"the soft limit of the budget is reached, and there is no answer: {feedback}",
-        )
-    elif stopped is None:
-        stopped = "max_rounds" if rounds.left <= 0 else "plan"
-        reason = f"no answer after {rounds.begun} round{'s' * (rounds.begun > 1)}: {feedback}"
+    drafted = bool(job.draft) and compact and outcome.stopped is None and not outcome.answered
+    if outcome.declined or (drafted and not rejected):
+        own_words = not compact or (bool(job.draft) and not outcome.failures)
+        ending = ending_of_decline(job.question, graph, outcome, own_words=own_words)
+        declined = ending.stopped is None
+    else:
+        ending = _ending(job, outcome, rounds, feedback, doubt, final=final, rejected=rejected)
+        declined = doubt is not None and ending.stopped is None
     return LoopOutcome(
         graph=graph,
         outcomes=tuple(outcomes),
         rounds=rounds.begun,
         root=root,
         values=answer if doubt is None else None,
-        stopped=stopped,
-        declined=(outcome.declined or drafted or doubt is not None) and stopped is None,
-        reason=reason,
-        hint=hint,
+        stopped=ending.stopped,
+        declined=declined,
+        reason=ending.reason,
+        hint=ending.hint,
     )
+
+
+def _doubt(job: Job, answer: tuple[Any, ...] | None, graph: TaskGraph, *, compact: bool) -> Doubt | None:
+    """Why the answer of a model's plan cannot be one to the question."""
+    if not answer or job.spec.plan:
+        return None
+    small = compact and not job.draft and installation(job.engine, job.tools).facts
+    return doubt_of(job.question, answer, graph, small=small)
+
+
+def _is_empty(graph: TaskGraph, round: int) -> bool:
+    """Whether a round has brought no node."""
+    return all(node.round < round for node in graph.nodes.values())
+
+
+def _ending(
+    job: Job,
+    outcome: RunOutcome,
+    rounds: Rounds,
+    feedback: str,
+    doubt: Doubt | None,
+    *,
+    final: bool,
+    rejected: bool,
+) -> Ending:
+    """Why a run without a `decline` ended. It has an answer where the reason is empty."""
+    if doubt is not None:
+        return Ending(stopped=None, reason=doubt.reason, hint=HINT_WIDER)
+    if outcome.answered:
+        return Ending(stopped=None, reason="")
+    if outcome.stopped is not None:
+        return Ending(stopped=outcome.stopped, reason=outcome.reason)
+    if final:
+        why = f"the soft limit of the budget is reached, and there is no answer: {feedback}"
+        return Ending(stopped="budget", reason=why)
+    if rejected or job.spec.plan:
+        return Ending(stopped="plan", reason=feedback)
+    why = f"no answer after {rounds.begun} round{'s' * (rounds.begun > 1)}: {feedback}"
+    return Ending(stopped="max_rounds" if rounds.left <= 0 else "plan", reason=why)
 
 
 async def _without_plan(
@@ -268,15 +314,40 @@ async def _without_plan(
 
 
 def _reviser(
-    job: Job, planner: LLMPlanner, rounds: Rounds, graph: TaskGraph, emit: Callable[[Event], None]
-) -> PlanReviser | None:
-    if job.replan is None or (job.draft and planner.style == "compact"):
-        return None  # where code could not find it, a small model would guess
-
+    job: Job,
+    policy: Replan,
+    planner: LLMPlanner,
+    rounds: Rounds,
+    graph: TaskGraph,
+    emit: Callable[[Event], None],
+) -> PlanReviser:
     def task(number: int, feedback: str) -> PlanTask:
         return plan_task(job, graph, round=number, feedback=feedback)
 
-    return PlanReviser(planner, rounds, job.replan, task, emit)
+    def start(task: PlanTask) -> PlanStream:
+        return start_plan(job, planner, task, emit)
+
+    return PlanReviser(start, rounds, policy, task, emit)
+
+
+def start_plan(
+    job: Job,
+    planner: LLMPlanner,
+    task: PlanTask,
+    emit: Callable[[Event], None],
+    earlier: EarlierRound | None = None,
+) -> PlanStream:
+    """The plan of one round: what was given, else what the model writes, and what a person made of it."""
+    decided = earlier.reviewed if earlier is not None else None
+    if decided is not None and decided.decision == "rejected":
+        return no_plan(rejection(decided.plan, decided.reason))
+    if decided is not None and decided.decision == "edited":
+        return given_plan(decided.plan, task, emit=emit)
+    given = job.spec.plan
+    plan = given_plan(given, task, emit=emit) if given else planner.start(task, emit=emit)
+    if job.review is None or decided is not None:
+        return plan
+    return reviewed(plan, task, job.review, tools=job.tools, emit=emit)
 
 
 def plan_task(
@@ -359,7 +430,7 @@ def never_begun(
 
 async def _run_to_result(job: Job, recorder: Recorder) -> RunResult[Any]:
     asked, turns = job.question, job.spec.turns
-    compact = LLMPlanner(job.engine).style == "compact"
+    compact = LLMPlanner(job.engine).style == "compact" and not job.spec.plan
     read = in_context(asked, turns, compact=compact, recorder=recorder)
     question, draft = read.question, read.draft
     job = replace(job, question=question, draft=draft, unresolved=read.unresolved)
@@ -389,7 +460,7 @@ async def _run_to_result(job: Job, recorder: Recorder) -> RunResult[Any]:
     seconds = time.monotonic() - job.budget.started  # the time of earlier processes included
     rounds = outcome.rounds
     status = _status(outcome, stopped, answer)
-    plan = "\n".join({event.round: event.plan.rstrip("\n") for event in planned}.values())
+    plan = "\n".join(_plans(recorder).values())
     turn = None
     spoke_of_the_last = question == asked and bool(draft)
     if not spoke_of_the_last and not (outcome.declined and read.names_nothing):
@@ -444,6 +515,20 @@ async def _run_to_result(job: Job, recorder: Recorder) -> RunResult[Any]:
         misfit.result = result
         raise misfit
     return result
+
+
+def _plans(recorder: Recorder) -> dict[int, str]:
+    """The plan of each round, as it was run."""
+    plans: dict[int, str] = {}
+    for event in recorder.emitted:
+        match event:
+            case PlanReviewed(decision="rejected"):
+                plans.pop(event.round, None)
+            case PlannerFinished() | PlanReviewed():
+                plans[event.round] = event.plan.rstrip("\n")
+            case _:
+                pass
+    return plans
 
 
 def _computed(graph: TaskGraph) -> list[object]:

@@ -15,7 +15,7 @@ from braid.executors.scheduler import Replan, RevisionRequest
 from braid.executors.values import preview
 from braid.orchestrator.events import RoundStarted, StopReason
 from braid.orchestrator.outputs import answer_text
-from braid.planner import LLMPlanner, PlanningError, PlanTask, asks_for
+from braid.planner import PlanningError, PlanStream, PlanTask, asks_for
 
 _SHOWN = 8
 _SHOWN_IN_REASON = 3
@@ -59,13 +59,13 @@ class PlanReviser:
 
     def __init__(
         self,
-        planner: LLMPlanner,
+        start: Callable[[PlanTask], PlanStream],
         rounds: Rounds,
         policy: Replan,
         task: Callable[[int, str], PlanTask],
         emit: Callable[[Event], None],
     ) -> None:
-        self._planner = planner
+        self._start = start
         self._rounds = rounds
         self._policy = policy
         self._task = task
@@ -83,7 +83,7 @@ class PlanReviser:
         number = self._rounds.next()
         self._emit(RoundStarted(round=number, feedback=feedback, revision=True))
         # Statements accepted until it gave up stay. Another round may mend the rest.
-        async with aclosing(self._planner.start(self._task(number, feedback), emit=self._emit)) as plan:
+        async with aclosing(self._start(self._task(number, feedback))) as plan:
             async for patch in plan:
                 yield patch
 

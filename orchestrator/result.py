@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from braid.engine import BudgetExceededError, Envelope, Message, Usage
 from braid.engine.scope import Spending
 from braid.executors import RunOutcome, TaskGraph
-from braid.executors.report import DiagramKind, RunReport, diagram, report_of, run_page, spans_of
+from braid.executors.report import DiagramKind, RunReport, diagram, report_of, run_page, spans_of, to_networkx
 from braid.executors.values import Secrets, own_copy
 from braid.orchestrator.events import RunStatus, StopReason
 from braid.planner import PlannerFinished, Routed, RouteKind
+
+if TYPE_CHECKING:
+    import networkx
 
 OutputT = TypeVar("OutputT")
 
@@ -93,6 +97,18 @@ class RunResult(Generic[OutputT]):
     def diagram(self, kind: DiagramKind = "mermaid") -> str:
         """The graph of the run as text for Mermaid or for Graphviz (`dot`)."""
         return diagram(spans_of(self.graph), kind)
+
+    def to_networkx(self) -> networkx.DiGraph[str]:
+        """The graph of the run for networkx.
+
+        A node has its statement, tool, state, times and result in short. An edge leads to each reader.
+        """
+        return to_networkx(spans_of(self.graph))
+
+    def _repr_html_(self) -> str:
+        """The page of the run, for notebooks."""
+        page = html.escape(self.page(), quote=True)
+        return f'<iframe srcdoc="{page}" style="width:100%;height:32em;border:0"></iframe>'
 
     @property
     def route(self) -> RouteKind:

@@ -19,6 +19,7 @@ from braid.orchestrator.errors import InvalidHistoryError, ResumeRefusedError
 from braid.orchestrator.events import PersonSaid, RoundFinished, RoundStarted, RunFinished, RunResumed
 from braid.orchestrator.history import History
 from braid.orchestrator.loop import EarlierRound, Job
+from braid.orchestrator.review import PlanReviewed
 from braid.orchestrator.settings import RunSpec, first_reason, journal_file
 from braid.planner import PartialPlan, PlannerFinished, PlannerRejected, PlannerText
 
@@ -101,6 +102,8 @@ def earlier_rounds(events: Sequence[Event]) -> list[EarlierRound]:
                 rounds[-1].open = False
             case RoundStarted():
                 rounds.append(_Round(event))
+            case PlanReviewed() if rounds and rounds[-1].open:
+                rounds[-1].reviewed = event
             case RoundFinished() if rounds:
                 rounds[-1].why = event.why
             case PlannerText() if rounds and rounds[-1].open:
@@ -121,6 +124,7 @@ def earlier_rounds(events: Sequence[Event]) -> list[EarlierRound]:
             final=current.started.final,
             written=current.attempts.written(),
             why=current.why if current is not rounds[-1] else None,
+            reviewed=current.reviewed,
         )
         for current in rounds
     ]
@@ -170,6 +174,7 @@ class _Round:
         self.begun = started.round + 1
         self.attempts = _Attempts()
         self.why: str | None = None
+        self.reviewed: PlanReviewed | None = None
         self.open = True
         """Whether no revision has begun. From then on, text is the revision's."""
 

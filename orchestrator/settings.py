@@ -135,6 +135,10 @@ class RunSpec(RunDefaults):
     version did not write have their defaults.
     """
 
+    plan: str = ""
+    """A plan that was written by hand. It is run in place of what a model would write."""
+    review: bool = False
+    """Whether a person decides about each plan before anything of it runs."""
     instructions: str = ""
     """Told to the planner in every round."""
     temperature: float | None = Field(default=None, ge=0, allow_inf_nan=False)

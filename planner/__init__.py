@@ -1,8 +1,16 @@
 """planner: language into graph. The plan language, its checker, and the planner that is a language model."""
 
 from braid.planner.asked import Asked, Doubt, asked, asks_for, doubt_of
-from braid.planner.checker import PlanChecker, compile_plan
-from braid.planner.errors import PlanCheckError, PlanError, PlanningError, PlanSyntaxError
+from braid.planner.builder import Plan
+from braid.planner.checker import compile_plan
+from braid.planner.errors import (
+    InvalidPlanError,
+    PlanCheckError,
+    PlanError,
+    PlanningError,
+    PlanSyntaxError,
+    PlanValueError,
+)
 from braid.planner.events import (
     DirectText,
     PlanEvent,
@@ -14,7 +22,7 @@ from braid.planner.events import (
     Routed,
     RouteKind,
 )
-from braid.planner.language import PlanParser, Statement, parse_plan, render_expr, render_plan
+from braid.planner.given import check_plan, given_plan, thinks
 from braid.planner.llm_planner import LLMPlanner
 from braid.planner.prompts import run_root
 from braid.planner.stream import PlanStream
@@ -24,16 +32,17 @@ __all__ = [
     "Asked",
     "DirectText",
     "Doubt",
+    "InvalidPlanError",
     "LLMPlanner",
     "PartialPlan",
+    "Plan",
     "PlanCheckError",
-    "PlanChecker",
     "PlanError",
     "PlanEvent",
-    "PlanParser",
     "PlanStream",
     "PlanSyntaxError",
     "PlanTask",
+    "PlanValueError",
     "PlannerFinished",
     "PlannerRejected",
     "PlannerRepaired",
@@ -42,13 +51,12 @@ __all__ = [
     "PlanningError",
     "RouteKind",
     "Routed",
-    "Statement",
     "asked",
     "asks_for",
+    "check_plan",
     "compile_plan",
     "doubt_of",
-    "parse_plan",
-    "render_expr",
-    "render_plan",
+    "given_plan",
     "run_root",
+    "thinks",
 ]

@@ -78,3 +78,24 @@ class PlanningError(BraidError):
         super().__init__(message)
         self.errors = tuple(errors)
         self.text = text
+
+
+class InvalidPlanError(BraidError, ValueError):
+    """A plan that was written by hand cannot be run.
+
+    Args:
+        errors: Its mistakes, each with its place.
+    """
+
+    wrong_usage = True
+    shows_lines = True
+    """Whether the message shows lines of a text, and is not to be put on one line."""
+
+    def __init__(self, errors: Sequence[PlanError]) -> None:
+        are = f"are {len(errors)} mistakes" if len(errors) > 1 else "is a mistake"
+        super().__init__(f"there {are} in the plan\n" + "\n\n".join(map(str, errors)))
+        self.errors = tuple(errors)
+
+
+class PlanValueError(BraidError, TypeError):
+    """A value or a name that a plan built in Python cannot take."""

@@ -33,7 +33,7 @@ THREADS = 4
 FACES = (
     *("engine", "engine.scope", "engine.local", "engine.remote", "engine.scripted", "reasoning", "planner"),
     *("executors", "executors.tools", "executors.journal", "executors.mcp", "executors.scheduler"),
-    *("executors.graph", "executors.builtin.atlas", "orchestrator"),
+    *("executors.graph", "executors.builtin.atlas", "orchestrator", "planner.checker", "planner.language"),
 )
 SHARED = "Threads and loops may share it"
 ONE_LOOP = "belongs to one event loop"
@@ -46,7 +46,7 @@ PROMISES = {
     ONE_LOOP: {"Agent", "RemoteEngine", "RemoteContext", "TaskGraph", "PlanStream", "RunStream"},
     "It belongs to one run, and so to one event loop": {"RunLog", "CallMemo", "MemoryCalls", "MethodRun"},
     "It belongs to one graph, and so to one event loop": {"NodeRecord", "NameSlot"},
-    "One thread at a time uses it": {"PlanChecker", "PlanParser"},
+    "One thread at a time uses it": {"Plan", "PlanChecker", "PlanParser"},
 }
 
 

@@ -1,13 +1,17 @@
-"""The graph of a run as text for diagram tools: Mermaid and Graphviz."""
+"""The graph of a run for other tools: text for Mermaid and Graphviz, and a graph of networkx."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Final, Literal, TypeAlias, assert_never
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, assert_never
 
 from braid.executors.nodes import NodeState
 from braid.executors.report.spans import Span
+
+if TYPE_CHECKING:
+    import networkx
 
 DiagramKind: TypeAlias = Literal["mermaid", "dot"]
 
@@ -29,12 +33,7 @@ def diagram(spans: Sequence[Span], kind: DiagramKind = "mermaid") -> str:
         kind: `mermaid` for Mermaid, `dot` for Graphviz.
     """
     numbers = {span.id: f"n{number}" for number, span in enumerate(spans)}
-    edges = [
-        (numbers[source], numbers[span.id])
-        for span in spans
-        for source in (span.depends_on or ((span.parent,) if span.parent else ()))
-        if source in numbers
-    ]
+    edges = [(numbers[source], numbers[reader]) for source, reader in _edges(spans)]
     match kind:
         case "mermaid":
             return _mermaid(spans, numbers, edges)
@@ -42,6 +41,28 @@ def diagram(spans: Sequence[Span], kind: DiagramKind = "mermaid") -> str:
             return _dot(spans, numbers, edges)
         case _:
             assert_never(kind)
+
+
+def to_networkx(spans: Sequence[Span]) -> networkx.DiGraph[str]:
+    """`spans` as a directed graph: a node for each of them, with its fields, and an edge to each reader."""
+    import networkx
+
+    graph: networkx.DiGraph[str] = networkx.DiGraph()
+    for span in spans:
+        graph.add_node(span.id, **{**asdict(span), "seconds": span.seconds})
+    graph.add_edges_from(_edges(spans))
+    return graph
+
+
+def _edges(spans: Sequence[Span]) -> list[tuple[str, str]]:
+    """Each node with each of its readers. An item of a map follows the map where it reads nothing itself."""
+    known = {span.id for span in spans}
+    return [
+        (source, span.id)
+        for span in spans
+        for source in (span.depends_on or ((span.parent,) if span.parent else ()))
+        if source in known
+    ]
 
 
 def _mermaid(spans: Sequence[Span], numbers: dict[str, str], edges: list[tuple[str, str]]) -> str:

@@ -24,7 +24,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command as command_of
 
-from braid.orchestrator.cli.output import one_line
+from braid.orchestrator.cli.output import one_line, printable
 
 if TYPE_CHECKING:
     # The classes behind typer.Context and commands have no public name in typer.
@@ -145,7 +145,9 @@ def warning_printer() -> Callable[..., None]:
 
 
 def report_error(error: BaseException) -> int:
-    """Print an error as one line on stderr. `BRAID_DEBUG=1` adds the traceback.
+    """Print an error as one line on stderr, and mistakes of a plan with their lines.
+
+    `BRAID_DEBUG=1` adds the traceback.
 
     Returns:
         The exit code.
@@ -172,7 +174,12 @@ def report_error(error: BaseException) -> int:
         message, code = "interrupted", EXIT_INTERRUPTED
     else:
         message = f"internal error: {type(error).__name__}: {error} (BRAID_DEBUG=1 shows the traceback)"
-    typer.echo("braid: " + one_line(Secrets().redact(message), MAX_MESSAGE), err=True)
+    message = Secrets().redact(message)
+    if getattr(error, "shows_lines", False):
+        message = printable(message)[:MAX_MESSAGE]
+    else:
+        message = one_line(message, MAX_MESSAGE)
+    typer.echo(f"braid: {message}", err=True)
     return code
 
 

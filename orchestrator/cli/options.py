@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -15,6 +16,7 @@ from braid.orchestrator.cli.interrupts import InterruptedBySignal, run_interrupt
 from braid.orchestrator.default_tools import registry_of
 from braid.orchestrator.history import History
 from braid.orchestrator.resume import history_of
+from braid.orchestrator.review import Review
 from braid.orchestrator.settings import BudgetLimits, RunSpec, journal_file, load_settings
 
 if TYPE_CHECKING:
@@ -34,8 +36,34 @@ def non_empty(value: str) -> str:
     return value
 
 
+def non_empty_if_given(value: str | None) -> str | None:
+    """`non_empty` for what may be left out."""
+    return None if value is None else non_empty(value)
+
+
 Question = Annotated[
     str, typer.Argument(help="What you want to know, in quotes.", show_default=False, callback=non_empty)
+]
+OptionalQuestion = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="QUESTION",
+        help="What you want to know, in quotes. Not needed with --plan.",
+        show_default=False,
+        callback=non_empty_if_given,
+    ),
+]
+PlanFileOption = Annotated[
+    str | None,
+    typer.Option(
+        "--plan",
+        metavar="FILE",
+        help="Run this plan, written by hand, in place of a model's (docs/plan-language.md). - reads stdin.",
+        show_default=False,
+    ),
+]
+ReviewOption = Annotated[
+    bool, typer.Option("--review", help="Show each plan before anything of it runs, to approve or edit it.")
 ]
 EngineOption = Annotated[
     str | None,
@@ -186,6 +214,34 @@ def run_spec(**given: Any) -> RunSpec:
     return RunSpec.of(load_settings(), **given)
 
 
+def read_plan(file: str | None) -> str:
+    """The text of `--plan`. Empty where it is not given.
+
+    Raises:
+        typer.BadParameter: It cannot be read.
+    """
+    if file is None:
+        return ""
+    try:
+        text = sys.stdin.read() if file == "-" else Path(file).read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise typer.BadParameter(f"--plan {file} cannot be read: {error}") from error
+    if not text.strip():
+        raise typer.BadParameter(f"--plan {file} is empty")
+    return text
+
+
+def reviewer(person: Person, *, review: bool) -> Review | None:
+    """Who reviews plans.
+
+    Raises:
+        typer.BadParameter: There is no terminal to ask at.
+    """
+    if review and person.review is None:
+        raise typer.BadParameter("--review asks at a terminal, and there is none")
+    return person.review if review else None
+
+
 def selected_tools(names: str | None) -> list[Tool]:
     """All tools, or those named by `--tools`.
 
@@ -199,7 +255,12 @@ def selected_tools(names: str | None) -> list[Tool]:
 
 
 def make_agent(
-    spec: RunSpec, tools: Sequence[Tool], *, person: Person | None = None, journal: bool | None = None
+    spec: RunSpec,
+    tools: Sequence[Tool],
+    *,
+    person: Person | None = None,
+    journal: bool | None = None,
+    review: Review | None = None,
 ) -> Agent:
     """An agent with the options of `spec`. `journal` None takes the default of the settings."""
     return Agent.from_spec(
@@ -208,6 +269,7 @@ def make_agent(
         builtins=False,
         approve=None if person is None else person.approve,
         ask=None if person is None else person.ask,
+        review=review,
         journal=load_settings().journal if journal is None else journal,
     )
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from braid.engine import BraidError, Budget, Envelope, Event, Price, budget, connect
     from braid.executors import Limits, ToolContext, tool
     from braid.orchestrator import Agent, RunResult, RunStream
+    from braid.planner import Plan
 
 __all__ = [
     "Agent",
@@ -25,6 +26,7 @@ __all__ = [
     "Envelope",
     "Event",
     "Limits",
+    "Plan",
     "Price",
     "RunResult",
     "RunStream",
@@ -40,6 +42,7 @@ __getattr__ = lazy_names(
         "braid.engine": ("BraidError", "Budget", "Envelope", "Event", "Price", "budget", "connect"),
         "braid.executors": ("Limits", "ToolContext", "tool"),
         "braid.orchestrator": ("Agent", "RunResult", "RunStream"),
+        "braid.planner": ("Plan",),
     },
 )
 

@@ -31,7 +31,8 @@ from braid.executors import (
     tool,
 )
 from braid.executors.nodes import Answer, Const, DictOf, Field, ListOf, Node, Ref, Template
-from braid.planner import PlanParser, Statement, compile_plan, render_expr
+from braid.planner import compile_plan
+from braid.planner.language import PlanParser, Statement, render_expr
 from tests.support.written_plans import Recorded, answer, assert_settled, call, mapped, patches
 
 

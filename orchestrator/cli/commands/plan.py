@@ -1,17 +1,19 @@
-"""`braid plan`: the plan as the model writes it. Nothing is run."""
+"""`braid plan`: the plan as the model writes it, or one written by hand. Nothing is run."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Annotated
 
 import typer
 
 from braid.engine import Event, Message
-from braid.executors import TaskGraph
+from braid.executors import GraphPatch, TaskGraph
+from braid.executors.report import DiagramKind, diagram, spans_of
 from braid.executors.values import RedactedStream, Secrets
-from braid.orchestrator.agent import Agent
+from braid.orchestrator.agent import BY_HAND, Agent
 from braid.orchestrator.cli.group import EXIT_FAILURE
 from braid.orchestrator.cli.options import (
     CacheOption,
@@ -21,13 +23,14 @@ from braid.orchestrator.cli.options import (
     JsonOption,
     McpOption,
     MemoryOption,
+    OptionalQuestion,
     ProbeOption,
-    Question,
     SeedOption,
     ShortcutsOption,
     ThreadsOption,
     ToolsOption,
     make_agent,
+    read_plan,
     run_async,
     run_spec,
     selected_tools,
@@ -36,7 +39,7 @@ from braid.orchestrator.cli.output import console, print_json
 from braid.orchestrator.loop import plan_task
 from braid.orchestrator.question import decide, draft_for, give_earlier_values, in_context
 from braid.orchestrator.recorder import Recorder
-from braid.planner import LLMPlanner, PlannerFinished, PlannerRejected, PlannerText, Routed
+from braid.planner import LLMPlanner, PlannerFinished, PlannerRejected, PlannerText, Routed, check_plan
 
 HELP = """\
 Show the plan for a question as it is written, and run nothing.
@@ -44,12 +47,25 @@ Show the plan for a question as it is written, and run nothing.
 [bold]Example[/bold]
 
   braid plan "Is the Eiffel Tower taller than the Statue of Liberty?"
+
+  braid plan --plan heights.plan --dot | dot -Tsvg > plan.svg
 """
 
 
 def plan(
-    question: Question,
+    question: OptionalQuestion = None,
     as_json: JsonOption = False,
+    file: Annotated[
+        str | None,
+        typer.Option(
+            "--plan",
+            metavar="FILE",
+            help="Check this plan, written by hand, in place of a model's. - reads stdin.",
+            show_default=False,
+        ),
+    ] = None,
+    mermaid: Annotated[bool, typer.Option("--mermaid", help="Print the graph for Mermaid.")] = False,
+    dot: Annotated[bool, typer.Option("--dot", help="Print the graph for Graphviz.")] = False,
     engine: EngineOption = None,
     tools: ToolsOption = None,
     mcp: McpOption = None,
@@ -78,12 +94,38 @@ def plan(
         ),
         selected_tools(tools),
     )
-    if not run_async(_plan(agent, question, as_json=as_json)):
+    if mermaid + dot + as_json > 1:
+        raise typer.BadParameter("--mermaid, --dot and --json exclude one another")
+    drawn: DiagramKind | None = "mermaid" if mermaid else "dot" if dot else None
+    text = read_plan(file)
+    if text:
+        run_async(_check(agent, text, as_json=as_json, drawn=drawn))
+    elif question is None:
+        raise typer.BadParameter("give a question, or a plan by --plan", param_hint="'QUESTION'")
+    elif not run_async(_plan(agent, question, as_json=as_json, drawn=drawn)):
         raise typer.Exit(EXIT_FAILURE)
 
 
-async def _plan(agent: Agent, question: str, *, as_json: bool) -> bool:
+async def _check(agent: Agent, text: str, *, as_json: bool, drawn: DiagramKind | None) -> None:
+    """Check a plan that was written by hand, and show it."""
     async with agent:
+        job = await agent.job(BY_HAND, plan=text)
+        nodes = check_plan(text, job.tools.specs())
+        graph = TaskGraph()
+        graph.apply(GraphPatch(base_version=0, add=tuple(nodes)))
+        if as_json:
+            print_json({"plan": text, "valid": True, "nodes": graph.to_dict()["nodes"]})
+        else:
+            sys.stdout.write(text.rstrip("\n") + "\n" if drawn is None else diagram(spans_of(graph), drawn))
+        console(stderr=True).print(f"{len(nodes)} nodes", style="dim")
+
+
+async def _plan(agent: Agent, question: str, *, as_json: bool, drawn: DiagramKind | None) -> bool:
+    async with agent:
+        if drawn is not None:
+            events, graph = await write_plan(agent, question)
+            sys.stdout.write(diagram(spans_of(graph), drawn))
+            return next(event for event in events if isinstance(event, PlannerFinished)).valid
         if not as_json:
             return await show_plan(agent, question)
         if (routed := await _decision(agent, question)) is not None:

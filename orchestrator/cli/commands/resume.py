@@ -8,7 +8,7 @@ import typer
 
 from braid.orchestrator.agent import Agent
 from braid.orchestrator.cli.commands.replay import recorded_exit_code, show_recorded
-from braid.orchestrator.cli.commands.run import saying_how_to_go_on, show_result
+from braid.orchestrator.cli.commands.run import open_engine, saying_how_to_go_on, show_result
 from braid.orchestrator.cli.commands.runs import find_run, read_run
 from braid.orchestrator.cli.display import display_for_stderr
 from braid.orchestrator.cli.group import EXIT_CODES
@@ -108,7 +108,8 @@ def resume(
         spec = spec.model_copy(update={"engine": engine})
     known = registry_of(None)
     person = Person(yes=yes)
-    agent = make_agent(spec, [known.get(name) for name in spec.tools if name in known], person=person)
+    tools = [known.get(name) for name in spec.tools if name in known]
+    agent = make_agent(spec, tools, person=person, review=person.review if spec.review else None)
     limits = budget_limits(
         price,
         spec.budget,
@@ -126,7 +127,7 @@ async def _resumed(
 ) -> RunStatus:
     """Resume and show."""
     async with agent:
-        await agent.open()  # as in `braid run`, loading a model is no part of the time
+        await open_engine(agent)
         budget = limits and limits.budget()
         if as_json:
             result = await agent.resume(run, budget=budget, force=force)

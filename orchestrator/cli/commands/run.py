@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from braid.engine import Envelope, Message
-from braid.orchestrator.agent import Agent
+from braid.orchestrator.agent import BY_HAND, Agent
 from braid.orchestrator.baseline import ReplayError, compare_with_sequential
 from braid.orchestrator.cli.display import comparison_lines, display_for_stderr, report_lines
 from braid.orchestrator.cli.group import EXIT_CODES
@@ -28,9 +28,11 @@ from braid.orchestrator.cli.options import (
     MaxTokensOption,
     McpOption,
     MemoryOption,
+    OptionalQuestion,
+    PlanFileOption,
     PriceOption,
     ProbeOption,
-    Question,
+    ReviewOption,
     SeedOption,
     ShortcutsOption,
     TemperatureOption,
@@ -40,6 +42,8 @@ from braid.orchestrator.cli.options import (
     budget_limits,
     conversation,
     make_agent,
+    read_plan,
+    reviewer,
     run_async,
     run_spec,
     selected_tools,
@@ -68,12 +72,14 @@ Exit code: 0 answered, 4 declined, 3 partial (stopped early, with results),
 
   braid run "..." --compare --budget-seconds 30
 
+  braid run --plan heights.plan --review
+
   braid run "..." --engine openai:http://127.0.0.1:8000/v1#my-model
 """
 
 
 def run(
-    question: Question,
+    question: OptionalQuestion = None,
     as_json: JsonOption = False,
     sequential: Annotated[
         bool, typer.Option("--sequential", help="One node at a time, in plan order: the honest baseline.")
@@ -84,6 +90,8 @@ def run(
             "--compare", help="Afterwards run the same plan one node at a time, and print the speed-up."
         ),
     ] = False,
+    plan: PlanFileOption = None,
+    review: ReviewOption = False,
     engine: EngineOption = None,
     tools: ToolsOption = None,
     mcp: McpOption = None,
@@ -185,7 +193,11 @@ def run(
         raise typer.BadParameter("--compare measures a run side by side; leave out --sequential")
     if html is not None:
         check_writable(html)
+    text = read_plan(plan)
+    if question is None and not text:
+        raise typer.BadParameter("give a question, or a plan by --plan", param_hint="'QUESTION'")
     spec = run_spec(
+        plan=text or None,
         engine=engine,
         mcp=mcp,
         max_rounds=max_rounds,
@@ -212,11 +224,13 @@ def run(
     )
     earlier = conversation(after or "last") if goes_on or after is not None else ()
     person = Person(yes=yes)
-    agent = make_agent(spec, selected_tools(tools), person=person, journal=journal)
+    reviews = reviewer(person, review=review)
+    agent = make_agent(spec, selected_tools(tools), person=person, journal=journal, review=reviews)
+    asked = question or BY_HAND
     if as_json:
-        work = _document(agent, question, earlier, compare=compare, html=html)
+        work = _document(agent, asked, earlier, compare=compare, html=html)
     else:
-        work = _shown(agent, question, person, earlier, compare=compare, html=html)
+        work = _shown(agent, asked, person, earlier, compare=compare, html=html)
     raise typer.Exit(EXIT_CODES[run_async(work)])
 
 
@@ -237,6 +251,12 @@ def show_result(result: RunResult[object]) -> None:
         notes.print(line, style="dim")
 
 
+async def open_engine(agent: Agent) -> None:
+    """Open the engine first: loading a model is no part of the time that the budget allows."""
+    if not agent.spec.plan:  # a plan that was written by hand may need none
+        await agent.open()
+
+
 async def watch(
     agent: Agent, question: str, person: Person, *, history: Sequence[Message] = ()
 ) -> RunResult[object]:
@@ -244,7 +264,7 @@ async def watch(
     with display_for_stderr() as display:
         person.display = display
         try:
-            await agent.open()  # loading a model is no part of the time that the budget allows
+            await open_engine(agent)
             run = agent.stream(question, history=history, **_own_options(agent.spec))
             async with run as events:
                 with KeyboardInput(events.say, display.show_input) as person.keyboard:
@@ -308,7 +328,7 @@ async def _document(
 ) -> RunStatus:
     """Run and print one JSON document."""
     async with agent:
-        await agent.open()
+        await open_engine(agent)
         run = agent.stream(question, history=earlier, **_own_options(agent.spec))
         async for _ in saying_how_to_go_on(agent, run):
             pass

@@ -228,17 +228,21 @@ async def test_files_outside_cannot_be_written(tmp_path: Path) -> None:
     assert target.read_text() == "before" or not result.isolation.files
 
 
-async def test_a_link_to_what_is_needed_may_come_before_it(outside: Path) -> None:
+@pytest.fixture
+def link(outside: Path) -> Iterator[Path]:
+    """A link to a file of a folder that comes later in the alphabet."""
     with tempfile.TemporaryDirectory(dir="/var/tmp") as later:
         needed = Path(later, "needed")
         needed.write_text("read")
         Path(later).chmod(0o755)
-        needed.chmod(0o644)
-        link = outside / "link"
-        link.symlink_to(needed)
-        code = "import sys; print(open(sys.argv[2]).read())"
-        command = [sys.executable, "-I", "-c", code, str(outside), str(link)]
-        result = await run_sandboxed(command, limits=GENEROUS, isolation="best-effort")
+        (outside / "link").symlink_to(needed)
+        yield outside / "link"
+
+
+async def test_a_link_to_what_is_needed_may_come_before_it(link: Path) -> None:
+    code = "import sys; print(open(sys.argv[2]).read())"
+    command = [sys.executable, "-I", "-c", code, str(link.parent), str(link)]
+    result = await run_sandboxed(command, limits=GENEROUS, isolation="best-effort")
     require(result.isolation.files, result.isolation)
     assert result.stdout == "read\n", result
 

@@ -11,7 +11,9 @@ import pytest
 from braid.executors import GraphPatch, RunContext, TaskGraph, Tool, ToolOptions, ToolRegistry, run_graph
 from braid.executors.nodes import Answer, Const, ListOf, Map, Node, Ref, ToolCall
 from braid.executors.tools import ToolSpec
-from braid.planner import PlanChecker, PlanCheckError, PlanError, Statement, compile_plan, parse_plan
+from braid.planner import PlanCheckError, PlanError, compile_plan
+from braid.planner.checker import PlanChecker
+from braid.planner.language import Statement, parse_plan
 from tests.support.plan_tools import plan_tools
 
 Nodes = Callable[[str], list[Node]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from braid.executors.builtin import builtin_tools
-from braid.planner import compile_plan, parse_plan
+from braid.planner import compile_plan
 from braid.planner.follow_up import (
     LookUp,
     StandaloneQuestion,
@@ -16,6 +16,7 @@ from braid.planner.follow_up import (
     mended,
     rewrite,
 )
+from braid.planner.language import parse_plan
 
 
 def fact(name: str, attribute: str, value: float | str, unit: str = "") -> LookUp:

@@ -31,15 +31,8 @@ from braid.executors.nodes import (
     ToolCall,
 )
 from braid.executors.tools import ToolSpec
-from braid.planner import (
-    PlanError,
-    PlanParser,
-    PlanSyntaxError,
-    Statement,
-    compile_plan,
-    parse_plan,
-)
-from braid.planner.language import MAX_NESTING
+from braid.planner import PlanError, PlanSyntaxError, compile_plan
+from braid.planner.language import MAX_NESTING, PlanParser, Statement, parse_plan
 
 Nodes = Callable[[str], list[Node]]
 

@@ -29,14 +29,8 @@ from braid.executors.nodes import (
     ToolCall,
 )
 from braid.executors.tools import ToolSpec
-from braid.planner import (
-    Statement,
-    compile_plan,
-    parse_plan,
-    render_expr,
-    render_plan,
-)
-from braid.planner.language import rename
+from braid.planner import compile_plan
+from braid.planner.language import Statement, parse_plan, rename, render_expr, render_plan
 
 
 @settings(max_examples=200, deadline=None)

@@ -14,7 +14,8 @@ import pytest
 from braid.engine import Grammar, SamplingParams
 from braid.engine.local import LocalEngine
 from braid.executors.tools import ToolSpec
-from braid.planner import LLMPlanner, PlannerText, PlanningError, PlanParser, PlanTask, Statement
+from braid.planner import LLMPlanner, PlannerText, PlanningError, PlanTask
+from braid.planner.language import PlanParser, Statement
 from braid.planner.prompts import STOP, compact_prompt, plan_grammar
 from braid.training.planner_model.examples import Mixture, draw_example
 from braid.training.questions import generate
