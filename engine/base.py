@@ -12,7 +12,18 @@ from typing import Literal, Self
 
 from braid.engine.errors import CapabilityError
 from braid.engine.scope import Budget
-from braid.engine.types import Capability, Completion, EngineInfo, Prompt, SamplingParams, Token, Usage
+from braid.engine.types import (
+    Capability,
+    Completion,
+    EngineInfo,
+    Message,
+    Prompt,
+    SamplingParams,
+    Token,
+    ToolChoice,
+    ToolDeclaration,
+    Usage,
+)
 
 
 class Context(ABC):
@@ -87,6 +98,20 @@ class Engine(ABC):
 
     @abstractmethod
     async def prefill(self, prompt: Prompt, *, budget: Budget | None = None) -> Context: ...
+
+    async def prefill_with_tools(
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[ToolDeclaration],
+        *,
+        choice: ToolChoice = "auto",
+        budget: Budget | None = None,
+    ) -> Context:
+        """A chat whose model may call `tools`. Capability `tool_calls`.
+
+        The calls are in `Completion.tool_calls`, and in the last `Token` of a stream. The engine runs none.
+        """
+        raise CapabilityError("tool_calls", self.info.uri)
 
     @abstractmethod
     async def generate(

@@ -61,11 +61,16 @@ class EngineConnectionError(EngineError):
 
 
 class EngineResponseError(EngineError):
-    """The server answered with an error that a retry does not mend, or with something unreadable."""
+    """The server answered with an error that a retry does not mend, or with something unreadable.
 
-    def __init__(self, message: str, *, status: int | None = None) -> None:
+    `status` is its HTTP status, `retry_after` the seconds that it asks to wait. Each is None where it said
+    none.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.status = status
+        self.retry_after = retry_after
 
 
 class InvalidParamsError(EngineError, ValueError):

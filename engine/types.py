@@ -41,12 +41,27 @@ Capability = Literal[
     "native_n",
     "penalties",
     "seed",
+    "tool_calls",
 ]
 
 
 def _items(value: object) -> Iterable[Any]:
     """The items of a list or tuple. For anything else, one item that no check accepts."""
     return cast("Sequence[Any]", value) if isinstance(value, list | tuple) else (None,)
+
+
+ToolChoice = Literal["auto", "none", "required"]
+"""Whether a model that was given tools may call them, must not, or has to."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolDeclaration:
+    """A tool that a model may call (capability `tool_calls`). Nobody runs it."""
+
+    name: str
+    description: str = ""
+    parameters: Mapping[str, object] = field(default_factory=lambda: {"type": "object", "properties": {}})
+    """JSON schema of the arguments, which is an object."""
 
 
 @dataclass(frozen=True)
@@ -126,8 +141,9 @@ class SamplingParams:
     """
     grammar: Grammar | str | dict[str, object] | None = None
     """A regular expression, a JSON schema or a `Grammar` that the whole completion must match (capability
-    `grammar`). A dict, which is a JSON schema, is taken by engines with capability `json_schema` as well. A
-    completion that reaches `max_tokens` or a stop string is the beginning of a match.
+    `grammar`). A JSON schema is taken by engines with capability `json_schema` as well, which may put white
+    space between its parts. A completion that reaches `max_tokens` or a stop string is the beginning of a
+    match.
     """
     repetition_penalty: float = 1.0
     """Divides the logits of tokens that were read or written, if they are positive, and multiplies negative
@@ -203,6 +219,21 @@ class SamplingParams:
         )
 
     @property
+    def json_schema(self) -> dict[str, object] | None:
+        """The JSON schema that `grammar` is, given as a dict or as a `Grammar`. None where it is none."""
+        if not isinstance(self.grammar, Grammar):
+            return self.grammar if isinstance(self.grammar, dict) else None
+        if self.grammar.kind != "json_schema":
+            return None
+        try:
+            schema: object = json.loads(self.grammar.source)
+        except ValueError as error:
+            raise InvalidParamsError(
+                f"SamplingParams: the JSON schema in grammar is no JSON: {error}", param="grammar"
+            ) from error
+        return cast("dict[str, object]", schema) if isinstance(schema, dict) else None
+
+    @property
     def endless(self) -> bool:
         """Whether nothing but `max_tokens` ends a completion."""
         return self.ignore_eos and not self.stop and not self.stop_token_ids
@@ -240,7 +271,9 @@ class Usage:
     cached_tokens: int = 0
     """Those prompt tokens whose KV was reused."""
     generated_tokens: int = 0
-    """Sampled tokens."""
+    """Sampled tokens, those of thoughts included."""
+    reasoning_tokens: int = 0
+    """Those sampled tokens that were thoughts, as far as a server tells."""
     drafted_tokens: int = 0
     """Tokens that were proposed by speculative decoding."""
     accepted_tokens: int = 0
@@ -273,6 +306,7 @@ class Usage:
             prompt_tokens=self.prompt_tokens + other.prompt_tokens,
             cached_tokens=self.cached_tokens + other.cached_tokens,
             generated_tokens=self.generated_tokens + other.generated_tokens,
+            reasoning_tokens=self.reasoning_tokens + other.reasoning_tokens,
             drafted_tokens=self.drafted_tokens + other.drafted_tokens,
             accepted_tokens=self.accepted_tokens + other.accepted_tokens,
             discarded_tokens=self.discarded_tokens + other.discarded_tokens,

@@ -7,7 +7,16 @@ from typing import Literal
 
 from braid.engine.base import Context, Engine
 from braid.engine.scope import Budget
-from braid.engine.types import Completion, EngineInfo, Prompt, SamplingParams, Token
+from braid.engine.types import (
+    Completion,
+    EngineInfo,
+    Message,
+    Prompt,
+    SamplingParams,
+    Token,
+    ToolChoice,
+    ToolDeclaration,
+)
 
 
 class EngineWrapper(Engine):
@@ -27,6 +36,16 @@ class EngineWrapper(Engine):
 
     async def prefill(self, prompt: Prompt, *, budget: Budget | None = None) -> Context:
         return await self.inner.prefill(prompt, budget=budget)
+
+    async def prefill_with_tools(
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[ToolDeclaration],
+        *,
+        choice: ToolChoice = "auto",
+        budget: Budget | None = None,
+    ) -> Context:
+        return await self.inner.prefill_with_tools(messages, tools, choice=choice, budget=budget)
 
     async def generate(
         self, context: Context, params: SamplingParams, *, budget: Budget | None = None

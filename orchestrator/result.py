@@ -185,6 +185,7 @@ def total_usage(planned: Sequence[PlannerFinished], outcomes: Sequence[RunOutcom
             Usage(
                 prompt_tokens=plan.prompt_tokens,
                 cached_tokens=plan.cached_tokens,
+                reasoning_tokens=plan.reasoning_tokens,
                 generated_tokens=plan.generated_tokens,
                 critical_path_tokens=plan.generated_tokens,
                 # A plan that code wrote asked no model.

@@ -109,6 +109,8 @@ class PlannerFinished(Event):
     prompt_tokens: int = 0
     cached_tokens: int = 0
     generated_tokens: int = 0
+    reasoning_tokens: int = 0
+    """Those of the generated tokens that were thoughts, as far as a server tells."""
 
 
 PlanEvent = PlannerText | PlannerStatement | PlannerRejected | PlannerRepaired | PlannerFinished

@@ -5,6 +5,7 @@ The model streams a plan. Each statement goes to the graph the moment it is comp
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
@@ -19,6 +20,7 @@ from braid.engine import (
     Message,
     Prompt,
     SamplingParams,
+    Token,
     Usage,
     plain_chat,
 )
@@ -39,6 +41,7 @@ from braid.planner.language import render_guards, render_plan
 from braid.planner.prompts import (
     STOP,
     STOP_TURNS,
+    called_statement,
     compact_prompt,
     earlier_statements,
     finished_statements,
@@ -306,7 +309,7 @@ class LLMPlanner:
                     generated += bool(token.text or token.reasoning or token.id is not None)
                     reported = token.usage or reported
                     state.cut_off = token.finish_reason == "length"
-                    text = held + token.text
+                    text = held + token.text + _called(token, state)
                     held = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" else ""  # its other half may follow
                     if text := mend_text(text.removesuffix(held)):
                         yield text
@@ -369,6 +372,27 @@ def _style_for(engine: Engine, style: Literal["auto", "chat", "compact"]) -> Sty
     return "chat" if "chat" in engine.capabilities else "text"
 
 
+def _called(token: Token, state: _Round) -> str:
+    """The statements for the tools that the model called instead of writing that down.
+
+    Each result of a tool gets a name, so that later rounds can read it. A call that was accepted before keeps
+    the name that it has.
+    """
+    if not token.tool_calls:
+        return ""
+    before = [each.statement for each in state.reader.accepted]
+    names = {each.source.removeprefix(f"{each.name} = "): each.name for each in before}
+    taken = {*state.task.graph.names(), *names.values()}
+    free = (name for number in itertools.count(1) if (name := f"call{number}") not in taken)
+    tools = {spec.name for spec in state.task.tools}
+    lines = [""] if state.texts[-1] else []
+    for call in token.tool_calls:
+        written = called_statement(call.name, call.arguments)
+        name = (names.get(written) or next(free)) if call.name in tools else ""
+        lines.append(called_statement(call.name, call.arguments, name=name))
+    return "\n".join(lines) + "\n"
+
+
 def _statement(accepted: AcceptedStatement, task: PlanTask, attempt: int) -> PlannerStatement:
     statement = accepted.statement
     return PlannerStatement(
@@ -407,4 +431,5 @@ def _finished(state: _Round, *, valid: bool, stopped: bool = False) -> PlannerFi
         prompt_tokens=state.usage.prompt_tokens,
         cached_tokens=state.usage.cached_tokens,
         generated_tokens=state.usage.generated_tokens,
+        reasoning_tokens=state.usage.reasoning_tokens,
     )

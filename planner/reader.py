@@ -110,7 +110,9 @@ class PlanReader:
         yield from self._take(self._parser.finish())
         if self._count == 0:
             raise PlanSyntaxError(
-                "there is no statement of a plan in this text",
+                "the token limit came before the first statement of a plan"
+                if cut_off
+                else "there is no statement of a plan in this text",
                 line=1,
                 column=1,
                 fix="reply with the plan only: one statement on each line, `answer(...)` at the end",

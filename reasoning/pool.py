@@ -10,6 +10,7 @@ from braid.engine import (
     CapabilityError,
     Completion,
     Context,
+    EngineResponseError,
     InvalidParamsError,
     SamplingParams,
     Token,
@@ -40,15 +41,31 @@ async def sample_pool(run: MethodRun, problem: Context, params: SamplingParams) 
         params = replace(params, seed=run.sampling_seed(0) if seed is None else seed)
         try:
             if run.on_text is not None and params.n == 1:
-                return [await _read_along(run, problem, params, run.on_text)]
+                completions = [await _read_along(run, problem, params, run.on_text)]
+                break
             completions = await run.engine.generate(problem, params, budget=run.budget)
+            for completion in completions:
+                completion.context.release()
             break
         except CapabilityError:
             if run.engine.capabilities == can:
                 raise  # else a server refused the seed, and the engine knows it now
-    for completion in completions:
-        completion.context.release()
+    _refuse_calls(completions)
     return completions
+
+
+def _refuse_calls(completions: Sequence[Completion]) -> None:
+    """Refuse completions that are calls of tools, since no tools were offered and nobody runs them.
+
+    Raises:
+        EngineResponseError: No completion has a text, and one has a call.
+    """
+    if any(completion.text.strip() for completion in completions):
+        return
+    if called := [call.name for completion in completions for call in completion.tool_calls]:
+        raise EngineResponseError(
+            f"the model called the tool {called[0]!r} instead of writing an answer; it was offered no tools"
+        )
 
 
 async def _read_along(
@@ -56,6 +73,7 @@ async def _read_along(
 ) -> Completion:
     """One sample, whose pieces `on_text` gets as they come. Its Context is `problem`."""
     pieces: list[str] = []
+    thoughts: list[str] = []
     count = 0
     last: Token | None = None
     tokens = run.engine.stream(problem, params, budget=run.budget)
@@ -63,6 +81,7 @@ async def _read_along(
         async for token in tokens:
             count += bool(token.text or token.reasoning or token.id is not None)
             last = token
+            thoughts.append(token.reasoning)
             if token.text:
                 pieces.append(token.text)
                 on_text(token.text)
@@ -75,6 +94,8 @@ async def _read_along(
         context=problem,
         finish_reason=(last and last.finish_reason) or "stop",
         usage=(last and last.usage) or counted,
+        reasoning="".join(thoughts),
+        tool_calls=last.tool_calls if last else (),
     )
 
 

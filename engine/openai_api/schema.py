@@ -54,6 +54,12 @@ class PromptDetails(_Loose):
     cached_tokens: int | None = None
 
 
+class CompletionDetails(_Loose):
+    """Details of the completion's usage."""
+
+    reasoning_tokens: int = 0
+
+
 class WireUsage(_Loose):
     """Usage as a server reports it."""
 
@@ -62,6 +68,23 @@ class WireUsage(_Loose):
     prompt_tokens_details: PromptDetails | None = None
     cached: int = Field(default=0, validation_alias=AliasChoices("cached_tokens", "prompt_cache_hit_tokens"))
     """Where Moonshot and DeepSeek count the cached tokens."""
+    completion_tokens_details: CompletionDetails | None = None
+    thoughts: int = Field(default=0, validation_alias="reasoning_tokens")
+    """Where SGLang counts the tokens of thoughts."""
+    total_tokens: int = 0
+
+    @model_validator(mode="after")
+    def _with_thoughts(self) -> WireUsage:
+        """Count thoughts among the generated tokens, where a server counts them beside these (xAI)."""
+        said, thoughts = self.completion_tokens, self.reasoning_tokens
+        if said is not None and thoughts and self.total_tokens == self.prompt_tokens + said + thoughts:
+            self.completion_tokens = said + thoughts
+        return self
+
+    @property
+    def reasoning_tokens(self) -> int:
+        details = self.completion_tokens_details
+        return (details and details.reasoning_tokens) or self.thoughts
 
     @property
     def cached_tokens(self) -> int:
@@ -119,8 +142,14 @@ class WireToolCall(_Loose):
     """A tool call of a message, or the part of one that a chunk adds."""
 
     index: int | None = None
-    id: str = ""
+    id: Annotated[str, BeforeValidator(str)] = ""
     function: Function = Field(default_factory=Function)
+
+
+def _listed_calls(given: object) -> list[object]:
+    """The calls that can be read. Some servers send a single one without its list."""
+    calls = cast("list[object]", given) if isinstance(given, list) else [given]
+    return [call for call in calls if isinstance(call, dict)]
 
 
 class Delta(_Loose):
@@ -130,9 +159,14 @@ class Delta(_Loose):
     """Text, or a list of parts with a `text` or a `thinking` (Mistral)."""
     reasoning_content: Any = ""
     reasoning: Any = ""
+    reasoning_text: Any = ""
     thinking: Any = ""
+    reasoning_details: Any = ""
+    """A list of parts with a `text` (OpenRouter), which mostly says what `reasoning` says."""
     refusal: str = ""
-    tool_calls: list[WireToolCall] = Field(default_factory=list[WireToolCall])
+    tool_calls: Annotated[list[WireToolCall], BeforeValidator(_listed_calls)] = Field(
+        default_factory=list[WireToolCall]
+    )
     function_call: Function | None = None
 
     @property
@@ -143,12 +177,19 @@ class Delta(_Loose):
     @property
     def thoughts(self) -> str:
         """Reasoning that the server keeps apart. Some send it under two names at once."""
-        named = (_spoken(value, "text") for value in (self.reasoning_content, self.reasoning, self.thinking))
+        fields = (
+            self.reasoning_content,
+            self.reasoning,
+            self.reasoning_text,
+            self.thinking,
+            self.reasoning_details,
+        )
+        named = (_spoken(value, "text") for value in fields)
         return next(filter(None, named), "") or _spoken(self.content, "thinking")
 
     @property
     def calls(self) -> list[WireToolCall]:
-        alone = [WireToolCall(function=self.function_call)] if self.function_call else []
+        alone = [WireToolCall(index=0, function=self.function_call)] if self.function_call else []
         return self.tool_calls or alone
 
 
@@ -228,8 +269,10 @@ class Model(_Loose):
     owned_by: str = ""
     capabilities: list[str] = Field(default_factory=list[str])
     """What the engine can do. Braid's own server says so."""
+    supported_parameters: list[str] = Field(default_factory=list[str])
+    """The fields of requests that it takes. OpenRouter says so. Empty where a server does not."""
 
-    @field_validator("capabilities", mode="before")
+    @field_validator("capabilities", "supported_parameters", mode="before")
     @classmethod
     def _names(cls, given: object) -> object:
         """Other servers write other things under this name."""
@@ -465,8 +508,8 @@ def sampling_fields(
             fields |= {"logprobs": True, "top_logprobs": params.logprobs}
         else:
             fields["logprobs"] = params.logprobs
-    if isinstance(params.grammar, dict):
-        schema = {"name": "answer", "schema": params.grammar, "strict": True}
+    if params.json_schema is not None:
+        schema = {"name": "answer", "schema": params.json_schema, "strict": True}
         fields["response_format"] = {"type": "json_schema", "json_schema": schema}
     return fields
 

@@ -2,14 +2,16 @@
 
 Retried are 408, 425, 429, 5xx (but 501 and 505), refused or lost connections, and silence before the first
 byte, as long as nothing of the response has been handed on. Waiting is exponential with full jitter (Brooker,
-"Exponential Backoff And Jitter", 2015). `Retry-After` is honoured. The key lives in a `SecretStr`. Every text
-that comes from the server or from httpx passes `scrub` before it enters an error.
+"Exponential Backoff And Jitter", 2015). `Retry-After` is honoured up to `RetryPolicy.longest_wait` and within
+what the budget leaves. The key lives in a `SecretStr`. Every text that comes from the server or from httpx
+passes `scrub` before it enters an error.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import math
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
@@ -55,8 +57,10 @@ class RetryPolicy:
 class RejectedError(EngineResponseError):
     """The server refused the request. `reason` is its explanation in lower case."""
 
-    def __init__(self, message: str, *, status: int | None, reason: str) -> None:
-        super().__init__(message, status=status)
+    def __init__(
+        self, message: str, *, status: int | None, reason: str, retry_after: float | None = None
+    ) -> None:
+        super().__init__(message, status=status, retry_after=retry_after)
         self.reason = reason.lower()
 
 
@@ -373,21 +377,23 @@ class Client:
         """Wait before the next attempt, or raise the typed error when there is none."""
         allowed = self.retries.max_retries if max_retries is None else max_retries
         asked = failure.retry_after
-        if not failure.retryable or attempt >= allowed or (asked or 0.0) > self.retries.longest_wait:
+        left = budget.remaining_seconds()
+        longest = min(self.retries.longest_wait, math.inf if left is None else max(left, 0.0))
+        too_long = asked is not None and asked > longest
+        if not failure.retryable or attempt >= allowed or too_long:
             tries = "" if attempt == 0 else f" (after {attempt + 1} attempts)"
             message = f"{self.shown}: {what}: {failure}{tries}"
             if self.proxy is not None:
                 message += (
                     f"; asked through the proxy of ${self.proxy} (NO_PROXY names hosts to reach without)"
                 )
-            if asked is not None and asked > self.retries.longest_wait:
-                message += (
-                    f"; the server asks to wait {asked:.0f} s, "
-                    f"more than the {self.retries.longest_wait:.0f} s allowed"
-                )
+            if too_long:
+                message += f"; the server asks to wait {asked:.5g} s, more than the {longest:.5g} s allowed"
             if failure.lost:
                 raise EngineConnectionError(message) from None
-            raise RejectedError(message, status=failure.status, reason=str(failure)) from None
+            raise RejectedError(
+                message, status=failure.status, reason=str(failure), retry_after=asked
+            ) from None
         async with self._interruptible(budget):
             await asyncio.sleep(self.retries.wait(attempt, asked))
 

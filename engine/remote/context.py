@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from braid.engine.base import Context
 from braid.engine.errors import CapabilityError
 from braid.engine.prompts import plain_chat
-from braid.engine.types import Message, Usage
+from braid.engine.types import Message, ToolChoice, ToolDeclaration, Usage
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,9 @@ class ChatForm:
     messages: tuple[Message, ...]
     tail: str = ""
     """Beginning of the assistant's next message. Empty unless the answer has begun."""
+    tools: tuple[ToolDeclaration, ...] = ()
+    """What the model may call."""
+    tool_choice: ToolChoice = "auto"
 
     def extend(self, text: str) -> ChatForm:
         return replace(self, tail=self.tail + text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, assert_never
 
@@ -10,7 +11,13 @@ from braid.engine.openai_api import PATHS, Endpoint, Model, prompt_fields, sampl
 from braid.engine.remote.client import RejectedError
 from braid.engine.remote.context import ChatForm, Form, IdsForm, TextForm
 from braid.engine.remote.response import ResponseReader
-from braid.engine.types import Capability, SamplingParams, branch_seed
+from braid.engine.remote.schemas import (
+    BOTH_ENDPOINTS,
+    assumed_schema_endpoints,
+    closed_schema,
+    schema_fields,
+)
+from braid.engine.types import Capability, SamplingParams, ToolDeclaration, branch_seed
 
 Api = Literal["auto", "chat", "completions"]
 Continuation = Literal["auto", "flags", "trailing", "none"]
@@ -34,22 +41,8 @@ _TOO_LONG = (
     "input is too long",
     "input token count",
 )
-BOTH_ENDPOINTS: frozenset[Endpoint] = frozenset(("chat", "completions"))
-_SCHEMA_SERVERS: Mapping[str, frozenset[Endpoint]] = {
-    "braid": BOTH_ENDPOINTS,
-    "vllm": BOTH_ENDPOINTS,
-    "sglang": frozenset(("chat",)),
-    "llamacpp": frozenset(("chat",)),  # `/completions` ignores `response_format` in silence
-}
-"""Where servers take a JSON schema, by what they call themselves in the list of models (`owned_by`)."""
 _UNKNOWN = ("support", "unknown", "unrecognized", "not permitted", "extra", "cannot")
 _PENALTIES = ("presence_penalty", "frequency_penalty", "repetition_penalty", "logit_bias")
-
-
-def assumed_schema_endpoints(model: Model) -> frozenset[Endpoint]:
-    """Where the server takes a JSON schema, as far as its name tells."""
-    without = model.owned_by == "braid" and "grammar" not in model.capabilities
-    return frozenset() if without else _SCHEMA_SERVERS.get(model.owned_by, frozenset())
 
 
 def assumed_capabilities(api: Api, model: Model) -> set[Capability]:
@@ -63,6 +56,10 @@ def assumed_capabilities(api: Api, model: Model) -> set[Capability]:
         promised.add("penalties")
     if api != "completions":
         promised.add("chat")
+        # Braid's own server and OpenRouter list what they take.
+        listed = [*model.capabilities, *model.supported_parameters]
+        if (model.owned_by != "braid" and not listed) or not {"tools", "tool_calls"}.isdisjoint(listed):
+            promised.add("tool_calls")
     if assumed_schema_endpoints(model) & ({api} if api != "auto" else BOTH_ENDPOINTS):
         promised.add("json_schema")
     return promised
@@ -78,13 +75,17 @@ class Dialect:
         model: str,
         continuation: Continuation,
         capabilities: Iterable[Capability],
+        kind: str = "",
         schema_endpoints: frozenset[Endpoint] = BOTH_ENDPOINTS,
         details: Mapping[str, str],
     ) -> None:
         self.uri = f"openai:{server}#{model}"
         self.capabilities: set[Capability] = set(capabilities)
         self.n_is_native: bool | None = None if "native_n" in self.capabilities else False
+        self._kind = kind
+        """What the server calls itself."""
         self._schema_endpoints = schema_endpoints
+        self._closes_schemas = False
         self._server = server
         self._model = model
         self._continuation: Continuation = continuation
@@ -140,6 +141,14 @@ class Dialect:
         seed = None if params.seed is None else branch_seed(params.seed, indexes[0])
         body: dict[str, Any] = {"model": self._model} | prompt_fields(prompt, endpoint=endpoint)
         body |= sampling_fields(params, endpoint=endpoint, n=len(indexes), seed=seed)
+        if (schema := params.json_schema) is not None:
+            body.pop("response_format")
+            schema = closed_schema(schema) if self._closes_schemas else schema
+            body |= schema_fields(self._kind, endpoint, schema)
+        if isinstance(form, ChatForm) and form.tools:
+            body["tools"] = [_declared(tool) for tool in form.tools]
+            if form.tool_choice != "auto":
+                body["tool_choice"] = form.tool_choice
         if self._limit_field != "max_tokens" and endpoint == "chat":
             body[self._limit_field] = body.pop("max_tokens")
         body["stream"] = True
@@ -160,6 +169,10 @@ class Dialect:
             return True
         if "max_completion_tokens" in error.reason and "messages" in body and "max_tokens" in body:
             self._limit_field = "max_completion_tokens"  # OpenAI's newer models
+            return True
+        strict = "additionalproperties" in error.reason or "'required'" in error.reason
+        if "response_format" in body and strict and not self._closes_schemas:
+            self._closes_schemas = True  # OpenAI
             return True
         words = "".join(c if c.isalnum() or c == "_" else " " for c in error.reason).split()
         if "n" in body and not {"n", "choice", "choices"}.isdisjoint(words):
@@ -187,6 +200,10 @@ class Dialect:
         # An error inside a stream may name no status.
         if status in (400, 413, 422, None) and any(words in reason for words in _TOO_LONG):
             return ContextLengthError(str(error))
+        tools = "tools" in body and any(words in reason for words in ("tool", "function"))
+        if tools and status in (400, 422, 500):  # llama.cpp without templates says 500
+            self.drop("tool_calls")
+            return CapabilityError("tool_calls", self.uri, f"the server refused it: {error}")
         if status not in (400, 413, 422):
             return error
         if "continue_final_message" in body and any(
@@ -200,7 +217,11 @@ class Dialect:
             ("token_ids", "return_token_ids" in body, ("return_token_ids",)),
             ("token_ids", isinstance(form, IdsForm), ("prompt",)),
             ("logprobs", "logprobs" in body, ("logprobs",)),
-            ("json_schema", "response_format" in body, ("response_format", "schema", "grammar")),
+            (
+                "json_schema",
+                not {"response_format", "json_schema"}.isdisjoint(body),
+                ("response_format", "schema", "grammar"),
+            ),
             ("seed", "seed" in body, ("seed",)),
             *(("penalties", name in body and unknown, (name,)) for name in _PENALTIES),
         ]
@@ -276,12 +297,19 @@ class Dialect:
         return max(1, round(len(text.encode()) * self._tokens_per_byte)) if text else 0
 
 
+def _declared(tool: ToolDeclaration) -> dict[str, Any]:
+    function = {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
+    return {"type": "function", "function": function}
+
+
 def _size_bytes(form: Form) -> int:
     match form:
         case TextForm(content):
             return len(content.encode())
-        case ChatForm(messages, tail):
-            return sum(len(message["content"].encode()) for message in messages) + len(tail.encode())
+        case ChatForm(messages, tail, tools):
+            texts = [*(message["content"] for message in messages), tail]
+            texts += [json.dumps(_declared(tool)) for tool in tools]
+            return sum(len(text.encode()) for text in texts)
         case IdsForm():
             return 0
         case _:

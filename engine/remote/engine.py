@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Self
 
 from braid.engine.base import Context, Engine
@@ -21,21 +21,31 @@ from braid.engine.remote.address import read_address
 from braid.engine.remote.client import Client, RejectedError, RetryPolicy
 from braid.engine.remote.context import ChatForm, Form, IdsForm, RemoteContext, TextForm
 from braid.engine.remote.dialect import (
-    BOTH_ENDPOINTS,
     Api,
     Continuation,
     Dialect,
     assumed_capabilities,
-    assumed_schema_endpoints,
 )
 from braid.engine.remote.discovery import DEFAULT_KEY_ENV, check_headers, find_model, read_key
 from braid.engine.remote.echo import echo_body, read_echo
 from braid.engine.remote.probe import probe_server
 from braid.engine.remote.response import RemoteBranch, ResponseReader
+from braid.engine.remote.schemas import BOTH_ENDPOINTS, assumed_schema_endpoints
 from braid.engine.scope import Budget, ambient_budget
 from braid.engine.surrogates import mend_text
 from braid.engine.system import merge_streams, run_all
-from braid.engine.types import Capability, Completion, EngineInfo, Prompt, SamplingParams, Token, Usage
+from braid.engine.types import (
+    Capability,
+    Completion,
+    EngineInfo,
+    Message,
+    Prompt,
+    SamplingParams,
+    Token,
+    ToolChoice,
+    ToolDeclaration,
+    Usage,
+)
 
 
 @dataclass(frozen=True)
@@ -141,7 +151,11 @@ class RemoteEngine(Engine):
             )
             if probe:
                 found = await probe_server(
-                    client, model, chat=api != "completions", completions=api != "chat"
+                    client,
+                    model,
+                    kind=found_model.owned_by,
+                    chat=api != "completions",
+                    completions=api != "chat",
                 )
                 schema_endpoints = found.schema_endpoints
                 capabilities = found.capabilities if capabilities is None else capabilities
@@ -155,6 +169,7 @@ class RemoteEngine(Engine):
             model=model,
             continuation=continuation,
             capabilities=assumed_capabilities(api, found_model) if capabilities is None else capabilities,
+            kind=found_model.owned_by,
             schema_endpoints=schema_endpoints,
             details=details,
         )
@@ -181,6 +196,23 @@ class RemoteEngine(Engine):
         self._client.check_open()
         (budget or ambient_budget()).check_time()
         return self._context(self._form(prompt), critical_path_tokens=0)
+
+    async def prefill_with_tools(
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[ToolDeclaration],
+        *,
+        choice: ToolChoice = "auto",
+        budget: Budget | None = None,
+    ) -> RemoteContext:
+        self._client.check_open()
+        self.require("tool_calls", "describe the tools in a message instead")
+        (budget or ambient_budget()).check_time()
+        form = self._form(messages)
+        if not isinstance(form, ChatForm):
+            raise InvalidParamsError("prefill_with_tools takes messages")
+        form = replace(form, tools=tuple(tools), tool_choice=choice)
+        return self._context(form, critical_path_tokens=0)
 
     def _form(self, prompt: Prompt) -> Form:
         match read_prompt(prompt):
@@ -336,6 +368,7 @@ class RemoteEngine(Engine):
                 indexes=indexes,
                 prompt_tokens=ours.token_count,
                 tokens_per_byte=self._dialect.tokens_per_byte,
+                tagged_thoughts=isinstance(ours.form, ChatForm) and not ours.form.tail,
                 server=self._dialect.uri,
                 scrub=self._client.scrub,
             )
@@ -470,7 +503,7 @@ class RemoteEngine(Engine):
         if params.penalized:
             self.require("penalties", "declare it (capabilities=) or open the engine with probe=True")
         if params.grammar is not None:
-            if not isinstance(params.grammar, dict):
+            if params.json_schema is None:
                 hint = "the OpenAI API takes a JSON schema, not a regular expression"
                 raise CapabilityError("grammar", self._dialect.uri, hint)
             self._dialect.check_schema(ours.form)

@@ -15,6 +15,7 @@ from braid.engine.openai_api import (
     read_text_logprobs,
 )
 from braid.engine.remote.client import Client
+from braid.engine.remote.schemas import schema_fields
 from braid.engine.scope import ambient_budget
 from braid.engine.system import run_all
 from braid.engine.types import Capability
@@ -28,6 +29,10 @@ _SCHEMA = {
     "properties": {"word": {"type": "string", "enum": [_WORD]}},
     "required": ["word"],
     "additionalProperties": False,
+}
+_TOOL: dict[str, Any] = {
+    "type": "function",
+    "function": {"name": "count", "parameters": {"type": "object", "properties": {}}},
 }
 _PENALTIES = {
     "presence_penalty": 0.5,
@@ -54,8 +59,8 @@ class Findings:
     """Whether it accepts the flags that continue an assistant message."""
 
 
-async def probe_server(client: Client, model: str, *, chat: bool, completions: bool) -> Findings:
-    """Try the endpoints that `chat` and `completions` name.
+async def probe_server(client: Client, model: str, *, kind: str, chat: bool, completions: bool) -> Findings:
+    """Try the endpoints that `chat` and `completions` name, of a server that calls itself `kind`.
 
     A capability counts when every endpoint in use shows it. `json_schema` counts by endpoint.
 
@@ -63,12 +68,14 @@ async def probe_server(client: Client, model: str, *, chat: bool, completions: b
         EngineConnectionError: the server cannot be reached.
         EngineResponseError: neither endpoint answers.
     """
-    probe = _Probe(client, model)
+    probe = _Probe(client, model, kind)
     capabilities: set[Capability] = {"text_join"}
     endpoints: list[Endpoint] = []
     if chat and await probe.reply("chat", _CHAT):
         capabilities.add("chat")
         endpoints.append("chat")
+        if await probe.reply("chat", _CHAT, tools=[_TOOL]):
+            capabilities.add("tool_calls")
     if completions and await probe.reply("completions", _TEXT):
         endpoints.append("completions")
         if await probe.reports_ids():
@@ -102,9 +109,10 @@ async def probe_server(client: Client, model: str, *, chat: bool, completions: b
 
 
 class _Probe:
-    def __init__(self, client: Client, model: str) -> None:
+    def __init__(self, client: Client, model: str, kind: str) -> None:
         self._client = client
         self._model = model
+        self._kind = kind
         self.refusal = ""
 
     async def _post(self, endpoint: Endpoint, prompt: Any, fields: dict[str, Any]) -> object | None:
@@ -178,9 +186,8 @@ class _Probe:
         )
 
     async def obeys_schema(self, endpoint: Endpoint, prompt: Any) -> bool:
-        schema = {"name": "probe", "schema": _SCHEMA, "strict": True}
-        form = {"type": "json_schema", "json_schema": schema}
-        reply = await self.reply(endpoint, prompt, max_tokens=96, temperature=0.0, response_format=form)
+        fields = schema_fields(self._kind, endpoint, _SCHEMA)
+        reply = await self.reply(endpoint, prompt, max_tokens=96, temperature=0.0, **fields)
         # A small model fills what room it has with white space. What it begins is enough to tell.
         said = "".join(reply.pieces[0].text.split()) if reply and reply.pieces else ""
         return bool(said) and f'{{"word":"{_WORD}"}}'.startswith(said)

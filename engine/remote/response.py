@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from braid.engine.errors import CapabilityError, EngineResponseError
 from braid.engine.openai_api import Endpoint, Part, Piece, WireToolCall, WireUsage, read_json, read_reply
 from braid.engine.remote.client import AttemptFailed
+from braid.engine.remote.thoughts import ThoughtSplitter
 from braid.engine.scope import Price
 from braid.engine.stop_strings import find_stop, held_back
 from braid.engine.surrogates import PairJoiner, mend_text
@@ -23,6 +24,8 @@ class RemoteBranch:
     """One of the `n` completions of a request, in the making."""
 
     index: int
+    splitter: ThoughtSplitter | None = None
+    """Takes thoughts out of the text. None where tags are text."""
     tokens: list[Token] = field(default_factory=list[Token])
     held_back_tokens: list[Token] = field(default_factory=list[Token])
     """Tokens that may turn out to be part of a stop string."""
@@ -63,36 +66,50 @@ class RemoteBranch:
             for call in self.calls
         )
 
-    def unsaid(self, piece: Piece) -> str:
-        """The text that `piece` adds.
+    @property
+    def thinking(self) -> bool:
+        """Whether the text is in the midst of thoughts."""
+        return self.splitter is not None and self.splitter.thinking
+
+    def unsaid(self, piece: Piece) -> tuple[str, str]:
+        """The text and the thoughts that `piece` adds.
 
         Some servers end a stream with the whole message (MiniMax).
         """
         text = piece.text.removeprefix("".join(self.raw_text)) if piece.whole else piece.text
         self.raw_text.append(text)
-        return self.joiner.feed(text)
+        thought = "" if piece.whole and self.reasoning else piece.reasoning
+        if self.splitter is not None:
+            text, inside = self.splitter.feed(text)
+            thought += inside
+        return self.joiner.feed(text), self.reasoning_joiner.feed(thought)
 
-    def think(self, piece: Piece) -> list[Token]:
-        """The thoughts that `piece` adds. No stop string ends them."""
-        whole_again = piece.whole and bool(self.reasoning)
-        text = self.reasoning_joiner.feed("" if whole_again else piece.reasoning)
+    def think(self, text: str) -> list[Token]:
+        """Take in thoughts. No stop string ends them."""
         thoughts = [Token(text="", index=self.index, reasoning=text)] if text else []
         self.tokens.extend(thoughts)
         return thoughts
 
-    def call(self, parts: Sequence[WireToolCall]) -> None:
-        """Take in calls, or parts of calls, which belong together by number or follow one another."""
+    def call(self, parts: Sequence[WireToolCall], *, whole: bool) -> None:
+        """Take in calls, or parts of calls, which belong together by number or follow one another.
+
+        A whole message says all calls, those that came in parts before it, too.
+        """
+        if whole and parts:
+            self.calls.clear()
         for part in parts:
-            begins = bool(part.id or part.function.name)
+            name = part.function.name
             known = [call for call in self.calls if part.index is not None and call.index == part.index]
-            if not known and self.calls and part.index is None and not begins:
-                known = self.calls[-1:]
-            if not known:
+            if not known and part.index is None and not (part.id or name):
+                known = self.calls
+            call = known[-1] if known else None
+            # Some servers give all calls the same number (Gemini).
+            if call is None or (name and part.id and call.id not in ("", part.id)):
                 self.calls.append(part.model_copy(deep=True))
                 continue
-            call = known[0]
             call.id = call.id or part.id
-            call.function.name += part.function.name
+            if name != call.function.name:  # some servers say it in each part
+                call.function.name += name
             call.function.arguments = _arguments(call.function.arguments) + _arguments(
                 part.function.arguments
             )
@@ -119,7 +136,9 @@ class RemoteBranch:
     def flush(self) -> list[Token]:
         """The tokens that were held back, and what stands for halves of characters that nothing followed."""
         ready, self.held_back_tokens = self.held_back_tokens, []
-        rest, thought = "" if self.cut else self.joiner.close(), self.reasoning_joiner.close()
+        rest, thought = self.splitter.close() if self.splitter else ("", "")
+        rest = "" if self.cut else self.joiner.feed(rest) + self.joiner.close()
+        thought = self.reasoning_joiner.feed(thought) + self.reasoning_joiner.close()
         if rest or thought:
             ready.append(Token(text=rest, index=self.index, reasoning=thought))
         self.tokens.extend(ready)
@@ -157,7 +176,7 @@ class ResponseReader:
     """Reads one response of `len(indexes)` branches.
 
     `indexes` are their numbers among the caller's `n`. `tokens_per_byte` turns UTF-8 bytes into tokens, for
-    servers that report no usage.
+    servers that report no usage. `tagged_thoughts` says that thoughts may be in the text.
     """
 
     def __init__(
@@ -168,6 +187,7 @@ class ResponseReader:
         indexes: Sequence[int],
         prompt_tokens: int,
         tokens_per_byte: float,
+        tagged_thoughts: bool,
         server: str,
         scrub: Callable[[str], str],
     ) -> None:
@@ -180,6 +200,7 @@ class ResponseReader:
         self._indexes = list(indexes)
         self._prompt_tokens = prompt_tokens
         self._tokens_per_byte = tokens_per_byte
+        self._tagged_thoughts = tagged_thoughts
         self._server = server
         self._scrub = scrub
         self._unread: object = None
@@ -215,13 +236,15 @@ class ResponseReader:
                 f"{self._server}: the server failed in the middle: {self._scrub(piece.error)}"
             )
         index = self._indexes[piece.index]
-        branch = self.branches.setdefault(index, RemoteBranch(index))
-        text = branch.unsaid(piece)
+        if index not in self.branches:
+            self.branches[index] = RemoteBranch(index, ThoughtSplitter() if self._tagged_thoughts else None)
+        branch = self.branches[index]
+        text, thought = branch.unsaid(piece)
         branch.raw_bytes += len((piece.text + piece.reasoning).encode(errors="replace"))
         branch.pieces += bool(piece.text or piece.reasoning or piece.tool_calls)
         branch.parts += len(piece.parts)
-        branch.call(piece.tool_calls)
-        ready = branch.think(piece)
+        branch.call(piece.tool_calls, whole=piece.whole)
+        ready = branch.think(thought)
         if not branch.cut:
             num_logprobs = self._params.logprobs
             if num_logprobs is not None and text and not branch.parts:
@@ -230,7 +253,7 @@ class ResponseReader:
                 )
             branch.token_ids.extend(piece.token_ids)
             # The log-probabilities of thoughts are none of the text.
-            parts = piece.parts if text or not piece.reasoning else ()
+            parts = piece.parts if text or not (thought or branch.thinking) else ()
             piece = replace(piece, text=text, parts=parts)
             ready += branch.add(_tokens(index, piece, num_logprobs), self._params.stop)
         else:
@@ -301,12 +324,7 @@ class ResponseReader:
     def _check_schema(self, branch: RemoteBranch) -> None:
         """Refuse a finished text that is no JSON, though a schema was asked for."""
         text = "".join(token.text for token in (*branch.tokens, *branch.held_back_tokens))
-        if (
-            not isinstance(self._params.grammar, dict)
-            or branch.finish != "stop"
-            or branch.stop_hit
-            or not text
-        ):
+        if self._params.json_schema is None or branch.finish != "stop" or branch.stop_hit or not text:
             return
         try:
             read_json(text)
@@ -357,6 +375,10 @@ class ResponseReader:
         The first one carries the prompt, which the server reads once for all of them.
         """
         shares: dict[int, Usage] = {}
+        thoughts = _apportion(
+            self.usage.reasoning_tokens if self.usage else 0,
+            {index: len(branch.reasoning) for index, branch in self.branches.items()},
+        )
         for place, (index, count) in enumerate(sorted(self.generated().items())):
             first = Usage()
             if place == 0:
@@ -367,7 +389,10 @@ class ResponseReader:
                     calls=1,
                 )
             shares[index] = replace(
-                first, generated_tokens=count + first.discarded_tokens, critical_path_tokens=count
+                first,
+                generated_tokens=count + first.discarded_tokens,
+                reasoning_tokens=min(count, thoughts[index]),
+                critical_path_tokens=count,
             )
         return shares
 
@@ -379,6 +404,7 @@ def _larger(first: WireUsage, second: WireUsage) -> WireUsage:
         prompt_tokens=max(first.prompt_tokens, second.prompt_tokens),
         completion_tokens=max(counts, default=None),
         cached=max(first.cached_tokens, second.cached_tokens),
+        thoughts=max(first.reasoning_tokens, second.reasoning_tokens),
     )
 
 

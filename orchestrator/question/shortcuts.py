@@ -6,7 +6,15 @@ from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from braid.engine import BudgetExceededError, Engine, Event, Message, SamplingParams, Usage
+from braid.engine import (
+    BudgetExceededError,
+    Engine,
+    EngineResponseError,
+    Event,
+    Message,
+    SamplingParams,
+    Usage,
+)
 from braid.executors import ToolRegistry
 from braid.executors.builtin import builtin_tools
 from braid.executors.tools import ToolError, UnknownToolError
@@ -182,6 +190,11 @@ async def _streamed(
                     pieces.append(token.text)
                     emit(DirectText(text=token.text))
                 reported = token.usage or reported
+                if token.tool_calls and not pieces:
+                    raise EngineResponseError(
+                        f"the model called the tool {token.tool_calls[0].name!r} instead of writing an "
+                        "answer; it was offered no tools"
+                    )
         finally:
             if isinstance(tokens, AsyncGenerator):
                 await tokens.aclose()

@@ -1,6 +1,6 @@
 """Prompts of the planner: chat and compact style, the grammar of plans, and the history of earlier rounds."""
 
-from braid.planner.prompts.chat import STOP_TURNS, plan_request, repair_request, run_root
+from braid.planner.prompts.chat import STOP_TURNS, called_statement, plan_request, repair_request, run_root
 from braid.planner.prompts.compact import (
     MAX_TOOLS,
     PLAN,
@@ -20,6 +20,7 @@ __all__ = [
     "STOP",
     "STOP_TURNS",
     "TOOLS",
+    "called_statement",
     "compact_prompt",
     "earlier_statements",
     "finished_statements",

@@ -7,8 +7,9 @@ for the planner, all its repairs, all later rounds, and every think node. What d
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from braid.engine import Message
 from braid.executors.tools import ToolSpec
@@ -164,6 +165,26 @@ def repair_request(error: PlanError, accepted: int) -> Message:
         content=f"The plan cannot be used from this place on:\n{break_markers(str(error))}\n\n{stand} "
         "Write the whole plan again with the mistake mended. Reply with the plan only.",
     )
+
+
+def called_statement(tool: str, arguments: str, *, name: str = "") -> str:
+    """A call that a model made in the way of its server, as a statement of a plan.
+
+    Args:
+        tool: What is called.
+        arguments: JSON as the model wrote it. What is no JSON object stands in the statement as it is.
+        name: What the result is bound to. Empty binds none.
+    """
+    try:
+        given: object = json.loads(arguments or "{}")
+    except ValueError:
+        given = None
+    if isinstance(given, dict):
+        named = cast("dict[str, object]", given).items()
+        # JSON's strings are strings of the language.
+        texts = [json.dumps(value) if isinstance(value, str) else repr(value) for _, value in named]
+        arguments = ", ".join(f"{key}={text}" for (key, _), text in zip(named, texts, strict=True))
+    return f"{name} = {tool}({arguments})" if name else f"{tool}({arguments})"
 
 
 def chat_signature(spec: ToolSpec) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import email.utils
 import json
 import logging
 import time
 import traceback
 from contextlib import aclosing
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -53,9 +55,67 @@ async def test_retries_end_in_a_typed_error(faults: FaultServer, status: int, ti
 async def test_an_unreasonable_retry_after_is_not_waited_for(faults: FaultServer) -> None:
     faults.answer = refuses(429, {"error": "later"}, headers={"retry-after": "3600"})
     async with await opened(faults) as engine:
-        with pytest.raises(EngineResponseError, match="3600 s"):
+        with pytest.raises(EngineResponseError, match="3600 s") as caught:
             await one(engine)
         assert len(faults.calls) == 1
+    assert caught.value.retry_after == 3600
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry-after": "0.02"}, 0.02),
+        ({"retry-after-ms": "30"}, 0.03),
+        ({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}, 0.0),
+        ({"retry-after": "soon"}, None),
+        ({}, None),
+    ],
+)
+@pytest.mark.parametrize("status", [429, 503])
+async def test_the_error_says_how_long_the_server_asks_to_wait(
+    faults: FaultServer, status: int, headers: dict[str, str], seconds: float | None
+) -> None:
+    faults.answer = refuses(status, {"error": "busy"}, headers=headers)
+    async with await opened(faults) as engine:
+        with pytest.raises(EngineResponseError) as caught:
+            await one(engine)
+    assert (caught.value.status, caught.value.retry_after) == (status, seconds)
+    assert len(faults.calls) == 4
+
+
+async def test_a_date_far_ahead_is_not_waited_for(faults: FaultServer) -> None:
+    when = email.utils.format_datetime(datetime.now(UTC) + timedelta(hours=2), usegmt=True)
+    faults.answer = refuses(503, {"error": "maintenance"}, headers={"retry-after": when})
+    async with await opened(faults) as engine:
+        with pytest.raises(EngineResponseError, match="90 s allowed") as caught:
+            await one(engine)
+    assert caught.value.retry_after == pytest.approx(7200, abs=10)
+    assert len(faults.calls) == 1
+
+
+async def test_a_wait_beyond_the_deadline_is_not_begun(faults: FaultServer) -> None:
+    faults.answer = refuses(429, {"error": "later"}, headers={"retry-after": "30"})
+    scope = Budget(seconds=10)
+    begun = time.monotonic()
+    async with await opened(faults) as engine, await engine.prefill("hi") as context:
+        with pytest.raises(EngineResponseError, match="30 s, more than the 9") as caught:
+            await engine.generate(context, DRAW, budget=scope)
+    assert caught.value.retry_after == 30 and time.monotonic() - begun < 5
+    assert scope.reserved == {"tokens": 0, "calls": 0}
+
+
+async def test_a_wait_can_be_cancelled_and_holds_no_slot(faults: FaultServer) -> None:
+    faults.script = [refuses(429, {"error": "later"}, headers={"retry-after": "30"}), says("hello")]
+    scope = Budget()
+    async with await opened(faults, concurrency=1) as engine, await engine.prefill("hi") as context:
+        waiting = asyncio.create_task(engine.generate(context, DRAW, budget=scope))
+        await faults.called.wait()
+        async with asyncio.timeout(5):
+            assert (await one(engine)).text == "hello"
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+        assert scope.reserved == {"tokens": 0, "calls": 0} and engine.open_contexts() == 1
 
 
 async def test_nobody_there() -> None:

@@ -182,8 +182,7 @@ LLAMA_CPP = {"id": "m", "owned_by": "llamacpp", "meta": {"n_ctx": 64, "n_ctx_tra
     ("model", "endpoints"),
     [
         ({"owned_by": "vllm", "max_model_len": 64}, {"chat", "completions"}),
-        (LLAMA_CPP, {"chat"}),
-        ({"owned_by": "sglang", "max_model_len": None}, {"chat"}),
+        ({"owned_by": "library"}, {"chat"}),
         ({"owned_by": "braid", "capabilities": ["grammar"]}, {"chat", "completions"}),
         ({"owned_by": "braid", "capabilities": ["seed"]}, set[str]()),
         ({"owned_by": "someone", "capabilities": {"completion_chat": True}}, set[str]()),

@@ -171,7 +171,7 @@ async def test_ignored_logprobs_are_no_made_up_values(real_server: RealServer) -
 async def test_probe_finds_out_what_the_server_does(real_server: RealServer) -> None:
     async with await RemoteEngine.open(real_server.address, api_key_env=None, probe=True) as engine:
         # Equal seeds give equal text here only while nothing else is asked. It may pass the probe by luck.
-        assert engine.capabilities - {"seed"} == {"chat", "text_join"}
+        assert engine.capabilities - {"seed"} == {"chat", "text_join", "tool_calls"}
         assert engine.info.details["continuation"] == "none"
 
 

@@ -9,48 +9,9 @@ from typing import Any
 
 import pytest
 
-from braid.engine import Completion, EngineError, EngineResponseError, SamplingParams
-from tests.support.fault_server import Call, FaultServer, Handler, piece
-from tests.support.remote_engine import KEY, USAGE, one, opened
-
-NO_REPLY = {"index": 0, "finish_reason": None}
-
-
-def sends(*payloads: object, done: bool = True) -> Handler:
-    """A stream of exactly these events. Text and bytes are sent as they are."""
-
-    async def handler(call: Call) -> None:
-        await call.begin_events()
-        for payload in payloads:
-            if isinstance(payload, bytes):
-                await call.send(payload)
-            else:
-                await call.event(payload)
-        await call.finish(done=done)
-
-    return handler
-
-
-def chat(text: str = "", finish: str | None = None, **more: Any) -> dict[str, Any]:
-    return piece(text, chat=True, finish=finish, **more)
-
-
-def delta(**fields: Any) -> dict[str, Any]:
-    return {"choices": [NO_REPLY | {"delta": fields}]}
-
-
-async def drawn(faults: FaultServer, *payloads: object, **params: Any) -> Completion:
-    """The completion that is read from a stream of `payloads`, by `generate` and `stream` alike."""
-    faults.answer = sends(*payloads)
-    settings = SamplingParams(**({"max_tokens": 16, "temperature": 1.0} | params))
-    async with await opened(faults) as engine:
-        completion = await one(engine, settings, chat=True)
-        async with await engine.prefill([{"role": "user", "content": "hi"}]) as context:
-            tokens = [token async for token in engine.stream(context, settings)]
-    assert "".join(token.text for token in tokens) == completion.text
-    assert "".join(token.reasoning for token in tokens) == completion.reasoning
-    assert tokens[-1].tool_calls == completion.tool_calls
-    return completion
+from braid.engine import EngineError, EngineResponseError, SamplingParams
+from tests.support.fault_server import Call, FaultServer, piece
+from tests.support.remote_engine import KEY, NO_REPLY, USAGE, chat, delta, drawn, one, opened, sends
 
 
 @pytest.mark.parametrize(
