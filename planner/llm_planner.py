@@ -388,8 +388,8 @@ def _called(token: Token, state: _Round) -> str:
     lines = [""] if state.texts[-1] else []
     for call in token.tool_calls:
         written = called_statement(call.name, call.arguments)
-        name = (names.get(written) or next(free)) if call.name in tools else ""
-        lines.append(called_statement(call.name, call.arguments, name=name))
+        name = names.get(written) or next(free)
+        lines.append(f"{name} = {written}" if call.name in tools else written)
     return "\n".join(lines) + "\n"
 
 

@@ -31,6 +31,7 @@ from braid.engine.conformance.capabilities import (
     SeedConformance,
     TextJoinConformance,
     TokenIdsConformance,
+    ToolCallsConformance,
 )
 from braid.engine.conformance.core import CoreConformance
 
@@ -47,6 +48,7 @@ class EngineConformance(
     NativeNConformance,
     SeedConformance,
     GrammarConformance,
+    ToolCallsConformance,
 ):
     """Everything: the core, and the suite of each capability that the engine declares."""
 
@@ -65,4 +67,5 @@ __all__ = [
     "SeedConformance",
     "TextJoinConformance",
     "TokenIdsConformance",
+    "ToolCallsConformance",
 ]

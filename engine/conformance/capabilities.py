@@ -9,7 +9,7 @@ from braid.engine.base import Engine
 from braid.engine.conformance.base import ConformanceBase, generate_text, no_leak, released, skip, stream_all
 from braid.engine.errors import InvalidParamsError
 from braid.engine.scope import Budget
-from braid.engine.types import Message
+from braid.engine.types import Message, ToolDeclaration
 
 
 class ChatConformance(ConformanceBase):
@@ -198,6 +198,23 @@ class SeedConformance(ConformanceBase):
             few = await generate_text(engine, context, self.greedy(n=2, temperature=1.0, seed=5))
             many = await generate_text(engine, context, self.greedy(n=4, temperature=1.0, seed=5))
             assert many[:2] == few
+
+
+class ToolCallsConformance(ConformanceBase):
+    """Capability `tool_calls`. Whether a model calls a tool is its own affair."""
+
+    async def test_a_chat_with_tools_is_read_and_answered(self, engine: Engine) -> None:
+        self.need(engine, "tool_calls")
+        messages: list[Message] = [{"role": "user", "content": "How tall is K2?"}]
+        tool = ToolDeclaration(name="height", description="Height of a mountain")
+        async with (
+            no_leak(engine),
+            await engine.prefill(messages) as bare,
+            await engine.prefill_with_tools(messages, [tool]) as context,
+        ):
+            assert context.token_count > bare.token_count
+            [completion] = released(await engine.generate(context, self.greedy()))
+            assert {call.name for call in completion.tool_calls} <= {"height"}
 
 
 class GrammarConformance(ConformanceBase):

@@ -237,6 +237,10 @@ class CoreConformance(ConformanceBase):
             if "penalties" in missing:
                 given = self.greedy(presence_penalty=1.0)
                 await self._raises(CapabilityError, engine.generate(context, given))
+            if "tool_calls" in missing:
+                await self._raises(
+                    CapabilityError, engine.prefill_with_tools([{"role": "user", "content": "hi"}], [])
+                )
             if "token_ids" in missing:
                 await self._raises(CapabilityError, engine.prefill([1, 2, 3]))
 

@@ -471,7 +471,7 @@ def _best(pairs: Iterable[tuple[str, float | None]]) -> tuple[tuple[str, float],
 def sampling_fields(
     params: SamplingParams, *, endpoint: Endpoint, n: int, seed: int | None
 ) -> dict[str, Any]:
-    """The request fields for `params`.
+    """The request fields for `params`, without its grammar, which each server takes in its own way.
 
     What the OpenAI API does not know is left out at its neutral value, since strict servers refuse it.
     Servers that take defaults from the model's `generation_config` (vLLM: top_k, min_p) then apply those.
@@ -508,9 +508,6 @@ def sampling_fields(
             fields |= {"logprobs": True, "top_logprobs": params.logprobs}
         else:
             fields["logprobs"] = params.logprobs
-    if params.json_schema is not None:
-        schema = {"name": "answer", "schema": params.json_schema, "strict": True}
-        fields["response_format"] = {"type": "json_schema", "json_schema": schema}
     return fields
 
 

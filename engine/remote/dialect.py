@@ -142,7 +142,6 @@ class Dialect:
         body: dict[str, Any] = {"model": self._model} | prompt_fields(prompt, endpoint=endpoint)
         body |= sampling_fields(params, endpoint=endpoint, n=len(indexes), seed=seed)
         if (schema := params.json_schema) is not None:
-            body.pop("response_format")
             schema = closed_schema(schema) if self._closes_schemas else schema
             body |= schema_fields(self._kind, endpoint, schema)
         if isinstance(form, ChatForm) and form.tools:
@@ -189,6 +188,9 @@ class Dialect:
         if status in (401, 403):
             hint = "is the right key in the environment variable? (api_key_env=)"
             return EngineResponseError(f"{error}; {hint}", status=status)
+        if "tools" in body and "tool" in reason and any(words in reason for words in (*_UNKNOWN, "require")):
+            self.drop("tool_calls")
+            return CapabilityError("tool_calls", self.uri, f"the server refused it: {error}")
         if status in (404, 405, 501):
             unknown_model = (
                 self._model.lower() in reason or "model_not_found" in reason or "not exist" in reason
@@ -200,10 +202,6 @@ class Dialect:
         # An error inside a stream may name no status.
         if status in (400, 413, 422, None) and any(words in reason for words in _TOO_LONG):
             return ContextLengthError(str(error))
-        tools = "tools" in body and any(words in reason for words in ("tool", "function"))
-        if tools and status in (400, 422, 500):  # llama.cpp without templates says 500
-            self.drop("tool_calls")
-            return CapabilityError("tool_calls", self.uri, f"the server refused it: {error}")
         if status not in (400, 413, 422):
             return error
         if "continue_final_message" in body and any(

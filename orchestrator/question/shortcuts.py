@@ -190,7 +190,7 @@ async def _streamed(
                     pieces.append(token.text)
                     emit(DirectText(text=token.text))
                 reported = token.usage or reported
-                if token.tool_calls and not pieces:
+                if token.tool_calls and not "".join(pieces).strip():
                     raise EngineResponseError(
                         f"the model called the tool {token.tool_calls[0].name!r} instead of writing an "
                         "answer; it was offered no tools"

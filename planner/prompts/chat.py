@@ -167,24 +167,23 @@ def repair_request(error: PlanError, accepted: int) -> Message:
     )
 
 
-def called_statement(tool: str, arguments: str, *, name: str = "") -> str:
+def called_statement(tool: str, arguments: str) -> str:
     """A call that a model made in the way of its server, as a statement of a plan.
 
     Args:
         tool: What is called.
         arguments: JSON as the model wrote it. What is no JSON object stands in the statement as it is.
-        name: What the result is bound to. Empty binds none.
     """
     try:
         given: object = json.loads(arguments or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         given = None
     if isinstance(given, dict):
         named = cast("dict[str, object]", given).items()
         # JSON's strings are strings of the language.
         texts = [json.dumps(value) if isinstance(value, str) else repr(value) for _, value in named]
         arguments = ", ".join(f"{key}={text}" for (key, _), text in zip(named, texts, strict=True))
-    return f"{name} = {tool}({arguments})" if name else f"{tool}({arguments})"
+    return f"{tool}({arguments})"
 
 
 def chat_signature(spec: ToolSpec) -> str:

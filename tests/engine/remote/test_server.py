@@ -28,11 +28,11 @@ MESSAGES: list[Message] = [{"role": "user", "content": "one two three"}]
 
 
 class TestConformance(EngineConformance):
-    """The core and `text_join`. What this server lacks must raise `CapabilityError`."""
+    """The core, `text_join` and `tool_calls`. What this server lacks must raise `CapabilityError`."""
 
     @pytest.fixture
     async def engine(self, real_server: RealServer) -> AsyncIterator[Engine]:
-        known: set[Capability] = {"chat", "text_join"}
+        known: set[Capability] = {"chat", "text_join", "tool_calls"}
         async with await RemoteEngine.open(
             real_server.address, api_key_env=None, capabilities=known
         ) as engine:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from braid.engine import CapabilityError, SamplingParams
+from braid.engine import CapabilityError, EngineResponseError, SamplingParams
 from braid.engine.remote import RemoteEngine, ToolDeclaration
 from tests.support.fault_server import Call, FaultServer, in_pieces, refuses, says
 from tests.support.remote_engine import DRAW, NO_REPLY, USAGE, chat, delta, drawn, opened, sends
@@ -152,6 +152,7 @@ async def test_tools_are_sent_and_stay_with_the_context(faults: FaultServer, cho
         (400, '"auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set'),
         (400, "registry.ollama.ai/library/gemma:2b does not support tools"),
         (500, "tools param requires --jinja flag"),
+        (404, "No endpoints found that support tool use."),
     ],
 )
 async def test_tools_that_a_server_refuses_leave_the_capabilities(
@@ -187,3 +188,15 @@ async def test_what_a_server_says_about_tools_counts(
     faults.models = [model | {"id": "m"}]
     async with await RemoteEngine.open(faults.address, api_key_env=None) as engine:
         assert ("tool_calls" in engine.capabilities) is expected
+
+
+async def test_a_declaration_that_a_server_refuses_leaves_the_capability(faults: FaultServer) -> None:
+    faults.answer = refuses(400, {"error": {"message": "Invalid 'tools[0].function.name': 'a b'"}})
+    messages: Any = [{"role": "user", "content": "hi"}]
+    async with (
+        await opened(faults) as engine,
+        await engine.prefill_with_tools(messages, [ToolDeclaration(name="a b")]) as context,
+    ):
+        with pytest.raises(EngineResponseError, match=r"function\.name"):
+            await engine.generate(context, DRAW)
+        assert "tool_calls" in engine.capabilities
