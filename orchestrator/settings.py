@@ -61,19 +61,19 @@ def _folder(variable: str, default: str) -> Path:
 class RunDefaults(BaseModel):
     """The options of a run for which a user may set a default."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True)
 
     engine: str = Field(default=DEFAULT_ENGINE, min_length=1)
     """Address of the engine."""
-    threads: int | None = Field(default=None, ge=1)
+    threads: int | None = Field(default=None, examples=[2], ge=1)
     """CPU threads of a local engine."""
-    device: str | None = Field(default=None, min_length=1)
+    device: str | None = Field(default=None, examples=["cuda"], min_length=1)
     """Where a local engine runs, as torch names it."""
-    memory_mib: int | None = Field(default=None, ge=1)
+    memory_mib: int | None = Field(default=None, examples=[2048], ge=1)
     """Limit of a local engine's KV. None takes half of the free memory."""
-    cache_mib: int | None = Field(default=None, ge=0)
+    cache_mib: int | None = Field(default=None, examples=[512], ge=0)
     """KV that a local engine keeps for reuse."""
-    chunk_tokens: int | None = Field(default=None, ge=1)
+    chunk_tokens: int | None = Field(default=None, examples=[512], ge=1)
     """Most prompt tokens that one step of a local engine reads."""
     probe: bool = False
     """Whether a remote engine finds out with small requests what its server can do."""
@@ -192,7 +192,7 @@ def first_reason(error: ValidationError) -> str:
 class Settings(RunDefaults, BaseSettings):
     """A user's defaults: `BRAID_ENGINE=openai:http://127.0.0.1:8000/v1#my-model braid run "..."`."""
 
-    model_config = SettingsConfigDict(env_prefix="BRAID_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="BRAID_", extra="ignore", use_attribute_docstrings=True)
 
     journal: bool = True
     """Whether `braid` writes runs into the user's journal."""

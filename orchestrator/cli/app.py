@@ -24,7 +24,6 @@ app = typer.Typer(
     name="braid",
     cls=BraidGroup,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},

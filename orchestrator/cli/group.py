@@ -51,6 +51,7 @@ OWN_COMMANDS: Final = {
     "replay": f"{_HOME}.replay:replay",
     "view": f"{_HOME}.view:view",
     "runs": f"{_HOME}.runs:app",
+    "init": f"{_HOME}.init:init",
 }
 """The commands of Braid itself, in the order in which they are listed, and where each is defined.
 
