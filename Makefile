@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 QUESTION ?= Which is deeper, Lake Baikal or Lake Tanganyika, and by how much?
 
-.PHONY: help setup demo test test-long lint format bench bench-engine bench-executors bench-peers train-mini train-countdown atlas clean
+.PHONY: help setup demo test test-long lint format api bench bench-engine bench-executors bench-peers train-mini train-countdown atlas clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -40,6 +40,9 @@ lint: $(READY) ## ruff, import floors, pyright
 format: $(READY) ## rewrite the code the way ruff likes it
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+api: $(READY) ## the API reference, from the docstrings, as HTML in build/api
+	$(BIN)/python docs/api.py build/api
 
 bench-engine: $(READY) ## the local engine against transformers, and a plan on shared KV
 	$(BIN)/python benchmarks/local_engine.py

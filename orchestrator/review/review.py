@@ -91,8 +91,8 @@ class EditPlan:
     plan: str
 
 
-Decision: TypeAlias = "ApprovePlan | RejectPlan | EditPlan"
-Review: TypeAlias = "Callable[[PlanReview], Decision | bool | Awaitable[Decision | bool]]"
+Decision: TypeAlias = ApprovePlan | RejectPlan | EditPlan
+Review: TypeAlias = Callable[[PlanReview], Decision | bool | Awaitable[Decision | bool]]
 """Decides about a plan. True approves it, and False rejects it. It may be a coroutine function."""
 
 
