@@ -24,6 +24,8 @@ class NodeAdded(Event):
     line: int = 0
     parent: str | None = None
     depends_on: tuple[str, ...] = ()
+    passes_on: str | None = None
+    """The node whose result, and nothing else, is the answer. None for all else, also under a condition."""
 
 
 class NodeStarted(Event):

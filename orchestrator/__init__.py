@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from braid.orchestrator.baseline import Comparison, ReplayError, compare_with_sequential
     from braid.orchestrator.errors import (
         ConfigurationError,
+        HistoryProcessorError,
         InvalidHistoryError,
         InvalidQuestionError,
         OrchestratorError,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
         RunResumed,
         RunStarted,
     )
+    from braid.orchestrator.options import ModelSettings
     from braid.orchestrator.result import RunResult
     from braid.orchestrator.settings import Settings, load_settings
     from braid.orchestrator.stream import RunStream
@@ -45,9 +47,11 @@ __all__ = [
     "AnswerDoubted",
     "Comparison",
     "ConfigurationError",
+    "HistoryProcessorError",
     "InvalidHistoryError",
     "InvalidQuestionError",
     "JournalFailed",
+    "ModelSettings",
     "OrchestratorError",
     "OutputTypeError",
     "PersonSaid",
@@ -80,6 +84,7 @@ __getattr__ = lazy_names(
         ),
         "braid.orchestrator.errors": (
             "ConfigurationError",
+            "HistoryProcessorError",
             "InvalidHistoryError",
             "InvalidQuestionError",
             "OrchestratorError",
@@ -100,6 +105,7 @@ __getattr__ = lazy_names(
             "RunResumed",
             "RunStarted",
         ),
+        "braid.orchestrator.options": ("ModelSettings",),
         "braid.orchestrator.result": ("RunResult",),
         "braid.orchestrator.settings": (
             "Settings",

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 
 from braid.engine import Budget, BudgetExceededError, Engine, Message, connect
 from braid.engine.absent import AbsentEngine
-from braid.engine.scope import ambient_budget
+from braid.engine.scope import ambient_budget, use_budget
 from braid.engine.surrogates import mend_text
 from braid.engine.system import OneLoop
 from braid.executors import ApprovalRefused, Limits, Tool, ToolRegistry
@@ -25,6 +25,16 @@ from braid.orchestrator.errors import InvalidQuestionError, ResumeRefusedError, 
 from braid.orchestrator.events import RunResumed, RunStarted
 from braid.orchestrator.history import History, read_history
 from braid.orchestrator.loop import Job, never_begun, run_job
+from braid.orchestrator.options import (
+    EngineOption,
+    HistoryProcessor,
+    ModelSettings,
+    OpenEngines,
+    RoleEngines,
+    RunOptions,
+    address_of,
+    processed,
+)
 from braid.orchestrator.question import load_tables
 from braid.orchestrator.recorder import Recorder
 from braid.orchestrator.result import RunResult
@@ -43,7 +53,7 @@ from braid.orchestrator.resume import (
 from braid.orchestrator.review import Review
 from braid.orchestrator.settings import BudgetLimits, RunSpec, load_settings
 from braid.orchestrator.stream import RunStream
-from braid.orchestrator.subagents import NO_RUN, OuterRun, agent_tool, outer_run
+from braid.orchestrator.subagents import OuterRun, agent_tool, outer_run
 from braid.planner import Plan, Routed, check_plan, thinks
 
 if TYPE_CHECKING:
@@ -60,7 +70,8 @@ BY_HAND = "Carry out a plan that was written by hand."
 class RunInputs:
     """What the caller of one run passes beside the question.
 
-    `history`, `sequential` and the limits of `budget` become part of the run's `RunSpec`.
+    `history`, `sequential`, `settings`, `instructions`, `output_retries` and the limits of `budget` become
+    part of the run's `RunSpec`. `RunOptions` says what each is.
     """
 
     output_type: Any = None
@@ -68,14 +79,16 @@ class RunInputs:
     history: Sequence[Message] | None = None
     budget: Budget | None = None
     sequential: bool = False
+    settings: ModelSettings | None = None
+    tools: Sequence[Tool | Callable[..., Any]] = ()
+    instructions: str | None = None
+    output_retries: int | None = None
     inbox: SteeringQueue | None = None
     """Lines of the person, which arrive while the run goes on."""
-    outer: OuterRun = NO_RUN
-    """The run of another agent around this one."""
+    outer: OuterRun = field(default_factory=outer_run)
+    """The run around this one."""
     plan: str = ""
     """A plan that is run as it is."""
-    tools: ToolRegistry | None = None
-    """Tools of this run beside the agent's own."""
 
 
 class Agent:
@@ -91,6 +104,8 @@ class Agent:
         engine: An engine, or the address of one. An address is opened when it is first needed. The engine is
             then shared by all runs, and closed by `close()` or `async with agent:`. None takes the address of
             the settings (`BRAID_ENGINE`). A run that is resumed then has the engine that it was started with.
+            `{"plan": ..., "think": ...}` names one that plans, and one that writes thoughts, direct answers
+            and typed outputs. A role that is not named has the engine of `plan`.
         tools: Tools or typed functions. `calculate` and `rank` are added to them unless `builtins=False`.
             None stands for all built-in tools and those of installed plugins.
         builtins: Whether built-in tools are added.
@@ -102,6 +117,12 @@ class Agent:
         temperature: Of plans, thoughts and direct answers. What a plan says of a thought wins. None is 0, or
             what a reasoning method has.
         max_tokens: Most tokens of one generation. What a plan says of a thought wins.
+        top_p: Smallest set of tokens with at least this probability, for what has a temperature.
+        stop: Strings that end thoughts and direct answers.
+        output_retries: How often a chat model is asked to restate an answer that does not fit the output
+            type (1). Each time it is told what was wrong.
+        history_processors: Functions, plain or coroutine, that take the messages of a conversation and return
+            those that the model is to see. `result.history` keeps all of them.
         budget: Limits of all runs of this agent together. `run(budget=...)` replaces them for one run.
         max_rounds: How many plans a run may write before it gives up.
         max_repairs: How often one plan may be sent back for statements that are not valid.
@@ -126,12 +147,12 @@ class Agent:
 
     Raises:
         ToolDefinitionError: A function cannot be a tool, or two tools have one name.
-        ConfigurationError: A limit or a setting cannot be used.
+        ConfigurationError: A limit, a setting or a role of an engine cannot be used.
     """
 
     def __init__(
         self,
-        engine: str | Engine | None = None,
+        engine: EngineOption = None,
         *,
         tools: Sequence[Tool | Callable[..., Any]] | None = None,
         builtins: bool = True,
@@ -140,6 +161,10 @@ class Agent:
         instructions: str | None = None,
         temperature: float | None = None,
         max_tokens: int | None = None,
+        top_p: float | None = None,
+        stop: str | Sequence[str] | None = None,
+        output_retries: int | None = None,
+        history_processors: Sequence[HistoryProcessor] = (),
         budget: Budget | None = None,
         max_rounds: int | None = None,
         max_repairs: int | None = None,
@@ -155,15 +180,20 @@ class Agent:
         journal: JournalOption = False,
         cache: ResultCache | None = None,
     ) -> None:
+        self._given = RoleEngines.of(engine)
         self.spec = RunSpec.of(
             load_settings(),
-            engine=engine if isinstance(engine, str) else None,
+            engine=self._given.plan if isinstance(self._given.plan, str) else None,
+            think_engine=self._given.think if isinstance(self._given.think, str) else None,
             threads=threads,
             probe=probe,
             mcp=mcp if isinstance(mcp, (str, Path)) else None,
             instructions=instructions,
             temperature=temperature,
             max_tokens=max_tokens,
+            top_p=top_p,
+            stop=stop,
+            output_retries=output_retries,
             max_rounds=max_rounds,
             max_repairs=max_repairs,
             limits=limits,
@@ -172,6 +202,7 @@ class Agent:
         )
         self.tools = registry_of(tools, builtins=builtins)
         self.output_type = output_type
+        self.history_processors = tuple(history_processors)
         self.budget = budget
         self.approve = approve
         self.ask = ask
@@ -179,8 +210,6 @@ class Agent:
         self.replan = replan
         self.cache = cache
         self._results: ResultCache = MemoryResults() if cache is None else cache
-        self._engine = engine if isinstance(engine, Engine) else None
-        self._any_engine = engine is None
         self._journal_option = journal
         self._journal: Journal | None = None
         self._servers = None if isinstance(mcp, (str, Path)) else mcp
@@ -199,43 +228,22 @@ class Agent:
             spec: The options of a run.
             others: Arguments of `Agent` that are no options of a run, such as `tools` and `journal`.
         """
-        agent = cls(spec.engine, **others)
+        agent = cls({"plan": spec.engine, "think": spec.think_engine}, **others)
         agent.spec = spec
         return agent
 
     @overload
     async def run(
-        self,
-        question: str,
-        *,
-        output_type: type[OutputT],
-        deps: Any = None,
-        history: Sequence[Message] | None = None,
-        budget: Budget | None = None,
-        sequential: bool = False,
+        self, question: str, *, output_type: type[OutputT], **options: Unpack[RunOptions]
     ) -> RunResult[OutputT]: ...
 
     @overload
     async def run(
-        self,
-        question: str,
-        *,
-        output_type: Any = None,
-        deps: Any = None,
-        history: Sequence[Message] | None = None,
-        budget: Budget | None = None,
-        sequential: bool = False,
+        self, question: str, *, output_type: Any = None, **options: Unpack[RunOptions]
     ) -> RunResult[Any]: ...
 
     async def run(
-        self,
-        question: str,
-        *,
-        output_type: Any = None,
-        deps: Any = None,
-        history: Sequence[Message] | None = None,
-        budget: Budget | None = None,
-        sequential: bool = False,
+        self, question: str, *, output_type: Any = None, **options: Unpack[RunOptions]
     ) -> RunResult[Any]:
         """Answer `question`.
 
@@ -243,30 +251,37 @@ class Agent:
         says why, and `result.answer` holds what was found out by then. A plan may also decline, and
         `result.reason` then says why. Cancelling this coroutine stops everything that the run started.
 
+        In a tool of another run, this run is a part of that one: its budget and cancellation hold. What this
+        agent lacks of a journal and a person to ask, it has of the outer run, and it is resumed with it.
+
         Args:
             question: What to find out, as non-empty text.
             output_type: Replaces the agent's output type.
-            deps: Given to tools through `ToolContext.deps`.
-            history: The conversation so far: `earlier.history`, or messages. A follow-up such as "And Mont
-                Blanc?" is read from the typed turns that `earlier.history` carries.
-            budget: Limits of this run. Those of the ambient budget hold as well. Its clock runs from when it
-                is made. Where the run opens the engine, loading the model is part of the time.
-            sequential: Run one node at a time, in plan order. This is the baseline of every speed-up.
+            **options: `deps`, `history`, `budget`, `sequential`, `settings`, `tools`, `instructions` and
+                `output_retries`. `braid.orchestrator.options.RunOptions` says what each is.
 
         Raises:
             InvalidQuestionError: The question cannot be used.
             InvalidHistoryError: The history cannot be used.
+            HistoryProcessorError: A history processor failed.
+            ConfigurationError: A setting cannot be used.
+            ToolDefinitionError: A tool of this run cannot be used, or has the name of another one.
+            NestingError: Runs within runs are too deep.
             OutputTypeError: The answer does not fit `output_type`.
             EngineError: The engine cannot be reached, or failed.
             NoPriceError: Money is limited, and the engine has no price. Nothing has begun then.
             JournalError: The journal cannot be written. Nothing has begun then.
         """
-        inputs = RunInputs(
-            output_type=output_type, deps=deps, history=history, budget=budget, sequential=sequential
-        )
-        return await self._run(Recorder(), question, inputs)
+        return await self._start(Recorder(), question, RunInputs(output_type=output_type, **options))
 
-    async def run_plan(self, plan: str | Plan, *, question: str = BY_HAND, **options: Any) -> RunResult[Any]:
+    async def run_plan(
+        self,
+        plan: str | Plan,
+        *,
+        question: str = BY_HAND,
+        output_type: Any = None,
+        **options: Unpack[RunOptions],
+    ) -> RunResult[Any]:
         """Run a plan that was written by hand. No model is asked, and no engine opened, unless it thinks.
 
         It is checked as a whole before anything runs.
@@ -274,30 +289,64 @@ class Agent:
         Args:
             plan: The text of the plan, or one that was built (`Plan`). The tools of a built one are added.
             question: What thoughts are told about the task.
-            options: As for `run`.
+            output_type: As for `run`.
+            **options: As for `run`.
 
         Raises:
             InvalidPlanError: The plan has mistakes. The error has the line and column of each.
             ToolDefinitionError: A tool of the plan has the name of another one of the agent.
         """
-        return await self._run(Recorder(), question, self._plan_inputs(plan, options))
+        inputs = self._plan_inputs(plan, RunInputs(output_type=output_type, **options))
+        return await self._start(Recorder(), question, inputs)
 
-    def run_plan_sync(self, plan: str | Plan, **options: Any) -> RunResult[Any]:
+    def run_plan_sync(
+        self,
+        plan: str | Plan,
+        *,
+        question: str = BY_HAND,
+        output_type: Any = None,
+        **options: Unpack[RunOptions],
+    ) -> RunResult[Any]:
         """`run_plan` for code without an event loop, as `run_sync` is for `run`."""
-        return self._sync(lambda agent: agent.run_plan(plan, **options))
+        return self._sync(
+            lambda agent: agent.run_plan(plan, question=question, output_type=output_type, **options)
+        )
 
-    def stream_plan(self, plan: str | Plan, *, question: str = BY_HAND, **options: Any) -> RunStream:
+    def stream_plan(
+        self,
+        plan: str | Plan,
+        *,
+        question: str = BY_HAND,
+        output_type: Any = None,
+        **options: Unpack[RunOptions],
+    ) -> RunStream:
         """`run_plan` as a stream of its events."""
-        inputs = self._plan_inputs(plan, options)
-        return RunStream(lambda recorder: self._run(recorder, question, inputs))
+        inputs = self._plan_inputs(plan, RunInputs(output_type=output_type, **options))
+        return RunStream(lambda recorder: self._start(recorder, question, inputs))
 
-    def _plan_inputs(self, plan: str | Plan, options: Mapping[str, Any]) -> RunInputs:
-        inputs = RunInputs(plan=str(plan), **options)
-        if not inputs.plan.strip():
-            check_plan(inputs.plan, ())
-        return inputs if isinstance(plan, str) else replace(inputs, tools=plan.tools)
+    def _plan_inputs(self, plan: str | Plan, inputs: RunInputs) -> RunInputs:
+        text = str(plan)
+        if not text.strip():
+            check_plan(text, ())
+        if isinstance(plan, str):
+            return replace(inputs, plan=text)
+        own = {tool.name: tool.function for tool in (*self.tools, *ToolRegistry(inputs.tools))}
+        more = [tool for tool in plan.tools if own.get(tool.name) is not tool.function]
+        return replace(inputs, plan=text, tools=(*inputs.tools, *more))
 
-    def run_sync(self, question: str, **options: Any) -> RunResult[Any]:
+    @overload
+    def run_sync(
+        self, question: str, *, output_type: type[OutputT], **options: Unpack[RunOptions]
+    ) -> RunResult[OutputT]: ...
+
+    @overload
+    def run_sync(
+        self, question: str, *, output_type: Any = None, **options: Unpack[RunOptions]
+    ) -> RunResult[Any]: ...
+
+    def run_sync(
+        self, question: str, *, output_type: Any = None, **options: Unpack[RunOptions]
+    ) -> RunResult[Any]:
         """`run` for code without an event loop. Takes the same options, and closes what it opened.
 
         Several threads may do this with one agent. Each opens its own engine and MCP servers.
@@ -305,7 +354,7 @@ class Agent:
         Raises:
             RunningLoopError: There is an event loop already. Await `run` there.
         """
-        return self._sync(lambda agent: agent.run(question, **options))
+        return self._sync(lambda agent: agent.run(question, output_type=output_type, **options))
 
     def _sync(self, work: Callable[[Self], Awaitable[RunResult[Any]]]) -> RunResult[Any]:
         try:
@@ -321,7 +370,7 @@ class Agent:
 
         return asyncio.run(once())
 
-    def stream(self, question: str, **options: Any) -> RunStream:
+    def stream(self, question: str, *, output_type: Any = None, **options: Unpack[RunOptions]) -> RunStream:
         """Run `question`, with options as for `run`, and yield its events as they happen.
 
             async with agent.stream("...") as events:
@@ -329,12 +378,12 @@ class Agent:
                     print(envelope.event)
             print(events.result.answer)
 
-        Leaving the block or the loop cancels a run that is not over.
+        `events.text()` yields the answer as it is written instead. Leaving the block or the loop cancels a
+        run that is not over.
         """
         inbox = SteeringQueue()
-        return RunStream(
-            lambda recorder: self._run(recorder, question, RunInputs(inbox=inbox, **options)), inbox
-        )
+        inputs = RunInputs(output_type=output_type, inbox=inbox, **options)
+        return RunStream(lambda recorder: self._start(recorder, question, inputs), inbox)
 
     def as_tool(self, name: str, description: str, **limits: Any) -> Tool:
         """This agent as a tool of another one.
@@ -363,6 +412,7 @@ class Agent:
         output_type: Any = None,
         deps: Any = None,
         budget: Budget | None = None,
+        tools: Sequence[Tool | Callable[..., Any]] = (),
         force: bool = False,
     ) -> RunResult[Any]:
         """Go on with a run whose process ended before it, that was stopped, or that failed.
@@ -377,6 +427,7 @@ class Agent:
             output_type: As for `run`. It is not in the journal.
             deps: As for `run`. They are not in the journal.
             budget: Replaces the run's own budget. What was spent counts.
+            tools: As for `run`. The journal has their fingerprints only.
             force: Go on although tools that the run needs have changed.
 
         Raises:
@@ -386,7 +437,7 @@ class Agent:
             BudgetExceededError: The time was over while the engine was opened. Nothing has changed then.
             ResumeRefusedError: The agent has no journal, or tools are missing or have changed.
         """
-        inputs = RunInputs(output_type=output_type, deps=deps, budget=budget)
+        inputs = RunInputs(output_type=output_type, deps=deps, budget=budget, tools=tools)
         return await self._resume(Recorder(), run_id, inputs, force=force)
 
     async def run_nested(
@@ -398,12 +449,18 @@ class Agent:
         outer run's journal records this run under `run_id`. When the outer run is resumed, this one is
         resumed too, and what its tools have done is not done again.
         """
-        outer = outer_run()
-        inputs = RunInputs(deps=deps, budget=budget, outer=outer)
-        recorder = Recorder(run=run_id)
-        journal = self.journal or outer.journal
-        if journal is not None and journal.get(run_id) is not None:
-            return await self._resume(recorder, run_id, inputs)
+        return await self._start(Recorder(), question, RunInputs(deps=deps, budget=budget), run_id)
+
+    async def _start(
+        self, recorder: Recorder, question: str, inputs: RunInputs, run_id: str | None = None
+    ) -> RunResult[Any]:
+        """Run, or go on with what an earlier process began as the same run within another one."""
+        run_id = run_id or inputs.outer.next_run(question)
+        if run_id is not None:
+            recorder.run = run_id
+            journal = self.journal or inputs.outer.journal
+            if journal is not None and journal.get(run_id) is not None:
+                return await self._resume(recorder, run_id, inputs)
         return await self._run(recorder, question, inputs)
 
     def stream_resume(self, run_id: str, *, force: bool = False, **options: Any) -> RunStream:
@@ -426,13 +483,17 @@ class Agent:
         return self._journal
 
     async def open(self) -> Engine:
-        """The engine. It is opened, and MCP servers are started, if they were not before.
+        """The engine that plans, opened by `open_engines`."""
+        return (await self.open_engines()).plan
+
+    async def open_engines(self) -> OpenEngines:
+        """The engines. They are opened, and MCP servers are started, if they were not before.
 
         Raises:
-            EngineError: The engine cannot be reached.
+            EngineError: An engine cannot be reached.
             McpError: An MCP server cannot be reached.
         """
-        return await self._open(self._engine or self.spec.engine)
+        return await self._open(self.spec)
 
     def _unopened(self) -> Self:
         """This agent with nothing opened yet: what is opened belongs to one event loop."""
@@ -446,7 +507,14 @@ class Agent:
         """The next loop is the one that this agent belongs to."""
         self._open_lock, self._loop = asyncio.Lock(), OneLoop("an agent that is open")
 
-    async def _open(self, engine: str | Engine) -> Engine:
+    async def _open(self, spec: RunSpec) -> OpenEngines:
+        async with self._opening():
+            plan, think = self._given.wanted(spec.engine, spec.think_engine)
+            return OpenEngines(plan=await self._opened(plan), think=await self._opened(think))
+
+    @asynccontextmanager
+    async def _opening(self) -> AsyncIterator[None]:
+        """Start MCP servers, or look for new tools of theirs, and then hold the lock."""
         if self._loop.ended:
             self._forget_loop()
         self._loop.check()
@@ -456,11 +524,14 @@ class Agent:
                 await self._start_servers(servers)
             elif self._mcp_tools is not None and await self._mcp_tools.refresh():
                 self.tools = ToolRegistry([*self._own_tools, *self._mcp_tools])
-            if isinstance(engine, Engine):
-                return engine
-            if engine not in self._engines:
-                self._engines[engine] = await self._connect(engine)
-            return self._engines[engine]
+            yield
+
+    async def _opened(self, engine: str | Engine) -> Engine:
+        if isinstance(engine, Engine):
+            return engine
+        if engine not in self._engines:
+            self._engines[engine] = await self._connect(engine)
+        return self._engines[engine]
 
     async def _connect(self, engine: str) -> Engine:
         loading = connect(engine, **self.spec.engine_options(engine))
@@ -558,13 +629,14 @@ class Agent:
                 "terminal, or by an agent with review=..."
             )
         async with _run_scope(inputs.budget or self.budget).deadline():
-            engine = await self._engine_for(spec, inputs)
-        log, earlier = reopen_run(journal, row, self.tools)
+            engines = await self._engines_for(spec, inputs)
+        tools = self._tools_of(inputs)
+        log, earlier = reopen_run(journal, row, tools)
         try:
             if not force and not row.final:
-                check_tools(log.recorded, spec, self.tools)
+                check_tools(log.recorded, spec, tools)
             budget = inputs.budget or (spec.budget and spec.budget.budget())
-            job = await self._job(row.question, spec, replace(inputs, budget=budget), engine=engine)
+            job = await self._job(row.question, spec, replace(inputs, budget=budget), engines=engines)
             for scope in (budget, job.budget):
                 if scope is not None:
                     charge_earlier(scope, row.spent)
@@ -590,7 +662,7 @@ class Agent:
         recorder(RunResumed(done=len(log.recorded[0].known) if log.recorded else 0))
         return await run_job(job, recorder)
 
-    async def job(self, question: str, **options: Any) -> Job:
+    async def job(self, question: str, **options: Unpack[RunOptions]) -> Job:
         """The job that `run` would do, with the engine opened.
 
         It is for callers that drive planner or executors themselves. `options` are those of `run`.
@@ -600,65 +672,80 @@ class Agent:
 
     def _spec_of(self, inputs: RunInputs) -> RunSpec:
         """The options of one run."""
-        given = {
-            "engine": self.spec.engine if self._engine is None else self._engine.info.uri,
-            "history": tuple(read_history(inputs.history)),
-            "turns": inputs.history.turns if isinstance(inputs.history, History) else (),
-            "sequential": inputs.sequential,
-            "budget": None if inputs.budget is None else BudgetLimits.of(inputs.budget),
-            "plan": inputs.plan or self.spec.plan,
-            "review": self.review is not None,
-        }
-        return self.spec.model_copy(update=given)
+        plan, think = map(address_of, self._given.wanted(self.spec.engine, self.spec.think_engine))
+        return self.spec.for_run(
+            settings=inputs.settings,
+            instructions=inputs.instructions,
+            output_retries=inputs.output_retries,
+            engine=plan,
+            think_engine=None if think == plan else think,
+            history=tuple(read_history(inputs.history)),
+            turns=inputs.history.turns if isinstance(inputs.history, History) else (),
+            sequential=inputs.sequential,
+            budget=None if inputs.budget is None else BudgetLimits.of(inputs.budget),
+            plan=inputs.plan or self.spec.plan,
+            review=self.review is not None,
+        )
+
+    def _tools_of(self, inputs: RunInputs) -> ToolRegistry:
+        """The tools of one run."""
+        return ToolRegistry([*self.tools, *inputs.tools]) if inputs.tools else self.tools
 
     async def _job(
-        self, question: str, spec: RunSpec, inputs: RunInputs, *, engine: Engine | None = None
+        self, question: str, spec: RunSpec, inputs: RunInputs, *, engines: OpenEngines | None = None
     ) -> Job:
         if not isinstance(question, str) or not question.strip():
             raise InvalidQuestionError(question)
+        inputs.outer.check_depth()
         given = inputs.budget or self.budget
-        if engine is None:
+        if engines is None:
             async with _run_scope(given).deadline():
-                engine = await self._engine_for(spec, inputs)
+                engines = await self._engines_for(spec, inputs)
         budget = _run_scope(given)  # its clock starts now, those of the scopes above run on
-        if not isinstance(engine, AbsentEngine):
-            budget.price_of(engine.info.uri, engine.info.model)  # a limit that cannot hold is an error now
+        for engine in (engines.plan, engines.think):
+            if not isinstance(engine, AbsentEngine):
+                budget.price_of(
+                    engine.info.uri, engine.info.model
+                )  # a limit that cannot hold is an error now
         tools = self._tools_of(inputs)
         secrets = Secrets(schemas={spec.name: spec.parameters for spec in tools.specs()})
+        history = spec.history
+        if self.history_processors:
+            async with budget.deadline():
+                with use_budget(budget):
+                    history = await processed(history, self.history_processors)
         return Job(
             question=mend_text(question.strip()),
             spec=spec,
-            engine=engine,
+            engine=engines.plan,
+            think_engine=engines.think,
             tools=tools,
             budget=budget,
+            history=history,
             memo=CallMemo(self._result_cache(secrets), for_all=self.cache is not None),
             secrets=secrets,
             output_type=self.output_type if inputs.output_type is None else inputs.output_type,
-            approve=self.approve or inputs.outer.approve,
-            ask=self.ask or inputs.outer.ask,
+            approve=self.approve or inputs.outer.lent(inputs.outer.approve),
+            ask=self.ask or inputs.outer.lent(inputs.outer.ask),
             deps=inputs.deps,
             replan=self.replan,
             inbox=inputs.inbox,
             review=self.review,
+            depth=inputs.outer.depth + 1,
         )
 
-    async def _engine_for(self, spec: RunSpec, inputs: RunInputs) -> Engine:
-        """The engine of a run. A plan that was written by hand and never thinks gets none.
+    async def _engines_for(self, spec: RunSpec, inputs: RunInputs) -> OpenEngines:
+        """The engines of a run. A plan that was written by hand and never thinks gets none.
 
         Raises:
             InvalidPlanError: The plan has mistakes.
         """
         if spec.plan:
-            none = await self._open(AbsentEngine())
-            if not thinks(check_plan(spec.plan, self._tools_of(inputs).specs())):
-                return none
-        return await (self._open(spec.engine) if self._any_engine else self.open())
-
-    def _tools_of(self, inputs: RunInputs) -> ToolRegistry:
-        """The tools of a run: the agent's, and those that came with the plan."""
-        own = {tool.name: tool.function for tool in self.tools}
-        more = [tool for tool in inputs.tools or () if own.get(tool.name) is not tool.function]
-        return ToolRegistry([*self.tools, *more]) if more else self.tools
+            async with self._opening():
+                nodes = check_plan(spec.plan, self._tools_of(inputs).specs())
+            if not thinks(nodes):
+                return OpenEngines(plan=AbsentEngine(), think=AbsentEngine())
+        return await self._open(spec)
 
 
 def _run_scope(given: Budget | None) -> Budget:

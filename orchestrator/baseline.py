@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
 
 from pydantic import BaseModel, computed_field
 
-from braid.executors import GraphPatch, RunContext, TaskGraph, run_graph
+from braid.executors import GraphPatch, RunContext, TaskGraph, Tool, ToolRegistry, run_graph
 from braid.executors.graph import names_read, tool_of
 from braid.executors.nodes import Node
 from braid.executors.tools import CallMemo
 from braid.orchestrator.agent import Agent
 from braid.orchestrator.errors import OrchestratorError
 from braid.orchestrator.result import RunResult
+from braid.planner import thinks
 
 
 class ReplayError(OrchestratorError):
@@ -45,9 +47,15 @@ class Comparison(BaseModel):
 
 
 async def compare_with_sequential(
-    agent: Agent, result: RunResult[object], *, deps: object = None
+    agent: Agent,
+    result: RunResult[object],
+    *,
+    deps: object = None,
+    tools: Sequence[Tool | Callable[..., Any]] = (),
 ) -> Comparison:
     """Run the plan of `result` again, one node at a time in plan order, and compare the times.
+
+    `deps` and `tools` are those that the run was given, beside what the agent has.
 
     Raises:
         ReplayError: The run had no answer, its plan calls mutating tools, or it did not reach its answer this
@@ -58,8 +66,9 @@ async def compare_with_sequential(
     if not result.graph.nodes:
         raise ReplayError("a question that was answered without a plan has none to compare")
     nodes = replayable(result.graph)
-    tools = {node.id: tool_of(node) for node in nodes}
-    mutating = [tool for tool in tools.values() if tool and agent.tools.get(tool).spec.effect == "mutating"]
+    known = ToolRegistry([*agent.tools, *tools])
+    called = {node.id: tool_of(node) for node in nodes}
+    mutating = [tool for tool in called.values() if tool and known.get(tool).spec.effect == "mutating"]
     if mutating:
         raise ReplayError(f"not run a second time, because it changes things: {', '.join(mutating)}")
     graph = TaskGraph()
@@ -69,13 +78,14 @@ async def compare_with_sequential(
         graph,
         _single_patch(GraphPatch(base_version=graph.version, add=tuple(nodes), reason="replay")),
         RunContext(
-            tools=agent.tools,
-            engine=await agent.open(),
+            tools=known,
+            engine=(await agent.open_engines()).think if thinks(nodes) else None,
             root=result.root,
             limits=agent.spec.limits,
             ask=agent.ask,
             deps=deps,
             seed=agent.spec.seed,
+            sampling=agent.spec.sampling,
             memo=CallMemo(),  # as in the run that it is compared with: equal calls are made once
         ),
         sequential=True,

@@ -26,6 +26,18 @@ class InvalidHistoryError(OrchestratorError, ValueError):
     """`history` is not a sequence of chat messages."""
 
 
+class HistoryProcessorError(OrchestratorError):
+    """A history processor raised, or did not return messages. The cause has what it raised."""
+
+    def __init__(self, processor: str, cause: Exception) -> None:
+        super().__init__(f"the history processor {processor} failed: {type(cause).__name__}: {cause}")
+        self.processor = processor
+
+
+class NestingError(OrchestratorError, RecursionError):
+    """A run was started within a run, at too deep a level."""
+
+
 class OutputTypeError(OrchestratorError, ValueError):
     """The answer does not fit the `output_type` that was asked for."""
 

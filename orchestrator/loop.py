@@ -8,6 +8,7 @@ the statements that were accepted until then still run.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -53,7 +54,7 @@ from braid.orchestrator.question import (
     turn_left,
 )
 from braid.orchestrator.recorder import Recorder
-from braid.orchestrator.result import RunResult, total_usage
+from braid.orchestrator.result import ModelCall, RunResult, node_calls, plan_calls, total_usage
 from braid.orchestrator.review import PlanRejectedError, PlanReviewed, Review, no_plan, rejection, reviewed
 from braid.orchestrator.settings import RunSpec
 from braid.orchestrator.subagents import OuterRun, use_outer_run
@@ -81,12 +82,17 @@ class Job:
     question: str
     spec: RunSpec
     engine: Engine
+    """What plans."""
+    think_engine: Engine
+    """What thinks, answers directly and restates an answer as the output type."""
     tools: ToolRegistry
     budget: Budget
     """The budget scope of this run."""
     memo: CallMemo | None = None
     secrets: Secrets = field(default_factory=Secrets)
     """What nothing that is written or shown may hold."""
+    history: Sequence[Message] = ()
+    """What the model is shown of the conversation."""
     output_type: Any = None
     approve: Approve | None = None
     ask: AskPerson | None = None
@@ -105,6 +111,8 @@ class Job:
     """The calls that the person refused in this run."""
     draft: str = ""
     """The plan of the first round, where code can tell it."""
+    depth: int = 0
+    """The level of the run. Runs in its tools are one level deeper."""
     unresolved: str = ""
     """What the question leans on that no earlier turn tells."""
     review: Review | None = None
@@ -162,12 +170,7 @@ async def run_rounds(job: Job, emit: Callable[[Event], None]) -> LoopOutcome:
         job, outcome = await _without_plan(job, graph, emit)
         if outcome is not None:
             return outcome
-    planner = LLMPlanner(
-        job.engine,
-        max_repairs=job.spec.max_repairs,
-        max_tokens=job.spec.max_tokens,
-        temperature=job.spec.temperature or 0.0,
-    )
+    planner = planner_of(job)
     compact = planner.style == "compact" and not job.spec.plan
     rounds = Rounds(1 if job.spec.plan else job.spec.max_rounds)
     reviser = None
@@ -194,7 +197,7 @@ async def run_rounds(job: Job, emit: Callable[[Event], None]) -> LoopOutcome:
             plan,
             RunContext(
                 tools=job.tools,
-                engine=job.engine,
+                engine=job.think_engine,
                 root=root,
                 budget=job.budget,
                 emit=emit,
@@ -261,7 +264,7 @@ def _doubt(job: Job, answer: tuple[Any, ...] | None, graph: TaskGraph, *, compac
     """Why the answer of a model's plan cannot be one to the question."""
     if not answer or job.spec.plan:
         return None
-    small = compact and not job.draft and installation(job.engine, job.tools).facts
+    small = compact and not job.draft and installation(job).facts
     return doubt_of(job.question, answer, graph, small=small)
 
 
@@ -350,6 +353,18 @@ def start_plan(
     return reviewed(plan, task, job.review, tools=job.tools, emit=emit)
 
 
+def planner_of(job: Job) -> LLMPlanner:
+    """What writes the plans of `job`."""
+    spec = job.spec
+    return LLMPlanner(
+        job.engine,
+        max_repairs=spec.max_repairs,
+        max_tokens=spec.max_tokens,
+        temperature=spec.temperature or 0.0,
+        top_p=spec.top_p or 1.0,
+    )
+
+
 def plan_task(
     job: Job,
     graph: TaskGraph,
@@ -363,7 +378,7 @@ def plan_task(
     return PlanTask(
         question=job.question,
         tools=job.tools.specs(),
-        history=job.spec.history,
+        history=job.history,
         graph=graph,
         round=round,
         feedback=feedback,
@@ -379,9 +394,17 @@ def plan_task(
 async def run_job(job: Job, recorder: Recorder) -> RunResult[Any]:
     """Run `job` to its result. Its `RunStarted` is emitted already. Its journal is finished in any case."""
     log = job.journal
+    recorder.secrets = job.secrets
     if job.inbox is not None:
         job.inbox.record(lambda text: recorder(PersonSaid(text=text)))
-    outer = OuterRun(journal=log.journal if log is not None else None, approve=job.approve, ask=job.ask)
+    outer = OuterRun(
+        journal=log.journal if log is not None else None,
+        approve=job.approve,
+        ask=job.ask,
+        run=recorder.run,
+        depth=job.depth,
+        loop=asyncio.get_running_loop(),
+    )
     try:
         with use_budget(job.budget), use_outer_run(outer):
             result = await _run_to_result(job, recorder)
@@ -398,9 +421,9 @@ async def run_job(job: Job, recorder: Recorder) -> RunResult[Any]:
 def never_begun(
     recorder: Recorder, question: str, spec: RunSpec, budget: Budget, error: BudgetExceededError
 ) -> RunResult[Any]:
-    """The result of a run whose time was over before its engine was open. No journal knows it."""
+    """The result of a run whose budget was spent before it began. No journal knows it."""
     recorder(RunStarted(question=question, engine=spec.engine, tools=(), max_rounds=spec.max_rounds))
-    reason = f"{error}, while {spec.engine} was opened"
+    reason = f"{error}, before the run began"
     seconds = error.spent
     recorder(
         RunFinished(answer="", rounds=0, seconds=seconds, status="failed", stopped="budget", reason=reason)
@@ -414,6 +437,7 @@ def never_begun(
         plan="",
         rounds=0,
         usage=Usage(),
+        calls=(),
         engine=spec.engine,
         seconds=seconds,
         planning_seconds=0.0,
@@ -436,7 +460,10 @@ async def _run_to_result(job: Job, recorder: Recorder) -> RunResult[Any]:
     job = replace(job, question=question, draft=draft, unresolved=read.unresolved)
     outcome = await run_rounds(job, recorder)
     planned = [event for event in recorder.emitted if isinstance(event, PlannerFinished)]
-    usage = total_usage(planned, outcome.outcomes)
+    uri, think_uri = job.engine.info.uri, job.think_engine.info.uri
+    calls = [*plan_calls(planned, uri), *node_calls(outcome.graph, think_uri)]
+    if outcome.shortcut is not None and outcome.shortcut.call is not None:
+        calls.append(outcome.shortcut.call)
     stopped, reason, output = outcome.stopped, outcome.reason, None
     exceeded = outcome.outcomes[-1].exceeded if outcome.outcomes else None
     misfit: OutputTypeError | None = None
@@ -448,11 +475,10 @@ async def _run_to_result(job: Job, recorder: Recorder) -> RunResult[Any]:
     else:
         answer = said_text(outcome.values, _computed(outcome.graph) if compact else ())
         if outcome.shortcut is not None:
-            answer, usage = outcome.shortcut.answer, outcome.shortcut.usage
+            answer = outcome.shortcut.answer
         recorder(RunAnswered(answer=answer))
         try:
-            output, more = await _output(outcome.values, job)
-            usage = usage.then(more)
+            output = await _output(outcome.values, job, calls.append)
         except BudgetExceededError as error:
             stopped, reason, exceeded = "budget", str(error), error
         except OutputTypeError as error:
@@ -495,8 +521,9 @@ async def _run_to_result(job: Job, recorder: Recorder) -> RunResult[Any]:
         graph=outcome.graph,
         plan=plan,
         rounds=rounds,
-        usage=usage,
-        engine=job.engine.info.uri,
+        usage=total_usage(calls, outcome.outcomes),
+        calls=tuple(calls),
+        engine=uri,
         seconds=seconds,
         planning_seconds=sum(event.seconds for event in planned),
         status=status,
@@ -548,8 +575,8 @@ def _status(outcome: LoopOutcome, stopped: StopReason | None, answer: str) -> Ru
     return "partial" if answer else "failed"
 
 
-async def _output(values: tuple[Any, ...], job: Job) -> tuple[Any, Usage]:
+async def _output(values: tuple[Any, ...], job: Job, spent: Callable[[ModelCall], None]) -> Any:
     if job.output_type is None:
-        return plain_output(values), Usage()
+        return plain_output(values)
     async with job.budget.deadline():
-        return await typed_output(values, job)
+        return await typed_output(values, job, spent)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 
-from braid.engine import CapabilityError, Message, SamplingParams, Usage
+from braid.engine import CapabilityError, Message, SamplingParams
 from braid.executors.values import break_markers, short_form
 from braid.orchestrator.errors import OutputTypeError
+from braid.orchestrator.result import ModelCall
 
 if TYPE_CHECKING:
     from braid.orchestrator.loop import Job
@@ -64,36 +66,50 @@ def fits(value: Any, output_type: Any) -> bool:
     return True
 
 
-async def typed_output(values: Sequence[Any], job: Job) -> tuple[Any, Usage]:
-    """The answer as the output type of `job`, and what it cost to get it.
+async def typed_output(values: Sequence[Any], job: Job, spent: Callable[[ModelCall], None]) -> Any:
+    """The answer as the output type of `job`.
 
     The values are validated by pydantic in lax mode. A fact is tried as its bare value too, and text as JSON
-    too. If none fits, a chat model is asked once to restate the answer as JSON of the type's schema.
+    too. If none fits, a chat model is asked to restate the answer as JSON of the type's schema. It is told
+    what is wrong, and asked again until it fits (`output_retries`).
+
+    Args:
+        values: The values of the answer.
+        job: The job that they answer.
+        spent: Called with what each request cost.
 
     Raises:
-        OutputTypeError: Neither fits.
+        OutputTypeError: Nothing fits.
     """
-    output_type, engine = job.output_type, job.engine
+    output_type, engine = job.output_type, job.think_engine
     adapter = _adapter(output_type)
     error: ValidationError | None = None
     for candidate in _candidates(values):
         try:
-            return adapter.validate_python(candidate, from_attributes=True), Usage()
+            return adapter.validate_python(candidate, from_attributes=True)
         except ValidationError as raised:
             error = error or raised
     got = plain_output(values)
     if "chat" not in engine.capabilities:
         why = f"{_first(error)}; {engine.info.uri} is no chat model, so it cannot be asked to restate it"
         raise OutputTypeError(output_type, got, why) from error
-    text, usage = await _restate(adapter, answer_text(values), job)
-    for document in _documents(text):
-        try:
-            return adapter.validate_python(document), usage
-        except ValidationError as raised:
-            error = raised
-    raise OutputTypeError(
-        output_type, got, f"{_first(error)}; asked to restate it, the model said {text!r:.200}"
-    ) from error
+    schema = adapter.json_schema() if job.spec.output_retries else {}
+    messages = _request(schema, answer_text(values), job.question, error)
+    text = ""
+    for _ in range(job.spec.output_retries):
+        text = await _restated(messages, schema, job, spent)
+        error = None
+        for document in _documents(text):
+            try:
+                return adapter.validate_python(document)
+            except ValidationError as raised:
+                error = raised
+        messages += [
+            Message(role="assistant", content=break_markers(text.strip()) or "(nothing)"),
+            Message(role="user", content=f"That does not fit: {_first(error)}. Write the JSON value again."),
+        ]
+    said = f"; asked to restate it, the model said {text!r:.200}" if job.spec.output_retries else ""
+    raise OutputTypeError(output_type, got, f"{_first(error)}{said}") from error
 
 
 def told_type(output_type: Any) -> str:
@@ -140,17 +156,29 @@ def _documents(text: str) -> Iterator[Any]:
         yield document
 
 
-async def _restate(adapter: TypeAdapter[Any], answer: str, job: Job) -> tuple[str, Usage]:
-    engine, budget = job.engine, job.budget
-    schema = adapter.json_schema()
-    messages: list[Message] = [
-        {
-            "role": "system",
-            "content": "Restate the given answer as one JSON value that matches this JSON schema. "
+def _request(
+    schema: dict[str, Any], answer: str, question: str, error: ValidationError | None
+) -> list[Message]:
+    return [
+        Message(
+            role="system",
+            content="Restate the given answer as one JSON value that matches this JSON schema. "
             f"Write nothing else and add no facts.\n{json.dumps(schema)}",
-        },
-        {"role": "user", "content": f"Question: {job.question}\nAnswer: {break_markers(answer)}"},
+        ),
+        Message(
+            role="user",
+            content=f"Question: {question}\nAnswer: {break_markers(answer)}\n"
+            f"What is wrong with it: {_first(error)}",
+        ),
     ]
+
+
+async def _restated(
+    messages: Sequence[Message], schema: dict[str, Any], job: Job, spent: Callable[[ModelCall], None]
+) -> str:
+    """What the model says to `messages`, as JSON of `schema` where its server can hold it to that."""
+    engine, budget = job.think_engine, job.budget
+    began = time.monotonic()
     async with await engine.prefill(messages, budget=budget) as context:
         while True:
             can = engine.capabilities
@@ -167,7 +195,9 @@ async def _restate(adapter: TypeAdapter[Any], answer: str, job: Job) -> tuple[st
                     raise
                 continue  # the server refused what it promised, and the engine knows it now
             completion.context.release()
-            return completion.text, context.usage.then(completion.usage)
+            usage, seconds = context.usage.then(completion.usage), time.monotonic() - began
+            spent(ModelCall(kind="output", engine=engine.info.uri, usage=usage, seconds=seconds))
+            return completion.text
 
 
 def _first(error: ValidationError | None) -> str:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, overload
 
 from braid.engine import Envelope, Event
 from braid.executors.scheduler import Deferred, deferred_json
+from braid.executors.values import Secrets
 from braid.orchestrator.events import JournalFailed
-from braid.orchestrator.telemetry import log_event
+from braid.orchestrator.telemetry import log_event, logs_events
 
 if TYPE_CHECKING:
     from braid.executors.journal import RunLog
@@ -26,8 +27,10 @@ class Recorder(Sequence[Envelope]):
 
     def __init__(self, listener: Callable[[Envelope], None] | None = None, *, run: str | None = None) -> None:
         self.run = run or uuid.uuid4().hex[:12]
-        self.deferred: Deferred | None = [] if listener is None else None
-        """Frequent events that are not built yet. None where a listener wants each at once."""
+        self.deferred: Deferred | None = [] if listener is None and not logs_events() else None
+        """Frequent events that are not built yet. None where a listener or the log wants each at once."""
+        self.secrets: Secrets | None = None
+        """What is left out of the log. None is what the environment holds."""
         self.emitted: list[Event] = []
         """All events except those that were deferred."""
         self._envelopes: list[Envelope] = []
@@ -68,7 +71,7 @@ class Recorder(Sequence[Envelope]):
     def __call__(self, event: Event) -> None:
         if self._quiet:
             return
-        log_event(self.run, event)
+        log_event(self.run, event, self.secrets)
         self.emitted.append(event)
         if self.deferred is not None:
             self.deferred += (_unchanged, event, time.monotonic())

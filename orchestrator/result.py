@@ -5,11 +5,12 @@ from __future__ import annotations
 import html
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from braid.engine import BudgetExceededError, Envelope, Message, Usage
 from braid.engine.scope import Spending
 from braid.executors import RunOutcome, TaskGraph
+from braid.executors.nodes import Map, Node, Think
 from braid.executors.report import DiagramKind, RunReport, diagram, report_of, run_page, spans_of, to_networkx
 from braid.executors.values import Secrets, own_copy
 from braid.orchestrator.events import RunStatus, StopReason
@@ -19,6 +20,25 @@ if TYPE_CHECKING:
     import networkx
 
 OutputT = TypeVar("OutputT")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelCall:
+    """What one piece of a run's work with a model cost. It may be several requests: `usage.calls`."""
+
+    kind: Literal["plan", "think", "direct", "output", "tool"]
+    """What the model was asked for.
+
+    A round of planning with its repairs, a thought, an answer without a plan, or an answer restated as the
+    output type. `tool` is a tool that tells what it spent, such as an agent.
+    """
+    node: str = ""
+    """The id of the node, for `think` and `tool`."""
+    engine: str = ""
+    """Address of the engine. Empty for `tool`."""
+    usage: Usage
+    seconds: float
+    """Wall time. Other calls may have run beside it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +65,13 @@ class RunResult(Generic[OutputT]):
     """How many plans were written."""
     usage: Usage
     """What plans and thoughts cost together."""
+    calls: Sequence[ModelCall] = field(repr=False)
+    """What each plan, thought, direct answer and restated output cost, and each tool that says what it cost.
+
+    They add up to `usage`, except for the critical path, which is no sum.
+    """
     engine: str
-    """Address of the engine."""
+    """Address of the engine that plans."""
     seconds: float
     """Wall time of the run."""
     planning_seconds: float
@@ -167,6 +192,7 @@ class RunResult(Generic[OutputT]):
             "rounds": self.rounds,
             "nodes": self.graph.to_dict()["nodes"],
             "usage": asdict(self.usage),
+            "calls": [asdict(call) for call in self.calls],
             "budget": {limit: asdict(spending) for limit, spending in self.budget.items()},
             "seconds": self.seconds,
             "report": self.report().model_dump(mode="json", exclude={"usage"}),
@@ -174,24 +200,52 @@ class RunResult(Generic[OutputT]):
         return self.secrets.redact_data(document)
 
 
-def total_usage(planned: Sequence[PlannerFinished], outcomes: Sequence[RunOutcome]) -> Usage:
-    """What plans and thoughts cost together.
-
-    The critical path counts them as one after the other, so it is an upper bound.
-    """
-    total = Usage()
-    for plan in planned:
-        total = total.then(
-            Usage(
+def plan_calls(planned: Sequence[PlannerFinished], engine: str) -> list[ModelCall]:
+    """What each round of planning cost. A plan that code wrote asked no model, and is none."""
+    return [
+        ModelCall(
+            kind="plan",
+            engine=engine,
+            usage=Usage(
                 prompt_tokens=plan.prompt_tokens,
                 cached_tokens=plan.cached_tokens,
                 reasoning_tokens=plan.reasoning_tokens,
                 generated_tokens=plan.generated_tokens,
                 critical_path_tokens=plan.generated_tokens,
-                # A plan that code wrote asked no model.
-                calls=plan.attempts if plan.prompt_tokens or plan.generated_tokens else 0,
-            )
+                calls=plan.attempts,
+            ),
+            seconds=plan.seconds,
         )
-    for outcome in outcomes:
-        total = total.then(outcome.usage)
+        for plan in planned
+        if plan.prompt_tokens or plan.generated_tokens
+    ]
+
+
+def node_calls(graph: TaskGraph, engine: str) -> list[ModelCall]:
+    """What each node of the run cost, in the order of the graph."""
+    return [
+        ModelCall(
+            kind="think" if (thinks := _thinks(entry.node)) else "tool",
+            node=id,
+            engine=engine if thinks else "",
+            usage=entry.usage,
+            seconds=entry.seconds,
+        )
+        for id, entry in graph.entries.items()
+        if entry.usage is not None
+    ]
+
+
+def _thinks(node: Node) -> bool:
+    return isinstance(node.op.body if isinstance(node.op, Map) else node.op, Think)
+
+
+def total_usage(calls: Sequence[ModelCall], outcomes: Sequence[RunOutcome]) -> Usage:
+    """What `calls`, those of nodes left out, and the nodes of `outcomes` cost together.
+
+    The critical path counts them as one after the other, so it is an upper bound.
+    """
+    total = Usage()
+    for usage in (*[call.usage for call in calls if not call.node], *[each.usage for each in outcomes]):
+        total = total.then(usage)
     return total

@@ -26,6 +26,7 @@ from braid.engine import Budget, Price
 from braid.executors import Limits
 from braid.orchestrator.errors import ConfigurationError
 from braid.orchestrator.history import read_history
+from braid.orchestrator.options import ModelSettings, Sampling
 from braid.planner.follow_up import Turn
 
 DEFAULT_ENGINE = "local:braid-mini"
@@ -65,6 +66,10 @@ class RunDefaults(BaseModel):
 
     engine: str = Field(default=DEFAULT_ENGINE, min_length=1)
     """Address of the engine."""
+    think_engine: str | None = Field(
+        default=None, examples=["openai:http://127.0.0.1:8000/v1#my-model"], min_length=1
+    )
+    """Address of an engine of its own for thoughts, direct answers and typed outputs."""
     threads: int | None = Field(default=None, examples=[2], ge=1)
     """CPU threads of a local engine."""
     device: str | None = Field(default=None, examples=["cuda"], min_length=1)
@@ -128,7 +133,7 @@ class BudgetLimits(BaseModel):
         return Budget(**{name: getattr(self, name) for name in type(self).model_fields})
 
 
-class RunSpec(RunDefaults):
+class RunSpec(RunDefaults, Sampling):
     """The options of one run, as agent and command line set them and the journal stores them.
 
     The JSON keys are part of the journal's format. Keys of newer versions are ignored. Keys that an earlier
@@ -141,10 +146,8 @@ class RunSpec(RunDefaults):
     """Whether a person decides about each plan before anything of it runs."""
     instructions: str = ""
     """Told to the planner in every round."""
-    temperature: float | None = Field(default=None, ge=0, allow_inf_nan=False)
-    """Of plans, thoughts and direct answers. None is 0 for these, or what a reasoning method has."""
-    max_tokens: int | None = Field(default=None, ge=1)
-    """Most tokens of one generation. None is the limit that each kind of text has."""
+    output_retries: int = Field(default=1, ge=0)
+    """How often a chat model is asked to restate an answer that does not fit the output type."""
     limits: Limits = Field(default_factory=Limits)
     budget: BudgetLimits | None = None
     """Limits of this run alone."""
@@ -157,15 +160,34 @@ class RunSpec(RunDefaults):
     tools: dict[str, str] = {}
     """Fingerprints of the tools by name. Set where the run is recorded in a journal."""
 
-    @property
-    def sampling(self) -> dict[str, float | int]:
-        """The settings of the model that were given."""
-        given = {"temperature": self.temperature, "max_tokens": self.max_tokens}
-        return {name: value for name, value in given.items() if value is not None}
+    def for_run(
+        self,
+        *,
+        settings: ModelSettings | None,
+        instructions: str | None,
+        output_retries: int | None,
+        **given: Any,
+    ) -> Self:
+        """These options as one run has them. What is None, and settings that are None, stay.
+
+        Raises:
+            ConfigurationError: An option cannot be used.
+        """
+        try:
+            chosen = ModelSettings.model_validate(settings or {}).model_dump(exclude_none=True)
+        except ValidationError as error:
+            raise ConfigurationError(f"settings: {first_reason(error)}") from error
+        if output_retries is not None:
+            chosen["output_retries"] = self.of(self, output_retries=output_retries).output_retries
+        if instructions:
+            chosen["instructions"] = f"{self.instructions}\n\n{instructions}".strip()
+        return self.model_copy(update={**given, **chosen})
 
     @classmethod
     def of(cls, defaults: RunDefaults, **given: Any) -> Self:
         """The options in `given`, and `defaults` for those that are None.
+
+        An engine that is given is for all roles, unless an engine to think with is given too.
 
         Raises:
             ConfigurationError: An option cannot be used.
@@ -174,6 +196,8 @@ class RunSpec(RunDefaults):
         if unknown := given.keys() - cls.model_fields.keys():
             raise TypeError(f"a run has no option {', '.join(sorted(unknown))}")
         options = {name: value for name, value in given.items() if value is not None}
+        if "engine" in options:
+            options.setdefault("think_engine", None)
         try:
             return cls(**{**dict(defaults), **options})
         except ValidationError as error:

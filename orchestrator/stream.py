@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import aclosing
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from braid.engine import Envelope
 from braid.engine.system import OneLoop
+from braid.executors import NodeAdded, ThinkText
 from braid.executors.scheduler import SteeringQueue
 from braid.orchestrator.recorder import Recorder
 from braid.orchestrator.result import RunResult
+from braid.planner import DirectText
+from braid.reasoning import extract_answer
+
+_PARTING: Final = "\n\n"
+"""Between an answer that was begun and the one that takes its place."""
 
 
 class RunStream:
@@ -49,7 +57,38 @@ class RunStream:
         """
         self._inbox.say(text)
 
-    def __aiter__(self) -> AsyncIterator[Envelope]:
+    async def text(self) -> AsyncGenerator[str]:
+        """Yield the answer in pieces as the model writes it, in place of the events.
+
+        These come as they are written: an answer without a plan, and a thought that is the plan's whole
+        answer. Of such a thought `result.answer` is what was read out of it. Any other answer comes as one
+        piece at the end, also one that takes the place of what was yielded before.
+        """
+        pieces = _Pieces()
+        thoughts: defaultdict[str, str] = defaultdict(str)
+        answering = ""
+        async with aclosing(aiter(self)) as events:
+            async for envelope in events:
+                text = ""
+                match envelope.event:
+                    case DirectText(text=text):
+                        pass
+                    case ThinkText(node=node, text=piece):
+                        thoughts[node] += piece
+                        text = piece if node == answering else ""
+                    case NodeAdded(passes_on=str() as node) if node != answering:
+                        if pieces.said:
+                            yield _PARTING
+                        pieces, answering, text = _Pieces(), node, thoughts[node]
+                    case _:
+                        pass
+                if text := pieces.take(text):
+                    yield text
+        answer = self.result.answer
+        if answer and answer != pieces.said and answer != extract_answer(pieces.said):
+            yield f"{_PARTING}{answer}" if pieces.said else answer
+
+    def __aiter__(self) -> AsyncGenerator[Envelope]:
         self._loop.check()
         if self._task is not None or self._closed:
             raise RuntimeError("the events of a run can be read once; start another stream")
@@ -74,9 +113,25 @@ class RunStream:
         await self.aclose()
 
 
+class _Pieces:
+    """What was yielded of an answer, without white space around it."""
+
+    def __init__(self) -> None:
+        self.said: str = ""
+        self._held: str = ""
+
+    def take(self, text: str) -> str:
+        """What may be yielded now. White space at the end waits for what follows it."""
+        text = self._held + text if self.said else text.lstrip()
+        shown = text.rstrip()
+        self._held = text[len(shown) :]
+        self.said += shown
+        return shown
+
+
 async def _events(
     task: asyncio.Task[RunResult[Any]], queue: asyncio.Queue[Envelope | None]
-) -> AsyncIterator[Envelope]:
+) -> AsyncGenerator[Envelope]:
     # Not a method of RunStream. A reference to it would keep the run of a loop that is left early going until
     # the garbage collector finds the cycle.
     try:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+import hashlib
+import inspect
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from braid.engine.scope import ambient_budget
 from braid.executors import Tool, ToolContext, ToolOptions
+from braid.executors.scheduler import calling_node
 from braid.executors.tools import Effect, ToolError, UncertainError, Unfinished, UsageResult
+from braid.orchestrator.errors import NestingError
 
 if TYPE_CHECKING:
     from braid.engine import Budget
@@ -18,13 +24,13 @@ if TYPE_CHECKING:
     from braid.executors.scheduler import Approve, AskPerson
     from braid.orchestrator.agent import Agent
 
+T = TypeVar("T")
+
 MAX_DEPTH: Final = 3
 """Deepest level of an agent within agents. The outermost agent is at depth 0."""
 
 _VERSION: Final = "94abba240ce45f34"
 """The version of each agent as a tool. It stays, so that runs of an earlier Braid can be resumed."""
-
-_depth: ContextVar[int] = ContextVar("braid_agent_depth", default=0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +40,54 @@ class OuterRun:
     journal: Journal | None = None
     approve: Approve | None = None
     ask: AskPerson | None = None
+    run: str | None = None
+    """Its id."""
+    begun: Counter[str] = field(default_factory=lambda: Counter[str]())
+    """How many runs each of its nodes began."""
+    depth: int = -1
+    """Its level. The outermost run is at level 0."""
+    loop: asyncio.AbstractEventLoop | None = None
+    """The event loop of its person."""
+
+    def check_depth(self) -> None:
+        """Check that a run may start in this one.
+
+        Raises:
+            NestingError: It would be too deep.
+        """
+        if self.depth >= MAX_DEPTH:
+            raise NestingError(f"agents are nested {MAX_DEPTH} deep already")
+
+    def next_run(self, question: str) -> str | None:
+        """The id of a run that a tool of this run starts. None outside of a tool.
+
+        It depends on the call, on how many runs the call began before, and on the question. So the run is
+        found again when this one is resumed.
+        """
+        node = calling_node()
+        if self.run is None or node is None:
+            return None
+        self.begun[node] += 1
+        digest = hashlib.sha256(repr(question).encode(errors="replace")).hexdigest()
+        return f"{self.run}:{node}/{self.begun[node]}-{digest[:8]}"
+
+    def lent(self, answer: Callable[[T], Any] | None) -> Callable[[T], Awaitable[Any]] | None:
+        """`approve` or `ask`, for a run inside that may have an event loop of its own."""
+        if answer is None:
+            return None
+
+        async def on_its_loop(given: T) -> Any:
+            if self.loop in (None, asyncio.get_running_loop()):
+                return await _answered(answer, given)
+            asked = asyncio.run_coroutine_threadsafe(_answered(answer, given), self.loop)
+            return await asyncio.wrap_future(asked)
+
+        return on_its_loop
+
+
+async def _answered(answer: Callable[[T], Any], given: T) -> Any:
+    reply = answer(given)
+    return await reply if inspect.isawaitable(reply) else reply
 
 
 NO_RUN: Final = OuterRun()
@@ -70,17 +124,10 @@ def agent_tool(
     """A tool whose calls are questions to `agent`, as `Agent.as_tool` describes it."""
 
     async def ask(context: ToolContext, question: str) -> UsageResult:
-        depth = _depth.get()
-        if depth >= MAX_DEPTH:
-            raise ToolError(f"{name}: agents are nested {MAX_DEPTH} deep already", tool=name)
-        token = _depth.set(depth + 1)
-        try:
-            scope: Budget = ambient_budget().child(name, tokens=tokens, seconds=seconds, calls=calls)
-            result = await agent.run_nested(
-                question, run_id=context.idempotency_key, deps=context.deps, budget=scope
-            )
-        finally:
-            _depth.reset(token)
+        scope: Budget = ambient_budget().child(name, tokens=tokens, seconds=seconds, calls=calls)
+        result = await agent.run_nested(
+            question, run_id=context.idempotency_key, deps=context.deps, budget=scope
+        )
         if result.exceeded is not None and result.exceeded.budget is not scope:
             raise result.exceeded  # a limit of the outer run: that one stops, and can be resumed
         if any(result.graph.state(node) == "uncertain" for node in result.graph.entries):

@@ -101,6 +101,7 @@ class LLMPlanner:
         max_tokens: Token limit of each attempt. None takes 512 for the compact style, else 1024.
         max_statements: The planner gives up a plan of more statements.
         temperature: Of the first attempt. 0 is greedy.
+        top_p: Of all attempts. 1 is off.
         repair_temperature: Of the repairs, so that the same mistake is not made again.
         grammar: Whether to let the model write nothing but plans for the tools at hand, about names of the
             question (`plan_grammar`). It has an effect in compact style, where the engine has the capability.
@@ -118,6 +119,7 @@ class LLMPlanner:
         max_tokens: int | None = None,
         max_statements: int = 1000,
         temperature: float = 0.0,
+        top_p: float = 1.0,
         repair_temperature: float = 0.7,
         grammar: bool = True,
     ) -> None:
@@ -135,6 +137,7 @@ class LLMPlanner:
         self.max_tokens = max_tokens or (512 if self.style == "compact" else 1024)
         self.max_statements = max_statements
         self.temperature = temperature
+        self.top_p = top_p
         self.repair_temperature = repair_temperature
         self.grammar = grammar
 
@@ -356,6 +359,7 @@ class LLMPlanner:
         return SamplingParams(
             max_tokens=self.max_tokens,
             temperature=self.repair_temperature if again else self.temperature,
+            top_p=self.top_p,
             stop=stops[self.style],
             seed=seed,
             grammar=grammar,

@@ -93,7 +93,7 @@ def spans_of_events(envelopes: Iterable[Envelope]) -> list[Span]:
     for envelope in envelopes:
         event = envelope.event
         if isinstance(event, events.NodeAdded):
-            fields = event.model_dump(exclude={"kind", "node", "round", "line"})
+            fields = event.model_dump(exclude={"kind", "node", "round", "line", "passes_on"})
             known[event.node] = Span(id=event.node, **fields)
             added_at[event.node] = envelope.at
             continue

@@ -30,6 +30,7 @@ from braid.executors.scheduler.revisions import (
     SurprisingResultError,
 )
 from braid.executors.scheduler.run import close_graph, run_graph
+from braid.executors.scheduler.tool_calls import calling_node
 
 __all__ = [
     "ApprovalError",
@@ -56,6 +57,7 @@ __all__ = [
     "SteeringQueue",
     "SurprisingResultError",
     "ToolCallRequest",
+    "calling_node",
     "close_graph",
     "deferred_json",
     "event_json",

@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 from braid.engine import BraidError, Budget, Engine, Message, Usage
 from braid.engine.scope import ambient_budget
 from braid.executors.graph import GraphPatch, NodeRecord, TaskGraph
-from braid.executors.nodes import FailureKind, Scalar
+from braid.executors.nodes import FailureKind
 from braid.executors.scheduler.emitter import Emit, EventEmitter
 from braid.executors.scheduler.outcome import Limits
 from braid.executors.scheduler.priority import Estimate
@@ -130,7 +130,7 @@ class RunContext:
     """Handed to tools as `ToolContext.deps`."""
     seed: int = 0
     """What the seeds of think nodes are derived from."""
-    sampling: Mapping[str, Scalar] = field(default_factory=lambda: dict[str, Scalar]())
+    sampling: Mapping[str, Any] = field(default_factory=lambda: dict[str, Any]())
     """Options of reasoning methods, such as `temperature`, for think nodes that do not set them.
 
     A method gets those that it names.

@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias
 from braid.engine import BraidError, BudgetExceededError, Event
 from braid.executors import events
 from braid.executors.graph import GraphPatch, NodeRecord, TaskGraph, op_kind, tool_of
+from braid.executors.nodes import Answer, Field, Node, Ref, Template
 from braid.executors.values import json_text, shown
 
 Emit: TypeAlias = Callable[[Event], None]
@@ -152,7 +153,8 @@ class EventEmitter:
             "round": node.round,
             "line": node.line,
             "parent": entry.parent.node.id if entry.parent else None,
-            "depends_on": tuple([producer.node.id for producer in self.graph.producers(entry)]),
+            "depends_on": (producers := tuple([each.node.id for each in self.graph.producers(entry)])),
+            **({"passes_on": producers[0]} if len(producers) == 1 and _passes_on(node) else {}),
         }
 
     def _started(self, entry: NodeRecord, at: float) -> dict[str, Any]:
@@ -166,6 +168,18 @@ class EventEmitter:
             "seconds": entry.seconds,
             "result": shown(entry.value),
         }
+
+
+def _passes_on(node: Node) -> bool:
+    """Whether `node` is an answer of one reference to a result or its `answer`, as it is or as a text."""
+    op = node.op
+    if not isinstance(op, Answer) or op.declines or node.guards or len(op.values) != 1:
+        return False
+    (value,) = op.values
+    if isinstance(value, Template) and len(value.parts) == 1:
+        (part,) = value.parts
+        value = part.ref if isinstance(part, Field) and not part.spec else value
+    return isinstance(value, Ref) and value.path in ((), ("answer",))
 
 
 class EventBuilder:

@@ -11,7 +11,7 @@ from braid.engine import Engine, Message, Prompt
 from braid.engine.scope import use_budget, use_priority
 from braid.executors.events import ThinkText
 from braid.executors.graph import NodeRecord
-from braid.executors.nodes import Scalar, Think
+from braid.executors.nodes import Think
 from braid.executors.scheduler.context import (
     GraphContext,
     NobodyToAskError,
@@ -49,7 +49,7 @@ async def think(context: GraphContext, entry: NodeRecord, op: Think, *, priority
     """
     if context.engine is None:
         raise NothingToThinkWithError("this run has no engine to think with; pass `engine`")
-    options: dict[str, Scalar] = dict(op.options)
+    options: dict[str, Any] = dict(op.options)
     name = op.method or ("self_consistency" if "n" in options else "direct")
     asked = signature(get_method(name)).parameters  # an unknown name is an error, whatever the budget allows
     options = {**{key: value for key, value in context.sampling.items() if key in asked}, **options}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
+from contextvars import ContextVar
 from functools import partial
 from typing import Any
 
@@ -29,6 +30,14 @@ from braid.executors.tools import (
     result_key,
 )
 from braid.executors.values import explain, own_copies, preview
+
+_calling: ContextVar[str | None] = ContextVar("braid_calling_node", default=None)
+enter_node = _calling.set
+
+
+def calling_node() -> str | None:
+    """The id of the node whose tool call this code runs in. None outside of a tool."""
+    return _calling.get()
 
 
 async def call_tool(context: GraphContext, entry: NodeRecord, tool: str) -> Any:

@@ -22,7 +22,7 @@ from braid.executors.scheduler.lifecycle import NodeLifecycle, RunState
 from braid.executors.scheduler.priority import Priorities
 from braid.executors.scheduler.slots import SlotQueue
 from braid.executors.scheduler.think import ask_person, think
-from braid.executors.scheduler.tool_calls import approve_call, call_tool
+from braid.executors.scheduler.tool_calls import approve_call, call_tool, enter_node
 from braid.executors.tools import CallMemo, Tool, UncertainError
 
 SLICE: Final = 0.002
@@ -90,6 +90,8 @@ class Workers:
                 call = self._launch(entry, task)
                 # What one node puts into context variables is not seen by the next.
                 variables = state.variables.copy()
+                if entry.tool is not None:
+                    variables.run(enter_node, entry.node.id)
                 try:
                     waits, value = _step(variables, call.send, None)
                     if waits:

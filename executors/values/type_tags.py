@@ -52,6 +52,7 @@ _TYPES: Final[tuple[tuple[str, str, str], ...]] = (
     ),
     ("braid.orchestrator.events", "", "AnswerDoubted PersonSaid Rewritten"),
     ("braid.orchestrator.baseline", "orchestrator.replay", "Comparison"),
+    ("braid.orchestrator.options.model_settings", "", "ModelSettings"),
     (
         "braid.planner.events",
         "planner.events",

@@ -13,6 +13,7 @@ from braid.engine import Price
 from braid.executors import Tool
 from braid.orchestrator.agent import Agent
 from braid.orchestrator.cli.interrupts import InterruptedBySignal, run_interruptible
+from braid.orchestrator.cli.output_type import read_output_type
 from braid.orchestrator.default_tools import registry_of
 from braid.orchestrator.history import History
 from braid.orchestrator.resume import history_of
@@ -73,6 +74,15 @@ EngineOption = Annotated[
         metavar="ADDRESS",
         help="Which model plans and thinks: local:braid-mini, local:<folder>, or openai:<url>#<model>. "
         "Default: BRAID_ENGINE, else the embedded model.",
+        show_default=False,
+    ),
+]
+ThinkEngineOption = Annotated[
+    str | None,
+    typer.Option(
+        "--think-engine",
+        metavar="ADDRESS",
+        help="A model of its own for thoughts, direct answers and typed outputs. Default: that of --engine.",
         show_default=False,
     ),
 ]
@@ -145,6 +155,34 @@ MaxTokensOption = Annotated[
     int | None,
     typer.Option(
         "--max-tokens", min=1, metavar="N", help="Most tokens of one generation.", show_default=False
+    ),
+]
+TopPOption = Annotated[
+    float | None,
+    typer.Option(
+        "--top-p",
+        max=1,
+        metavar="P",
+        help="Sample among the likeliest tokens that make up this share.",
+        show_default=False,
+    ),
+]
+StopOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--stop",
+        metavar="TEXT",
+        help="Ends a thought or a direct answer. May be given again.",
+        show_default=False,
+    ),
+]
+OutputOption = Annotated[
+    str | None,
+    typer.Option(
+        "--output",
+        metavar="TYPE",
+        help="Print the answer as JSON of this type: a file with a JSON schema, or module:Type.",
+        show_default=False,
     ),
 ]
 SeedOption = Annotated[
@@ -261,12 +299,18 @@ def make_agent(
     person: Person | None = None,
     journal: bool | None = None,
     review: Review | None = None,
+    output: str | None = None,
 ) -> Agent:
-    """An agent with the options of `spec`. `journal` None takes the default of the settings."""
+    """An agent with the options of `spec`. `journal` None takes the default of the settings.
+
+    Raises:
+        typer.BadParameter: `output` names no type.
+    """
     return Agent.from_spec(
         spec,
         tools=tools,
         builtins=False,
+        output_type=None if output is None else read_output_type(output),
         approve=None if person is None else person.approve,
         ask=None if person is None else person.ask,
         review=review,

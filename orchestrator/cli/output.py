@@ -65,7 +65,7 @@ def print_answer(text: str, *, style: str = "") -> None:
     sys.stdout.flush()
 
 
-def print_json(document: dict[str, Any]) -> None:
+def print_json(document: Any) -> None:
     """One JSON document on stdout, without secrets. Text that stdout cannot encode is escaped."""
     document = Secrets().redact_data(document)
     text = json.dumps(document, ensure_ascii=False, indent=2, default=str)

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from braid.engine import (
     BudgetExceededError,
-    Engine,
+    CapabilityError,
     EngineResponseError,
     Event,
     Message,
     SamplingParams,
     Usage,
 )
-from braid.executors import ToolRegistry
 from braid.executors.builtin import builtin_tools
 from braid.executors.tools import ToolError, UnknownToolError
 from braid.orchestrator.outputs import fits
+from braid.orchestrator.result import ModelCall
 from braid.package_info import DISTRIBUTION, version_of
 from braid.planner import DirectText, LLMPlanner, Routed
 from braid.planner.follow_up import rewrite
@@ -43,7 +44,8 @@ class Shortcut:
     """Whether the answer says that there is none."""
     over_budget: str = ""
     """Why the answer is cut off. Empty where it is not."""
-    usage: Usage = field(default_factory=Usage)
+    call: ModelCall | None = None
+    """What it cost, where a model wrote it."""
 
 
 async def shortcut(job: Job, emit: Callable[[Event], None]) -> tuple[Job, Shortcut | None]:
@@ -81,7 +83,7 @@ def draft_for(job: Job) -> str:
     """The plan of `job`, where code can write it. Only the embedded model is helped like this."""
     if not job.spec.shortcuts or LLMPlanner(job.engine).style != "compact":
         return ""
-    here = installation(job.engine, job.tools)
+    here = installation(job)
     if not here.facts:
         return ""
     remarks = job.output_type in (None, str)
@@ -92,7 +94,7 @@ def draft_for(job: Job) -> str:
 
 def decide(job: Job) -> Routed:
     """Where the question of `job` goes. No model is asked."""
-    here = installation(job.engine, job.tools)
+    here = installation(job)
     found = route(
         job.question,
         Surroundings(
@@ -118,15 +120,17 @@ def decide(job: Job) -> Routed:
     )
 
 
-def installation(engine: Engine, tools: ToolRegistry) -> Installation:
-    """What Braid can say about itself with this engine and these tools."""
+def installation(job: Job) -> Installation:
+    """What Braid can say about itself with the engines and the tools of `job`."""
+    tools = job.tools
     others = [tool for tool in tools if not _own(tool.name) or builtin_tools(tool.name)[0] is not tool]
+    infos = [job.engine.info, job.think_engine.info]
     return Installation(
         version=version_of(DISTRIBUTION) or "",
-        engine=engine.info.uri,
-        model=engine.info.model,
-        local=engine.info.uri.startswith("local:"),
-        chat=LLMPlanner(engine).style == "chat",
+        engine=" and ".join(dict.fromkeys(info.uri for info in infos)),
+        model=" and ".join(dict.fromkeys(info.model for info in infos)),
+        local=all(info.uri.startswith("local:") for info in infos),
+        chat=LLMPlanner(job.think_engine).style == "chat",
         tools=tuple(tool.name for tool in tools),
         facts="search" in tools and all(tool.name != "search" for tool in others),
         other_tools=bool(others),
@@ -156,21 +160,37 @@ async def _written(job: Job, emit: Callable[[Event], None]) -> Shortcut:
     system: list[Message] = []
     if job.spec.instructions.strip():
         system.append(Message(role="system", content=job.spec.instructions.strip()))
-    prompt = [*system, *job.spec.history, Message(role="user", content=job.question)]
-    params = SamplingParams(
-        max_tokens=job.spec.max_tokens or _MAX_TOKENS,
-        temperature=job.spec.temperature or 0.0,
-        seed=job.spec.seed,
-    )
+    prompt = [*system, *job.history, Message(role="user", content=job.question)]
+    params = replace(SamplingParams(max_tokens=_MAX_TOKENS, temperature=0.0), **job.spec.sampling)
     pieces: list[str] = []
-    usage, over_budget = Usage(), ""
+    call, over_budget, began = None, "", time.monotonic()
     try:
         async with job.budget.deadline():
-            usage = await _streamed(job, prompt, params, pieces, emit)
+            usage = await _seeded(job, prompt, params, pieces, emit)
+        uri, seconds = job.think_engine.info.uri, time.monotonic() - began
+        call = ModelCall(kind="direct", engine=uri, usage=usage, seconds=seconds)
     except BudgetExceededError as error:
         over_budget = str(error)
     text = "".join(pieces).strip()
-    return Shortcut(value=text, answer=text, usage=usage, over_budget=over_budget)
+    return Shortcut(value=text, answer=text, call=call, over_budget=over_budget)
+
+
+async def _seeded(
+    job: Job,
+    prompt: list[Message],
+    params: SamplingParams,
+    pieces: list[str],
+    emit: Callable[[Event], None],
+) -> Usage:
+    """`_streamed` with the run's seed, unless the server turns out to refuse it."""
+    while True:
+        can = job.think_engine.capabilities
+        seeded = replace(params, seed=job.spec.seed if "seed" in can else None)
+        try:
+            return await _streamed(job, prompt, seeded, pieces, emit)
+        except CapabilityError:
+            if pieces or job.think_engine.capabilities == can:
+                raise
 
 
 async def _streamed(
@@ -181,9 +201,9 @@ async def _streamed(
     emit: Callable[[Event], None],
 ) -> Usage:
     """Append the model's text to `pieces` as it comes."""
-    async with await job.engine.prefill(prompt, budget=job.budget) as context:
+    async with await job.think_engine.prefill(prompt, budget=job.budget) as context:
         reported: Usage | None = None
-        tokens = job.engine.stream(context, params, budget=job.budget)
+        tokens = job.think_engine.stream(context, params, budget=job.budget)
         try:
             async for token in tokens:
                 if token.text:

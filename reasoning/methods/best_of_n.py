@@ -22,6 +22,7 @@ async def best_of_n(
     n: int = 8,
     max_tokens: int = 512,
     temperature: float = 1.0,
+    top_p: float = 1.0,
     stop: tuple[str, ...] = (),
     extract: Callable[[str], str | None] = extract_answer,
     **unknown: Any,
@@ -37,7 +38,7 @@ async def best_of_n(
     refuse_options("best_of_n", unknown)
     if run.verifier is None:
         raise InvalidParamsError("method 'best_of_n' needs a verifier in its MethodRun")
-    params = SamplingParams(n=n, max_tokens=max_tokens, temperature=temperature, stop=stop)
+    params = SamplingParams(n=n, max_tokens=max_tokens, temperature=temperature, top_p=top_p, stop=stop)
     pool = await sample_pool(run, problem, params)
     answers = [extract(completion.text) for completion in pool]
     given = [answer for answer in answers if answer is not None]

@@ -18,11 +18,12 @@ async def direct(
     *,
     max_tokens: int = 512,
     temperature: float = 0.0,
+    top_p: float = 1.0,
     stop: tuple[str, ...] = (),
     extract: Callable[[str], str | None] = extract_answer,
     **unknown: Any,
 ) -> Solution:
     """One completion. Its answer is the answer."""
     refuse_options("direct", unknown)
-    params = SamplingParams(max_tokens=max_tokens, temperature=temperature, stop=stop)
+    params = SamplingParams(max_tokens=max_tokens, temperature=temperature, top_p=top_p, stop=stop)
     return vote(await sample_pool(run, problem, params), extract, reason="the only sample")

@@ -22,11 +22,12 @@ async def self_consistency(
     n: int = 8,
     max_tokens: int = 512,
     temperature: float = 0.7,
+    top_p: float = 1.0,
     stop: tuple[str, ...] = (),
     extract: Callable[[str], str | None] = extract_answer,
     **unknown: Any,
 ) -> Solution:
     """Sample `n` answers and take the most frequent. `confidence` is its share of the samples."""
     refuse_options("self_consistency", unknown)
-    params = SamplingParams(n=n, max_tokens=max_tokens, temperature=temperature, stop=stop)
+    params = SamplingParams(n=n, max_tokens=max_tokens, temperature=temperature, top_p=top_p, stop=stop)
     return vote(await sample_pool(run, problem, params), extract)

@@ -117,6 +117,7 @@ async def spawn_join(
     threads: ThreadFormat | None = None,
     window: int = 256,
     temperature: float = 0.0,
+    top_p: float = 1.0,
     max_rounds: int = 4,
     extract: Callable[[str], str | None] = extract_answer,
     **unknown: Any,
@@ -132,6 +133,7 @@ async def spawn_join(
         threads: How the model writes threads. Required.
         window: Tokens that each sequence, parent or thread, may hold, prompt included.
         temperature: Of all sampling.
+        top_p: Of all sampling.
         max_rounds: Number of joins that are allowed.
         extract: Reads the answer out of the parent's last text.
         **unknown: Refused.
@@ -145,7 +147,12 @@ async def spawn_join(
             "method 'spawn_join' needs threads=, the way in which the model writes threads"
         )
     work = _ThreadedWork(
-        run=run, problem=problem, thread_format=threads, window=window, temperature=temperature
+        run=run,
+        problem=problem,
+        thread_format=threads,
+        window=window,
+        temperature=temperature,
+        top_p=top_p,
     )
     with ExitStack() as held:
         text, reason = await work.write_parent(held, max_rounds)
@@ -173,6 +180,7 @@ class _ThreadedWork:
     thread_format: ThreadFormat
     window: int
     temperature: float
+    top_p: float
     usage: Usage = field(default_factory=Usage)
     threads: int = 0
     spans: list[TokenSpan] = field(default_factory=lambda: list[TokenSpan]())
@@ -288,7 +296,11 @@ class _ThreadedWork:
             self.spans.append(TokenSpan(known, context.token_count))
             return None
         params = SamplingParams(
-            max_tokens=room, temperature=self.temperature, stop=stop, seed=self.run.sampling_seed(*place)
+            max_tokens=room,
+            temperature=self.temperature,
+            top_p=self.top_p,
+            stop=stop,
+            seed=self.run.sampling_seed(*place),
         )
         (completion,) = await self.run.engine.generate(context, params, budget=self.run.budget)
         self.spans.append(TokenSpan(known, completion.context.token_count))

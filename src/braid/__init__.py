@@ -16,7 +16,7 @@ from braid.lazy import lazy_names
 if TYPE_CHECKING:
     from braid.engine import BraidError, Budget, Envelope, Event, Price, budget, connect
     from braid.executors import Limits, ToolContext, tool
-    from braid.orchestrator import Agent, RunResult, RunStream
+    from braid.orchestrator import Agent, ModelSettings, RunResult, RunStream
     from braid.planner import Plan
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "Envelope",
     "Event",
     "Limits",
+    "ModelSettings",
     "Plan",
     "Price",
     "RunResult",
@@ -41,7 +42,7 @@ __getattr__ = lazy_names(
     {
         "braid.engine": ("BraidError", "Budget", "Envelope", "Event", "Price", "budget", "connect"),
         "braid.executors": ("Limits", "ToolContext", "tool"),
-        "braid.orchestrator": ("Agent", "RunResult", "RunStream"),
+        "braid.orchestrator": ("Agent", "ModelSettings", "RunResult", "RunStream"),
         "braid.planner": ("Plan",),
     },
 )

@@ -1,4 +1,4 @@
-"""The output type of a run on servers that lack what helps to write it."""
+"""The output type of a run: answers that do not fit, and servers that lack what helps to write it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from pydantic import BaseModel
 
 from braid.engine import Capability
 from braid.engine.remote import RemoteEngine
-from braid.orchestrator import Agent
+from braid.engine.scripted import ScriptedEngine
+from braid.orchestrator import Agent, OutputTypeError
 from tests.support.fault_server import Call, FaultServer, refuses, says
 
 REFUSALS = [
@@ -83,3 +84,29 @@ async def test_a_run_goes_on_where_a_server_refuses_seeds(refusal: object) -> No
     async with FaultServer(answer) as server, Agent(f"openai:{server.address}", tools=[]) as agent:
         assert (await agent.run("How tall is K2?")).answer == "8611 m"
     assert len(server.calls) == 2
+
+
+@pytest.mark.parametrize("place", ["agent", "run"])
+@pytest.mark.parametrize(("retries", "asked"), [(0, 0), (1, 1), (3, 3)])
+async def test_an_answer_that_does_not_fit_is_asked_for_again(place: str, retries: int, asked: int) -> None:
+    engine = ScriptedEngine(['answer("tall")', *["none", '{"metres": "tall"}', '{"feet": 3}'][:asked]])
+    on_agent: dict[str, int] = {"output_retries": retries} if place == "agent" else {}
+    agent = Agent(engine, tools=[], **on_agent)  # type: ignore[arg-type]
+    with pytest.raises(OutputTypeError) as caught:
+        await agent.run("?", output_type=Height, output_retries=None if on_agent else retries)
+    assert len(engine.calls) == 1 + asked
+    assert caught.value.result is not None and caught.value.result.answer == "tall"
+
+
+async def test_each_retry_tells_what_was_wrong() -> None:
+    engine = ScriptedEngine(['answer("tall")', "I cannot.", '{"metres": "tall"}', '{"metres": 8611}'])
+    result = await Agent(engine, tools=[], output_retries=3).run("How tall?", output_type=Height)
+    assert result.output == Height(metres=8611) and result.answer == "tall"
+    first, second, third = (call.prompt for call in engine.calls[1:])
+    assert "valid dictionary" in first
+    assert "I cannot." in second and "there is no JSON in it" in second
+    assert (
+        third.startswith(second.removesuffix("Assistant:").rstrip())
+        and "metres: " in third.rpartition("User")[2]
+    )
+    assert "valid integer" in third

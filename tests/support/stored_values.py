@@ -84,6 +84,7 @@ from braid.orchestrator import (
     AnswerDoubted,
     Comparison,
     JournalFailed,
+    ModelSettings,
     PersonSaid,
     Rewritten,
     RoundFinished,
@@ -354,6 +355,7 @@ NEWER: Final[dict[str, Any]] = {
         lookups=(LookUp(name="K2", attribute="height", value=8611, unit="m", tool="search"),),
     ),
     "look-up": LookUp(name="K2", tool="search"),
+    "settings": ModelSettings(temperature=0.5, stop=("#",), seed=3),
 }
 """Values of types that are newer than the fixture."""
 

@@ -21,14 +21,17 @@ from braid.orchestrator.cli.options import (
     DeviceOption,
     EngineOption,
     JsonOption,
+    MaxTokensOption,
     McpOption,
     MemoryOption,
     OptionalQuestion,
     ProbeOption,
     SeedOption,
     ShortcutsOption,
+    TemperatureOption,
     ThreadsOption,
     ToolsOption,
+    TopPOption,
     make_agent,
     read_plan,
     run_async,
@@ -36,10 +39,10 @@ from braid.orchestrator.cli.options import (
     selected_tools,
 )
 from braid.orchestrator.cli.output import console, print_json
-from braid.orchestrator.loop import plan_task
+from braid.orchestrator.loop import plan_task, planner_of
 from braid.orchestrator.question import decide, draft_for, give_earlier_values, in_context
 from braid.orchestrator.recorder import Recorder
-from braid.planner import LLMPlanner, PlannerFinished, PlannerRejected, PlannerText, Routed, check_plan
+from braid.planner import PlannerFinished, PlannerRejected, PlannerText, Routed, check_plan
 
 HELP = """\
 Show the plan for a question as it is written, and run nothing.
@@ -69,6 +72,9 @@ def plan(
     engine: EngineOption = None,
     tools: ToolsOption = None,
     mcp: McpOption = None,
+    temperature: TemperatureOption = None,
+    max_tokens: MaxTokensOption = None,
+    top_p: TopPOption = None,
     seed: SeedOption = None,
     shortcuts: ShortcutsOption = None,
     threads: ThreadsOption = None,
@@ -79,10 +85,15 @@ def plan(
     probe: ProbeOption = None,
 ) -> None:
     """Write a plan, and show it."""
+    text = read_plan(file)
     agent = make_agent(
         run_spec(
+            plan=text or None,
             engine=engine,
             mcp=mcp,
+            temperature=temperature,
+            max_tokens=max_tokens,
+            top_p=top_p,
             seed=seed,
             shortcuts=shortcuts,
             threads=threads,
@@ -97,7 +108,6 @@ def plan(
     if mermaid + dot + as_json > 1:
         raise typer.BadParameter("--mermaid, --dot and --json exclude one another")
     drawn: DiagramKind | None = "mermaid" if mermaid else "dot" if dot else None
-    text = read_plan(file)
     if text:
         run_async(_check(agent, text, as_json=as_json, drawn=drawn))
     elif question is None:
@@ -109,7 +119,7 @@ def plan(
 async def _check(agent: Agent, text: str, *, as_json: bool, drawn: DiagramKind | None) -> None:
     """Check a plan that was written by hand, and show it."""
     async with agent:
-        job = await agent.job(BY_HAND, plan=text)
+        job = await agent.job(BY_HAND)
         nodes = check_plan(text, job.tools.specs())
         graph = TaskGraph()
         graph.apply(GraphPatch(base_version=0, add=tuple(nodes)))
@@ -224,7 +234,7 @@ async def write_plan(
         if emit is not None:
             emit(event)
 
-    planner = LLMPlanner(job.engine, max_repairs=job.spec.max_repairs)
+    planner = planner_of(job)
     compact = planner.style == "compact"
     read = in_context(job.question, job.spec.turns, compact=compact, recorder=Recorder())
     job = replace(job, question=read.question)

@@ -37,9 +37,12 @@ from braid.orchestrator.cli.options import (
     ProbeOption,
     SeedOption,
     ShortcutsOption,
+    StopOption,
     TemperatureOption,
+    ThinkEngineOption,
     ThreadsOption,
     ToolsOption,
+    TopPOption,
     conversation,
     make_agent,
     run_async,
@@ -79,6 +82,7 @@ _COMMANDS = ("/plan", "/tools", "/engine", "/new", "/help", "/quit")
 
 def repl(
     engine: EngineOption = None,
+    think_engine: ThinkEngineOption = None,
     tools: ToolsOption = None,
     mcp: McpOption = None,
     max_rounds: Annotated[
@@ -90,6 +94,8 @@ def repl(
     instructions: InstructionsOption = None,
     temperature: TemperatureOption = None,
     max_tokens: MaxTokensOption = None,
+    top_p: TopPOption = None,
+    stop: StopOption = None,
     seed: SeedOption = None,
     shortcuts: ShortcutsOption = None,
     threads: ThreadsOption = None,
@@ -113,11 +119,14 @@ def repl(
     """Hold a session at the terminal."""
     spec = run_spec(
         engine=engine,
+        think_engine=think_engine,
         mcp=mcp,
         max_rounds=max_rounds,
         instructions=instructions,
         temperature=temperature,
         max_tokens=max_tokens,
+        top_p=top_p,
+        stop=stop,
         seed=seed,
         shortcuts=shortcuts,
         threads=threads,
@@ -247,15 +256,18 @@ class Repl:
 
     async def _engine(self, address: str) -> None:
         if address:
-            spec = self._spec.model_copy(update={"engine": address})
+            spec = self._spec.model_copy(update={"engine": address, "think_engine": None})
             agent = self._make_agent(spec)
             await agent.open()  # a wrong address leaves the session as it is
             await self._agent.close()
             self._agent, self._spec = agent, spec
-        info = (await self._agent.open()).info
-        self._out.print(f"{info.uri}: {info.model}, {', '.join(sorted(info.capabilities))}", soft_wrap=True)
-        for key, value in sorted(info.details.items()):
-            self._out.print(f"  {key}: {value}", soft_wrap=True)
+        engines = await self._agent.open_engines()
+        for info in {id(engine): engine.info for engine in (engines.plan, engines.think)}.values():
+            self._out.print(
+                f"{info.uri}: {info.model}, {', '.join(sorted(info.capabilities))}", soft_wrap=True
+            )
+            for key, value in sorted(info.details.items()):
+                self._out.print(f"  {key}: {value}", soft_wrap=True)
 
     def _make_agent(self, spec: RunSpec) -> Agent:
         return make_agent(spec, self._tools, person=self._person, journal=self._journal)

@@ -8,14 +8,16 @@ import typer
 
 from braid.orchestrator.agent import Agent
 from braid.orchestrator.cli.commands.replay import recorded_exit_code, show_recorded
-from braid.orchestrator.cli.commands.run import open_engine, saying_how_to_go_on, show_result
+from braid.orchestrator.cli.commands.run import json_document, open_engine, saying_how_to_go_on, show_result
 from braid.orchestrator.cli.commands.runs import find_run, read_run
 from braid.orchestrator.cli.display import display_for_stderr
 from braid.orchestrator.cli.group import EXIT_CODES
 from braid.orchestrator.cli.options import (
     JsonOption,
+    OutputOption,
     PriceOption,
     RunArgument,
+    ThinkEngineOption,
     YesOption,
     budget_limits,
     make_agent,
@@ -56,6 +58,8 @@ def resume(
             show_default=False,
         ),
     ] = None,
+    think_engine: ThinkEngineOption = None,
+    output: OutputOption = None,
     budget_tokens: Annotated[
         int | None,
         typer.Option(
@@ -100,16 +104,19 @@ def resume(
 ) -> None:
     """Resume a recorded run, and show it."""
     row = find_run(run)
-    if row.final and not as_json:  # no model need be loaded for that
+    if row.final and not as_json and output is None:  # no model need be loaded for that
         show_recorded(*read_run(row.id))
         raise typer.Exit(recorded_exit_code(row))
     spec = stored_spec(row)
     if engine is not None:
-        spec = spec.model_copy(update={"engine": engine})
+        spec = spec.model_copy(update={"engine": engine, "think_engine": think_engine})
+    elif think_engine is not None:
+        spec = spec.model_copy(update={"think_engine": think_engine})
     known = registry_of(None)
     person = Person(yes=yes)
     tools = [known.get(name) for name in spec.tools if name in known]
-    agent = make_agent(spec, tools, person=person, review=person.review if spec.review else None)
+    review = person.review if spec.review else None
+    agent = make_agent(spec, tools, person=person, output=output, review=review)
     limits = budget_limits(
         price,
         spec.budget,
@@ -131,7 +138,7 @@ async def _resumed(
         budget = limits and limits.budget()
         if as_json:
             result = await agent.resume(run, budget=budget, force=force)
-            print_json(result.to_dict())
+            print_json(json_document(agent, result))
             return result.status
         with display_for_stderr() as display:
             person.display = display
@@ -142,5 +149,5 @@ async def _resumed(
                         display(envelope)
             finally:
                 person.display = None
-        show_result(stream.result)
+        show_result(stream.result, typed=agent.output_type is not None)
         return stream.result.status

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from pydantic_core import to_jsonable_python
 
 from braid.engine import Envelope, Message
 from braid.orchestrator.agent import BY_HAND, Agent
@@ -29,15 +30,19 @@ from braid.orchestrator.cli.options import (
     McpOption,
     MemoryOption,
     OptionalQuestion,
+    OutputOption,
     PlanFileOption,
     PriceOption,
     ProbeOption,
     ReviewOption,
     SeedOption,
     ShortcutsOption,
+    StopOption,
     TemperatureOption,
+    ThinkEngineOption,
     ThreadsOption,
     ToolsOption,
+    TopPOption,
     YesOption,
     budget_limits,
     conversation,
@@ -93,6 +98,7 @@ def run(
     plan: PlanFileOption = None,
     review: ReviewOption = False,
     engine: EngineOption = None,
+    think_engine: ThinkEngineOption = None,
     tools: ToolsOption = None,
     mcp: McpOption = None,
     max_rounds: Annotated[
@@ -157,6 +163,9 @@ def run(
     instructions: InstructionsOption = None,
     temperature: TemperatureOption = None,
     max_tokens: MaxTokensOption = None,
+    top_p: TopPOption = None,
+    stop: StopOption = None,
+    output: OutputOption = None,
     seed: SeedOption = None,
     shortcuts: ShortcutsOption = None,
     threads: ThreadsOption = None,
@@ -199,11 +208,14 @@ def run(
     spec = run_spec(
         plan=text or None,
         engine=engine,
+        think_engine=think_engine,
         mcp=mcp,
         max_rounds=max_rounds,
         instructions=instructions,
         temperature=temperature,
         max_tokens=max_tokens,
+        top_p=top_p,
+        stop=stop,
         seed=seed,
         shortcuts=shortcuts,
         threads=threads,
@@ -224,8 +236,14 @@ def run(
     )
     earlier = conversation(after or "last") if goes_on or after is not None else ()
     person = Person(yes=yes)
-    reviews = reviewer(person, review=review)
-    agent = make_agent(spec, selected_tools(tools), person=person, journal=journal, review=reviews)
+    agent = make_agent(
+        spec,
+        selected_tools(tools),
+        person=person,
+        journal=journal,
+        review=reviewer(person, review=review),
+        output=output,
+    )
     asked = question or BY_HAND
     if as_json:
         work = _document(agent, asked, earlier, compare=compare, html=html)
@@ -234,10 +252,12 @@ def run(
     raise typer.Exit(EXIT_CODES[run_async(work)])
 
 
-def show_result(result: RunResult[object]) -> None:
-    """The answer on stdout, what it took on stderr."""
+def show_result(result: RunResult[object], *, typed: bool = False) -> None:
+    """The answer on stdout, what it took on stderr. A `typed` answer is its output as JSON."""
     notes = console(stderr=True)
-    if result.complete:
+    if result.complete and typed:
+        print_json(to_jsonable_python(result.output, fallback=str))
+    elif result.complete:
         print_answer(result.answer, style="bold")
     else:
         notes.print(f"{result.status}: {result.reason}", style="yellow")
@@ -288,6 +308,14 @@ async def saying_how_to_go_on(agent: Agent, run: RunStream) -> AsyncIterator[Env
         raise
 
 
+def json_document(agent: Agent, result: RunResult[object]) -> dict[str, Any]:
+    """What `--json` prints of a run, with its output where a type was asked for."""
+    document = result.to_dict()
+    if agent.output_type is not None:
+        document["output"] = to_jsonable_python(result.output, fallback=str)
+    return document
+
+
 def _own_options(spec: RunSpec) -> dict[str, Any]:
     """What `Agent.run` is given for one run. The clock of the budget starts now."""
     return {"budget": spec.budget and spec.budget.budget(), "sequential": spec.sequential}
@@ -305,7 +333,7 @@ async def _shown(
     """Run and show."""
     async with agent:
         result = await watch(agent, question, person, history=earlier)
-        show_result(result)
+        show_result(result, typed=agent.output_type is not None)
         for text in result.unheard:
             note = f"not taken up: {text} (ask it with `braid run --continue`)"
             console(stderr=True).print(note, style="yellow", soft_wrap=True)
@@ -333,7 +361,7 @@ async def _document(
         async for _ in saying_how_to_go_on(agent, run):
             pass
         result = run.result
-        document = result.to_dict()
+        document = json_document(agent, result)
         if html is not None:
             write_page(html, result.page())
         if compare and result.complete:

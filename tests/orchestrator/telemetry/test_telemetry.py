@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import subprocess
 import sys
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from braid.engine import Budget
 from braid.engine.scripted import ScriptedEngine
 from braid.executors import tool
 from braid.orchestrator import Agent, ConfigurationError, RunResult
+from braid.orchestrator.recorder import Recorder
 from braid.orchestrator.telemetry import export_spans
 
 
@@ -97,6 +100,35 @@ async def test_what_is_asked_is_logged_for_debugging_only(caplog: pytest.LogCapt
     with caplog.at_level(logging.DEBUG, "braid"):
         await run("one round")
     assert "secret" in caplog.text
+
+
+async def test_each_event_is_a_line_for_debugging_without_secrets(caplog: pytest.LogCaptureFixture) -> None:
+    word = "xyzzy-plugh-1234"
+
+    @tool
+    def login(password: SecretStr) -> str:
+        """Log in."""
+        return f"logged in with {password.get_secret_value()}"
+
+    agent = Agent(ScriptedEngine(f'a = login("{word}")\nanswer(a)\n'), tools=[login], replan=None)
+    with caplog.at_level(logging.DEBUG, "braid"):
+        result = await agent.run("go")
+    assert word in result.answer
+    lines = [record.message for record in caplog.records if record.levelno == logging.DEBUG]
+    after = [line for line in lines if "node.started" in line or "finished" in line]
+    assert {"node.started", "node.finished", "run.finished"} <= {
+        json.loads(line.partition(": ")[2])["kind"] for line in lines
+    }
+    assert len(after) >= 4 and word not in "".join(after)
+
+
+async def test_nobody_who_listens_costs_no_event(caplog: pytest.LogCaptureFixture) -> None:
+    """Frequent events are built when they are read, unless somebody wants a line for each."""
+    with caplog.at_level(logging.INFO, "braid"):
+        assert Recorder().deferred is not None
+    with caplog.at_level(logging.DEBUG, "braid"):
+        assert Recorder().deferred is None
+    assert any(isinstance(each, logging.NullHandler) for each in logging.getLogger("braid").handlers)
 
 
 async def test_nothing_is_printed_by_default(capfd: pytest.CaptureFixture[str]) -> None:
