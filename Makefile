@@ -62,6 +62,7 @@ bench: $(READY) ## every speed claim, as scripts that print both sides and the r
 	$(BIN)/python benchmarks/node_overhead.py
 	$(BIN)/python benchmarks/node_overhead.py --scale
 	$(BIN)/python benchmarks/prompt_sharing.py
+	$(BIN)/python benchmarks/start_up.py
 
 train-mini: $(READY) ## train braid-mini again from nothing (about 75 minutes on 2 cores)
 	$(BIN)/braid train mini --out build/braid-mini

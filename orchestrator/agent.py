@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 
 from braid.engine import Budget, BudgetExceededError, Engine, Message, connect
 from braid.engine.absent import AbsentEngine
+from braid.engine.deferred import DeferredEngine, shipped_info
 from braid.engine.scope import ambient_budget, use_budget
 from braid.engine.surrogates import mend_text
 from braid.engine.system import OneLoop
@@ -35,7 +36,7 @@ from braid.orchestrator.options import (
     address_of,
     processed,
 )
-from braid.orchestrator.question import load_tables
+from braid.orchestrator.question import answered_by_code, load_tables
 from braid.orchestrator.recorder import Recorder
 from braid.orchestrator.result import RunResult
 from braid.orchestrator.resume import (
@@ -493,7 +494,7 @@ class Agent:
             EngineError: An engine cannot be reached.
             McpError: An MCP server cannot be reached.
         """
-        return await self._open(self.spec)
+        return await self._load(self.spec)
 
     def _unopened(self) -> Self:
         """This agent with nothing opened yet: what is opened belongs to one event loop."""
@@ -506,6 +507,18 @@ class Agent:
     def _forget_loop(self) -> None:
         """The next loop is the one that this agent belongs to."""
         self._open_lock, self._loop = asyncio.Lock(), OneLoop("an agent that is open")
+
+    async def _load(self, spec: RunSpec) -> OpenEngines:
+        """The engines of a run, with their models loaded."""
+        engines = await self._open(spec)
+        return OpenEngines(plan=await self._loaded(engines.plan), think=await self._loaded(engines.think))
+
+    async def _loaded(self, engine: Engine) -> Engine:
+        if not isinstance(engine, DeferredEngine):
+            return engine
+        opened = await engine.open()
+        self._engines = {key: opened if each is engine else each for key, each in self._engines.items()}
+        return opened
 
     async def _open(self, spec: RunSpec) -> OpenEngines:
         async with self._opening():
@@ -530,8 +543,13 @@ class Agent:
         if isinstance(engine, Engine):
             return engine
         if engine not in self._engines:
-            self._engines[engine] = await self._connect(engine)
+            self._engines[engine] = self._deferred(engine) or await self._connect(engine)
         return self._engines[engine]
+
+    def _deferred(self, engine: str) -> Engine | None:
+        """An engine that is loaded when it is first needed. None where it is needed in any case."""
+        info = shipped_info(engine) if self.spec.shortcuts and self.spec.device is None else None
+        return info and DeferredEngine(info, lambda: self._connect(engine))
 
     async def _connect(self, engine: str) -> Engine:
         loading = connect(engine, **self.spec.engine_options(engine))
@@ -629,7 +647,7 @@ class Agent:
                 "terminal, or by an agent with review=..."
             )
         async with _run_scope(inputs.budget or self.budget).deadline():
-            engines = await self._engines_for(spec, inputs)
+            engines = await self._engines_for(spec, inputs, load=True)
         tools = self._tools_of(inputs)
         log, earlier = reopen_run(journal, row, tools)
         try:
@@ -663,7 +681,7 @@ class Agent:
         return await run_job(job, recorder)
 
     async def job(self, question: str, **options: Unpack[RunOptions]) -> Job:
-        """The job that `run` would do, with the engine opened.
+        """The job that `run` would do. The engine is opened, unless code answers in its place.
 
         It is for callers that drive planner or executors themselves. `options` are those of `run`.
         """
@@ -701,29 +719,16 @@ class Agent:
         if engines is None:
             async with _run_scope(given).deadline():
                 engines = await self._engines_for(spec, inputs)
-        budget = _run_scope(given)  # its clock starts now, those of the scopes above run on
-        for engine in (engines.plan, engines.think):
-            if not isinstance(engine, AbsentEngine):
-                budget.price_of(
-                    engine.info.uri, engine.info.model
-                )  # a limit that cannot hold is an error now
         tools = self._tools_of(inputs)
-        secrets = Secrets(schemas={spec.name: spec.parameters for spec in tools.specs()})
-        history = spec.history
-        if self.history_processors:
-            async with budget.deadline():
-                with use_budget(budget):
-                    history = await processed(history, self.history_processors)
-        return Job(
+        job = Job(
             question=mend_text(question.strip()),
             spec=spec,
             engine=engines.plan,
             think_engine=engines.think,
             tools=tools,
-            budget=budget,
-            history=history,
-            memo=CallMemo(self._result_cache(secrets), for_all=self.cache is not None),
-            secrets=secrets,
+            budget=_run_scope(given),
+            history=spec.history,
+            secrets=Secrets(schemas={spec.name: spec.parameters for spec in tools.specs()}),
             output_type=self.output_type if inputs.output_type is None else inputs.output_type,
             approve=self.approve or inputs.outer.lent(inputs.outer.approve),
             ask=self.ask or inputs.outer.lent(inputs.outer.ask),
@@ -733,9 +738,29 @@ class Agent:
             review=self.review,
             depth=inputs.outer.depth + 1,
         )
+        if any(isinstance(engine, DeferredEngine) for engine in (engines.plan, engines.think)):
+            await asyncio.to_thread(load_tables)
+            if not await answered_by_code(job):
+                async with job.budget.deadline():
+                    engines = await self._load(spec)
+        budget = _run_scope(given)  # its clock starts now, those of the scopes above run on
+        for engine in (engines.plan, engines.think):
+            if not isinstance(engine, AbsentEngine):  # a limit that cannot hold is an error now
+                budget.price_of(engine.info.uri, engine.info.model)
+        history = spec.history
+        if self.history_processors:
+            async with budget.deadline():
+                with use_budget(budget):
+                    history = await processed(history, self.history_processors)
+        memo = CallMemo(self._result_cache(job.secrets), for_all=self.cache is not None)
+        return replace(
+            job, engine=engines.plan, think_engine=engines.think, budget=budget, history=history, memo=memo
+        )
 
-    async def _engines_for(self, spec: RunSpec, inputs: RunInputs) -> OpenEngines:
+    async def _engines_for(self, spec: RunSpec, inputs: RunInputs, *, load: bool = False) -> OpenEngines:
         """The engines of a run. A plan that was written by hand and never thinks gets none.
+
+        With `load` they are loaded in any case, also where code may answer in their place.
 
         Raises:
             InvalidPlanError: The plan has mistakes.
@@ -745,7 +770,7 @@ class Agent:
                 nodes = check_plan(spec.plan, self._tools_of(inputs).specs())
             if not thinks(nodes):
                 return OpenEngines(plan=AbsentEngine(), think=AbsentEngine())
-        return await self._open(spec)
+        return await (self._load(spec) if load or spec.plan else self._open(spec))
 
 
 def _run_scope(given: Budget | None) -> Budget:

@@ -87,8 +87,8 @@ class LocalEngine(Engine):
 
         Args:
             name_or_path: a folder, the name of one of Braid's own models, or a hub id.
-            threads: CPU threads for the model. None takes what affinity and container quota allow, or one
-                thread for a small model that runs faster so at the moment.
+            threads: CPU threads for the model. None takes what affinity and container quota allow, one thread
+                for Braid's own models, or one for a small model that runs faster so at the moment.
             dtype: precision of weights and KV. Sampling is always float32. `auto` is float32 for small
                 models, bfloat16 for those with more than 500 MiB of weights.
             device: where the model runs, as torch names it.
@@ -118,7 +118,7 @@ class LocalEngine(Engine):
         folder = await asyncio.to_thread(locate_model, name_or_path)
         model = await in_own_thread(partial(load_model, folder, dtype=dtype, device=device, fast=fast))
         if threads is None:
-            threads = await in_own_thread(partial(best_threads, model, processors().usable))
+            threads = model.threads or await in_own_thread(partial(best_threads, model, processors().usable))
         return cls(
             model,
             name=str(name_or_path),

@@ -3,6 +3,7 @@
 from braid.orchestrator.question.conversation import give_earlier_values, in_context, turn_left
 from braid.orchestrator.question.shortcuts import (
     Shortcut,
+    answered_by_code,
     decide,
     draft_for,
     installation,
@@ -12,6 +13,7 @@ from braid.orchestrator.question.shortcuts import (
 
 __all__ = [
     "Shortcut",
+    "answered_by_code",
     "decide",
     "draft_for",
     "give_earlier_values",

@@ -19,6 +19,8 @@ from braid.engine import (
 from braid.executors.builtin import builtin_tools
 from braid.executors.tools import ToolError, UnknownToolError
 from braid.orchestrator.outputs import fits
+from braid.orchestrator.question.conversation import in_context
+from braid.orchestrator.recorder import Recorder
 from braid.orchestrator.result import ModelCall
 from braid.package_info import DISTRIBUTION, version_of
 from braid.planner import DirectText, LLMPlanner, Routed
@@ -69,6 +71,14 @@ async def shortcut(job: Job, emit: Callable[[Event], None]) -> tuple[Job, Shortc
     if routed.route == "direct":
         return job, await _written(job, emit)
     return replace(job, draft=draft_for(job)), None
+
+
+async def answered_by_code(job: Job) -> bool:
+    """Whether a run of `job` asks its model nothing. It is for models of the compact style."""
+    read = in_context(job.question, job.spec.turns, compact=True, recorder=Recorder())
+    job = replace(job, question=read.question, draft=read.draft, unresolved=read.unresolved)
+    job, taken = await shortcut(job, lambda _: None)
+    return taken is not None or bool(job.draft or job.unresolved)
 
 
 def load_tables() -> None:

@@ -44,6 +44,37 @@ asyncio.run(main())
 assert not {"torch", "transformers"} & sys.modules.keys()
 """
 
+OTHER = """
+import asyncio, shutil
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from braid.engine import EngineError, connect
+from braid.engine.local.model.locate import own_models
+
+with TemporaryDirectory() as folder:
+    copy = Path(folder, "copy")
+    shutil.copytree(own_models()["braid-mini"], copy)
+    (copy / "config.json").write_text((copy / "config.json").read_text() + " ")
+    try:
+        asyncio.run(connect(f"local:{copy}"))
+    except EngineError as error:
+        print(type(error).__name__, error)
+"""
+
+PLAN = """
+import asyncio
+from braid import Agent
+
+async def main():
+    async with Agent("local:braid-mini", shortcuts=False) as agent:
+        result = await agent.run("How tall is Mount Everest?")
+        print(result.answer, result.usage.generated_tokens > 0)
+
+asyncio.run(main())
+loaded = {name for name in sys.modules if name.partition(".")[0] == "transformers"}
+assert not loaded | {"torch._dynamo", "torch._inductor"} & sys.modules.keys()
+"""
+
 GRAMMAR = """
 import asyncio
 from braid.engine import CapabilityError, SamplingParams, connect
@@ -71,11 +102,19 @@ def run_without(hidden: set[str], program: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("hidden", ["torch", "transformers"])
-def test_a_local_engine_without_its_packages_says_what_to_install(hidden: str):
-    said = run_without({hidden}, LOCAL)
+@pytest.mark.parametrize(
+    ("hidden", "program"),
+    [("torch", LOCAL), ("safetensors", LOCAL), ("tokenizers", LOCAL), ("transformers", OTHER)],
+)
+def test_a_local_engine_without_its_packages_says_what_to_install(hidden: str, program: str):
+    said = run_without({hidden}, program)
     assert said.startswith("MissingPackageError")
     assert f"{hidden} is not installed" in said and "pip install 'braid-agents[local]'" in said
+
+
+@pytest.mark.parametrize("hidden", [(), ("transformers",)], ids=["installed", "not-installed"])
+def test_the_embedded_model_plans_without_transformers_and_torchs_compiler(hidden: tuple[str, ...]):
+    assert run_without(set(hidden), PLAN) == "8849 m True\n"
 
 
 def test_a_remote_engine_needs_neither_torch_nor_transformers():

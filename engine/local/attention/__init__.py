@@ -1,5 +1,5 @@
 """Attention over shared segments. Each distinct segment is read once for all rows that see it."""
 
-from braid.engine.local.attention.step import NAME, Chunk, Rotate, Row, Step, running
+from braid.engine.local.attention.step import Chunk, Rotate, Row, Step
 
-__all__ = ["NAME", "Chunk", "Rotate", "Row", "Step", "running"]
+__all__ = ["Chunk", "Rotate", "Row", "Step"]

@@ -2,20 +2,16 @@
 
 Each distinct view is attended once for all rows that see it (one operator per group, as in cascade
 attention). Tails are attended in one operator over the arena. The partial results are merged by their
-log-sum-exp. The function is registered with transformers' attention interface, so unmodified modules run on
-it. The lean decoder calls the same `Step.attend`.
+log-sum-exp.
 """
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from transformers import AttentionInterface
 
 from braid.engine.local.attention.kernels import (
     Partial,
@@ -28,12 +24,10 @@ from braid.engine.local.attention.kernels import (
 )
 from braid.engine.local.kv import Segment, TailArena, View
 
-NAME = "braid_segments"
 Rotate = Callable[[torch.Tensor, int], torch.Tensor]
 """Turns queries [..., dim] back by a number of positions."""
 Places = torch.Tensor | slice
 """Rows of a step: indices on the model's device, or a slice."""
-_current = threading.local()
 
 
 @dataclass(frozen=True)
@@ -353,46 +347,3 @@ def _group(rows: Sequence[Row]) -> tuple[list[_Group], int]:
             run = torch.tensor(places, device=view.segment.keys[0].device)
         groups.append(_Group(view, run, [rows[place].position for place in places], level))
     return groups, max((group.level + 1 for group in groups), default=0)
-
-
-class running:  # noqa: N801
-    """The step that the registered attention function works on, in this thread.
-
-    Used as in `with running(step): network(...)`.
-    """
-
-    def __init__(self, step: Step) -> None:
-        self._step = step
-
-    def __enter__(self) -> None:
-        _current.step = self._step
-
-    def __exit__(self, *exc: object) -> None:
-        _current.step = None
-
-
-def _segments_attention(
-    module: Any,
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    attention_mask: torch.Tensor | None,
-    scaling: float | None = None,
-    dropout: float = 0.0,
-    sliding_window: int | None = None,
-    softcap: float | None = None,
-    s_aux: torch.Tensor | None = None,
-    **other: Any,
-) -> tuple[torch.Tensor, None]:
-    """Attention in transformers' interface: query [1, heads, tokens, dim] to [1, tokens, heads, dim]."""
-    unknown = [name for name, given in other.items() if given is not None and name in _REFUSED]
-    if unknown or attention_mask is not None:
-        raise NotImplementedError(f"attention over segments does not know {unknown or 'masks'}")
-    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    step: Step = _current.step
-    out = step.attend(module.layer_idx, query[0], key[0], value[0], scale, sliding_window, softcap, s_aux)
-    return out[None], None
-
-
-_REFUSED = {"position_bias", "head_mask", "alibi", "chunk_size", "cache", "block_table"}
-AttentionInterface.register(NAME, _segments_attention)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from copy import copy
 from importlib.metadata import version
 from typing import Any
 
@@ -37,8 +38,7 @@ class Grammars:
             EngineError: llguidance cannot read this tokenizer, or no token ends a completion.
         """
         try:
-            from llguidance import LLMatcher
-            from llguidance.hf import from_tokenizer
+            from llguidance import LLMatcher, LLTokenizer
         except ModuleNotFoundError as error:
             raise MissingPackageError("llguidance", needed_by="grammars", extra="local") from error
         if not end_ids:
@@ -47,8 +47,11 @@ class Grammars:
             )
         self._matcher = LLMatcher
         try:
-            self._tokens = from_tokenizer(
-                tokenizer, n_vocab=max(vocabulary, len(tokenizer)), eos_token=sorted(end_ids)
+            backend = copy(tokenizer.backend_tokenizer)
+            backend.no_padding()
+            backend.no_truncation()
+            self._tokens = LLTokenizer(
+                backend.to_str(), n_vocab=max(vocabulary, len(tokenizer)), eos_token=sorted(end_ids)
             )
         except Exception as error:  # whatever its Rust side raises: the model itself runs without grammars
             raise EngineError(f"llguidance cannot read this tokenizer: {error}") from error

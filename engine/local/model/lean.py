@@ -3,25 +3,42 @@
 It runs fewer, larger operators, since the number of operators bounds the speed of small models. One linear
 layer makes queries, keys and values, one makes gate and up. Rotation is three operators for queries and keys
 together. The weights of norms go into the linear layer behind them. What is left of a norm is three
-operators, where torch's own runs as ten. It is built from a loaded network's weights, and used only after its
-logits were compared with that network's.
+operators, where torch's own runs as ten. It is used for weights whose logits were compared with those of
+transformers' modules: at load, or in a test for the weights that Braid ships.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from transformers import MistralForCausalLM
 
 from braid.engine.local.attention import Step
 from braid.engine.local.model.linear import linear
 
 _FAMILIES = ("LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM")
 _Linear = Callable[[torch.Tensor], torch.Tensor]
+Rotary = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
+"""From hidden states (for their precision) and positions to cosines and sines [tokens, dim]."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """What the weights alone do not say."""
+
+    dim: int
+    """Width of a head."""
+    heads: int
+    kv_heads: int
+    epsilon: float
+    """Of the root-mean-square norms."""
+    windows: tuple[int | None, ...]
+    """Sliding window of each layer."""
+    scale: float
+    """Factor of the attention's scores."""
 
 
 @dataclass(frozen=True)
@@ -38,49 +55,51 @@ class _Layer:
 
 
 class LeanDecoder:
-    """A `Decoder` without modules."""
+    """A `Decoder` without modules.
+
+    Args:
+        shape: The shape of the network.
+        weights: The network's weights, by their names in transformers. Without `lm_head` it is tied to the
+            embedding.
+        rotary: The rotation of queries and keys.
+    """
 
     path = "lean"
 
-    def __init__(self, network: Any) -> None:
-        base = network.model
-        config = network.config
-        first = base.layers[0].self_attn
-        self._dim: int = first.head_dim
-        self._heads: int = config.num_attention_heads
-        self._kv_heads: int = config.num_key_value_heads
-        self._epsilon: float = config.rms_norm_eps
-        self._scale: float = first.scaling
+    def __init__(self, shape: Shape, weights: Mapping[str, torch.Tensor], rotary: Rotary) -> None:
+        self._dim, self._heads, self._kv_heads = shape.dim, shape.heads, shape.kv_heads
+        self._epsilon, self._scale = shape.epsilon, shape.scale
+        self._rotary = rotary
+        self._embedding = weights["model.embed_tokens.weight"]
         # x / sqrt(mean(x²) + epsilon) is x / hypot(|x|, sqrt(width · epsilon)), times sqrt(width).
         # `linear` multiplies that factor in.
-        self._floor = torch.tensor((config.hidden_size * self._epsilon) ** 0.5)
-        # Mistral's layers take it from the model's configuration, the others hold it themselves.
-        self._window: int | None = config.sliding_window if isinstance(network, MistralForCausalLM) else None
-        self._rotary = base.rotary_emb
-        self._embedding: torch.Tensor = base.embed_tokens.weight
-        self._norm: torch.Tensor = base.norm.weight
-        self._head = linear([network.lm_head])
-        self._layers = [self._layer(layer) for layer in base.layers]
+        self._floor = torch.tensor((self._embedding.shape[1] * self._epsilon) ** 0.5)
+        self._norm = weights["model.norm.weight"]
+        self._head = linear([weights.get("lm_head.weight", self._embedding)], [weights.get("lm_head.bias")])
+        self._layers = [
+            self._layer(weights, f"model.layers.{number}", window)
+            for number, window in enumerate(shape.windows)
+        ]
 
-    def _layer(self, layer: Any) -> _Layer:
-        attention, mlp = layer.self_attn, layer.mlp
-        norms = None
-        if hasattr(attention, "q_norm"):
-            norms = torch.cat(
-                [
-                    attention.q_norm.weight.expand(self._heads, -1),
-                    attention.k_norm.weight.expand(self._kv_heads, -1),
-                ]
+    def _layer(self, weights: Mapping[str, torch.Tensor], name: str, window: int | None) -> _Layer:
+        def merged(*layers: str, norm: str = "") -> _Linear:
+            return linear(
+                [weights[f"{name}.{layer}.weight"] for layer in layers],
+                [weights.get(f"{name}.{layer}.bias") for layer in layers],
+                norm=weights[f"{name}.{norm}.weight"] if norm else None,
             )
+
+        head_norm = None
+        if (q_norm := weights.get(f"{name}.self_attn.q_norm.weight")) is not None:
+            k_norm = weights[f"{name}.self_attn.k_norm.weight"]
+            head_norm = torch.cat([q_norm.expand(self._heads, -1), k_norm.expand(self._kv_heads, -1)])
         return _Layer(
-            qkv=linear(
-                [attention.q_proj, attention.k_proj, attention.v_proj], norm=layer.input_layernorm.weight
-            ),
-            head_norm=norms,
-            output=linear([attention.o_proj]),
-            gate_up=linear([mlp.gate_proj, mlp.up_proj], norm=layer.post_attention_layernorm.weight),
-            down=linear([mlp.down_proj]),
-            window=getattr(attention, "sliding_window", self._window),
+            qkv=merged("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", norm="input_layernorm"),
+            head_norm=head_norm,
+            output=merged("self_attn.o_proj"),
+            gate_up=merged("mlp.gate_proj", "mlp.up_proj", norm="post_attention_layernorm"),
+            down=merged("mlp.down_proj"),
+            window=window,
         )
 
     def forward(
@@ -88,10 +107,10 @@ class LeanDecoder:
     ) -> torch.Tensor | None:
         """float32 logits [logits_indices, vocabulary]. None when `logits_indices` is empty."""
         x = F.embedding(ids, self._embedding)
-        cos, sin = self._rotary(x[None], positions[None])
+        cos, sin = self._rotary(x, positions)
         half = self._dim // 2
-        cos = cos[0][:, None]
-        sin = torch.cat([-sin[0][:, None, :half], sin[0][:, None, half:]], -1)
+        cos = cos[:, None]
+        sin = torch.cat([-sin[:, None, :half], sin[:, None, half:]], -1)
         width, count = x.shape[-1:], x.shape[0]
         normed = torch.empty_like(x)
         rotated = self._heads + self._kv_heads
@@ -121,7 +140,24 @@ class LeanDecoder:
 
 
 def build_lean(network: Any) -> LeanDecoder | None:
-    """The lean decoder of a network. None for models that are not of the family."""
+    """The lean decoder of a network of transformers. None for models that are not of the family."""
     if type(network).__name__ not in _FAMILIES or network.config.hidden_act != "silu":
         return None
-    return LeanDecoder(network)
+    config, base = network.config, network.model
+    # Mistral's layers take it from the model's configuration, the others hold it themselves.
+    window = config.sliding_window if type(network).__name__ == "MistralForCausalLM" else None
+    first = base.layers[0].self_attn
+    shape = Shape(
+        dim=first.head_dim,
+        heads=config.num_attention_heads,
+        kv_heads=config.num_key_value_heads,
+        epsilon=config.rms_norm_eps,
+        windows=tuple(getattr(layer.self_attn, "sliding_window", window) for layer in base.layers),
+        scale=first.scaling,
+    )
+
+    def rotary(x: torch.Tensor, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        cos, sin = base.rotary_emb(x[None], positions[None])
+        return cos[0], sin[0]
+
+    return LeanDecoder(shape, network.state_dict(), rotary)

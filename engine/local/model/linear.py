@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 
 
 def linear(
-    layers: Sequence[Any], *, norm: torch.Tensor | None = None
+    weights: list[torch.Tensor],
+    biases: Sequence[torch.Tensor | None],
+    *,
+    norm: torch.Tensor | None = None,
 ) -> Callable[[torch.Tensor], torch.Tensor]:
-    """`torch.nn.Linear` layers of the same input as one: their outputs [tokens, sum of out] side by side.
+    """Linear layers of the same input as one: their outputs [tokens, sum of out] side by side.
 
     `norm` [in] is the weight of a root-mean-square norm before them. The layer then takes inputs of length 1.
     The weight goes into oneDNN's blocked layout where that is known to help, which saves packing it in every
     call.
     """
-    weights = [layer.weight for layer in layers]
     weight = torch.cat(weights) if len(weights) > 1 else weights[0]
     if norm is not None:
         weight = (weight.float() * (norm.float() * norm.shape[0] ** 0.5)).to(weight.dtype)
-    biases = [layer.bias for layer in layers]
     bias = None
-    if any(layer_bias is not None for layer_bias in biases):
+    if any(each is not None for each in biases):
         bias = torch.cat(
             [w.new_zeros(w.shape[0]) if b is None else b for w, b in zip(weights, biases, strict=True)]
         )

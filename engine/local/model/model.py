@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 
-from braid.engine.local.attention import NAME, Chunk, Rotate, Row, Step, running
+from braid.engine.local.attention import Chunk, Rotate, Row, Step
 from braid.engine.local.kv import Geometry, Pool, PrefixEnd, TailArena, View
 from braid.engine.local.model.grammar import Grammars
 from braid.engine.local.model.tokenizer import TextCodec
@@ -28,26 +28,6 @@ class Decoder(Protocol):
         None when `logits_indices` is empty.
         """
         ...
-
-
-class ModuleDecoder:
-    """The modules of transformers, with attention over segments."""
-
-    path = "transformers"
-
-    def __init__(self, network: Any) -> None:
-        network.set_attn_implementation(NAME)
-        self._network = network
-
-    def forward(
-        self, step: Step, ids: torch.Tensor, positions: torch.Tensor, logits_indices: torch.Tensor
-    ) -> torch.Tensor | None:
-        inputs = {"input_ids": ids[None], "position_ids": positions[None], "use_cache": False}
-        with running(step):
-            if not len(logits_indices):
-                self._network.base_model(**inputs)
-                return None
-            return self._network(**inputs, logits_to_keep=logits_indices).logits[0].float()
 
 
 @dataclass(eq=False, kw_only=True)
@@ -77,6 +57,8 @@ class Model:
     grammars: Grammars | None = None
     sampling_defaults: dict[str, float] = field(default_factory=dict[str, float])
     """What the model's makers recommend for `SamplingParams`, by the names of its fields."""
+    threads: int | None = None
+    """Number of CPU threads that is known to be fastest. None: it has to be measured."""
     no_grammars: str = ""
     """Why there are no grammars."""
 

@@ -154,7 +154,7 @@ async def _plan(agent: Agent, question: str, *, as_json: bool, drawn: DiagramKin
             {
                 "question": question,
                 "route": "plan",
-                "engine": (await agent.open()).info.uri,
+                "engine": (await agent.job(question)).engine.info.uri,
                 "plan": finished.plan,
                 "valid": finished.valid,
                 "nodes": graph.to_dict()["nodes"],

@@ -8,7 +8,7 @@ import typer
 
 from braid.orchestrator.agent import Agent
 from braid.orchestrator.cli.commands.replay import recorded_exit_code, show_recorded
-from braid.orchestrator.cli.commands.run import json_document, open_engine, saying_how_to_go_on, show_result
+from braid.orchestrator.cli.commands.run import json_document, saying_how_to_go_on, show_result
 from braid.orchestrator.cli.commands.runs import find_run, read_run
 from braid.orchestrator.cli.display import display_for_stderr
 from braid.orchestrator.cli.group import EXIT_CODES
@@ -134,7 +134,8 @@ async def _resumed(
 ) -> RunStatus:
     """Resume and show."""
     async with agent:
-        await open_engine(agent)
+        if not agent.spec.plan:
+            await agent.open()  # as in `braid run`, loading a model is no part of the time
         budget = limits and limits.budget()
         if as_json:
             result = await agent.resume(run, budget=budget, force=force)

@@ -14,7 +14,7 @@ from pydantic_core import to_jsonable_python
 from braid.engine import Envelope, Message
 from braid.orchestrator.agent import BY_HAND, Agent
 from braid.orchestrator.baseline import ReplayError, compare_with_sequential
-from braid.orchestrator.cli.display import comparison_lines, display_for_stderr, report_lines
+from braid.orchestrator.cli.display import Display, comparison_lines, display_for_stderr, report_lines
 from braid.orchestrator.cli.group import EXIT_CODES
 from braid.orchestrator.cli.keyboard import KeyboardInput
 from braid.orchestrator.cli.options import (
@@ -60,6 +60,8 @@ from braid.orchestrator.result import RunResult
 from braid.orchestrator.settings import RunSpec
 from braid.orchestrator.stream import RunStream
 
+PATIENCE = 1.0
+"""Seconds after which a pipe is told that the engine is being opened."""
 HELP = """\
 Plan a question, run the plan, and print the answer.
 
@@ -271,12 +273,6 @@ def show_result(result: RunResult[object], *, typed: bool = False) -> None:
         notes.print(line, style="dim")
 
 
-async def open_engine(agent: Agent) -> None:
-    """Open the engine first: loading a model is no part of the time that the budget allows."""
-    if not agent.spec.plan:  # a plan that was written by hand may need none
-        await agent.open()
-
-
 async def watch(
     agent: Agent, question: str, person: Person, *, history: Sequence[Message] = ()
 ) -> RunResult[object]:
@@ -284,7 +280,7 @@ async def watch(
     with display_for_stderr() as display:
         person.display = display
         try:
-            await open_engine(agent)
+            await _opened(agent, question, history, display)
             run = agent.stream(question, history=history, **_own_options(agent.spec))
             async with run as events:
                 with KeyboardInput(events.say, display.show_input) as person.keyboard:
@@ -293,6 +289,15 @@ async def watch(
         finally:
             person.display = person.keyboard = None
     return run.result
+
+
+async def _opened(agent: Agent, question: str, history: Sequence[Message], display: Display) -> None:
+    """Open what a run of `question` needs. Loading a model is no part of the time that the budget allows."""
+    notice = asyncio.get_running_loop().call_later(PATIENCE, display.show_opening, agent.spec.engine)
+    try:
+        await agent.job(question, history=history)
+    finally:
+        notice.cancel()
 
 
 async def saying_how_to_go_on(agent: Agent, run: RunStream) -> AsyncIterator[Envelope]:
@@ -356,7 +361,7 @@ async def _document(
 ) -> RunStatus:
     """Run and print one JSON document."""
     async with agent:
-        await open_engine(agent)
+        await agent.job(question, history=earlier)
         run = agent.stream(question, history=earlier, **_own_options(agent.spec))
         async for _ in saying_how_to_go_on(agent, run):
             pass

@@ -75,6 +75,9 @@ class LiveDisplay:
         """Show what the person is typing to the planner."""
         self._input = line
 
+    def show_opening(self, engine: str) -> None:
+        """It shows that from the start."""
+
     def render(self) -> RenderableType:
         max_rows = max(4, self._console.height - _LINES_BESIDE_ROWS)
         rows = self.state.visible_rows(max_rows)

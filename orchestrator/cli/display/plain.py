@@ -54,6 +54,10 @@ class PlainDisplay:
     def show_input(self, line: str) -> None:
         """A pipe has no place to show what is being typed."""
 
+    def show_opening(self, engine: str) -> None:
+        """Say that something is going on before the run begins."""
+        self._say(f"getting {engine} ready")
+
     def resume(self) -> None:
         pass
 

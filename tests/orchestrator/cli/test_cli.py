@@ -206,6 +206,19 @@ def test_run_prints_the_answer_on_stdout_and_the_rest_on_stderr() -> None:
 
 
 @pytest.mark.parametrize(
+    ("patience", "args", "said"), [(0.0, [], True), (600.0, [], False), (0.0, ["--json"], False)]
+)
+def test_a_pipe_is_told_what_takes_long_before_the_run(
+    patience: float, args: list[str], said: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("braid.orchestrator.cli.commands.run.PATIENCE", patience)
+    with serving(PLAN) as server:
+        done = invoke("run", "?", "--engine", server.uri, *args)
+    assert done.exit_code == 0
+    assert (f"getting {server.uri} ready" in done.stderr) == said
+
+
+@pytest.mark.parametrize(
     ("plan", "question"),
     [
         ('answer("yes")', "How tall is K2 \udcff?"),
