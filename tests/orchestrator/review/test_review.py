@@ -90,7 +90,7 @@ async def test_a_rejected_plan_never_runs_and_the_planner_reads_why() -> None:
     assert (result.answer, result.rounds, called) == ("4806", 2, ["Mont Blanc"])
     assert result.plan == OTHER.rstrip("\n")
     assert person.shown[1].round == 1 and "send nothing" in person.shown[1].feedback
-    engine = given._engine  # pyright: ignore[reportPrivateUsage]
+    engine = await given.open()
     assert isinstance(engine, ScriptedEngine) and "send nothing" in engine.calls[1].prompt
 
 
