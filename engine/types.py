@@ -346,6 +346,8 @@ class Token:
     """Set in the last piece of a branch, if it is known."""
     tool_calls: tuple[ToolCall, ...] = ()
     """Set in the last piece of a branch."""
+    extra: Mapping[str, Any] | None = None
+    """Data beside the text, such as what happens in an agent's run. A server passes it on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -366,6 +368,8 @@ class Completion:
     """Thoughts that a server keeps apart from the text. They are no part of the context."""
     tool_calls: tuple[ToolCall, ...] = ()
     """Calls that a server reports beside the text. They are no part of the context, and nobody runs them."""
+    extra: Mapping[str, Any] | None = None
+    """Data beside the text, as in `Token`."""
 
 
 @dataclass(frozen=True, kw_only=True)

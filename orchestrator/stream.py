@@ -57,18 +57,22 @@ class RunStream:
         """
         self._inbox.say(text)
 
-    async def text(self) -> AsyncGenerator[str]:
+    async def text(self, *, on_event: Callable[[Envelope], None] = lambda _: None) -> AsyncGenerator[str]:
         """Yield the answer in pieces as the model writes it, in place of the events.
 
         These come as they are written: an answer without a plan, and a thought that is the plan's whole
         answer. Of such a thought `result.answer` is what was read out of it. Any other answer comes as one
         piece at the end, also one that takes the place of what was yielded before.
+
+        Args:
+            on_event: Called with each event.
         """
         pieces = _Pieces()
         thoughts: defaultdict[str, str] = defaultdict(str)
         answering = ""
         async with aclosing(aiter(self)) as events:
             async for envelope in events:
+                on_event(envelope)
                 text = ""
                 match envelope.event:
                     case DirectText(text=text):
