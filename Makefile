@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 QUESTION ?= Which is deeper, Lake Baikal or Lake Tanganyika, and by how much?
 
-.PHONY: help setup demo test test-long lint format api bench bench-engine bench-executors bench-peers train-mini train-countdown atlas clean
+.PHONY: help setup demo test test-long test-clients lint format api bench bench-engine bench-executors bench-peers train-mini train-countdown atlas clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -30,6 +30,19 @@ test: $(READY) ## the tests that CI runs
 
 test-long: $(READY) ## fuzz, crash and soak runs
 	$(BIN)/python -m pytest -m long --timeout 3600
+
+# These need an older client of OpenAI than the tests have.
+CLIENTS := build/clients-venv
+$(CLIENTS)/.ready: pyproject.toml
+	@test -x $(CLIENTS)/bin/python || $(PYTHON) -m venv $(CLIENTS)
+	@$(CLIENTS)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	@$(CLIENTS)/bin/python -m pip install --quiet --disable-pip-version-check --group clients-older
+	@touch $@
+
+test-clients: $(READY) $(CLIENTS)/.ready ## clients of the OpenAI API against `braid serve`
+	@$(PIP) --group clients
+	$(BIN)/python -m pytest -m clients tests/clients
+	BRAID=$(CURDIR)/$(BIN)/braid $(CLIENTS)/bin/python -m pytest -m clients tests/clients
 
 lint: $(READY) ## ruff, import floors, pyright
 	$(BIN)/ruff check .

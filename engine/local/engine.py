@@ -6,11 +6,11 @@ The model runs on a worker thread. Nothing here blocks the event loop.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from braid.engine.base import Context, Engine
 from braid.engine.checks import is_number, is_whole
@@ -44,6 +44,7 @@ from braid.engine.local.scheduler import (
 from braid.engine.prompts import read_prompt
 from braid.engine.scope import Budget, Price, ambient_budget, ambient_priority
 from braid.engine.system import processors
+from braid.engine.tool_calls import ChatReading
 from braid.engine.types import Completion, EngineInfo, Grammar, Prompt, SamplingParams, Token, Usage
 
 
@@ -140,6 +141,37 @@ class LocalEngine(Engine):
             return self._model.codec.read(read_prompt(prompt))
 
         return await self._prefill(await off_loop(read, prompt_size(prompt)), None, budget)
+
+    async def read_chat(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        *,
+        tools: Sequence[Mapping[str, Any]] = (),
+        options: Mapping[str, Any] | None = None,
+    ) -> ChatReading | None:
+        """A chat in the words of the OpenAI API, in the markup of the chat template.
+
+        `options` are variables of the template. `prefill` takes the ids.
+
+        Returns:
+            None where there are tools or calls that no template can show.
+
+        Raises:
+            InvalidParamsError: the template refuses messages without tools and calls, or an option has the
+                name of something else.
+        """
+        self._check_open()
+
+        grammars = self._model.grammars
+
+        def read() -> ChatReading | None:
+            reading = self._model.codec.read_chat(messages, tools, options or {})
+            if reading is None or grammars is None:
+                return reading
+            form = reading.call_form.with_tokens(grammars.tokens, grammars.text_tokens)
+            return replace(reading, call_form=form)
+
+        return await asyncio.to_thread(read)
 
     async def extend(self, context: Context, text: str, *, budget: Budget | None = None) -> LocalContext:
         """`context` with `text` behind it, tokenized on its own."""

@@ -144,12 +144,14 @@ class GenerationRoute:
 
     async def _generate(self, request: GenerationRequest, exchange: HTTPExchange, arrived: float) -> None:
         service = self._service
-        writer = ResponseWriter(request, model=service.model)
         choices: list[list[Token]] = [[] for _ in range(request.choices)]
         async with (
             service.admission.slot(),
             Generation(service.engine, request, service.limits) as generation,
         ):
+            writer = ResponseWriter(
+                request, model=service.model, ignored=generation.ignored, call_form=generation.call_form
+            )
             scored = [generation.scored(index) for index in range(request.choices)]
             echoes = [generation.echo(index) if request.echo else "" for index in range(request.choices)]
             try:
@@ -291,7 +293,10 @@ async def _on_api_error(request: Request, error: Exception) -> Response:
 async def _on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     message = f"{error.detail}: {request.method} {request.url.path}"
-    return _respond(ApiError(error.status_code, message), error.headers)
+    if error.status_code != 404:
+        return _respond(ApiError(error.status_code, message), error.headers)
+    there = ", ".join(route.path for route in request.app.routes)
+    return _respond(ApiError(404, f"{message}; this server has {there}", code="unknown_url"))
 
 
 async def _on_any_error(request: Request, error: Exception) -> Response:

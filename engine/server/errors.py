@@ -59,6 +59,11 @@ def unsupported(param: str, message: str) -> ApiError:
     return ApiError(400, message, param=param, code="unsupported_parameter")
 
 
+def invalid(param: str, message: str, code: str = "invalid_value") -> ApiError:
+    """The refusal of a value of a parameter."""
+    return ApiError(400, f"{param!r}: {message}", param=param, code=code)
+
+
 def to_api_error(error: Exception, *, params: Mapping[str, str]) -> ApiError:
     """The error that the client sees.
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
-from typing import Protocol, Self, cast, runtime_checkable
+from typing import Any, Protocol, Self, cast, runtime_checkable
 
 from braid.engine.base import Context, Engine
 from braid.engine.errors import ContextLengthError
@@ -13,6 +13,7 @@ from braid.engine.server.config import ServerLimits
 from braid.engine.server.errors import server_error, unsupported
 from braid.engine.server.requests import GenerationRequest
 from braid.engine.system import merge_streams, run_all
+from braid.engine.tool_calls import HERMES, ChatReading
 from braid.engine.types import Completion, Prompt, SamplingParams, Token, Usage
 
 # What a chat without max_tokens may write where the engine does not know how long its context is.
@@ -24,6 +25,19 @@ class _ScoresPrompts(Protocol):
     """An engine that knows the log-probability of each token of a prompt, as the local one does."""
 
     async def score_prompt(self, context: Context, *, top_logprobs: int = 0) -> list[Token]: ...
+
+
+@runtime_checkable
+class _ReadsChats(Protocol):
+    """An engine that puts chats through the model's own template, as the local one does."""
+
+    async def read_chat(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        *,
+        tools: Sequence[Mapping[str, Any]] = (),
+        options: Mapping[str, Any] | None = None,
+    ) -> ChatReading | None: ...
 
 
 class Generation:
@@ -38,6 +52,10 @@ class Generation:
         self._engine = engine
         self._request = request
         self._limits = limits
+        self.call_form = HERMES
+        """How calls of tools are written."""
+        self.ignored = request.ignored
+        """Fields of the request that had no effect."""
         self._contexts: dict[int, Context] = {}
         self._generated = 0
         self._scored: dict[int, list[Token]] = {}
@@ -94,7 +112,7 @@ class Generation:
         return replace(total, prompt_tokens=prompt, generated_tokens=self._generated)
 
     async def _read_prompt(self, place: int, prompt: Prompt) -> None:
-        context = await self._engine.prefill(prompt)
+        context = await self._engine.prefill(await self._through_template(prompt))
         self._contexts[place] = context
         self._prompt_usages.append(context.usage)
         if self._request.scores_prompts and isinstance(self._engine, _ScoresPrompts):
@@ -105,6 +123,24 @@ class Generation:
             context.release()
             self._contexts[place] = longer
             self._prompt_usages.append(longer.usage)
+
+    async def _through_template(self, prompt: Prompt) -> Prompt:
+        """The ids of a chat that has tools, calls or options, if the engine has a template for them."""
+        template = self._request.template
+        if template is None:
+            return prompt
+        reads = isinstance(self._engine, _ReadsChats)
+        if template.options and not (reads and "chat" in self._engine.capabilities):
+            self.ignored += ("chat_template_kwargs",)
+        if isinstance(self._engine, _ReadsChats):
+            # A template that takes no tools gets a chat that tells of them in its texts.
+            plain = cast("Sequence[Mapping[str, Any]]", prompt)
+            for messages, tools in ((template.messages, template.tools), (plain, ())):
+                reading = await self._engine.read_chat(messages, tools=tools, options=template.options)
+                if reading is not None:
+                    self.call_form = reading.call_form
+                    return reading.ids
+        return prompt
 
     async def _branches(self, place: int, context: Context) -> AsyncGenerator[Token]:
         first = place * self._request.sampling.n
@@ -127,8 +163,11 @@ class Generation:
                 yield replace(token, index=first + token.index) if first else token
 
     def _sampling(self, context: Context) -> SamplingParams:
+        sampling = self._request.sampling
+        if self._request.tools is not None:
+            sampling = replace(sampling, grammar=self._request.tools.grammar(self.call_form))
         if self._request.max_tokens is not None:
-            return self._request.sampling
+            return sampling
         longest = self._engine.info.max_context
         room = _DEFAULT_CHAT_TOKENS if longest is None else longest - context.token_count
         if room < 1:
@@ -136,7 +175,7 @@ class Generation:
                 f"the prompt has {context.token_count} tokens and fills the model's context of {longest}; "
                 "there is no room for an answer"
             )
-        return replace(self._request.sampling, max_tokens=min(room, self._limits.max_tokens))
+        return replace(sampling, max_tokens=min(room, self._limits.max_tokens))
 
     def _release(self) -> None:
         for context in self._contexts.values():

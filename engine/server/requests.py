@@ -1,8 +1,8 @@
 """Requests of the OpenAI API, read strictly, and turned into a `GenerationRequest` for an engine.
 
 What this server does not know or cannot do is refused by name, and never quietly left out. Fields that ask
-for nothing (null, an empty list of tools) pass, as do those that cannot change a completion (`user`,
-`metadata`). Hints such as `reasoning_effort` are ignored, and the reply's headers name them. Beyond the API,
+for nothing (null, `best_of` of 1) pass. Those that cannot change a completion (`user`, `metadata`) and hints
+such as `reasoning_effort` are ignored, and the reply's headers name them. Beyond the API,
 as in other open servers: `top_k`, `min_p`, `repetition_penalty`, `stop_token_ids`, `ignore_eos`,
 `return_token_ids`, `structured_outputs`, and `continue_final_message` for a chat whose last message is the
 beginning of the answer. Source: the request types of the `openai` package.
@@ -11,14 +11,12 @@ beginning of the answer. Source: the request types of the `openai` package.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, Self, TypeVar, cast
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     ValidationError,
     field_validator,
@@ -29,15 +27,30 @@ from pydantic_core import PydanticCustomError, from_json
 from braid.engine.errors import InvalidParamsError
 from braid.engine.openai_api import Endpoint
 from braid.engine.server.config import ServerLimits
-from braid.engine.server.errors import ApiError, from_validation, unsupported
+from braid.engine.server.errors import ApiError, from_validation, invalid, unsupported
+from braid.engine.server.request_part import RequestPart
+from braid.engine.server.tools import (
+    Tool,
+    ToolChoice,
+    ToolUse,
+    WrittenCall,
+    closed,
+    plain_call,
+    plain_result,
+    tell_of_tools,
+    tool_use,
+)
 from braid.engine.types import Capability, Grammar, Message, Prompt, SamplingParams
 
 # The API's own default for /completions. A chat may fill the context.
 _COMPLETION_TOKENS = 16
 _MAX_STOPS = 16
 _MAX_BIASES = 1024
+_MAX_TOOLS = 128
 
-_IGNORED = frozenset(
+# What changes no completion, and hints on how to think or to work. A completion without them is what was
+# asked for.
+_HINTS = frozenset(
     {
         "user",
         "metadata",
@@ -46,15 +59,9 @@ _IGNORED = frozenset(
         "safety_identifier",
         "prompt_cache_key",
         "prompt_cache_retention",
-    }
-)
-# Hints on how to think or to work. A completion without them is still what was asked for.
-_HINTS = frozenset(
-    {
         "reasoning_effort",
         "reasoning",
         "include_reasoning",
-        "chat_template_kwargs",
         "enable_thinking",
         "thinking",
         "think",
@@ -70,49 +77,31 @@ _SPECIAL = re.compile(r"[\\.+*?()|\[\]{}^$#&~-]")
 _NEUTRAL: Mapping[str, tuple[object, ...]] = {
     "best_of": (1,),
     "suffix": ("",),
-    "tools": ([],),
     "functions": ([],),
-    "tool_choice": ("none", "auto"),
     "function_call": ("none", "auto"),
-    "parallel_tool_calls": (True, False),
     "modalities": (["text"],),
     "use_beam_search": (False,),
 }
 
 
-def _without_null(value: object) -> object:
-    """The object without its null fields. Null is the API's word for "not given"."""
-    if isinstance(value, dict):
-        return {key: item for key, item in cast("dict[str, Any]", value).items() if item is not None}
-    return value
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _given(cls, value: object) -> object:
-        return _without_null(value)
-
-
-class StreamOptions(_Part):
+class StreamOptions(RequestPart):
     """Options of a stream."""
 
     include_usage: bool = False
     include_obfuscation: bool = False
 
 
-class JsonSchema(_Part):
+class JsonSchema(RequestPart):
     """A JSON schema as a response format has it."""
 
     schema_: dict[str, Any] = Field(alias="schema")
     name: str = ""
     description: str = ""
     strict: bool = False
+    """The answer is valid under the schema in either case."""
 
 
-class ResponseFormat(_Part):
+class ResponseFormat(RequestPart):
     """Format that a completion must have."""
 
     type: Literal["text", "json_object", "json_schema"]
@@ -131,7 +120,7 @@ class ResponseFormat(_Part):
     @property
     def grammar(self) -> dict[str, object] | None:
         if self.json_schema is not None:
-            return self.json_schema.schema_
+            return closed(self.json_schema.schema_)
         return self.schema_ or ({"type": "object"} if self.type == "json_object" else None)
 
 
@@ -146,7 +135,7 @@ def _schema(value: object) -> object:
         raise PydanticCustomError("schema_type", text, reason) from None
 
 
-class StructuredOutputs(_Part):
+class StructuredOutputs(RequestPart):
     """What a completion must be, as vLLM has it. Exactly one field is given."""
 
     json_: Annotated[dict[str, Any], BeforeValidator(_schema)] | None = Field(None, alias="json")
@@ -185,16 +174,64 @@ def _joined(value: object) -> object:
     return "".join(texts)
 
 
-class ChatMessage(_Part):
+class ChatMessage(RequestPart):
     """One message of a chat."""
 
-    role: Literal["system", "developer", "user", "assistant"]
+    role: Literal["system", "developer", "user", "assistant", "tool"]
     content: Annotated[str, BeforeValidator(_joined)]
     name: str = ""
+    tool_calls: list[WrittenCall] = Field(default_factory=list[WrittenCall])
+    tool_call_id: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _called(cls, value: object) -> object:
+        """Calls of the assistant need no text."""
+        if isinstance(value, dict):
+            fields = cast("dict[str, Any]", value)
+            if fields.get("role") == "assistant" and fields.get("tool_calls"):
+                return {**fields, "content": fields.get("content") or ""}
+        return cast("object", value)
 
     def to_message(self) -> Message:
-        role = "system" if self.role == "developer" else self.role
-        return {"role": role, "content": self.content}
+        """The message for a model that knows no tools: calls and their results are text."""
+        text = "\n".join(filter(None, [self.content, *map(plain_call, self.tool_calls)]))
+        match self.role:
+            case "developer":
+                return {"role": "system", "content": text}
+            case "tool":
+                return {"role": "user", "content": plain_result(text)}
+            case role:
+                return {"role": role, "content": text}
+
+    def to_template(self, names: Mapping[str, str]) -> dict[str, Any]:
+        """The message for a chat template that takes tools. `names` are the functions behind ids of calls."""
+        if self.role == "tool":
+            call = {"tool_call_id": self.tool_call_id, "name": names[self.tool_call_id]}
+            return {"role": "tool", "content": self.content, **call}
+        calls = [call.to_template() for call in self.tool_calls]
+        return {**self.to_message(), "content": self.content, **({"tool_calls": calls} if calls else {})}
+
+
+def _check_calls(messages: Sequence[ChatMessage]) -> dict[str, str]:
+    """The names of called functions by the ids of their calls.
+
+    Raises:
+        ApiError: calls and results do not belong together.
+    """
+    names: dict[str, str] = {}
+    for place, message in enumerate(messages):
+        at = f"messages[{place}]"
+        if message.tool_calls and message.role != "assistant":
+            raise invalid(f"{at}.tool_calls", "only an assistant calls tools")
+        if message.role == "tool" and not message.tool_call_id:
+            raise invalid(f"{at}.tool_call_id", "a result names its call", "missing_required_parameter")
+        if message.role != "tool" and message.tool_call_id:
+            raise invalid(f"{at}.tool_call_id", "only a message of a tool has it")
+        if message.role == "tool" and message.tool_call_id not in names:
+            raise invalid(f"{at}.tool_call_id", f"no message before has a call {message.tool_call_id!r}")
+        names |= {call.id: call.function.name for call in message.tool_calls}
+    return names
 
 
 def _stops(value: object) -> object:
@@ -212,7 +249,7 @@ def _biases(value: object) -> object:
     return {int(cast("str", key)): bias for key, bias in biases.items()}
 
 
-class _Request(_Part):
+class _Request(RequestPart):
     """The fields that both endpoints share."""
 
     model: str
@@ -286,6 +323,10 @@ class ChatRequest(_Request):
     top_logprobs: int | None = Field(None, ge=0, le=20)
     continue_final_message: bool = False
     add_generation_prompt: bool = True
+    chat_template_kwargs: dict[str, Any] = Field(default_factory=dict[str, Any])
+    tools: list[Tool] = Field(default_factory=list[Tool], max_length=_MAX_TOOLS)
+    tool_choice: ToolChoice | None = None
+    parallel_tool_calls: bool = True
 
     def to_generation_request(self) -> GenerationRequest:
         """The request for an engine.
@@ -302,7 +343,17 @@ class ChatRequest(_Request):
                 "add_generation_prompt",
                 "'add_generation_prompt' must be false with 'continue_final_message', and true without it",
             )
+        names = _check_calls(self.messages)
+        tools = self._tool_use()
+        functions = tools.functions if tools else ()
         messages, answer_start = [message.to_message() for message in self.messages], ""
+        template = None
+        if functions or names or self.chat_template_kwargs:
+            template = TemplateInput(
+                messages=tuple(message.to_template(names) for message in self.messages),
+                tools=tuple(function.to_template() for function in functions),
+                options=self.chat_template_kwargs,
+            )
         if self.continue_final_message:
             if len(messages) < 2 or messages[-1]["role"] != "assistant":
                 raise ApiError(
@@ -311,20 +362,36 @@ class ChatRequest(_Request):
                     param="messages",
                     code="invalid_value",
                 )
+            if template is not None:
+                raise unsupported(
+                    "continue_final_message",
+                    "'continue_final_message' excludes tools, their calls and 'chat_template_kwargs'",
+                )
             answer_start = messages.pop()["content"]
         limit = self.max_tokens if self.max_completion_tokens is None else self.max_completion_tokens
         return GenerationRequest(
             kind="chat",
-            prompts=(messages,),
+            prompts=(tell_of_tools(messages, functions),),
+            template=template,
+            tools=tools,
             answer_start=answer_start,
-            sampling=self.sampling(
-                max_tokens=limit, logprobs=self.top_logprobs or 0 if self.logprobs else None
+            sampling=replace(
+                self.sampling(max_tokens=limit, logprobs=self.top_logprobs or 0 if self.logprobs else None),
+                grammar=None if tools else self.grammar,
             ),
             max_tokens=limit,
             stream=self.stream,
             include_usage=bool(self.stream_options and self.stream_options.include_usage),
             return_token_ids=self.return_token_ids,
         )
+
+    def _tool_use(self) -> ToolUse | None:
+        use = tool_use(self.tools, self.tool_choice, parallel=self.parallel_tool_calls)
+        if use is None or use.forced or self.grammar is None:
+            return use
+        if not isinstance(self.grammar, dict):
+            raise unsupported("structured_outputs", "beside tools, 'structured_outputs' is a JSON schema")
+        return replace(use, answer=self.grammar)
 
 
 class CompletionRequest(_Request):
@@ -384,6 +451,17 @@ def _token_ids(value: object) -> bool:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TemplateInput:
+    """What a chat template reads, for engines that have one."""
+
+    messages: tuple[dict[str, Any], ...]
+    """Messages with calls and results."""
+    tools: tuple[dict[str, Any], ...]
+    options: Mapping[str, Any]
+    """Further variables of the template."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class GenerationRequest:
     """What an engine is asked to do for one request.
 
@@ -395,6 +473,10 @@ class GenerationRequest:
     sampling: SamplingParams
     max_tokens: int | None
     """None leaves as much as the context has room for."""
+    template: TemplateInput | None = None
+    """The chat for a template, where the prompt does not say everything."""
+    tools: ToolUse | None = None
+    """What may be called. `sampling` has no grammar then."""
     answer_start: str = ""
     """Beginning of the answer, which is part of the prompt."""
     echo: bool = False
@@ -420,7 +502,7 @@ class GenerationRequest:
         """Capabilities that the engine must have, and the request field that asks for each."""
         sampling, prompt = self.sampling, self.params["prompt"]
         asked: list[tuple[Capability, str, bool]] = [
-            ("grammar", self.grammar_param, sampling.grammar is not None),
+            ("grammar", self.grammar_param, sampling.grammar is not None or self.tools is not None),
             ("logprobs", "logprobs", sampling.logprobs is not None),
             ("seed", "seed", sampling.seed is not None),
             ("penalties", "presence_penalty", sampling.presence_penalty != 0),
@@ -465,17 +547,18 @@ def read_request(
     Raises:
         ApiError: the request is malformed, beyond a limit, or for another model.
     """
-    fields, ignored = _fields(body)
+    fields, ignored = _fields(body, _HINTS if kind == "chat" else _HINTS | {"chat_template_kwargs"})
     given = _validated(ChatRequest if kind == "chat" else CompletionRequest, fields)
     if given.model != model:
         raise unknown_model(given.model, model)
     try:
         request = given.to_generation_request()
         left_out = {name: value for name, value in (defaults or {}).items() if name not in fields}
+        source = "response_format" if given.structured_outputs is None else "structured_outputs"
         request = replace(
             request,
             sampling=replace(request.sampling, **left_out),
-            grammar_param="response_format" if given.structured_outputs is None else "structured_outputs",
+            grammar_param="tools" if request.tools else source,
             ignored=ignored,
         )
     except InvalidParamsError as error:
@@ -509,7 +592,7 @@ def unknown_model(asked: str, served: str) -> ApiError:
     )
 
 
-def _fields(body: bytes) -> tuple[dict[str, Any], tuple[str, ...]]:
+def _fields(body: bytes, hint_names: frozenset[str]) -> tuple[dict[str, Any], tuple[str, ...]]:
     """The fields of the request that ask for something, and the names of the hints among the others.
 
     Raises:
@@ -525,9 +608,9 @@ def _fields(body: bytes) -> tuple[dict[str, Any], tuple[str, ...]]:
     fields: dict[str, Any] = {}
     hints: list[str] = []
     for name, value in cast("dict[str, Any]", parsed).items():
-        if value is None or name in _IGNORED or _is_neutral(name, value):
+        if value is None or _is_neutral(name, value):
             continue
-        if name in _HINTS:
+        if name in hint_names:
             hints.append(name)
             continue
         if name in _NEUTRAL:

@@ -11,11 +11,14 @@ from __future__ import annotations
 import math
 import secrets
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from braid.engine.server.calls import CallReader
 from braid.engine.server.generation import is_sampled
 from braid.engine.server.requests import GenerationRequest
+from braid.engine.tool_calls import CallForm
 from braid.engine.types import Token, Usage
 
 _TORN = "\ufffd"
@@ -29,16 +32,26 @@ class ResponseWriter:
     `chunk` and `usage_chunk` are for a stream, `full_response` is for a single response.
     """
 
-    def __init__(self, request: GenerationRequest, *, model: str) -> None:
+    def __init__(
+        self, request: GenerationRequest, *, model: str, ignored: Sequence[str], call_form: CallForm
+    ) -> None:
         self.id = ("chatcmpl-" if request.kind == "chat" else "cmpl-") + secrets.token_hex(12)
         self._request = request
         self._model = model
         self._created = int(time.time())
         self._lengths: dict[int, int] = {}
+        self._ignored = ignored
+        self._call_form = call_form
+        self._readers: defaultdict[int, CallReader | None] = defaultdict(self._reader)
+
+    def _reader(self) -> CallReader | None:
+        """What reads the calls of a choice. None: the request has no tools."""
+        tools = self._request.tools
+        return None if tools is None else CallReader(self._call_form, tools.leads_with_text)
 
     @property
     def headers(self) -> dict[str, str]:
-        ignored = {"x-ignored-parameters": ", ".join(self._request.ignored)} if self._request.ignored else {}
+        ignored = {"x-ignored-parameters": ", ".join(self._ignored)} if self._ignored else {}
         return {"x-request-id": self.id, **ignored}
 
     def first_chunks(
@@ -48,7 +61,8 @@ class ResponseWriter:
         for index, (echo, prompt) in enumerate(zip(echoes, scored, strict=True)):
             choice: dict[str, Any] = {"index": index, "logprobs": None, "finish_reason": None}
             if self._request.kind == "chat":
-                delta = {"role": "assistant", "content": "", "refusal": None}
+                content = "" if self._request.tools is None else None
+                delta = {"role": "assistant", "content": content, "refusal": None}
                 yield self._chunk([choice | {"delta": delta}])
             elif echo:
                 self._lengths[index] = len(echo)
@@ -63,11 +77,17 @@ class ResponseWriter:
         at = self._lengths.get(token.index, 0)
         self._lengths[token.index] = at + len(token.text)
         choice: dict[str, Any] = {"index": token.index}
-        if self._request.kind == "chat":
+        details = self._details([token], at)
+        if (reader := self._readers[token.index]) is not None:
+            choice["delta"] = reader.feed(token.text, last=token.finish_reason is not None)
+            details["finish_reason"] = _finish(token, reader)
+            if not choice["delta"] and not token.finish_reason and not with_logprobs:
+                return None
+        elif self._request.kind == "chat":
             choice["delta"] = {"content": token.text} if token.text else {}
         else:
             choice["text"] = token.text
-        return self._chunk([choice | self._details([token], at)])
+        return self._chunk([choice | details])
 
     def usage_chunk(self, usage: Usage) -> dict[str, Any]:
         return self._chunk([]) | {"usage": _usage(usage)}
@@ -91,11 +111,17 @@ class ResponseWriter:
         for index, (tokens, echo, prompt) in enumerate(zip(choices, echoes, scored, strict=True)):
             text = echo + "".join(token.text for token in tokens)
             choice: dict[str, Any] = {"index": index}
-            if self._request.kind == "chat":
+            choice |= self._details(tokens, len(echo))
+            if (reader := self._readers[index]) is not None:
+                reader.feed(text, last=True)
+                message = {"role": "assistant", "content": reader.text, "refusal": None}
+                if reader.calls:
+                    message |= {"content": reader.text or None, "tool_calls": reader.calls}
+                choice |= {"message": message, "finish_reason": _finish(tokens[-1], reader)}
+            elif self._request.kind == "chat":
                 choice["message"] = {"role": "assistant", "content": text, "refusal": None}
             else:
                 choice["text"] = text
-            choice |= self._details(tokens, len(echo))
             if prompt:
                 choice["logprobs"] = _prompt_logprobs(prompt, echo, choice["logprobs"])
             made.append(choice)
@@ -123,6 +149,12 @@ class ResponseWriter:
 
     def _envelope(self, kind: str) -> dict[str, Any]:
         return {"id": self.id, "object": kind, "created": self._created, "model": self._model}
+
+
+def _finish(token: Token, reader: CallReader) -> str | None:
+    """Why a choice with tools ended."""
+    whole = token.finish_reason == "stop" and reader.complete
+    return "tool_calls" if whole else token.finish_reason
 
 
 def _usage(usage: Usage) -> dict[str, Any]:

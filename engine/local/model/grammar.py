@@ -55,6 +55,13 @@ class Grammars:
             )
         except Exception as error:  # whatever its Rust side raises: the model itself runs without grammars
             raise EngineError(f"llguidance cannot read this tokenizer: {error}") from error
+        added = getattr(tokenizer, "added_tokens_decoder", {})
+        self.tokens: dict[str, int] = {
+            str(token): id for id, token in added.items() if self._tokens.is_special_token(id)
+        }
+        """Tokens that are no text for a grammar. It names them by their ids."""
+        self.text_tokens = frozenset(id for id in self.tokens.values() if not added[id].special)
+        """Those of them that are text for the tokenizer, such as `<think>`."""
         self._vocabulary = vocabulary
         self._lock = threading.Lock()
         self._compiled: OrderedDict[Grammar, Any] = OrderedDict()

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import cached_property
 from typing import Any, cast
 
 from braid.engine.errors import InvalidParamsError
 from braid.engine.prompts import ChatPrompt, TextPrompt, TokenPrompt, plain_chat, without_system
 from braid.engine.surrogates import mend_text
+from braid.engine.tool_calls import HERMES, CallForm, ChatReading, find_call_form
 from braid.engine.types import Message
 
 _TORN = "\ufffd"
@@ -63,11 +66,7 @@ class TextCodec:
             case TextPrompt(text):
                 ids = self._document(text)
             case ChatPrompt(messages):
-                messages = tuple(self._mark(message) for message in messages)
-                if self.has_template:
-                    ids = self._encode_marked(self._render(messages), self.encode)
-                else:
-                    ids = self._encode_marked(plain_chat(messages), self._document)
+                ids = self._read_messages(messages, {})
             case TokenPrompt(ids):
                 bad = [token for token in ids if not 0 <= token < self.vocabulary]
                 if bad:
@@ -78,7 +77,75 @@ class TextCodec:
             raise InvalidParamsError("the prompt has no tokens")
         return ids
 
-    def _render(self, messages: Sequence[Message]) -> str:
+    def read_chat(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        tools: Sequence[Mapping[str, Any]],
+        options: Mapping[str, Any],
+    ) -> ChatReading | None:
+        """The ids of a chat with tools, or with options for the template.
+
+        Args:
+            messages: messages in the words of the OpenAI API. Their calls have arguments as objects.
+            tools: tools in the words of the OpenAI API.
+            options: variables of the template. Without a template they have no effect.
+
+        Returns:
+            None where there are tools or calls that no template can show.
+
+        Raises:
+            InvalidParamsError: the template refuses messages without tools and calls, or an option has the
+                name of something else.
+        """
+        reserved = {"messages", *inspect.signature(self._tokenizer.apply_chat_template).parameters}
+        if taken := sorted(reserved & options.keys()):
+            raise InvalidParamsError(
+                f"chat_template_kwargs sets variables of the chat template; {taken} are none",
+                param="chat_template_kwargs",
+            )
+        called = any(message["role"] == "tool" or "tool_calls" in message for message in messages)
+        special = called or bool(tools)
+        if special and self._call_form is None:
+            return None
+        try:
+            ids = self._read_messages(messages, options, tools)
+        except InvalidParamsError:
+            if special:
+                return None
+            raise
+        return ChatReading(ids=ids, call_form=self._call_form or HERMES)
+
+    def _read_messages(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        options: Mapping[str, Any],
+        tools: Sequence[Mapping[str, Any]] = (),
+    ) -> tuple[int, ...]:
+        if self.has_template:
+            return self._encode_marked(self._render(messages, options, tools), self.encode)
+        return self._encode_marked(plain_chat(self._mark(messages)), self._document)
+
+    @cached_property
+    def _call_form(self) -> CallForm | None:
+        """How the model writes calls. None where no template takes tools."""
+        if not self.has_template:
+            return None
+
+        def render(
+            messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]], start: bool
+        ) -> str:
+            return self._apply_template(
+                messages, {"tools": list(tools) or None, "add_generation_prompt": start}
+            )
+
+        return find_call_form(render)
+
+    def _render(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        options: Mapping[str, Any],
+        tools: Sequence[Mapping[str, Any]],
+    ) -> str:
         """Messages in the markup of the chat template.
 
         Some templates refuse the system role. Its text then goes before that of the first user message.
@@ -86,30 +153,40 @@ class TextCodec:
         Raises:
             InvalidParamsError: the template refuses the messages all the same.
         """
+        roles = [message["role"] for message in messages]
+        messages, tools = self._mark(messages), self._mark(tools)
+        options = {**options, "tools": tools or None, "add_generation_prompt": True}
         try:
-            return self._apply_template(messages)
+            return self._apply_template(messages, options)
         except Exception as error:  # templates are programs that come with the model
-            moved = without_system(messages)
+            moved = without_system(cast("Sequence[Message]", messages))
             if moved is not None:
                 with suppress(Exception):
-                    return self._apply_template(moved)
+                    return self._apply_template(moved, options)
             reason = " ".join(str(error).split())[:200]
             raise InvalidParamsError(
                 f"the model's chat template refuses these messages ({type(error).__name__}: {reason}); "
-                f"their roles are {[message['role'] for message in messages]}",
+                f"their roles are {roles}",
             ) from error
 
-    def _apply_template(self, messages: Sequence[Message]) -> str:
-        return self._tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True)
+    def _apply_template(self, messages: Sequence[Mapping[str, Any]], options: Mapping[str, Any]) -> str:
+        return self._tokenizer.apply_chat_template(list(messages), tokenize=False, **options)
 
     def encode(self, text: str) -> tuple[int, ...]:
         """The ids of text that continues something. Nothing is put before or after it."""
         return tuple(self._tokenizer.encode(mend_text(text), add_special_tokens=False, verbose=False))
 
-    def _mark(self, message: Message) -> Message:
-        """The message with a mark in each special token that is written in it."""
-        content = self._special.sub(lambda found: _marked(found.group()), message["content"])
-        return Message(role=message["role"], content=content)
+    def _mark(self, value: Any) -> Any:
+        """A value of JSON with a mark in each special token that is written in its texts."""
+        match value:
+            case str():
+                return self._special.sub(lambda found: _marked(found.group()), value)
+            case Mapping():
+                return {self._mark(key): self._mark(item) for key, item in value.items()}
+            case list() | tuple():
+                return [self._mark(item) for item in value]
+            case _:
+                return value
 
     def _encode_marked(self, text: str, encode: Callable[[str], tuple[int, ...]]) -> tuple[int, ...]:
         """The ids of a text with marks. A special token with a mark is read as its characters."""

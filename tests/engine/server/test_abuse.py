@@ -33,7 +33,7 @@ BASES: dict[str, tuple[Any, dict[str, Any]]] = {
 async def test_any_value_in_any_field_is_answered_or_refused(url: str, local: LocalEngine, path: str) -> None:
     model, base = BASES[path]
     async with httpx.AsyncClient(base_url=url + "/", trust_env=False, timeout=20) as client:
-        for field in [*model.model_fields, "tools", "best_of", "suffix", "user"]:
+        for field in [*model.model_fields, "functions", "best_of", "suffix", "user"]:
             for value in VALUES:
                 body = {"model": "tiny", "max_tokens": 1, **base, field: value}
                 reply = await client.post(path, json=body)

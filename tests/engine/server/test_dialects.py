@@ -25,6 +25,7 @@ SCHEMA = {
     "required": ["word"],
     "additionalProperties": False,
 }
+OPEN = {"type": "object", "properties": {"word": {"enum": ["kzq"]}}, "required": ["word"]}
 
 
 @pytest.fixture
@@ -41,6 +42,7 @@ async def client(url: str) -> AsyncIterator[httpx.AsyncClient]:
         {"chat_template_kwargs": {"enable_thinking": False}},
         {"reasoning": {"effort": "low"}, "verbosity": "low"},
         {"cache_prompt": True, "think": False},
+        {"store": True, "metadata": {"a": "b"}, "user": "u", "service_tier": "auto"},
         {},
     ],
 )
@@ -61,6 +63,10 @@ async def test_hints_are_ignored_and_named(stream: bool, hints: dict[str, Any]) 
     [
         ({"response_format": {"type": "json_object", "schema": SCHEMA}}, ['{"word":"kzq"}']),
         ({"response_format": {"type": "json_schema", "schema": SCHEMA}}, ['{"word":"kzq"}']),
+        (
+            {"response_format": {"type": "json_schema", "json_schema": {"schema": OPEN}}},
+            ['{"word":"kzq"}'],
+        ),
         ({"structured_outputs": {"json": SCHEMA}}, ['{"word":"kzq"}']),
         ({"structured_outputs": {"json": json.dumps(SCHEMA)}}, ['{"word":"kzq"}']),
         ({"structured_outputs": {"regex": "kz{2}q"}}, ["kzzq"]),

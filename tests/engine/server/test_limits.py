@@ -84,8 +84,8 @@ REFUSED: list[tuple[str, dict[str, Any], str | None, str]] = [
     (
         "chat/completions",
         CHAT | {"messages": [{"role": "tool", "content": ""}]},
-        "messages[0].role",
-        "invalid_value",
+        "messages[0].tool_call_id",
+        "missing_required_parameter",
     ),
     (
         "chat/completions",
@@ -93,7 +93,12 @@ REFUSED: list[tuple[str, dict[str, Any], str | None, str]] = [
         "messages[0].content",
         "invalid_type",
     ),
-    ("chat/completions", CHAT | {"tools": [{"type": "function"}]}, "tools", "unsupported_parameter"),
+    (
+        "chat/completions",
+        CHAT | {"tools": [{"type": "function", "function": {"name": "x"}}]},
+        "tools",
+        "unsupported_parameter",
+    ),
     ("chat/completions", CHAT | {"top_logprobs": 2}, "top_logprobs", "invalid_value"),
     ("chat/completions", CHAT | {"max_completion_tokens": 10**9}, "max_completion_tokens", "invalid_value"),
     (
@@ -152,7 +157,7 @@ JSON = st.recursive(
     max_leaves=6,
 )
 FIELDS = sorted(
-    {*CompletionRequest.model_fields, *ChatRequest.model_fields, "tools", "user", "best_of", "nonsense"}
+    {*CompletionRequest.model_fields, *ChatRequest.model_fields, "functions", "user", "best_of", "nonsense"}
     - {"model"}
 )
 
