@@ -196,6 +196,7 @@ def _pieces(completion: Completion) -> Iterator[Token]:
         finish_reason=completion.finish_reason,
         stop_hit=completion.stop_hit,
         usage=completion.usage,
+        extra=completion.extra,
     )
 
 

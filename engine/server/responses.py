@@ -3,7 +3,8 @@
 There is one entry of log-probabilities for each sampled token, the ending one included. Its text is what it
 adds to the completion, so the entries spell the completion. It can be empty, where a character takes several
 tokens. Beyond the API, as in other open servers: `stop_reason` (the stop string that was hit) and, on
-request, `token_ids`. Source: the reply types of the `openai` package.
+request, `token_ids`. What an engine tells beside its text, such as the nodes of an agent's run, is in
+`braid`. Source: the reply types of the `openai` package.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ class ResponseWriter:
     def chunk(self, token: Token) -> dict[str, Any] | None:
         """The streamed chunk for `token`. None when the token adds no visible text."""
         with_logprobs = token.logprob is not None or self._request.return_token_ids
-        if not token.text and not token.finish_reason and not with_logprobs:
+        if not token.text and not token.finish_reason and not with_logprobs and token.extra is None:
             return None
         at = self._lengths.get(token.index, 0)
         self._lengths[token.index] = at + len(token.text)
@@ -81,13 +82,14 @@ class ResponseWriter:
         if (reader := self._readers[token.index]) is not None:
             choice["delta"] = reader.feed(token.text, last=token.finish_reason is not None)
             details["finish_reason"] = _finish(token, reader)
-            if not choice["delta"] and not token.finish_reason and not with_logprobs:
+            if not (choice["delta"] or token.finish_reason or with_logprobs or token.extra):
                 return None
         elif self._request.kind == "chat":
             choice["delta"] = {"content": token.text} if token.text else {}
         else:
             choice["text"] = token.text
-        return self._chunk([choice | details])
+        extra = {} if token.extra is None else {"braid": token.extra}
+        return self._chunk([choice | details]) | extra
 
     def usage_chunk(self, usage: Usage) -> dict[str, Any]:
         return self._chunk([]) | {"usage": _usage(usage)}
@@ -126,7 +128,9 @@ class ResponseWriter:
                 choice["logprobs"] = _prompt_logprobs(prompt, echo, choice["logprobs"])
             made.append(choice)
         kind = "chat.completion" if self._request.kind == "chat" else "text_completion"
-        return self._envelope(kind) | {"choices": made, "usage": _usage(usage)}
+        extras = [token.extra for tokens in choices for token in tokens if token.extra is not None]
+        extra = {"braid": extras[-1]} if extras else {}
+        return self._envelope(kind) | {"choices": made, "usage": _usage(usage)} | extra
 
     def _details(self, tokens: Sequence[Token], at: int) -> dict[str, Any]:
         """Log-probabilities, finish reason and the extras for `tokens`, which begin at character `at`."""

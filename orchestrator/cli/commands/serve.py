@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from contextlib import closing
 from ipaddress import ip_address
 from typing import Annotated, Literal
@@ -11,17 +12,26 @@ import typer
 
 from braid.engine import Engine, InvalidParamsError, connect, server
 from braid.engine.server import ServerLimits, ServerOptions, bind, read_api_key
+from braid.executors import Tool
 from braid.orchestrator.cli.options import (
     CacheOption,
     ChunkOption,
     DeviceOption,
     EngineOption,
+    InstructionsOption,
+    McpOption,
     MemoryOption,
     ProbeOption,
     ThreadsOption,
+    ToolsOption,
+    YesOption,
+    make_agent,
     run_async,
     run_spec,
+    selected_tools,
 )
+from braid.orchestrator.cli.person import Person
+from braid.orchestrator.serving import AgentEngine
 from braid.orchestrator.settings import RunSpec
 
 HELP = """\
@@ -33,12 +43,26 @@ Prints its address on stdout once it listens. SIGTERM or Ctrl-C: finishes what i
 
   braid serve
 
+  braid serve --agent --mcp mcp.json     a whole agent, with its plan and tools, as a model
+
   BRAID_API_KEY=... braid serve --host 0.0.0.0 --port 9000 --engine local:./my-model
 """
 
 
 def serve(
     engine: EngineOption = None,
+    agent: Annotated[
+        bool,
+        typer.Option(
+            "--agent",
+            help="Serve an agent: each question is planned and run, and answered as a chat. "
+            "Plan and nodes come beside the text, in the field `braid`.",
+        ),
+    ] = False,
+    tools: ToolsOption = None,
+    mcp: McpOption = None,
+    instructions: InstructionsOption = None,
+    yes: YesOption = False,
     host: Annotated[
         str, typer.Option("--host", metavar="ADDRESS", help="Where to listen; 0.0.0.0 is everywhere.")
     ] = "127.0.0.1",
@@ -108,8 +132,14 @@ def serve(
         grace=grace,
         limits=ServerLimits(max_concurrency=max_concurrency, max_queue=max_queue),
     )
+    for_agents = {"--tools": tools, "--mcp": mcp, "--instructions": instructions, "--yes": yes or None}
+    named = [name for name, value in for_agents.items() if value is not None]
+    if named and not agent:
+        raise typer.BadParameter(f"{', '.join(named)}: for an agent, so give --agent too")
     spec = run_spec(
         engine=engine,
+        mcp=mcp,
+        instructions=instructions,
         threads=threads,
         device=device,
         memory_mib=memory,
@@ -117,7 +147,27 @@ def serve(
         chunk_tokens=chunk,
         probe=probe,
     )
-    run_async(_serve(options, spec, dtype))
+    if agent:
+        if dtype is not None:
+            raise typer.BadParameter("--dtype is for an engine, and not for an agent")
+        run_async(_serve_agent(options, spec, selected_tools(tools), yes=yes))
+    else:
+        run_async(_serve(options, spec, dtype))
+
+
+async def _serve_agent(options: ServerOptions, spec: RunSpec, tools: Sequence[Tool], *, yes: bool) -> None:
+    """Serve an agent. Nobody is there to approve what its tools change, unless `yes` allows it all."""
+    logging.basicConfig(level=logging.WARNING, format="braid: %(levelname)s: %(message)s")
+    name = options.served_model_name or "braid-agent"
+    with closing(bind(options.host, options.port)) as listener:
+        person = Person(yes=True) if yes else None
+        async with make_agent(spec, tools, person=person, journal=False) as agent:
+            await agent.open()
+            served = AgentEngine(agent, model=name)
+            await server.serve(
+                served, options, listener=listener, on_ready=lambda url: _announce(url, served, options)
+            )
+    typer.echo("braid: stopped", err=True)
 
 
 async def _serve(options: ServerOptions, spec: RunSpec, dtype: str | None) -> None:
