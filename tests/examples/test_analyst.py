@@ -75,9 +75,8 @@ async def test_queries_only_read_and_are_bounded(data: Path, sql: str, why: str)
 
 
 async def test_a_query_without_end_is_stopped_and_its_thread_ends(data: Path) -> None:
-    plan = f"answer(query({FOREVER!r}))\n"
-    result = await make_agent().run_plan(plan, deps=data, budget=Budget(seconds=0.5))
-    assert result.stopped == "budget"
+    result = await make_agent().run_plan(f"answer(query({FOREVER!r}))\n", deps=data)
+    assert "no result after 5 s" in result.reason
     assert not any(isinstance(envelope.event, ToolAbandoned) for envelope in result.events)
 
 

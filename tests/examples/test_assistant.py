@@ -17,8 +17,9 @@ from tests.support.example_process import ROOT, run_example
 @pytest.fixture
 def servers(tmp_path: Path) -> Path:
     """The servers of the example, on a repository with a new file."""
-    subprocess.run(["git", "init", "-q", tmp_path], check=True)
     (tmp_path / "note.txt").write_text("a note")
+    for command in ("init -q", "config user.email a@example.org", "config user.name A", "add note.txt"):
+        subprocess.run(["git", *command.split()], cwd=tmp_path, check=True)
     config = json.loads((ROOT / "examples/mcp.json").read_text())
     for server in config["mcpServers"].values():
         program, *args = (str(tmp_path) if arg == "." else arg for arg in server["args"])
@@ -80,7 +81,7 @@ async def test_the_geographer_is_sent_and_shares_the_engine() -> None:
 async def test_calls_that_change_something_are_approved(
     servers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plan = f'a = git_git_add({str(tmp_path)!r}, ["note.txt"])\nanswer(a)\n'
+    plan = f'a = git_git_commit({str(tmp_path)!r}, "A note")\nanswer(a)\n'
     asked: list[str] = []
     replies = iter(["n", "y"])
 
@@ -89,11 +90,11 @@ async def test_calls_that_change_something_are_approved(
         return next(replies)
 
     monkeypatch.setattr("builtins.input", answers)
-    async with make_agent(ScriptedEngine([plan, 'decline("no")\n', plan]), servers) as agent:
-        r = await agent.run("Add the note to the repository.")
-        print(r.route, r.status, r.plan, r.reason, r.hint, [type(e.event).__name__ for e in r.events])
-        assert "successfully" in (await agent.run("Add the note to the repository.")).answer
-    assert len(asked) == 2 and all(prompt.startswith("Allow git_git_add") for prompt in asked)
+    async with make_agent(ScriptedEngine([plan, 'decline("It was not allowed.")\n', plan]), servers) as agent:
+        refused = await agent.run("Commit the note to the repository.")
+        assert said(refused).startswith("(declined) It was not allowed."), refused
+        assert "committed" in (await agent.run("Commit the note to the repository.")).answer
+    assert len(asked) == 2 and all(prompt.startswith("Allow git_git_commit") for prompt in asked)
 
 
 @pytest.fixture
