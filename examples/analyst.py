@@ -23,8 +23,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from braid import Agent, Budget, Plan, RunStream, ToolContext, tool
-from braid.engine import BraidError, Engine
+from braid import Agent, BraidError, Budget, Plan, RunStream, ToolContext, tool
+from braid.engine import Engine
 from braid.executors import NodeFailed, NodeFinished
 from braid.executors.builtin import builtin_tools
 from braid.executors.tools import ToolError

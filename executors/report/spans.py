@@ -8,8 +8,8 @@ from typing import Final
 
 from braid.engine import Envelope
 from braid.executors import events
-from braid.executors.graph import NodeRecord, TaskGraph, op_kind
-from braid.executors.nodes import NodeState, OpKind
+from braid.executors.graph import NodeRecord, TaskGraph, exclusive, names_read, op_kind
+from braid.executors.nodes import Map, NodeState, OpKind
 from braid.executors.values import shown
 
 
@@ -66,7 +66,7 @@ def _span(graph: TaskGraph, entry: NodeRecord) -> Span:
         tool=entry.tool,
         source=node.source,
         parent=entry.parent.node.id if entry.parent else None,
-        depends_on=tuple([producer.node.id for producer in graph.producers(entry)]),
+        depends_on=tuple([producer.node.id for producer in _producers(graph, entry)]),
         state=entry.state,
         added=entry.added,
         started=entry.started,
@@ -75,6 +75,16 @@ def _span(graph: TaskGraph, entry: NodeRecord) -> Span:
         text=shown(entry.value) if entry.state == "done" else "",
         error=entry.error or "",
     )
+
+
+def _producers(graph: TaskGraph, entry: NodeRecord) -> list[NodeRecord]:
+    """What a node reads. A map without items yet stands for them, and reads what its body does."""
+    producers = graph.producers(entry)
+    if not isinstance(entry.node.op, Map) or entry.children:
+        return producers
+    slots = [graph.slots[name] for name in names_read(entry.node) if name in graph.slots]
+    body = [binder for slot in slots for binder in slot.binders if not exclusive(binder.node, entry.node)]
+    return list(dict.fromkeys([*producers, *body]))
 
 
 _REASONS: Final[Mapping[str, NodeState]] = {

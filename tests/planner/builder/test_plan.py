@@ -143,3 +143,10 @@ def test_thousands_of_statements_are_linear() -> None:
     results = [plan.call(height, "K2") for _ in range(3000)]
     plan.answer(results[-1])
     assert len(plan.graph().nodes) == 3001
+
+
+def test_a_diagram_shows_what_the_body_of_a_map_reads() -> None:
+    plan = Plan()
+    text = plan.call("read", file="a.md")
+    plan.answer(plan.map(["x", "y"], lambda who: plan.think(f"You are {who}.", given=[text])))
+    assert list(plan.to_networkx().edges) == [("read_1", "items_1"), ("items_1", "answer")]
