@@ -43,6 +43,7 @@ from braid.orchestrator.resume import (
     JournalOption,
     charge_earlier,
     check_tools,
+    check_values,
     earlier_rounds,
     enter_run,
     open_journal,
@@ -464,6 +465,10 @@ class Agent:
                 return await self._resume(recorder, run_id, inputs)
         return await self._run(recorder, question, inputs)
 
+    def resume_sync(self, run_id: str, **options: Any) -> RunResult[Any]:
+        """`resume` for code without an event loop, as `run_sync` is for `run`."""
+        return self._sync(lambda agent: agent.resume(run_id, **options))
+
     def stream_resume(self, run_id: str, *, force: bool = False, **options: Any) -> RunStream:
         """`resume` as a stream of its events, those of earlier processes first."""
         inbox = SteeringQueue()
@@ -653,6 +658,7 @@ class Agent:
         try:
             if not force and not row.final:
                 check_tools(log.recorded, spec, tools)
+                check_values(log.recorded)
             budget = inputs.budget or (spec.budget and spec.budget.budget())
             job = await self._job(row.question, spec, replace(inputs, budget=budget), engines=engines)
             for scope in (budget, job.budget):

@@ -44,6 +44,7 @@ from braid.orchestrator.planning import (
     ending_of_decline,
     partial_answer,
     why_again,
+    why_failed,
 )
 from braid.orchestrator.question import (
     Shortcut,
@@ -245,7 +246,8 @@ async def run_rounds(job: Job, emit: Callable[[Event], None]) -> LoopOutcome:
         ending = ending_of_decline(job.question, graph, outcome, own_words=own_words)
         declined = ending.stopped is None
     else:
-        ending = _ending(job, outcome, rounds, feedback, doubt, final=final, rejected=rejected)
+        why = why_failed(graph, outcome) if job.spec.plan and not rejected else feedback
+        ending = _ending(job, outcome, rounds, why, doubt, final=final, rejected=rejected)
         declined = doubt is not None and ending.stopped is None
     return LoopOutcome(
         graph=graph,

@@ -122,6 +122,14 @@ def why_again(graph: TaskGraph, outcome: RunOutcome, gave_up: PlanningError | No
     return "; ".join(parts)
 
 
+def why_failed(graph: TaskGraph, outcome: RunOutcome) -> str:
+    """Why a plan that was written by hand has no answer: what failed, or how its answer ended."""
+    failures = [f"{_statement(graph, node)}: {error}" for node, error in outcome.failures]
+    if len(failures) > _SHOWN_IN_REASON:
+        failures[_SHOWN_IN_REASON:] = [f"and {len(failures) - _SHOWN_IN_REASON} more"]
+    return "; ".join(failures) or why_again(graph, outcome)
+
+
 def known_results(graph: TaskGraph) -> list[tuple[str, str]]:
     """Statement and short result of each node that is done, without items of maps and answers."""
     return [

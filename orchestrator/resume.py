@@ -242,6 +242,32 @@ def check_tools(pasts: Sequence[RecordedRun], spec: RunSpec, tools: ToolRegistry
         )
 
 
+def check_values(pasts: Sequence[RecordedRun]) -> None:
+    """Check that what a run found out before it changed something can still be read.
+
+    Computed anew, a value could be another one by now, and take the run another way.
+
+    Raises:
+        ResumeRefusedError: A value that is still needed was written down, and cannot be read here.
+    """
+    from braid.executors.scheduler import Patched
+
+    for recorded in pasts:
+        nodes = {
+            node.id: node
+            for record in recorded.records
+            for node in (record.patch.add if isinstance(record, Patched) else ())
+        }
+        for id, settled in recorded.known.items() if recorded.begun else ():
+            node = nodes.get(id.partition("[")[0])
+            if settled.unreadable and node is not None and node.name in recorded.wanted:
+                raise ResumeRefusedError(
+                    f"the value of {node.name} cannot be read here: {settled.lost}. It was found out before "
+                    "something was changed, and could be another one by now; resume the run as it was "
+                    "started, or compute the value anew all the same by --force (force=True)"
+                )
+
+
 def fingerprint(tool: Tool) -> str:
     """A hash of a tool's signature, effect and version."""
     spec = tool.spec

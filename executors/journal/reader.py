@@ -14,7 +14,7 @@ from braid.executors.graph import names_read
 from braid.executors.journal.errors import JournalDamagedError, JournalError
 from braid.executors.journal.plan_codec import load_patch
 from braid.executors.journal.store import Journal, RunRow
-from braid.executors.journal.value_codec import LostValueError, load_value, readable_text
+from braid.executors.journal.value_codec import LostValueError, load_value, readable_text, was_stored
 from braid.executors.scheduler import Begun, Patched, Planned, Record, RecordedRun, Settled
 from braid.executors.tools import Recorded
 
@@ -169,12 +169,12 @@ def _event(data: str) -> Iterator[Event]:
 
 def _settled(at: float, data: str, value: str | None, *, as_text: bool) -> Settled:
     node, state, started, error, usage, *more = json.loads(data)
-    restored, lost = None, None
+    restored, lost, unreadable = None, None, False
     if value is not None:
         try:
             restored = load_value(value)
         except LostValueError as raised:
-            lost = str(raised)
+            lost, unreadable = str(raised), was_stored(value)
             if as_text:
                 restored, lost = readable_text(value), None
     return Settled(
@@ -187,6 +187,7 @@ def _settled(at: float, data: str, value: str | None, *, as_text: bool) -> Settl
         usage=None if usage is None else Usage(**{k: v for k, v in usage.items() if k in _USAGE}),
         lost=lost,
         failure=more[0] if more else "error",  # older journals do not say
+        unreadable=unreadable,
     )
 
 

@@ -87,6 +87,12 @@ def load_value(text: str) -> Any:
     return _decode(json.loads(text))
 
 
+def was_stored(text: str) -> bool:
+    """Whether `dump_value` stored the whole value, be it that this process can read it or not."""
+    data = json.loads(text)
+    return not (isinstance(data, dict) and cast("dict[str, Any]", data).get(_TAG) == "lost")
+
+
 def readable_text(text: str) -> str:
     """Human-readable form of a stored value that cannot be restored."""
     data = json.loads(text)

@@ -55,6 +55,8 @@ class Settled:
     """Why the value is not here, if it is not."""
     failure: FailureKind = "error"
     """What kind of failure it was, if it failed."""
+    unreadable: bool = False
+    """Whether the value was written down, and cannot be read in this process."""
 
 
 @dataclass(frozen=True, slots=True)

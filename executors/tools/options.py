@@ -7,7 +7,7 @@ import keyword
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, Literal, NoReturn, TypeAlias, TypedDict, cast
+from typing import Any, Final, Literal, NoReturn, TypeAlias, TypedDict, cast, get_origin
 
 from braid.executors.tools.effects import Effect
 from braid.executors.tools.errors import ToolDefinitionError
@@ -158,6 +158,8 @@ class ToolOptions:
             self._refuse(f"reconcile is for mutating tools, and this one is {self.effect}")
         if not callable(reconcile) or _num_required(reconcile) not in (1, 2):
             self._refuse("reconcile must be a function `reconcile(key)` or `reconcile(context, key)`")
+        if not takes_context(reconcile) and _names_context(reconcile):
+            self._refuse("reconcile is given the key first: write `reconcile(context, key)`")
 
     def _refuse(self, reason: str) -> NoReturn:
         subject = "tool options" if self.name is None else f"tool {self.name!r}"
@@ -191,6 +193,14 @@ def _num_required(function: Callable[..., Any]) -> int:
     except (TypeError, ValueError):
         return 0
     return len([p for p in parameters if p.default is p.empty and p.kind <= p.POSITIONAL_OR_KEYWORD])
+
+
+def _names_context(function: Callable[..., Any]) -> bool:
+    """Whether the first parameter is annotated as a `ToolContext`."""
+    first = next(iter(inspect.signature(function).parameters.values()))
+    kind = first.annotation
+    name = kind if isinstance(kind, str) else getattr(get_origin(kind) or kind, "__name__", "")
+    return name.partition("[")[0].rpartition(".")[2] == "ToolContext"
 
 
 def _is_errors(given: object) -> bool:

@@ -7,6 +7,8 @@ processes.
 from __future__ import annotations
 
 import asyncio
+import importlib
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -535,3 +537,79 @@ async def test_a_refused_call_stays_refused_on_resume(file: Path) -> None:
         result = await agent.resume(id)
     assert asked == ["note"] and not result.complete
     assert "refused" in result.reason
+
+
+SHOP = """
+from dataclasses import dataclass
+
+from braid.executors import tool
+
+state = {"refunded": False}
+
+
+@dataclass
+class Order:
+    refunded: bool
+
+
+@tool
+def find_order() -> Order:
+    '''Look the order up.'''
+    return Order(state["refunded"])
+
+
+@tool(effect="mutating")
+def refund() -> str:
+    '''Pay money back.'''
+    state["refunded"] = True
+    return "refunded"
+"""
+
+
+@pytest.mark.parametrize("force", [False, True])
+async def test_what_was_found_out_before_a_change_is_not_computed_anew(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, force: bool
+) -> None:
+    (tmp_path / "shop_of_this_test.py").write_text(SHOP)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "shop_of_this_test", raising=False)
+    shop = importlib.import_module("shop_of_this_test")
+    hangs = asyncio.Event()
+
+    @tool
+    async def receipt(text: str) -> str:
+        """Wait, the first time."""
+        if not hangs.is_set():
+            hangs.set()
+            await asyncio.sleep(60)
+        return text
+
+    plan = (
+        "o = find_order()\nif not o.refunded:\n    r = refund()\n    t = receipt(r)\n"
+        'if not o.refunded:\n    answer(t)\nelse:\n    answer("nothing to refund")\n'
+    )
+    agent = Agent(tools=[shop.find_order, shop.refund, receipt], journal=file, approve=yes)
+    task = asyncio.create_task(agent.run_plan(plan))
+    await hangs.wait()
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+    await agent.close()
+    order = shop.Order
+    del shop.Order
+    async with Agent(tools=[shop.find_order, shop.refund, receipt], journal=file, approve=yes) as again:
+        if force:
+            assert (await again.resume("last", force=True)).answer == "nothing to refund"
+            return
+        with pytest.raises(ResumeRefusedError, match=r"shop_of_this_test:Order .*--force"):
+            await again.resume("last")
+        shop.Order = order
+        assert (await again.resume("last")).answer == "refunded"
+
+
+async def test_resume_for_code_without_a_loop(file: Path) -> None:
+    box = Toolbox()
+    async with agent_of(file, box) as agent:
+        first = await agent.run("go")
+    again = await asyncio.to_thread(agent_of(file, Toolbox(), plan=[]).resume_sync, first.run_id)
+    assert again.answer == first.answer

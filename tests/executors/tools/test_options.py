@@ -4,9 +4,13 @@ from typing import Any, get_type_hints
 
 import pytest
 
-from braid.executors import Tool, ToolOptions, tool
+from braid.executors import Tool, ToolContext, ToolOptions, tool
 from braid.executors.tools import Done, ToolArgumentError, ToolDefinitionError, ToolSpec
 from braid.executors.tools.options import ToolOptionsDict
+
+
+def only_context(context: ToolContext[int]) -> Done:
+    return Done()
 
 
 @pytest.mark.parametrize(
@@ -35,6 +39,7 @@ def test_what_options_are_refused(options: dict[str, Any]) -> None:
         ({"effect": "idempotent", "cache": "always"}, "only results of pure tools"),
         ({"reconcile": lambda key: Done()}, "reconcile is for mutating"),
         ({"effect": "mutating", "reconcile": dict}, "reconcile must be"),
+        ({"effect": "mutating", "reconcile": only_context}, "reconcile is given the key"),
         ({"hedge": "soon"}, "quantile"),
         ({"retry_on": "always"}, "retry_on"),
     ],
