@@ -18,6 +18,7 @@ from braid.engine.scope import ambient_budget, use_budget
 from braid.engine.surrogates import mend_text
 from braid.engine.system import OneLoop
 from braid.executors import ApprovalRefused, Limits, Tool, ToolRegistry
+from braid.executors.joins import Verify, verifier_tool
 from braid.executors.scheduler import Approve, AskPerson, Replan, SteeringQueue
 from braid.executors.tools import CallMemo, MemoryResults, ResultCache
 from braid.executors.values import Secrets
@@ -131,6 +132,9 @@ class Agent:
         limits: Bounds of the graph: concurrency, time of a node, number of nodes.
         approve: Asked before a mutating tool runs. Without it mutating tools are refused.
         ask: Puts a plan's question to a person.
+        verifier: Says how good an answer is, for `verified` joins and for `best_of_n` where the plan names no
+            tool: a tool or a function of the answer, or of question and answer, that returns True, False or a
+            score from 0 to 1.
         review: Asked about each plan before anything of it runs. It approves the plan, rejects it with a
             reason that the planner reads, or gives another text (`braid.orchestrator.review`).
         replan: When the graph is revised while the rest of it runs. By default it is revised as soon as a
@@ -148,7 +152,7 @@ class Agent:
             run. Tools with `cache="always"` are then called once for this agent.
 
     Raises:
-        ToolDefinitionError: A function cannot be a tool, or two tools have one name.
+        ToolDefinitionError: A function cannot be a tool, or no verifier, or two tools have one name.
         ConfigurationError: A limit, a setting or a role of an engine cannot be used.
     """
 
@@ -173,6 +177,7 @@ class Agent:
         limits: Limits | None = None,
         approve: Approve | None = None,
         ask: AskPerson | None = None,
+        verifier: Tool | Verify | None = None,
         review: Review | None = None,
         replan: Replan | None = DEFAULT_REPLAN,
         seed: int | None = None,
@@ -208,6 +213,9 @@ class Agent:
         self.budget = budget
         self.approve = approve
         self.ask = ask
+        if verifier is not None:
+            verifier_tool(verifier)  # refused here rather than in a run
+        self.verifier = verifier
         self.review = review
         self.replan = replan
         self.cache = cache
@@ -738,6 +746,7 @@ class Agent:
             output_type=self.output_type if inputs.output_type is None else inputs.output_type,
             approve=self.approve or inputs.outer.lent(inputs.outer.approve),
             ask=self.ask or inputs.outer.lent(inputs.outer.ask),
+            verifier=self.verifier,
             deps=inputs.deps,
             replan=self.replan,
             inbox=inputs.inbox,

@@ -9,7 +9,7 @@ from pydantic import BaseModel, computed_field
 
 from braid.executors import GraphPatch, RunContext, TaskGraph, Tool, ToolRegistry, run_graph
 from braid.executors.graph import names_read, tool_of
-from braid.executors.nodes import Node
+from braid.executors.nodes import Join, Node
 from braid.executors.tools import CallMemo
 from braid.orchestrator.agent import Agent
 from braid.orchestrator.errors import OrchestratorError
@@ -83,6 +83,8 @@ async def compare_with_sequential(
             root=result.root,
             limits=agent.spec.limits,
             ask=agent.ask,
+            verifier=agent.verifier,
+            question=result.question,
             deps=deps,
             seed=agent.spec.seed,
             sampling=agent.spec.sampling,
@@ -105,13 +107,14 @@ async def compare_with_sequential(
 def replayable(graph: TaskGraph) -> list[Node]:
     """The nodes of a plan that can run again: those that are done or skipped and whose inputs are among them.
 
-    Items of maps are left out.
+    So can the parts of joins that were decided without them. Items of maps are left out.
     """
+    unused = _unused_parts(graph)
     kept = {
         id: node
         for id, node in graph.nodes.items()
         if node.round >= 0
-        and graph.state(id) in ("done", "skipped")
+        and (graph.state(id) in ("done", "skipped") or id in unused)
         and graph.entry(id).parent is None
         and (node.name is None or node in graph.binders(node.name))
     }
@@ -122,6 +125,21 @@ def replayable(graph: TaskGraph) -> list[Node]:
             return list(kept.values())
         for id in orphans:
             del kept[id]
+
+
+def _unused_parts(graph: TaskGraph) -> set[str]:
+    """The nodes that did not end well, and that a join that is done could have taken, with all they read."""
+    found: set[str] = set()
+    todo = [
+        node for id, node in graph.nodes.items() if isinstance(node.op, Join) and graph.state(id) == "done"
+    ]
+    while todo:
+        for name in names_read(todo.pop()):
+            for node in graph.binders(name):
+                if node.id not in found and graph.state(node.id) not in ("done", "skipped"):
+                    found.add(node.id)
+                    todo.append(node)
+    return found
 
 
 async def _single_patch(patch: GraphPatch) -> AsyncIterator[GraphPatch]:

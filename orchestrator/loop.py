@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from braid.engine import Budget, BudgetExceededError, Engine, Event, Message, Usage
 from braid.engine.scope import use_budget
-from braid.executors import RunContext, RunOutcome, TaskGraph, ToolRegistry, run_graph
+from braid.executors import RunContext, RunOutcome, TaskGraph, Tool, ToolRegistry, run_graph
+from braid.executors.joins import Verify
 from braid.executors.nodes import ToolCall
 from braid.executors.scheduler import Approve, AskPerson, Replan, SteeringQueue, close_graph
 from braid.executors.tools import CallMemo
@@ -97,6 +98,7 @@ class Job:
     output_type: Any = None
     approve: Approve | None = None
     ask: AskPerson | None = None
+    verifier: Tool | Verify | None = None
     deps: Any = None
     replan: Replan | None = field(default_factory=Replan)
     """When the graph is revised while it runs. None revises it only between rounds."""
@@ -209,6 +211,8 @@ async def run_rounds(job: Job, emit: Callable[[Event], None]) -> LoopOutcome:
                 deps=job.deps,
                 seed=job.spec.seed,
                 sampling=job.spec.sampling,
+                verifier=job.verifier,
+                question=job.question,
                 think_text=job.live,
                 run_id=job.run_id,
                 journal=job.journal,
@@ -388,6 +392,7 @@ def plan_task(
         instructions=f"{job.spec.instructions}\n\n{told_type(job.output_type)}",
         seed=job.spec.seed,
         budget=job.budget,
+        verifier=job.verifier is not None,
         draft=job.draft if round == 0 else "",
         written=written,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from braid.engine import Budget, Envelope, Event
 from braid.executors import ToolRegistry
-from braid.executors.nodes import Map, ToolCall
+from braid.executors.nodes import Join, Map, Op, Think, ToolCall
 from braid.executors.values import Secrets
 from braid.orchestrator.errors import InvalidHistoryError, ResumeRefusedError
 from braid.orchestrator.events import PersonSaid, RoundFinished, RoundStarted, RunFinished, RunResumed
@@ -226,8 +226,8 @@ def check_tools(pasts: Sequence[RecordedRun], spec: RunSpec, tools: ToolRegistry
         for record in recorded.records:
             for node in record.patch.add if isinstance(record, Patched) else ():
                 op = node.op.body if isinstance(node.op, Map) else node.op
-                if isinstance(op, ToolCall) and node.id not in recorded.known:
-                    needed[op.tool] = None
+                if node.id not in recorded.known:
+                    needed |= dict.fromkeys(_tools_of(op))
     missing = [name for name in needed if name in stored and name not in tools]
     changed = [
         name
@@ -266,6 +266,19 @@ def check_values(pasts: Sequence[RecordedRun]) -> None:
                     "something was changed, and could be another one by now; resume the run as it was "
                     "started, or compute the value anew all the same by --force (force=True)"
                 )
+
+
+def _tools_of(op: Op) -> Iterator[str]:
+    """The tools that a node calls, those that check its parts or samples included."""
+    match op:
+        case ToolCall(tool):
+            yield tool
+        case Join(verifier=str() as verifier):
+            yield verifier
+        case Think(options=options):
+            yield from (str(value) for name, value in options if name == "verifier")
+        case _:
+            pass
 
 
 def fingerprint(tool: Tool) -> str:

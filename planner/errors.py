@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -19,6 +20,11 @@ class Place:
     """Column in characters, from 1."""
     source_line: str
     """The text of the line."""
+
+    def of(self, name: str) -> Place:
+        """Where `name` stands here or behind, on this line. Python does not tell places inside f-strings."""
+        found = re.compile(rf"(?<![\w.]){re.escape(name)}(?!\w)").search(self.source_line, self.column - 1)
+        return Place(self.line, found.start() + 1, self.source_line) if found else self
 
 
 class PlanError(BraidError, ValueError):

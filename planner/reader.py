@@ -45,7 +45,7 @@ class PlanReader:
         """The statements of the round so far."""
         self.exhausted = False
         """Whether the plan has too many statements."""
-        self._checker = PlanChecker(task.tools, task.graph, round=task.round)
+        self._checker = PlanChecker(task.tools, task.graph, round=task.round, verifier=task.verifier)
         self._max = max_statements
         self._understand = understand
         self._parser = PlanParser()

@@ -44,6 +44,8 @@ class PlanTask:
     """Fixes the planner's sampling."""
     budget: Budget | None = None
     """None means the ambient budget."""
+    verifier: bool | None = None
+    """Whether the run has a verifier of its own. None if that is not known."""
     draft: str = ""
     """A plan that is known already, such as that of a follow-up. It is the first attempt of this round."""
     written: PartialPlan | None = None

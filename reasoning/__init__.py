@@ -9,10 +9,12 @@ from braid.reasoning.method import (
     Solution,
     UnknownMethodError,
     Verifier,
+    default_method,
     derived_seed,
     get_method,
     method,
     method_names,
+    method_spec,
 )
 from braid.reasoning.methods import (
     ThreadCall,
@@ -42,6 +44,7 @@ __all__ = [
     "Verifier",
     "best_of_n",
     "canonical",
+    "default_method",
     "derived_seed",
     "direct",
     "extract_answer",
@@ -51,6 +54,7 @@ __all__ = [
     "last_boxed",
     "method",
     "method_names",
+    "method_spec",
     "self_consistency",
     "spawn_join",
 ]

@@ -8,13 +8,16 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from inspect import signature
+from typing import Any, Final, Protocol, TypeVar, get_type_hints
 
 from braid.engine import BraidError, Budget, Context, Engine, Usage
 
 T = TypeVar("T")
+
+_PLAIN: Final = frozenset({bool, int, float, str})
 
 
 class UnknownMethodError(BraidError, ValueError):
@@ -151,16 +154,37 @@ class Method(Protocol):
 
 M = TypeVar("M", bound=Method)
 
+
+@dataclass(frozen=True)
+class MethodSpec:
+    """What the plan check knows of a method."""
+
+    options: Mapping[str, type | None]
+    """Its options with their types. None for those that are no number, text or boolean."""
+    verifies: bool
+    """Whether it needs `MethodRun.verifier`."""
+    closed: bool
+    """Whether it takes no other options."""
+
+
 _METHODS: dict[str, Method] = {}
+_SPECS: dict[str, MethodSpec] = {}
 
 
-def method(name: str) -> Callable[[M], M]:
-    """A decorator that registers a reasoning method under `name`."""
+def method(name: str, *, verifies: bool = False, closed: bool = False) -> Callable[[M], M]:
+    """A decorator that registers a reasoning method under `name`.
+
+    Args:
+        name: What plans call it.
+        verifies: Whether it needs `MethodRun.verifier`.
+        closed: Whether it takes only the options that it names. The check of plans then refuses others.
+    """
 
     def register(fn: M) -> M:
         if name in _METHODS and _METHODS[name] is not fn:
             raise ValueError(f"reasoning method {name!r} is registered twice")
         _METHODS[name] = fn
+        _SPECS[name] = MethodSpec(_options_of(fn), verifies, closed)
         return fn
 
     return register
@@ -175,6 +199,33 @@ def get_method(name: str) -> Method:
     if name not in _METHODS:
         raise UnknownMethodError(f"unknown reasoning method {name!r}; known: {', '.join(sorted(_METHODS))}")
     return _METHODS[name]
+
+
+def default_method(options: Iterable[str]) -> str:
+    """The method of a thought that names none: with the option `n` a vote, else one sample."""
+    return "self_consistency" if "n" in options else "direct"
+
+
+def method_spec(name: str) -> MethodSpec:
+    """What is known of the method that is registered under `name`.
+
+    Raises:
+        UnknownMethodError: There is none. The message lists the known methods.
+    """
+    get_method(name)
+    return _SPECS[name]
+
+
+def _options_of(fn: Method) -> dict[str, type | None]:
+    try:
+        hints = get_type_hints(fn)
+    except (NameError, TypeError):  # hints of a local type, or none that Python can read
+        hints = {}
+    return {
+        option: hints.get(option) if hints.get(option) in _PLAIN else None
+        for option, parameter in signature(fn).parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY
+    }
 
 
 def method_names() -> list[str]:

@@ -4,6 +4,7 @@ from braid.executors.graph.graph import GraphChange, TaskGraph, reopen, revive
 from braid.executors.graph.patch import GraphError, GraphPatch, StalePatchError
 from braid.executors.graph.state import (
     FINAL,
+    UNSTARTED,
     Key,
     NameSlot,
     NodeRecord,
@@ -16,6 +17,7 @@ from braid.executors.graph.state import (
 
 __all__ = [
     "FINAL",
+    "UNSTARTED",
     "GraphChange",
     "GraphError",
     "GraphPatch",

@@ -24,11 +24,12 @@ from braid.executors.graph.state import (
     NodeRecord,
     exclusive,
     keys_of,
+    names_read,
     op_exprs,
     op_kind,
     tool_of,
 )
-from braid.executors.nodes import Map, Node, NodeState, ToolCall
+from braid.executors.nodes import Expr, Join, Map, Node, NodeState, ToolCall
 from braid.executors.values import own_copy, plain_data, preview
 
 LARGE: Final = 2_000
@@ -281,7 +282,10 @@ class TaskGraph:
         """
         found: dict[NodeRecord, None] = {}
         keys = [key for stage in entry.stages for key in stage]
-        if entry.parent is not None:
+        if entry.parent is None:
+            if isinstance(entry.node.op, Join):
+                keys += keys_of(op_exprs(entry.node.op))
+        elif not isinstance(entry.parent.node.op, Join):
             above = [key for stage in entry.parent.stages for key in stage]
             # Where a map goes item by item, a child reads its own item and not the whole list.
             keys += [key for key in above if key[1] != "items" or not entry.item_is_expr]
@@ -330,6 +334,40 @@ class TaskGraph:
         parent.unsettled = len(children)
         return children
 
+    def add_parts(self, join: NodeRecord, parts: Sequence[Expr | ToolCall]) -> list[NodeRecord]:
+        """Let a join wait for its parts, or for the calls that check them, which are nodes of the graph."""
+        found: list[NodeRecord] = []
+        for index, part in enumerate(parts):
+            checked = isinstance(part, ToolCall)
+            node = Node(
+                id=f"{join.node.id}[{index}]",
+                op=part if checked else join.node.op,
+                round=join.node.round,
+                line=join.node.line,
+                source=join.node.source,
+            )
+            keys = keys_of(op_exprs(part) if checked else (part,))
+            record = NodeRecord(
+                node,
+                (join.order[0], index + 1),
+                (keys,),
+                parent=join,
+                item=part,
+                batch=join.batch,
+                tool=part.tool if checked else None,
+                added=join.added,
+            )
+            if checked:
+                # In plan order, a part is checked before the next one is begun.
+                record.order = max((each.order for each in self.producers(record)), default=record.order)
+                self._register(record)
+            else:
+                self._add_reader(record, {name for name, _ in keys})
+            found.append(record)
+        join.parts = found
+        join.unsettled = len(found)
+        return found
+
     def add_lost_item(self, id: str, tool: str) -> NodeRecord:
         """A cancelled node for an item that its map has no more, but whose call was begun."""
         above = self.entries[id.partition("[")[0]]
@@ -353,12 +391,17 @@ class TaskGraph:
         return entry
 
     def _register(self, entry: NodeRecord) -> None:
-        self.entries[entry.node.id] = entry
-        slots, stages = self.slots, entry.stages
+        node, stages = entry.node, entry.stages
+        self.entries[node.id] = entry
         keys = stages[0] if len(stages) == 1 else [key for stage in stages for key in stage]
-        if not keys:
-            return
-        for name in {name for name, _ in keys}:
+        if type(node.op) is Map or type(node.op) is Join:  # what its items will read
+            self._add_reader(entry, set(names_read(node)))
+        elif keys:
+            self._add_reader(entry, {name for name, _ in keys})
+
+    def _add_reader(self, entry: NodeRecord, names: Iterable[str]) -> None:
+        slots = self.slots
+        for name in names:
             slot = slots.get(name)
             if slot is None:
                 slot = slots[name] = NameSlot()
@@ -403,7 +446,7 @@ class _Nodes(Mapping[str, Node]):
 
 
 def reopen(entry: NodeRecord) -> None:
-    """Take back that `entry` was settled, and that a map was blocked for its sake."""
+    """Take back that `entry` was settled, and that a map or a join was blocked for its sake."""
     entry.state, entry.error = "pending", None
     if entry.parent is not None:
         entry.parent.unsettled += 1
@@ -425,8 +468,9 @@ def revive(graph: TaskGraph, names: Iterable[str]) -> list[NodeRecord]:
             continue
         asked.add(name)
         for reader in graph.slots[name].readers:
-            if reader in found or reader.state not in UNSTARTED or reader.children is not None:
-                continue  # a map that has its items follows through these
+            expanded = reader.children is not None or reader.parts is not None
+            if reader in found or reader.state not in UNSTARTED or expanded:
+                continue  # a map that has its items follows through these, a join through its parts
             found[reader] = None
             reader.epoch += 1
             if reader.state == "blocked":

@@ -17,7 +17,7 @@ from braid.executors.graph.state import (
     names_read,
     stages_of,
 )
-from braid.executors.nodes import Map, Node
+from braid.executors.nodes import Join, Map, Node
 
 
 class GraphError(BraidError, ValueError):
@@ -145,8 +145,8 @@ class PatchChecker:
         bound: set[str] = set()
         suspicious = False
         for node, waits in zip(patch.add, stages, strict=True):
-            is_map = isinstance(node.op, Map)  # its literal items are no keys of its own
-            names = names_read(node) if is_map else [name for keys in waits for name, _ in keys]
+            expands = isinstance(node.op, (Map, Join))  # literal items and parts are no keys of its own
+            names = names_read(node) if expands else [name for keys in waits for name, _ in keys]
             for name in names:
                 if name in bound:
                     continue
@@ -203,8 +203,12 @@ class PatchChecker:
 
 
 def _waits(entry: NodeRecord) -> bool:
-    """Whether the node may yet wait for a name: it has not started, or is a map whose items have not all."""
-    return entry.state in UNSTARTED or (entry.children is not None and entry.state == "running")
+    """Whether the node may yet wait for a name.
+
+    It has not started, or is a map or join whose items have not all.
+    """
+    expanded = entry.children is not None or entry.parts is not None
+    return entry.state in UNSTARTED or (expanded and entry.state == "running")
 
 
 def name_list(names: Iterable[str], limit: int = 12) -> str:

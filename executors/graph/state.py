@@ -14,6 +14,7 @@ from braid.executors.nodes import (
     Expr,
     FailureKind,
     Guard,
+    Join,
     ListOf,
     Map,
     Node,
@@ -66,11 +67,11 @@ class NodeRecord:
     usage: Usage | None = None
     """What the engine spent on it."""
     parent: NodeRecord | None = None
-    """The map that it is an item of."""
+    """The map that it is an item of, or the join that it is a part of."""
     var: str | None = None
     """The name under which it reads its item."""
     item: Any = None
-    """The item of a child: a value, or an expression (`item_is_expr`)."""
+    """The item of a child: a value, or an expression (`item_is_expr`). Of a part, its expression."""
     item_is_expr: bool = False
     """Whether the map is over a literal list or another map. The child then waits for its own item only."""
     batch: int = 0
@@ -83,8 +84,13 @@ class NodeRecord:
     """Seconds that went into attempts of which nothing was used."""
     children: list[NodeRecord] | None = None
     """The items of a map, once its list is there."""
+    parts: list[NodeRecord] | None = None
+    """What a join waits for, once it waits: its parts, or the calls that check them.
+
+    Parts that are not checked are no nodes of the graph.
+    """
     unsettled: int = 0
-    """How many children are not settled."""
+    """How many children or parts are not settled."""
     dropped: bool = False
     """Whether the child has no item."""
     stage: int = 0
@@ -126,7 +132,7 @@ def exclusive(a: Node, b: Node) -> bool:
     return any(Guard(guard.condition, not guard.expected) in b.guards for guard in a.guards)
 
 
-def op_exprs(op: ToolCall | Think | Ask | Answer) -> Sequence[Expr]:
+def op_exprs(op: ToolCall | Think | Ask | Answer | Join) -> Sequence[Expr]:
     """The expressions of an operation, in order."""
     match op:
         case ToolCall():
@@ -137,6 +143,8 @@ def op_exprs(op: ToolCall | Think | Ask | Answer) -> Sequence[Expr]:
             return (question,)
         case Answer(values):
             return values
+        case Join(parts):
+            return (parts,) if isinstance(parts, Ref) else parts
         case _:
             assert_never(op)
 
@@ -162,17 +170,18 @@ def stages_of(node: Node) -> tuple[tuple[Key, ...], ...]:
 def input_keys(node: Node) -> tuple[Key, ...]:
     """What a node waits for once its guards allow it.
 
-    A map over a literal list waits for nothing. One over a name waits only until the number of items is
-    known. Its children wait for the items.
+    A map over a literal list waits for nothing, nor does a join of named parts. One over a name waits only
+    until the number of items is known. Its children and parts wait for the items.
     """
     op = node.op
-    if not isinstance(op, Map):
+    if not isinstance(op, (Map, Join)):
         return keys_of(op_exprs(op))
-    if isinstance(op.over, ListOf):
+    over = op.over if isinstance(op, Map) else op.parts
+    if isinstance(over, (ListOf, tuple)):
         return ()
-    if isinstance(op.over, Ref) and not op.over.path:
-        return ((op.over.name, "items"),)
-    return keys_of((op.over,))
+    if isinstance(over, Ref) and not over.path:
+        return ((over.name, "items"),)
+    return keys_of((over,))
 
 
 def names_read(node: Node) -> Iterator[str]:
@@ -188,7 +197,7 @@ def names_read(node: Node) -> Iterator[str]:
 
 
 def op_kind(node: Node) -> OpKind:
-    """The kind of a node in one word: tool, think, ask, answer or map."""
+    """The kind of a node in one word: tool, think, ask, answer, map or join."""
     match node.op:
         case ToolCall():
             return "tool"
@@ -200,6 +209,8 @@ def op_kind(node: Node) -> OpKind:
             return "answer"
         case Map():
             return "map"
+        case Join():
+            return "join"
         case _:
             assert_never(node.op)
 

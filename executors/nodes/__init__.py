@@ -1,6 +1,6 @@
 """What a plan is made of: nodes, their operations, and the expressions that they read."""
 
-from braid.executors.nodes.evaluate import SKIPPED, WIDEST_FORMAT, evaluate, evaluate_with, truth
+from braid.executors.nodes.evaluate import SKIPPED, WIDEST_FORMAT, evaluate_with, truth
 from braid.executors.nodes.nodes import (
     AllOf,
     Answer,
@@ -14,6 +14,7 @@ from braid.executors.nodes.nodes import (
     FailureKind,
     Field,
     Guard,
+    Join,
     ListOf,
     Map,
     Node,
@@ -44,6 +45,7 @@ __all__ = [
     "FailureKind",
     "Field",
     "Guard",
+    "Join",
     "ListOf",
     "Map",
     "Node",
@@ -56,7 +58,6 @@ __all__ = [
     "Template",
     "Think",
     "ToolCall",
-    "evaluate",
     "evaluate_with",
     "refs",
     "truth",

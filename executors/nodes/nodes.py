@@ -161,9 +161,42 @@ class Map:
     on_error: Literal["fail", "collect"] = "fail"
 
 
-Op: TypeAlias = "ToolCall | Think | Ask | Answer | Map"
+JoinPolicy = Literal["all", "first", "some", "vote", "verified", "confident"]
+"""How a join decides what it takes of its parts."""
 
-OpKind = Literal["tool", "think", "ask", "answer", "map"]
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """`join([a, b, c], policy="first")`: one value, or several, of parts that run side by side.
+
+    What the policy decides against is cancelled, unless another node reads it.
+    """
+
+    parts: tuple[Expr, ...] | Ref
+    """The parts in plan order, or the name of a map or a list whose items they are."""
+    policy: JoinPolicy = "all"
+    """What it takes.
+
+    - `all`: the list of all parts.
+    - `first`: the part that ends well first.
+    - `some`: the list of the `count` parts that end well first, in plan order.
+    - `vote`: what most parts agree on, of equals the earliest.
+    - `verified`: the part that passes the verifier first.
+    - `confident`: the part of the highest `.confidence`.
+    """
+    count: int | None = None
+    """The 2 of `2 of 3`, for `some`."""
+    total: int | None = None
+    """The 3 of `2 of 3`: how many parts there must be."""
+    verifier: str | None = None
+    """The tool that checks parts, for `verified`. None is the run's own verifier."""
+    at_least: float | None = None
+    """The score that passes the verifier (None: 0.5), or the confidence that wins at once (None: none)."""
+
+
+Op: TypeAlias = "ToolCall | Think | Ask | Answer | Map | Join"
+
+OpKind = Literal["tool", "think", "ask", "answer", "map", "join"]
 
 
 @dataclass(frozen=True, slots=True)

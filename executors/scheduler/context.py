@@ -14,12 +14,21 @@ from typing import Any, Literal, Protocol, TypeAlias
 from braid.engine import BraidError, Budget, Engine, Message, Usage
 from braid.engine.scope import ambient_budget
 from braid.executors.graph import GraphPatch, NodeRecord, TaskGraph
-from braid.executors.nodes import FailureKind
+from braid.executors.joins import Verify, check_call, verifier_problem, verifier_tool
+from braid.executors.nodes import Expr, FailureKind, ToolCall
 from braid.executors.scheduler.emitter import Emit, EventEmitter
 from braid.executors.scheduler.outcome import Limits
 from braid.executors.scheduler.priority import Estimate
 from braid.executors.scheduler.replay import RecordedRun
-from braid.executors.tools import CallLog, CallMemo, Effect, MemoryCalls, ToolRegistry
+from braid.executors.tools import (
+    CallLog,
+    CallMemo,
+    Effect,
+    MemoryCalls,
+    Tool,
+    ToolDefinitionError,
+    ToolRegistry,
+)
 from braid.executors.values import Secrets
 
 
@@ -29,6 +38,10 @@ class ApprovalError(BraidError):
 
 class NothingToThinkWithError(BraidError):
     """A think node in a run without an engine."""
+
+
+class NoVerifierError(BraidError):
+    """A join or a thought that needs a verifier, and neither the plan nor the run names one."""
 
 
 class NobodyToAskError(BraidError):
@@ -137,6 +150,13 @@ class RunContext:
     """
     run_id: str | None = None
     """Part of every idempotency key. None takes a random one for each call of `run_graph`."""
+    verifier: Tool | Verify | None = None
+    """Checks the parts of `verified` joins, and the samples of `best_of_n`, where the plan names no tool.
+
+    A tool or a function of the answer, or of question and answer. Its calls are calls of a tool.
+    """
+    question: str = ""
+    """What the task asks. The verifier is given it with answers that are no thoughts."""
     estimate: Estimate | None = None
     """How long nodes will take, for the order in which they start when slots are scarce.
 
@@ -167,6 +187,8 @@ class GraphContext(RunContext):
     graph: TaskGraph
     budget: Budget = field(default_factory=ambient_budget)
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    verifier: Tool | None = None
+    """One of `tools`, which no plan can name."""
     calls: CallLog
     """What became of mutating calls: the journal, or a log in memory."""
     emitter: EventEmitter
@@ -181,9 +203,34 @@ class GraphContext(RunContext):
         for name in ("budget", "run_id"):
             if given[name] is None:
                 del given[name]
+        if context.verifier is not None:
+            given["tools"], given["verifier"] = _with_verifier(context.tools, context.verifier)
         calls = context.journal if context.journal is not None else MemoryCalls()
         emitter = EventEmitter(graph, context.emit, context.clock)
         return cls(**given, graph=graph, calls=calls, emitter=emitter)
+
+    def verifier_of(self, name: str | None) -> Tool:
+        """The tool of that name as a verifier. None is the run's own.
+
+        Raises:
+            NoVerifierError: The run has none of its own.
+            ToolDefinitionError: The tool is no verifier.
+            UnknownToolError: There is no such tool.
+        """
+        if name is None:
+            if self.verifier is None:
+                raise NoVerifierError(
+                    "there is no verifier: name a tool with verifier=, or give the run one of its own"
+                )
+            return self.verifier
+        found = self.tools.get(name)
+        if problem := verifier_problem(found.spec):
+            raise ToolDefinitionError(problem, tool=name)
+        return found
+
+    def make_check(self, verifier: str | None, answer: Expr) -> ToolCall:
+        """The call that checks `answer`, by a tool or by the run's own verifier. Raises as `verifier_of`."""
+        return check_call(self.verifier_of(verifier), self.question, answer)
 
     def is_mutating(self, entry: NodeRecord) -> bool:
         """Whether `entry` calls a mutating tool. An unknown tool is none."""
@@ -194,3 +241,10 @@ class GraphContext(RunContext):
             and tool in self.tools
             and self.tools.get(tool).spec.effect == "mutating"
         )
+
+
+def _with_verifier(tools: ToolRegistry, given: Tool | Verify) -> tuple[ToolRegistry, Tool]:
+    """The tools with the run's verifier among them, and that verifier."""
+    made = verifier_tool(given, taken=tools)
+    known = made.name in tools and tools.get(made.name) is made
+    return (tools if known else ToolRegistry([*tools, made])), made

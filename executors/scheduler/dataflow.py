@@ -25,6 +25,7 @@ from braid.executors.graph import (
     TaskGraph,
     revive,
 )
+from braid.executors.joins import Joins, MakeCheck
 from braid.executors.nodes import (
     SKIPPED,
     Answer,
@@ -32,6 +33,7 @@ from braid.executors.nodes import (
     Const,
     Expr,
     Guard,
+    Join,
     ListOf,
     Map,
     NodeState,
@@ -82,28 +84,46 @@ Change: TypeAlias = tuple[Literal["ready", "settled", "expanded", "answered"], N
 
 - `ready`: all inputs are there and evaluated (`args`), so it may start.
 - `settled`: it reached a state other than pending and running. Its readers follow with `Dataflow.release`.
-- `expanded`: the list of a map is there, and its `children` are in the graph.
+- `expanded`: the list of a map is there, and its `children` are in the graph. Or the calls that check the
+  `parts` of a join are in it.
 - `answered`: the answer ended the plan.
 """
 
 
 class Dataflow:
-    """The state machine of one run over `graph`."""
+    """The state machine of one run over `graph`.
 
-    def __init__(self, graph: TaskGraph, limits: Limits, answers: Answers) -> None:
+    Args:
+        graph: The graph.
+        limits: Bounds of the run.
+        answers: The answers of the graph.
+        make_check: Gives the calls that check the parts of joins.
+        ended: The nodes that ended in an earlier process.
+    """
+
+    def __init__(
+        self,
+        graph: TaskGraph,
+        limits: Limits,
+        answers: Answers,
+        make_check: MakeCheck,
+        ended: Iterable[str] = (),
+    ) -> None:
         self.graph = graph
         self.answers = answers
         self.limits = limits
+        self.joins = Joins(self, make_check, ended)
         self._changes: deque[Change] = deque()
         self._settled: deque[NodeRecord] = deque()
 
     def next_change(self) -> Change | None:
         """The next thing that has happened. None when there is nothing more."""
-        if self._changes:
-            return self._changes.popleft()
-        if self._settled:
-            return "settled", self._settled.popleft()
-        return None
+        while not self._changes and self._settled:
+            entry = self._settled.popleft()
+            if entry.parent is None or type(entry.node.op) is not Join:
+                return "settled", entry
+            self.joins.part_ended(entry)
+        return self._changes.popleft() if self._changes else None
 
     def begin(self) -> None:
         """Arm what earlier runs left pending."""
@@ -111,7 +131,10 @@ class Dataflow:
         for slot in self.graph.slots.values():
             slot.waiters = None
             slot.item_waiters = None
-        self.arm([entry for entry in self.graph.entries.values() if entry.state == "pending"])
+        entries = self.graph.entries
+        parts = [part for entry in entries.values() for part in entry.parts or ()]
+        self.arm([each for each in entries.values() if each.state == "pending"])
+        self.arm([each for each in parts if each.state == "pending" and each.node.id not in entries])
 
     def arm(self, entries: Iterable[NodeRecord]) -> None:
         """Start counting for `entries`. Those with nothing to wait for go on at once."""
@@ -146,7 +169,8 @@ class Dataflow:
     ) -> None:
         """Put `entry` into a final or blocked state."""
         parent = entry.parent
-        if parent is not None and (entry.state == "pending" or entry.state == "running"):
+        was_open = entry.state == "pending" or entry.state == "running"
+        if parent is not None and was_open and parent.parts is None:  # a join counts what it has weighed
             parent.unsettled -= 1
         entry.state = state
         entry.value = value
@@ -155,12 +179,15 @@ class Dataflow:
 
     def release(self, entry: NodeRecord) -> None:
         """Let the readers of a settled `entry` follow. The change that says so must have been acted on."""
-        if isinstance(entry.node.op, Answer):
-            if entry.state == "done" and self.answers.given is None:
-                self._changes.append(("answered", entry))
-                for unread in self.answers.end(entry, self.needed_by):
-                    self.cancel(unread, "the plan was answered without it")
-            self.unpark()
+        if entry.tool is None:
+            if isinstance(entry.node.op, Answer):
+                if entry.state == "done" and self.answers.given is None:
+                    self._changes.append(("answered", entry))
+                    for unread in self.answers.end(entry, self.needed_by):
+                        self.cancel(unread, "the plan was answered without it")
+                self.unpark()
+            elif entry.parts is not None:
+                self.joins.drop_losers()
         name = entry.node.name
         if entry.parent is not None:
             self._release_item(entry, entry.parent)
@@ -175,17 +202,18 @@ class Dataflow:
                     self._flush_item(slot, name, index)
 
     def unpark(self) -> None:
-        """Let what was parked behind an answer go on, as far as it may now."""
+        """Let what waited for an answer, or for the end of the plan, go on as far as it may now."""
         for entry in self.answers.unpark():
             self._changes.append(("ready", entry))
+        self.joins.drop_losers()
 
     def cancel(self, entry: NodeRecord, reason: str) -> None:
-        """Cancel `entry`, and with a map its children. What is final stays as it is."""
+        """Cancel `entry`, and with a map or a join its children or parts. What is final stays as it is."""
         if entry.state in FINAL:
             return
         # The map first: its children then release nobody.
         self.settle(entry, "cancelled", error=reason)
-        for child in entry.children or ():
+        for child in entry.children or entry.parts or ():
             if child.state not in FINAL:
                 self.settle(child, "cancelled", error=reason)
 
@@ -199,7 +227,7 @@ class Dataflow:
                 continue
             found.add(entry)
             todo.extend(p for p in self.graph.producers(entry) if p.state not in FINAL)
-            todo.extend(c for c in entry.children or () if c.state not in FINAL)
+            todo.extend(c for c in entry.children or entry.parts or () if c.state not in FINAL)
             if entry.parent is not None:
                 todo.append(entry.parent)
         return found
@@ -211,7 +239,7 @@ class Dataflow:
         values: list[Any] = []
         for expr in op.values:
             try:
-                value = evaluate_with(expr, lambda ref: self._read(entry, ref))
+                value = evaluate_with(expr, lambda ref: self.read(entry, ref))
             except Exception:  # not there, or not readable: a partial answer leaves it out
                 continue
             if value is not SKIPPED:
@@ -219,7 +247,13 @@ class Dataflow:
         return tuple(values)
 
     def _release_item(self, entry: NodeRecord, parent: NodeRecord) -> None:
-        """Let the readers of an item of a map follow, and the map when it was the last one."""
+        """Let the readers of an item of a map follow, and the map when it was the last one.
+
+        A checked part of a join may decide the join.
+        """
+        if parent.parts is not None:
+            self.joins.part_ended(entry)
+            return
         if parent.node.name is not None:
             slot = self.graph.slots[parent.node.name]
             if slot.item_waiters:
@@ -327,6 +361,8 @@ class Dataflow:
             if at_inputs:
                 if isinstance(entry.node.op, Map):
                     self._expand(entry, args)
+                elif isinstance(entry.node.op, Join):
+                    self._join(entry, args)
                 else:
                     entry.args = args
                     self._changes.append(("ready", entry))
@@ -371,7 +407,7 @@ class Dataflow:
         return None
 
     def _guard_refusal(self, entry: NodeRecord, guard: Guard) -> str | None:
-        value = evaluate_with(guard.condition, lambda ref: self._read(entry, ref))
+        value = evaluate_with(guard.condition, lambda ref: self.read(entry, ref))
         if value is SKIPPED:
             return "its condition reads a skipped node"
         return None if truth(value) == guard.expected else "its condition says no"
@@ -380,12 +416,22 @@ class Dataflow:
         """Why the node is skipped, or None and its evaluated inputs."""
         op = entry.node.op
         if isinstance(op, Map):
-            items = self._items(entry, op)
+            items = self.items_of(entry, op.over)
             return ("its list was skipped", None) if items is SKIPPED else (None, items)
+        if isinstance(op, Join):
+            return self._join_inputs(entry, op)
         if entry.item_is_expr and self._item_is_skipped(entry):
             return "its item was skipped", None
         args = self._arguments(entry, op)
         return ("it reads a skipped node", None) if args is SKIPPED else (None, args)
+
+    def _join_inputs(self, entry: NodeRecord, op: Join) -> tuple[str | None, Any]:
+        """Why a join or a part of one is skipped, or None and the join's parts, or the part's value."""
+        if entry.parent is None:
+            parts = self.joins.parts_of(entry, op)
+            return ("its list was skipped", None) if parts is SKIPPED else (None, parts)
+        value = evaluate_with(cast("Expr", entry.item), lambda ref: self.read(entry, ref))
+        return ("it reads a skipped node", None) if value is SKIPPED else (None, value)
 
     def _item_is_skipped(self, entry: NodeRecord) -> bool:
         """Whether the child has no item.
@@ -396,7 +442,7 @@ class Dataflow:
         assert parent is not None and isinstance(parent.node.op, Map)
         over, item = parent.node.op.over, cast("Expr", entry.item)
         if isinstance(over, ListOf):
-            entry.dropped = evaluate_with(item, lambda ref: self._read(parent, ref)) is SKIPPED
+            entry.dropped = evaluate_with(item, lambda ref: self.read(parent, ref)) is SKIPPED
             return entry.dropped
         assert isinstance(over, Ref) and isinstance(item, Ref)
         count = len(parent.children or ())
@@ -420,12 +466,15 @@ class Dataflow:
         """The evaluated inputs, or `SKIPPED`."""
 
         def value_of(expr: Expr) -> Any:
-            return evaluate_with(expr, lambda ref: self._read(entry, ref))
+            return evaluate_with(expr, lambda ref: self.read(entry, ref))
 
         match op:
             case ToolCall(_, args):
                 values = {name: value_of(expr) for name, expr in args}
-                return SKIPPED if any(value is SKIPPED for value in values.values()) else values
+                if any(value is SKIPPED for value in values.values()):
+                    return SKIPPED
+                is_check = entry.parent is not None and entry.parent.parts is not None
+                return self.joins.checked(entry, values) if is_check else values
             case Think(question, given):
                 text = value_of(question)
                 known = [
@@ -441,13 +490,18 @@ class Dataflow:
             case _:
                 assert_never(op)
 
-    def _read(self, entry: NodeRecord, ref: Ref) -> Any:
+    def read(self, entry: NodeRecord, ref: Ref) -> Any:
+        """The value of a reference of `entry`, or `SKIPPED` where its node was skipped.
+
+        Raises:
+            PathError: There is none.
+        """
         parent = entry.parent
         if parent is not None and ref.name == entry.var:
             assert isinstance(parent.node.op, Map)
             item = entry.item
             if entry.item_is_expr:
-                item = evaluate_with(cast("Expr", item), lambda inner: self._read(parent, inner))
+                item = evaluate_with(cast("Expr", item), lambda inner: self.read(parent, inner))
             return item if item is SKIPPED else resolve_path(item, ref.path)
         head = ref.path[0] if ref.path else None
         index = head if isinstance(head, int) else None
@@ -466,27 +520,31 @@ class Dataflow:
         except PathError as error:
             raise PathError(f"{label_of(ref)}: {error}") from None
 
-    def _items(self, entry: NodeRecord, op: Map) -> Any:
-        """The items that the map is over, or `SKIPPED`.
+    def items_of(self, entry: NodeRecord, over: Expr) -> Any:
+        """The items that a map or a join is over, or `SKIPPED`.
 
         Those of a literal list or of another map are expressions. Others are values.
+
+        Raises:
+            ExpressionError: It is no list, or has too many items.
         """
-        if isinstance(op.over, ListOf):
-            items: Any = op.over.items
-        elif (source := self._mapped(op)) is not None:
+        if isinstance(over, ListOf):
+            items: Any = over.items
+        elif (source := self._mapped(over)) is not None:
             items = tuple(
                 Ref(source.node.name or "", (index,)) for index in range(len(source.children or ()))
             )
         else:
-            items = evaluate_with(op.over, lambda ref: self._read(entry, ref))
+            items = evaluate_with(over, lambda ref: self.read(entry, ref))
         if items is SKIPPED:
             return items
+        what = "a join" if isinstance(entry.node.op, Join) else "a map"
         if not isinstance(items, (list, tuple)):
-            raise ExpressionError(f"a map needs a list, got {preview(items, 60)!r} ({type(items).__name__})")
+            raise ExpressionError(f"{what} needs a list, got {preview(items, 60)!r} ({type(items).__name__})")
         count = len(cast("Sequence[Any]", items))
         if count > self.limits.max_map_items:
             raise ExpressionError(
-                f"a map over {count} items; the limit is {self.limits.max_map_items} (max_map_items)"
+                f"{what} over {count} items; the limit is {self.limits.max_map_items} (max_map_items)"
             )
         if len(self.graph.entries) + count > self.limits.max_nodes:
             raise ExpressionError(
@@ -494,17 +552,44 @@ class Dataflow:
             )
         return cast("Sequence[Any]", items)
 
-    def _mapped(self, op: Map) -> NodeRecord | None:
-        """The map whose items `op` goes over one by one, if it is one and has its items."""
-        if not isinstance(op.over, Ref) or op.over.path:
+    def _mapped(self, over: Expr) -> NodeRecord | None:
+        """The map that `over` names and goes over item by item, if it is one and has its items."""
+        if not isinstance(over, Ref) or over.path:
             return None
-        source = self._lookup((op.over.name, "items"))[1]
+        source = self._lookup((over.name, "items"))[1]
         return source if source is not None and source.children is not None else None
+
+    def _join(self, entry: NodeRecord, args: Any) -> None:
+        """A part of a join has its value, or a join begins to wait for its parts."""
+        if entry.parent is not None:
+            self.settle(entry, "done", value=args)
+            return
+        parts = self.joins.open(entry, args)
+        if any(part.tool is not None for part in parts):
+            self._changes.append(("expanded", entry))
+        self.arm(parts)
+        self.joins.weigh(entry)
+
+    # What joins ask of the dataflow.
+
+    @property
+    def more_to_come(self) -> bool:
+        """Whether the plan may have further statements."""
+        return self.answers.expecting
+
+    def must_run(self, entry: NodeRecord) -> bool:
+        """Whether `entry` is carried out whoever reads it: a mutating call."""
+        return self.answers.mutates(entry)
+
+    def source_of(self, ref: Ref) -> NodeRecord | None:
+        """The node whose result `ref` reads, if it is there."""
+        head = ref.path[0] if ref.path else None
+        return self._lookup((ref.name, head if isinstance(head, int) else None))[1]
 
     def _expand(self, entry: NodeRecord, items: Sequence[Any]) -> None:
         op = entry.node.op
         assert isinstance(op, Map)
-        are_exprs = isinstance(op.over, ListOf) or self._mapped(op) is not None
+        are_exprs = isinstance(op.over, ListOf) or self._mapped(op.over) is not None
         children = self.graph.add_children(entry, items, are_exprs=are_exprs)
         entry.state = "running"
         self._changes.append(("expanded", entry))

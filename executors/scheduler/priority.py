@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Final, TypeAlias
 
 from braid.executors.graph import NodeRecord, TaskGraph, exclusive
-from braid.executors.nodes import Answer, Ask, Map, Node, Think
+from braid.executors.nodes import Answer, Ask, Join, Map, Node, Think
 
 Estimate: TypeAlias = Callable[[Node], float | None]
 """The seconds that a node will take, or None where the caller does not know."""
@@ -106,7 +106,7 @@ class Priorities:
                 yield reader
 
     def _seconds(self, node: Node) -> float:
-        if isinstance(node.op, Answer):
+        if isinstance(node.op, (Answer, Join)):
             return 0.0
         estimated = self.estimate(node) if self.estimate is not None else None
         if estimated is not None:
@@ -132,5 +132,7 @@ def duration_class(node: Node) -> str:
             return "ask"
         case Answer():
             return "answer"
+        case Join():
+            return "join"
         case _:
             return f"tool {op.tool}"

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias, assert_never
 
 from braid.engine import BraidError, Usage
 from braid.executors.graph import GraphError, GraphPatch, NodeRecord, tool_of
-from braid.executors.nodes import Answer, FailureKind
+from braid.executors.nodes import Answer, FailureKind, Join
 from braid.executors.scheduler.dataflow import Dataflow
 
 
@@ -157,9 +157,12 @@ class Replay:
                 case "settled":
                     if entry.children is not None:
                         entry.finished = self._now
+                    elif entry.parts is not None and entry.state in ("done", "failed"):
+                        entry.started = entry.finished = self._now
                     flow.release(entry)
                 case "expanded":
-                    entry.started = self._now
+                    if entry.children is not None:
+                        entry.started = self._now
                 case "answered":
                     pass
                 case _:
@@ -198,7 +201,12 @@ class Replay:
         entry = self._graph.entries.get(record.node)
         if entry is None or entry.state not in ("pending", "running"):
             return  # an item of a list that is not here yet, or a name that was bound anew
-        if record.lost is None:
+        if entry.parent is not None and entry.parent.parts is not None and entry not in self._ready:
+            return  # it checked a result that is lost
+        if isinstance(entry.node.op, Join) and record.state == "done":
+            self._flow.joins.choose(entry, record.value)
+            self._apply_changes()
+        elif record.lost is None:
             self._end(entry, record.state, record)
         elif self._flow.answers.mutates(entry):
             self._end_without_result(entry, record)

@@ -27,7 +27,7 @@ from braid.engine.scope import use_budget
 from braid.engine.system import first_error
 from braid.executors import events
 from braid.executors.graph import GraphError, GraphPatch, NodeRecord, TaskGraph, reopen
-from braid.executors.nodes import Answer, Ask, NodeState
+from braid.executors.nodes import Answer, Ask, Join, NodeState
 from braid.executors.report import usage_of
 from braid.executors.scheduler.answers import Answers
 from braid.executors.scheduler.approvals import Approvals
@@ -109,7 +109,7 @@ class GraphRun:
         self.graph = context.graph
         self.state = RunState()
         self.answers = Answers(self.graph, context.is_mutating, () if recorded.over else recorded.begun)
-        self.flow = Dataflow(self.graph, context.limits, self.answers)
+        self.flow = Dataflow(self.graph, context.limits, self.answers, context.make_check, recorded.known)
         self.workers = Workers(context, self.state, self, sequential=sequential)
         self.approvals = Approvals(context, self.state, self)
         self.revisions = revisions
@@ -256,9 +256,10 @@ class GraphRun:
                         self._record(entry)
                         flow.release(entry)
                     case "expanded":
-                        entry.started = self.now()
-                        self.emitter.started(entry)
-                        self.emitter.added(entry.children or ())
+                        if entry.children is not None:
+                            entry.started = self.now()
+                            self.emitter.started(entry)
+                        self.emitter.added(entry.children or entry.parts or ())
                     case "answered":
                         if entry.node.guards:
                             self._close_stream()
@@ -299,6 +300,9 @@ class GraphRun:
                 entry.error = f"{entry.error}; whether the call happened is not known"
         if entry.children is not None:
             entry.finished = self.now()
+        elif entry.parts is not None and entry.state in ("done", "failed"):
+            entry.started = entry.finished = self.now()
+            self.emitter.started(entry)
         if self.journal is not None:
             self._write(self.journal, entry)
         if self.emitter.listening:
@@ -327,7 +331,8 @@ class GraphRun:
             journal.settled(
                 entry.node.id,
                 state=state,
-                value=entry.value,
+                # Of a join, the parts that it took: these are what a resumed run must take again.
+                value=entry.args.chosen if type(entry.node.op) is Join and state == "done" else entry.value,
                 error=entry.error,
                 failure=entry.failure,
                 started=entry.started if entry.started is not None else finished,
@@ -568,7 +573,8 @@ class GraphRun:
         interrupted = self.state.stopped is not None or not self._idle.done() or self._idle.cancelled()
         reason = self.state.reason or "the run was cancelled"
         for entry in list(self.graph.entries.values()):
-            if entry.state == "running" and entry.children is None:
+            waits_for_others = entry.children is not None or (entry.parts is not None and not interrupted)
+            if entry.state == "running" and not waits_for_others:
                 entry.finished = self.now()
                 self._settle(entry, "uncertain" if entry in self.approvals.uncertain else "cancelled", reason)
         for entry in list(self.graph.entries.values()):

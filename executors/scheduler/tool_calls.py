@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from contextvars import ContextVar
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from braid.engine import BraidError, BudgetExceededError
 from braid.engine.scope import use_budget
@@ -40,11 +40,19 @@ def calling_node() -> str | None:
     return _calling.get()
 
 
-async def call_tool(context: GraphContext, entry: NodeRecord, tool: str) -> Any:
-    """Call `tool` with the entry's arguments, or take the result of an equal call of a pure tool.
+async def call_tool(
+    context: GraphContext, entry: NodeRecord, tool: str, args: Mapping[str, Any] | None = None
+) -> Any:
+    """Call `tool`, or take the result of an equal call of a pure tool.
 
     Each attempt is paid for with one call of the budget. A mutating call must have been approved
     (`approve_call`). That it begins is written down before it does, and so is how it ended.
+
+    Args:
+        context: what the run works with.
+        entry: the node that makes the call.
+        tool: the tool's name.
+        args: the arguments. None takes those of the node.
 
     Raises:
         BudgetExceededError: no call is left.
@@ -52,27 +60,28 @@ async def call_tool(context: GraphContext, entry: NodeRecord, tool: str) -> Any:
         ToolError: the run was resumed, and an argument held a secret.
         BraidError: what `Tool.call` raises.
     """
+    args = cast("Mapping[str, Any]", entry.args) if args is None else args
     if context.secrets is not None:
-        if context.secrets.lost_in(entry.args):
+        if context.secrets.lost_in(args):
             raise ToolError(
                 f"{tool} is not called: an argument held a secret, which no journal keeps; ask anew",
                 tool=tool,
             )
-        context.secrets.learn(tool, entry.args)
+        context.secrets.learn(tool, args)
     found = context.tools.get(tool)
-    make = partial(_make, context, entry, found)
+    make = partial(_make, context, entry, found, args)
     if context.memo is None:
         return await make()
     on_reused = partial(context.emitter.reused, entry, tool) if context.emitter.listening else None
-    return await context.memo.call(found, entry.args, make, on_reused=on_reused)
+    return await context.memo.call(found, args, make, on_reused=on_reused)
 
 
-async def _make(context: GraphContext, entry: NodeRecord, tool: Tool) -> Any:
+async def _make(context: GraphContext, entry: NodeRecord, tool: Tool, args: Mapping[str, Any]) -> Any:
     if tool.is_plain:
         context.budget.spend(calls=1)
-        return await tool.call_plain(entry.args)
+        return await tool.call_plain(args)
     charge = partial(context.budget.spend, calls=1)
-    call: Callable[..., Any] = partial(tool.call, entry.args, charge=charge)
+    call: Callable[..., Any] = partial(tool.call, args, charge=charge)
     if tool.is_hedged:
         call = partial(call, on_hedged=partial(_hedged, context, entry, tool))
     emitter = context.emitter

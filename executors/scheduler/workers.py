@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any, Final, assert_never
 
 from braid.executors.graph import NodeRecord
-from braid.executors.nodes import Answer, Ask, Map, Think, ToolCall
+from braid.executors.nodes import Answer, Ask, Join, Map, Think, ToolCall
 from braid.executors.scheduler.context import GraphContext, NodeTimeoutError
 from braid.executors.scheduler.lifecycle import NodeLifecycle, RunState
 from braid.executors.scheduler.priority import Priorities
@@ -229,7 +229,7 @@ class Workers:
                 if context.journal is not None:
                     context.journal.commit()
                 return await ask_person(context, entry.args)
-            case Answer() | Map():
+            case Answer() | Map() | Join():
                 raise AssertionError(f"{entry.node.id!r} is not run as a task")
             case _:
                 assert_never(op)

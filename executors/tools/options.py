@@ -14,7 +14,7 @@ from braid.executors.tools.errors import ToolDefinitionError
 from braid.executors.tools.hedge import HedgeAfter, read_quantile
 from braid.executors.tools.retry import RetryOn
 
-RESERVED: Final = frozenset({"answer", "ask", "decline", "think"})
+RESERVED: Final = frozenset({"answer", "ask", "decline", "join", "think"})
 """Names that mean something else in the plan language."""
 
 CachePolicy: TypeAlias = Literal["never", "run", "always"]

@@ -36,6 +36,7 @@ _TYPES: Final[tuple[tuple[str, str, str], ...]] = (
         "All=AllOf Answer Any_=AnyOf Ask Compare Const DictOf Field Guard ListOf Map Node Not Ref Template "
         "Think ToolCall",
     ),
+    ("braid.executors.nodes.nodes", "", "Join"),
     ("braid.executors.scheduler.context", "executors.operations", "ToolCallRequest"),
     ("braid.executors.scheduler.outcome", "executors.outcome", "Limits RunOutcome"),
     ("braid.executors.scheduler.revisions", "executors.replanning", "Trigger=RevisionRequest"),

@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias, assert_never
 from braid.engine import BraidError, Event
 from braid.executors import GraphPatch, ToolRegistry
 from braid.executors.graph import op_kind, tool_of
-from braid.executors.nodes import Answer, Ask, ListOf, Map, Node, Think, ToolCall
+from braid.executors.nodes import Answer, Ask, Join, ListOf, Map, Node, Think, ToolCall
 from braid.executors.tools import Effect
 from braid.planner import InvalidPlanError, PlanError, PlanningError, PlanStream, PlanTask, check_plan
 from braid.planner.language import render_guards, render_plan
@@ -221,7 +221,9 @@ def _calls(node: Node) -> int | None:
             return None
         case ToolCall() | Think():
             return 1
-        case Ask() | Answer():
+        case Join(parts, "verified"):
+            return len(parts) if isinstance(parts, tuple) else None
+        case Ask() | Answer() | Join():
             return 0
         case _:
             assert_never(node.op)

@@ -7,8 +7,7 @@ remembers what each accepted statement binds. A statement that it rejects change
 from __future__ import annotations
 
 import builtins
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal, NoReturn
 
@@ -19,6 +18,7 @@ from braid.executors.nodes import (
     Const,
     Expr,
     Guard,
+    Join,
     ListOf,
     Map,
     Node,
@@ -30,6 +30,7 @@ from braid.executors.nodes import (
     refs,
 )
 from braid.executors.tools import ToolSpec
+from braid.planner.checker.joins import JoinCheck
 from braid.planner.checker.scope import Binding, ReadContext, Scope
 from braid.planner.checker.types import UNKNOWN, JsonType, Mismatch, NoSuchPart, suggest
 from braid.planner.errors import Place, PlanCheckError, PlanError
@@ -43,6 +44,7 @@ from braid.planner.language import (
     is_anonymous,
     parse_plan,
 )
+from braid.reasoning import default_method, method_names, method_spec
 
 _THINK_RESULT = JsonType.of(
     {
@@ -57,6 +59,7 @@ _THINK_RESULT = JsonType.of(
     }
 )
 _TEXT = JsonType.of({"type": "string"})
+_JSON_KINDS = {bool: "boolean", int: "integer", float: "number", str: "string"}
 _SCALAR_KINDS = {"string", "integer", "number", "boolean", "null"}
 
 
@@ -70,12 +73,21 @@ class PlanChecker:
         graph: The graph of the earlier rounds. Its names may be read. Names without a result may be bound
             again.
         round: Number of this round, from 0.
+        verifier: Whether the run has a verifier of its own. None if that is not known.
     """
 
-    def __init__(self, tools: Sequence[ToolSpec], graph: TaskGraph | None = None, *, round: int = 0) -> None:
+    def __init__(
+        self,
+        tools: Sequence[ToolSpec],
+        graph: TaskGraph | None = None,
+        *,
+        round: int = 0,
+        verifier: bool | None = None,
+    ) -> None:
         self._tools = {spec.name: spec for spec in tools}
         self._round = round
         self._scope = Scope(graph, {*self._tools, *SPECIAL_FORMS}, self._type_of)
+        self._joins = JoinCheck(self._tools, verifier)
 
     @property
     def answered(self) -> bool:
@@ -129,7 +141,7 @@ class PlanChecker:
     def _check_refs(self, expr: Expr, place: Place, context: ReadContext) -> None:
         """Check that every name in `expr` may be read, and that every path leads somewhere."""
         for ref in refs(expr):
-            self._type_at(ref, _find(ref.name, place), context)
+            self._type_at(ref, place.of(ref.name), context)
 
     def _type_at(self, ref: Ref, place: Place, context: ReadContext) -> JsonType:
         """The type of what `ref` reads."""
@@ -181,7 +193,9 @@ class PlanChecker:
             case _:
                 self._fail(given[0].place, '`on_error` is "fail" or "collect"', 'write `on_error="collect"`')
 
-    def _call(self, call: Call, context: ReadContext) -> tuple[ToolCall | Think | Ask | Answer, JsonType]:
+    def _call(
+        self, call: Call, context: ReadContext
+    ) -> tuple[ToolCall | Think | Ask | Answer | Join, JsonType]:
         args = [replace(arg, value=context.named(arg.value)) for arg in call.args]
         seen: set[str] = set()
         for arg in args:
@@ -198,6 +212,8 @@ class PlanChecker:
                 return self._ask(call, args), _TEXT
             case "think":
                 return self._think(call, args), _THINK_RESULT
+            case "join":
+                return self._join(call, args, context)
             case _:
                 return self._tool(call, args)
 
@@ -338,7 +354,50 @@ class PlanChecker:
                         f"the option `{keyword}` of `think` is a plain value",
                         "hand results over by `given=[...]`",
                     )
+        self._check_method(call, args, method, dict(options))
         return Think(question, given, method, tuple(options))
+
+    def _check_method(
+        self, call: Call, args: Sequence[Argument], method: str | None, options: Mapping[str, Scalar]
+    ) -> None:
+        """Check that the method of a thought is there and takes these options."""
+        places = {arg.keyword: arg.place for arg in args}
+        if method is not None and method not in (known := method_names()):
+            guess = suggest(method, known)
+            fix = f"did you mean `{guess}`?" if guess else f"the methods are: {', '.join(known)}"
+            self._fail(places["method"], f"there is no method `{method}`", fix)
+        name = method or default_method(options)
+        spec = method_spec(name)
+        for option, value in options.items():
+            place = places[option]
+            if option == "verifier" and spec.verifies:
+                if not isinstance(value, str):
+                    self._fail(place, "`verifier` is the name of a tool", 'write `verifier="..."`')
+                self._joins.verifier(place, value)
+            elif option not in spec.options:
+                if spec.closed:
+                    settable = [each for each, kind in spec.options.items() if kind is not None]
+                    settable += ["verifier"] if spec.verifies else []
+                    guess = suggest(option, [*settable, "given", "method"])
+                    hint = f"did you mean `{guess}`? " if guess else ""
+                    self._fail(
+                        place,
+                        f"the method `{name}` has no option `{option}`",
+                        f"{hint}It has {', '.join(settable)}",
+                    )
+            elif (kind := spec.options[option]) is None:
+                self._fail(place, f"the option `{option}` cannot be written in a plan", "leave it out")
+            elif mismatch := JsonType.of({"type": _JSON_KINDS[kind]}).mismatch(Const(value)):
+                fix = mismatch.fix or _kind_fix(Const(value), mismatch)
+                self._fail(place, f"the option `{option}` of `{name}`: {mismatch.reason}", fix)
+        if spec.verifies and "verifier" not in options:
+            self._joins.no_verifier(call.place, f"the method `{name}`")
+
+    def _join(self, call: Call, args: Sequence[Argument], context: ReadContext) -> tuple[Join, JsonType]:
+        def type_of(ref: Ref) -> JsonType:
+            return self._type_at(ref, call.place.of(ref.name), context)
+
+        return self._joins.check(call, args, type_of, lambda name: self._scope.nodes(name, context))
 
     def _type_of(self, op: Op) -> JsonType:
         """The type of an operation's result."""
@@ -354,13 +413,28 @@ class PlanChecker:
                 return UNKNOWN
             case Map(_, _, body):
                 return self._type_of(body).list_of()
+            case Join():
+                return self._joins.type_of(op, self._earlier_type)
+
+    def _earlier_type(self, ref: Ref) -> JsonType:
+        """The type of what `ref` reads of an earlier round, whatever became of it."""
+        found = self._scope.earlier_type(ref.name)
+        for key in ref.path:
+            part = found.step(key, ref.name)
+            found = UNKNOWN if isinstance(part, NoSuchPart) else part
+        return found
 
 
 def compile_plan(
-    text: str, tools: Sequence[ToolSpec], graph: TaskGraph | None = None, *, round: int = 0
+    text: str,
+    tools: Sequence[ToolSpec],
+    graph: TaskGraph | None = None,
+    *,
+    round: int = 0,
+    verifier: bool | None = None,
 ) -> tuple[list[Node], list[PlanError]]:
     """The nodes and the mistakes of a whole plan. It is valid if it has nodes and no mistakes."""
-    checker = PlanChecker(tools, graph, round=round)
+    checker = PlanChecker(tools, graph, round=round, verifier=verifier)
     nodes: list[Node] = []
     errors: list[PlanError] = []
     for item in parse_plan(text):
@@ -387,12 +461,8 @@ def _function(op: Op) -> str:
             return "ask"
         case Answer(_, declines):
             return "decline" if declines else "answer"
-
-
-def _find(name: str, place: Place) -> Place:
-    """Where `name` stands at or behind `place`, on its line. Python does not tell places inside f-strings."""
-    found = re.compile(rf"(?<![\w.]){re.escape(name)}(?!\w)").search(place.source_line, place.column - 1)
-    return Place(place.line, found.start() + 1, place.source_line) if found else place
+        case Join():
+            return "join"
 
 
 def _kind_fix(value: Expr, mismatch: Mismatch) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn
 
 from braid.executors import TaskGraph
 from braid.executors.graph import exclusive
 from braid.executors.nodes import AllOf, Answer, Ask, Const, Expr, Guard, Node, Not, Op, Ref
-from braid.planner.checker.types import UNKNOWN, JsonType, suggest
+from braid.planner.checker.types import JsonType, common, suggest
 from braid.planner.errors import Place, PlanCheckError
 from braid.planner.language import Statement, anonymous_name, is_anonymous, rename
 
@@ -152,6 +152,18 @@ class Scope:
         earlier = self._graph.names() if self._graph is not None else []
         return [name for name in dict.fromkeys([*self._bound, *earlier]) if not is_anonymous(name)]
 
+    def nodes(self, name: str, context: ReadContext) -> list[Node]:
+        """The nodes that bind a name, those of earlier rounds included."""
+        if name in context.lifted:
+            return [context.lifted[name].node]
+        own = [binding.node for binding in self._bound.get(name, ())]
+        return own or (self._graph.binders(name) if self._graph is not None else [])
+
+    def earlier_type(self, name: str) -> JsonType:
+        """The type of the value of a name of an earlier round."""
+        binders = self._graph.binders(name) if self._graph is not None else []
+        return common(self._type_of(binder.op) for binder in binders)
+
     def type_of(self, ref: Ref, place: Place, context: ReadContext) -> JsonType:
         """The type of a name's value. The reference's path is not followed.
 
@@ -173,7 +185,7 @@ class Scope:
                     f" (line {own[0].node.line})",
                     "bind it before the `if`, or in this branch too",
                 )
-            return _common(binding.type for binding in reachable)
+            return common(binding.type for binding in reachable)
         if self._graph is not None and (binders := self._graph.binders(name)):
             states = [self._graph.state(binder.id) for binder in binders]
             if all(state in ("failed", "cancelled", "skipped") for state in states):
@@ -182,7 +194,7 @@ class Scope:
                     f"the name `{name}` has no result: its node of an earlier round was {states[0]}",
                     f"bind `{name}` again first, in another way",
                 )
-            return _common(self._type_of(binder.op) for binder in binders)
+            return self.earlier_type(name)
         self._unbound(name, place)
 
     def _unbound(self, name: str, place: Place) -> NoReturn:
@@ -198,12 +210,6 @@ class Scope:
         listed = ", ".join(known[:20]) + (", ..." if len(known) > 20 else "")
         bound = f"Bound so far: {listed}" if known else "Nothing is bound so far"
         _fail(place, f"the name `{name}` is not bound yet", hint + bound)
-
-
-def _common(types: Iterable[JsonType]) -> JsonType:
-    """The type of a value that has one of `types`. It is known only if they are all the same."""
-    known = list(types)
-    return known[0] if known and all(other.schema == known[0].schema for other in known) else UNKNOWN
 
 
 def _place_of(statement: Statement) -> Place:

@@ -154,6 +154,12 @@ class JsonType:
 UNKNOWN = JsonType(None, {})
 
 
+def common(types: Iterable[JsonType]) -> JsonType:
+    """The type of a value that has one of `types`. It is known only if they are all the same."""
+    known = list(types)
+    return known[0] if known and all(other.schema == known[0].schema for other in known) else UNKNOWN
+
+
 def suggest(word: str, known: Iterable[str]) -> str | None:
     """The known word that was probably meant. None if no one is close."""
     known = list(known)

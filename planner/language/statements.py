@@ -24,7 +24,7 @@ from braid.planner.language.hints import calculation, is_arithmetic, is_number, 
 from braid.planner.language.lexer import LogicalLine
 from braid.planner.language.locator import Locator
 
-SPECIAL_FORMS = FINAL_FORMS | {"think", "ask"}
+SPECIAL_FORMS = FINAL_FORMS | {"think", "ask", "join"}
 """Functions of the language itself. Tools and results cannot have these names."""
 
 MAX_NESTING = 64
@@ -158,7 +158,7 @@ class SyntaxReader:
                     node,
                     f"`{_word(node)}` is not part of the plan language",
                     "a plan has only `name = tool(...)`, maps `[tool(x) for x in xs]`,"
-                    " `think`, `ask`, `answer`, `decline` and `if`",
+                    " `think`, `join`, `ask`, `answer`, `decline` and `if`",
                 )
 
     def _not_a_call(self, value: ast.expr, name: str | None) -> NoReturn:
@@ -212,7 +212,7 @@ class SyntaxReader:
             self._fail(node.elt, "a map calls a tool for each item", fix)
         over = Argument(expressions.read(loop.iter), None, self.place(loop.iter))
         body = ExpressionReader(self._locator, in_map=True).call(node.elt)
-        if body.function in (*FINAL_FORMS, "ask"):
+        if body.function in (*FINAL_FORMS, "ask", "join"):
             self._fail(
                 node.elt, f"`{body.function}` cannot stand in a map", "call it once, with the map's name"
             )

@@ -19,6 +19,7 @@ from braid.executors.nodes import (
     Expr,
     Field,
     Guard,
+    Join,
     ListOf,
     Map,
     Node,
@@ -120,6 +121,15 @@ def _op(op: Op) -> str:
             if on_error == "collect":
                 call = f'{call[:-1]}{"" if call.endswith("()") else ", "}on_error="collect")'
             return f"[{call} for {var} in {render_expr(over)}]"
+        case Join(parts, policy, count, total, verifier, at_least):
+            args = [render_expr(parts if isinstance(parts, Ref) else ListOf(parts))]
+            if policy != "all":
+                args.append(f'policy="{policy if policy != "some" else f"{count} of {total}"}"')
+            if verifier is not None:
+                args.append(f"verifier={_quoted(verifier)}")
+            if at_least is not None:
+                args.append(f"at_least={at_least!r}")
+            return f"join({', '.join(args)})"
         case _:
             assert_never(op)
 

@@ -39,6 +39,9 @@ format such as `{a.value:.2f}`.
 `a.value - b.value`.
 - `think("question", given=[a, b])` reasons about results in words and gives `.answer`; use it where no \
 tool fits.
+- `d = join([a, b], policy="first")` takes of several ways to one result what a policy picks, and cancels \
+the rest: `"first"`, `"vote"` (what most agree on), `"confident"` (the surest thought), `"verified"` with \
+`verifier="tool"` (the first that the tool accepts), or `"2 of 3"` (a list of the first two).
 - `ask("question")` asks the user; only for what nobody else can know.
 - `answer(value, ...)` ends the plan with what the user is to read. A name from a branch that \
 was not taken is left out.
@@ -60,6 +63,14 @@ if anna.age > ben.age:
     answer(f"Yes, by {years} years")
 else:
     answer(f"No, {ben.name} is at least as old")
+```
+
+Task: Who wrote the Arland Chronicle? Either library may know.
+```
+old = city_library(title="Arland Chronicle")
+new = state_library(title="Arland Chronicle")
+book = join([old, new], policy="first")
+answer(book.author)
 ```
 
 Task: Of the cities in Arland, how many people live in the one with the best museum, and is that museum \

@@ -14,7 +14,7 @@ from braid.reasoning.method import Candidate, MethodRun, Solution, method
 from braid.reasoning.pool import no_answer, refuse_options, sample_pool
 
 
-@method("best_of_n")
+@method("best_of_n", verifies=True, closed=True)
 async def best_of_n(
     run: MethodRun,
     problem: Context,
@@ -37,7 +37,9 @@ async def best_of_n(
     """
     refuse_options("best_of_n", unknown)
     if run.verifier is None:
-        raise InvalidParamsError("method 'best_of_n' needs a verifier in its MethodRun")
+        raise InvalidParamsError(
+            "method 'best_of_n' needs a verifier: MethodRun.verifier, or verifier= where a plan thinks"
+        )
     params = SamplingParams(n=n, max_tokens=max_tokens, temperature=temperature, top_p=top_p, stop=stop)
     pool = await sample_pool(run, problem, params)
     answers = [extract(completion.text) for completion in pool]

@@ -11,7 +11,7 @@ from braid.reasoning.method import MethodRun, Solution, method
 from braid.reasoning.pool import refuse_options, sample_pool, vote
 
 
-@method("direct")
+@method("direct", closed=True)
 async def direct(
     run: MethodRun,
     problem: Context,

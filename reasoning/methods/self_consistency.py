@@ -14,7 +14,7 @@ from braid.reasoning.method import MethodRun, Solution, method
 from braid.reasoning.pool import refuse_options, sample_pool, vote
 
 
-@method("self_consistency")
+@method("self_consistency", closed=True)
 async def self_consistency(
     run: MethodRun,
     problem: Context,

@@ -109,7 +109,7 @@ class ThreadedSolution(Solution):
         return max((span.end for span in self.spans), default=0)
 
 
-@method("spawn_join")
+@method("spawn_join", closed=True)
 async def spawn_join(
     run: MethodRun,
     problem: Context,

@@ -35,7 +35,7 @@ xs = [fetch(i) for i in [1, 2, 3, 4]]
 kept = [keep(x) for x in xs]
 paid = [pay(x) for x in kept]
 rest = fetch(9)
-all_paid = join(paid)
+all_paid = as_one(paid)
 if rest > 50:
     note = mail(f"paid: {all_paid}")
 else:
@@ -62,6 +62,15 @@ if rest > 5:
     decline(f"no more than {note}")
 late = pay(29)
 answer(late)
+"""
+JOINED = """\
+quick = fetch(1)
+slow = fetch(quick)
+first = join([slow, quick], policy="first")
+sure = join([first, slow], policy="verified", verifier="is_ten")
+paid = pay(first)
+note = mail(f"sure: {sure}")
+answer(paid, note)
 """
 NESTED = """\
 a = helper("the first")
@@ -127,6 +136,7 @@ TASKS = {
         mails=("before the end",),
         status="declined",
     ),
+    "joined": Task(JOINED, ("receipt 10", "mailed sure: 10"), pays=(10,), mails=("sure: 10",)),
     "nested": Task(
         NESTED,
         ("receipt 42", "mailed from the first", "receipt 50", "mailed of the second", "receipt 30"),
@@ -210,7 +220,14 @@ async def keep(number: int) -> int:
 
 
 @tool
-def join(texts: list[str]) -> str:
+async def is_ten(number: int) -> bool:
+    """Whether a number is ten."""
+    await asyncio.sleep(pace)
+    return number == 10
+
+
+@tool
+def as_one(texts: list[str]) -> str:
     """Texts as one."""
     return "; ".join(texts)
 
@@ -272,7 +289,7 @@ def helper() -> Tool:
     """An agent that changes things, as a tool."""
 
     def plan(prompt: str) -> str:
-        return next(plan for question, plan in HELPER.items() if question in prompt)
+        return next(plan for question, plan in HELPER.items() if f"The task:\n{question}" in prompt)
 
     engine = ScriptedEngine(plan, chunk=CHARACTERS, delay=pace / 8)
     agent = Agent(engine, tools=[fetch, pay, mail], builtins=False, max_rounds=1)
@@ -287,7 +304,7 @@ async def carry_out(
     world = folder / "world.db"
     agent = Agent(
         ScriptedEngine(TASKS[task].plan, chunk=CHARACTERS, delay=pace / 8),
-        tools=[fetch, keep, join, conceal, pay, pay_concealed, mail, helper()],
+        tools=[fetch, keep, as_one, is_ten, conceal, pay, pay_concealed, mail, helper()],
         builtins=False,
         max_rounds=1,
         approve=approve,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import sys
+import types
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -595,15 +596,14 @@ async def test_what_was_found_out_before_a_change_is_not_computed_anew(
     with suppress(asyncio.CancelledError):
         await task
     await agent.close()
-    order = shop.Order
-    del shop.Order
+    monkeypatch.setitem(sys.modules, shop.__name__, types.ModuleType(shop.__name__))  # the type is gone
     async with Agent(tools=[shop.find_order, shop.refund, receipt], journal=file, approve=yes) as again:
         if force:
             assert (await again.resume("last", force=True)).answer == "nothing to refund"
             return
         with pytest.raises(ResumeRefusedError, match=r"shop_of_this_test:Order .*--force"):
             await again.resume("last")
-        shop.Order = order
+        monkeypatch.setitem(sys.modules, shop.__name__, shop)
         assert (await again.resume("last")).answer == "refunded"
 
 

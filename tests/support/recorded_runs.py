@@ -17,6 +17,7 @@ from braid.executors.nodes.nodes import (
     DictOf,
     Field,
     Guard,
+    Join,
     ListOf,
     Map,
     Node,
@@ -80,6 +81,8 @@ def plan() -> tuple[Node, ...]:
         Node(
             id="r", op=Answer((DictOf((("k", Const(None)), ("l", Const(True)))),)), tags=frozenset({"b", "a"})
         ),
+        Node(id="j", op=Join((Ref("a"), Const(1)), "some", 1, 2)),
+        Node(id="k", op=Join(Ref("m"), "verified", verifier="f", at_least=0.0)),
         Node(id="no", op=Answer((Const("nobody knows"),), declines=True), guards=(guard,)),
     )
 

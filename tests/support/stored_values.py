@@ -63,6 +63,7 @@ from braid.executors.nodes.nodes import (
     DictOf,
     Field,
     Guard,
+    Join,
     ListOf,
     Map,
     Node,
@@ -355,6 +356,7 @@ NEWER: Final[dict[str, Any]] = {
         lookups=(LookUp(name="K2", attribute="height", value=8611, unit="m", tool="search"),),
     ),
     "look-up": LookUp(name="K2", tool="search"),
+    "join": Join((Ref("a"), Const(1)), "verified", verifier="check", at_least=0.7),
     "settings": ModelSettings(temperature=0.5, stop=("#",), seed=3),
 }
 """Values of types that are newer than the fixture."""

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from braid.engine import Event
 from braid.executors import GraphPatch, RunContext, RunOutcome, TaskGraph, ToolRegistry, run_graph
-from braid.executors.nodes import Answer, Const, Expr, Guard, ListOf, Map, Node, Ref, ToolCall
+from braid.executors.nodes import Answer, Const, Expr, Guard, Join, ListOf, Map, Node, Ref, ToolCall
 
 
 def expr(value: Any) -> Expr:
@@ -32,6 +32,12 @@ def mapped(id: str, over: Any, tool: str, /, *, on_error: Any = "fail", **args: 
     """`[tool(...) for m in over]`. The item is `Ref("m")`."""
     body = ToolCall(tool, tuple((name, expr(value)) for name, value in args.items()))
     return Node(id=id, op=Map("m", expr(over), body, on_error), name=id)
+
+
+def joined(id: str, parts: Any, policy: Any = "all", *, guards: Any = (), **options: Any) -> Node:
+    """`id = join(...)` of expressions, or of the name of a list."""
+    op = Join(Ref(parts) if isinstance(parts, str) else tuple(parts), policy, **options)
+    return Node(id=id, op=op, name=id, guards=tuple(guards), source=f"{id} = join(...)")
 
 
 def answer(*values: Any, id: str = "answer", guards: Sequence[Guard] = ()) -> Node:
@@ -84,13 +90,14 @@ class Recorded:
         tools: Iterable[Any],
         chunks: Iterable[Sequence[Node]] | None = None,
         sequential: bool = False,
+        gap: float = 0.0,
         **options: Any,
     ) -> RunOutcome:
         """Run `nodes` as one patch each, or `chunks` as patches. `options` are those of the run context."""
         parts = [[node] for node in nodes] if chunks is None else chunks
         self.outcome = await run_graph(
             self.graph,
-            patches(self.graph, parts),
+            patches(self.graph, parts, gap=gap),
             RunContext(tools=ToolRegistry(tools), emit=self.events.append, **options),
             sequential=sequential,
         )

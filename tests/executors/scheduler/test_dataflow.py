@@ -8,7 +8,7 @@ import pytest
 
 from braid.executors import GraphPatch, Limits, TaskGraph, tool
 from braid.executors.graph import GraphError
-from braid.executors.nodes import Compare, Const, DictOf, Field, Guard, Ref, Template
+from braid.executors.nodes import Compare, Const, DictOf, Field, Guard, Ref, Template, ToolCall
 from braid.executors.scheduler.answers import Answers
 from braid.executors.scheduler.dataflow import Dataflow
 from braid.executors.values import ItemError
@@ -197,7 +197,8 @@ def test_the_state_machine_alone() -> None:
         call("no", "same", x=1, guards=branch(Compare("==", Ref("a"), Const(2)))),
     )
     graph.apply(GraphPatch(0, nodes))
-    flow = Dataflow(graph, Limits(), Answers(graph, lambda entry: False, ()))
+    answers = Answers(graph, lambda entry: False, ())
+    flow = Dataflow(graph, Limits(), answers, lambda verifier, part: ToolCall("check"))
 
     def changes() -> list[tuple[str, str]]:
         return [(kind, entry.node.id) for kind, entry in iter(flow.next_change, None)]

@@ -9,6 +9,7 @@ import asyncio
 import builtins
 import random
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from braid.executors.nodes import Compare, Const, Field, Node, Ref, Template
 from braid.executors.tools.errors import ToolError
 from braid.planner import compile_plan
 from tests.support.virtual_clock import VirtualClockLoop
-from tests.support.written_plans import answer, branch, call, mapped
+from tests.support.written_plans import answer, branch, call, expr, joined, mapped
 
 CI, LONG = 1_000, 50_000
 """Plans, and as many patch sequences."""
@@ -69,7 +70,24 @@ async def picky(x: Any = None) -> Any:
     return x
 
 
-TOOLS = ToolRegistry([now, later, fails, crashes, listed, narrow, picky])
+@tool
+async def check(x: Any) -> bool:
+    await asyncio.sleep(0.3)
+    return x in (0, 1, "text")
+
+
+@tool(effect="mutating")
+async def books(x: Any = None) -> Any:
+    await asyncio.sleep(0.4)
+    return x
+
+
+async def is_one(question: str, answer: Any) -> bool:
+    return answer == 1
+
+
+TOOLS = ToolRegistry([now, later, fails, crashes, listed, narrow, picky, check, books])
+POLICIES = ["all", "first", "some", "vote", "verified", "confident"]
 NAMES = [f"v{i}" for i in range(12)]
 
 
@@ -125,7 +143,9 @@ class Patches:
                 rng.choice(["==", "<", "in"]), Ref(name_read), Const(rng.choice([0, 1, "text"]))
             )
             guards = branch(condition, holds=rng.random() < 0.5)
-        match rng.randrange(8):
+        match rng.randrange(9):
+            case 8:
+                return self.join(id, name, guards)
             case 0:
                 lists = [e.node.name for e in self.graph.entries.values() if e.children or e.tool == "listed"]
                 named = [name for name in lists if name is not None]
@@ -139,8 +159,22 @@ class Patches:
             case 2 if rng.random() < 0.3:
                 return answer(self.value(), id=id, guards=guards)
             case _:
-                which = rng.choice(["now", "now", "later", "later", "fails", "crashes", "narrow", "unknown"])
+                which = rng.choice(
+                    ["now", "now", "later", "later", "fails", "crashes", "narrow", "books", "unknown"]
+                )
                 return call(id, which, bind=name, guards=guards, x=self.value())
+
+    def join(self, id: str, name: str, guards: Any) -> Node:
+        rng = self.rng
+        parts = [expr(self.value()) for _ in range(rng.randrange(4))]
+        policy: Any = rng.choice(POLICIES)
+        count, total = (
+            (rng.randrange(1, 3), rng.choice([2, len(parts)])) if policy == "some" else (None, None)
+        )
+        verifier = rng.choice(["check", "check", "picky", None]) if policy == "verified" else None
+        over: Any = self.name() if self.graph.names() and rng.random() < 0.4 else parts
+        made = joined(id, over, policy, guards=guards, count=count, total=total, verifier=verifier)
+        return replace(made, name=name)
 
     def patch(self) -> GraphPatch:
         rng = self.rng
@@ -211,6 +245,8 @@ async def run_patches(seed: int) -> None:
                     tools=TOOLS,
                     limits=Limits(max_concurrency=width, max_nodes=10_000),
                     emit=(lambda _: None) if rng.random() < 0.5 else None,
+                    approve=lambda _: True,
+                    verifier=is_one if rng.random() < 0.5 else None,
                 ),
                 sequential=rng.random() < 0.1,
             )
@@ -237,6 +273,9 @@ PLANS = [
     'answer(b, a[2])\n',
     'n = listed()\nys = [narrow(x=i) for i in n]\nc = now(x={"k": [1, 2.5, None, True], "r": ys})\n'
     'answer(c)\n',
+    'xs = [later(x=m) for m in [3, 1, 2]]\na = later(x="one")\nd = join([a, xs[1]], policy="first")\n'
+    'e = join(xs, policy="2 of 3")\nf = join([a, xs[0]], policy="verified", verifier="check")\n'
+    'answer(d, e)\n',
     'a = crashes(x="no")\nb = now(x=a.field)\nc = now(x=f"{a:.2f} of {b}")\nanswer(c)\n',
 ]  # fmt: skip
 

@@ -15,7 +15,17 @@ from hypothesis import strategies as st
 from braid.executors import Limits, RunContext, TaskGraph, ToolRegistry, run_graph, tool
 from braid.executors.nodes import Compare, Const, Guard, Node, Ref
 from tests.support.small_tools import TOOLS
-from tests.support.written_plans import Recorded, all_refs, assert_settled, branch, call, mapped, patches
+from tests.support.written_plans import (
+    Recorded,
+    all_refs,
+    assert_settled,
+    branch,
+    call,
+    expr,
+    joined,
+    mapped,
+    patches,
+)
 
 
 @st.composite
@@ -95,7 +105,9 @@ def test_random_graphs(
 
 
 @st.composite
-def plans(draw: st.DrawFn) -> list[Node]:
+def plans(draw: st.DrawFn, *, deciding: bool = False) -> list[Node]:
+    """Plans. Where joins decide by who is first, what is cancelled depends on the order of events."""
+    policies = ["all", "first", "some", "vote", "confident"] if deciding else ["all"]
     nodes: list[Node] = []
     names: list[str] = []
     lists: list[str] = []
@@ -111,7 +123,9 @@ def plans(draw: st.DrawFn) -> list[Node]:
         if names and draw(st.integers(0, 2)) == 0:
             guards = branch(Compare("!=", ref(), Const(draw(st.integers(0, 2)))), holds=draw(st.booleans()))
         value: Any = ref() if names and draw(st.booleans()) else draw(st.integers(0, 2))
-        match draw(st.sampled_from(["same", "pause", "broken", "listed", "map", "map over"])):
+        match draw(
+            st.sampled_from(["same", "pause", "broken", "listed", "join", "join over", "map", "map over"])
+        ):
             case "same":
                 nodes.append(call(id, "same", guards=guards, x=value))
             case "pause":
@@ -120,6 +134,14 @@ def plans(draw: st.DrawFn) -> list[Node]:
                 nodes.append(call(id, "broken", guards=guards, x=value))
             case "listed":
                 nodes.append(call(id, "same", guards=guards, x=[value, 1]))
+            case "join":
+                policy = draw(st.sampled_from(policies))
+                parts = [expr(value), *([ref()] if names else []), Const(1)]
+                count = 2 if policy == "some" else None
+                nodes.append(joined(id, parts, policy, guards=guards, count=count))
+            case "join over":
+                over = draw(st.sampled_from(lists)) if lists else [Const(1)]
+                nodes.append(joined(id, over, draw(st.sampled_from(policies)), guards=guards, count=2))
             case "map":
                 items = [value, 0, ref() if names else 1]
                 picked = mapped(id, items, draw(st.sampled_from(["same", "picky"])), x=Ref("m"))
@@ -165,7 +187,7 @@ def test_random_plans_end_the_same_way_in_every_order(nodes: list[Node], data: s
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(nodes=plans(), after=st.floats(0.0, 0.004), width=st.sampled_from([1, 64]))
+@given(nodes=plans(deciding=True), after=st.floats(0.0, 0.004), width=st.sampled_from([1, 64]))
 def test_random_plans_can_be_cancelled_at_any_time(nodes: list[Node], after: float, width: int) -> None:
     async def go() -> None:
         graph = TaskGraph()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,6 +20,7 @@ from braid.executors.nodes import (
     Expr,
     Field,
     Guard,
+    Join,
     ListOf,
     Map,
     Node,
@@ -46,6 +49,9 @@ ANY = ToolSpec(
     name="tool",
     description="",
     parameters={"type": "object", "properties": {"x": {}}, "additionalProperties": {}},
+)
+CHECK = ToolSpec(
+    name="check", description="", parameters={"type": "object", "properties": {"x": {}}, "required": ["x"]}
 )
 
 
@@ -128,7 +134,7 @@ thoughts = st.builds(
     Think,
     st.text(max_size=10).map(Const),
     st.lists(arguments, max_size=2).map(tuple),
-    st.sampled_from([None, "direct"]),
+    st.sampled_from([None, "self_consistency"]),
     st.sampled_from([(), (("n", 8),), (("n", 3), ("temperature", 0.5))]),
 )
 
@@ -142,8 +148,30 @@ maps = st.builds(
 )
 
 
+def joined(parts: Sequence[Expr], policy: Any, count: int, at_least: float | None) -> Join:
+    match policy:
+        case "some":
+            return Join(tuple(parts), policy, min(count, len(parts)), len(parts))
+        case "verified":
+            return Join(tuple(parts), policy, verifier="check", at_least=at_least)
+        case "confident":
+            names = tuple(part for part in parts if isinstance(part, Ref))
+            return Join(names, policy, at_least=at_least) if names else Join(tuple(parts))
+        case _:
+            return Join(tuple(parts), policy)
+
+
+joins = st.builds(
+    joined,
+    st.lists(arguments, min_size=1, max_size=3),
+    st.sampled_from(["all", "first", "some", "vote", "verified", "confident"]),
+    st.integers(1, 3),
+    st.sampled_from([None, 0.5, 1.0, 1e-7]),
+)
+
+
 operations: st.SearchStrategy[Op] = st.one_of(
-    calls, thoughts, st.builds(Ask, st.text(max_size=10).map(Const)), maps
+    calls, thoughts, st.builds(Ask, st.text(max_size=10).map(Const)), maps, joins, st.just(Join(Ref("r0")))
 )
 
 
@@ -158,6 +186,10 @@ def settled(op: Op, names: dict[str, str]) -> Op:
             inner = settled(body, {**names, "r0": var})
             assert isinstance(inner, ToolCall)
             return Map(var, rename(over, names), inner, on_error)
+        case Join(Ref() as parts):
+            return replace(op, parts=Ref(names[parts.name]))
+        case Join(tuple() as parts):
+            return replace(op, parts=tuple(rename(part, names) for part in parts))
         case _:
             return op
 
@@ -194,7 +226,7 @@ def plans(draw: st.DrawFn) -> list[Node]:
 @given(plans())
 def test_a_rendered_plan_gives_its_nodes_again(nodes: list[Node]) -> None:
     text = render_plan(nodes)
-    again, errors = compile_plan(text, [ANY])
+    again, errors = compile_plan(text, [ANY, CHECK])
     assert not errors, f"{text}\n{errors[0]}"
     assert [(n.name, n.op, n.guards) for n in again] == [(n.name, n.op, n.guards) for n in nodes]
     assert render_plan(again) == text

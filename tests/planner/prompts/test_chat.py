@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from braid.planner import (
-    PlanTask,
-    run_root,
-)
+import re
+
+from braid.planner import PlanTask, Statement, parse_plan, run_root
 from tests.support.plan_tools import plan_tools
 
 
@@ -33,3 +32,11 @@ def test_the_run_root_comes_first_and_is_the_same_in_every_round() -> None:
     assert "Look up one fact." in system
     other = run_root(task("Another question?"))
     assert other[0]["content"] == system.split("\n\n# What you are told besides")[0]
+
+
+def test_the_examples_are_plans() -> None:
+    examples = re.findall(r"```\n(.*?)```", run_root(task())[0]["content"], re.DOTALL)
+    assert len(examples) == 3
+    assert sum('policy="first"' in example for example in examples) == 1
+    for example in examples:
+        assert all(isinstance(item, Statement) for item in parse_plan(example)), example

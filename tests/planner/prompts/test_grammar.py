@@ -113,6 +113,7 @@ LOOKUPS = 'a = search("height of K2")\nb = search("height of Mont Blanc")\n'
         (LOOKUPS + 'c = rank(["K2", "Mont Blanc"], [a.value, b.value], "up")\n', "up"),
         (LOOKUPS + 'c = rank(["K2", "Mont Blank"], [a.value, b.value], "descending")\n', "k"),
         (LOOKUPS + 'if a.value > b.value:\n    answer("K2")\nanswer("Mont Blanc")\n', "answer"),
+        (LOOKUPS + 'c = join([a, b], policy="first")\n', "join"),  # the model was never trained on it
         (LOOKUPS + "answer(c)\n", "c"),
         (LOOKUPS + 'answer("K2")\nanswer("K2")\n', "answer"),
     ],
