@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from braid.planner import PlanTask, Statement, parse_plan, run_root
+from braid.planner import PlanTask, run_root
+from braid.planner.language import Statement, parse_plan
 from tests.support.plan_tools import plan_tools
 
 
