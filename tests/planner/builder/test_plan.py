@@ -150,3 +150,14 @@ def test_a_diagram_shows_what_the_body_of_a_map_reads() -> None:
     text = plan.call("read", file="a.md")
     plan.answer(plan.map(["x", "y"], lambda who: plan.think(f"You are {who}.", given=[text])))
     assert list(plan.to_networkx().edges) == [("read_1", "items_1"), ("items_1", "answer")]
+
+
+def test_joins_are_checked_like_everything_else() -> None:
+    plan = Plan()
+    heights = [plan.call(height, name) for name in ("K2", "Mont Blanc")]
+    first = plan.join(heights, policy="first")
+    plan.answer(f"{first:.0f}", plan.join(heights, policy="1 of 2"))
+    assert 'join_1 = join([height_1, height_2], policy="first")' in plan.text
+    plan = Plan()
+    with pytest.raises(PlanError, match="2 of 3"):
+        plan.join([plan.call(height, "K2")], policy="2 of 3")
