@@ -245,7 +245,7 @@ async def run_rounds(job: Job, emit: Callable[[Event], None]) -> LoopOutcome:
             break  # not one valid statement in all the attempts of a round: the next would not be better
     close_graph(graph, emit=emit)
     drafted = bool(job.draft) and compact and outcome.stopped is None and not outcome.answered
-    if outcome.declined or (drafted and not rejected):
+    if (outcome.declined or (drafted and not rejected)) and not outcome.cut_off:
         own_words = not compact or (bool(job.draft) and not outcome.failures)
         ending = ending_of_decline(job.question, graph, outcome, own_words=own_words)
         declined = ending.stopped is None
@@ -258,7 +258,7 @@ async def run_rounds(job: Job, emit: Callable[[Event], None]) -> LoopOutcome:
         outcomes=tuple(outcomes),
         rounds=rounds.begun,
         root=root,
-        values=answer if doubt is None else None,
+        values=answer if doubt is None and not outcome.cut_off else None,
         stopped=ending.stopped,
         declined=declined,
         reason=ending.reason,
@@ -290,6 +290,9 @@ def _ending(
     rejected: bool,
 ) -> Ending:
     """Why a run without a `decline` ended. It has an answer where the reason is empty."""
+    if outcome.cut_off:
+        why = f"{outcome.reason}, before all calls of the plan were made: {', '.join(outcome.cut_off[:3])}"
+        return Ending(stopped=outcome.stopped, reason=why)
     if doubt is not None:
         return Ending(stopped=None, reason=doubt.reason, hint=HINT_WIDER)
     if outcome.answered:

@@ -20,6 +20,8 @@ class Answers:
         self.mutates = mutates
         self.given: NodeRecord | None = None
         """The answer that ran."""
+        self.kept: set[NodeRecord] = set()
+        """Calls that the answer leaves to be carried out, and what they need."""
         self.expecting = False
         """Whether more of the plan may come."""
         self._begun = {id for node in begun for id in (node, node.partition("[")[0])}
@@ -67,13 +69,13 @@ class Answers:
         """
         self.given = answer
         unfinished = [e for e in self.graph.entries.values() if e.state in ("pending", "running")]
-        kept = needed_by(
+        self.kept = needed_by(
             e
             for e in unfinished
             if e.node.id in self._begun
             or (self.mutates(e) and (e.state == "running" or e.order < answer.order))
         )
-        return [entry for entry in unfinished if entry not in kept]
+        return [entry for entry in unfinished if entry not in self.kept]
 
     def _must_wait(self, entry: NodeRecord) -> bool:
         """Whether an earlier `answer` may yet end the plan before this statement's turn.

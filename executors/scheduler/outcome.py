@@ -43,6 +43,8 @@ class RunOutcome:
     """Whether it was a `decline`. `answer` is its reason then."""
     partial: tuple[Any, ...] = ()
     """The answer's values that were there when something stopped the run before it could answer."""
+    cut_off: tuple[str, ...] = ()
+    """Mutating calls before the answer that were not made, because the run was stopped."""
     stopped: Literal["budget", "cancelled"] | None = None
     """What stopped the run, if something did."""
     reason: str = ""

@@ -588,6 +588,9 @@ class GraphRun:
         partial_answer: tuple[Any, ...] = ()
         if answered is None and self.state.stopped is not None and last is not None:
             partial_answer = own_copy(self.flow.available(last))
+        cut_off = self._cut_off()
+        if cut_off and answered is not None:
+            partial_answer = own_copy(answered.value)
         current = {binder for slot in self.graph.slots.values() for binder in slot.binders}
         entries = self.graph.entries.values()
         failed = [e for e in entries if e.state in ("failed", "uncertain") and e.parent is None]
@@ -596,6 +599,7 @@ class GraphRun:
             answered=answered is not None,
             declined=answered is not None and _declines(answered),
             partial=partial_answer,
+            cut_off=cut_off,
             stopped=self.state.stopped,
             reason=self.state.reason,
             exceeded=self.state.exceeded,
@@ -603,6 +607,19 @@ class GraphRun:
             blocked=tuple(e.node.id for e in entries if e.state == "blocked"),
             usage=usage_of(self.graph, self.ran),
             seconds=self._clock() - self._start_time,
+        )
+
+    def _cut_off(self) -> tuple[str, ...]:
+        """The calls that the answer left to be carried out, and that what stopped the run kept from it."""
+        if self.state.stopped is None:
+            return ()
+        kept = self.answers.kept
+        return tuple(
+            id
+            for id, entry in self.graph.entries.items()
+            if (entry in kept or entry.parent in kept)
+            and entry.state in ("cancelled", "blocked")
+            and self.context.is_mutating(entry)
         )
 
 

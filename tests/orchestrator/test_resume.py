@@ -613,3 +613,41 @@ async def test_resume_for_code_without_a_loop(file: Path) -> None:
         first = await agent.run("go")
     again = await asyncio.to_thread(agent_of(file, Toolbox(), plan=[]).resume_sync, first.run_id)
     assert again.answer == first.answer
+
+
+@pytest.mark.parametrize("end", ['answer("done", a)', 'decline(f"no, {a}")'])
+@pytest.mark.parametrize("limit", ["calls", "seconds"])
+async def test_a_run_that_a_limit_stopped_before_all_its_calls_is_not_over(
+    file: Path, end: str, limit: str
+) -> None:
+    paid: list[int] = []
+    waits = {"slow": 0.3 if limit == "seconds" else 0.05}
+
+    @tool
+    async def quick(x: int) -> int:
+        """At once."""
+        return x
+
+    @tool
+    async def slow(x: int) -> int:
+        """Later."""
+        await asyncio.sleep(waits["slow"])
+        return x
+
+    @tool(effect="mutating")
+    async def pay(x: int) -> str:
+        """Pay."""
+        paid.append(x)
+        return f"paid {x}"
+
+    plan = f"a = quick(1)\nb = slow(2)\nc = pay(b)\n{end}\n"
+    tools = [quick, slow, pay]
+    async with Agent(tools=tools, journal=file, approve=yes) as agent:
+        budget = Budget(calls=2) if limit == "calls" else Budget(seconds=0.15)
+        first = await agent.run_plan(plan, budget=budget)
+    assert (first.status, first.stopped, paid) == ("partial", "budget", [])
+    assert "c" in first.reason
+    waits["slow"] = 0.0
+    async with Agent(tools=tools, journal=file, approve=yes) as agent:
+        second = await agent.resume("last", budget=Budget(calls=10))
+    assert second.status == ("answered" if end.startswith("answer") else "declined") and paid == [2]
