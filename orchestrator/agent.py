@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 
-from braid.engine import Budget, BudgetExceededError, Engine, Message, connect
+from braid.engine import Budget, BudgetExceededError, Engine, Message
 from braid.engine.absent import AbsentEngine
-from braid.engine.deferred import DeferredEngine, shipped_info
+from braid.engine.deferred import DeferredEngine
 from braid.engine.scope import ambient_budget, use_budget
 from braid.engine.surrogates import mend_text
-from braid.engine.system import OneLoop
 from braid.executors import ApprovalRefused, Limits, Tool, ToolRegistry
 from braid.executors.joins import Verify, verifier_tool
 from braid.executors.scheduler import Approve, AskPerson, Replan, SteeringQueue
@@ -27,18 +25,10 @@ from braid.orchestrator.errors import InvalidQuestionError, ResumeRefusedError, 
 from braid.orchestrator.events import RunResumed, RunStarted
 from braid.orchestrator.history import History, read_history
 from braid.orchestrator.loop import Job, never_begun, run_job
-from braid.orchestrator.options import (
-    EngineOption,
-    HistoryProcessor,
-    ModelSettings,
-    OpenEngines,
-    RoleEngines,
-    RunOptions,
-    address_of,
-    processed,
-)
+from braid.orchestrator.options import HistoryProcessor, ModelSettings, RunOptions, processed
 from braid.orchestrator.question import answered_by_code, load_tables
 from braid.orchestrator.recorder import Recorder
+from braid.orchestrator.resources import EngineOption, OpenEngines, Resources, RoleEngines, address_of
 from braid.orchestrator.result import RunResult
 from braid.orchestrator.resume import (
     JournalOption,
@@ -61,7 +51,7 @@ from braid.planner import Plan, Routed, check_plan, thinks
 
 if TYPE_CHECKING:
     from braid.executors.journal import Journal
-    from braid.executors.mcp import McpServer, McpTools
+    from braid.executors.mcp import McpServer
 
 OutputT = TypeVar("OutputT")
 DEFAULT_REPLAN = Replan()
@@ -187,11 +177,11 @@ class Agent:
         journal: JournalOption = False,
         cache: ResultCache | None = None,
     ) -> None:
-        self._given = RoleEngines.of(engine)
+        given = RoleEngines.of(engine)
         self.spec = RunSpec.of(
             load_settings(),
-            engine=self._given.plan if isinstance(self._given.plan, str) else None,
-            think_engine=self._given.think if isinstance(self._given.think, str) else None,
+            engine=given.plan if isinstance(given.plan, str) else None,
+            think_engine=given.think if isinstance(given.think, str) else None,
             threads=threads,
             probe=probe,
             mcp=mcp if isinstance(mcp, (str, Path)) else None,
@@ -207,7 +197,6 @@ class Agent:
             seed=seed,
             shortcuts=shortcuts,
         )
-        self.tools = registry_of(tools, builtins=builtins)
         self.output_type = output_type
         self.history_processors = tuple(history_processors)
         self.budget = budget
@@ -222,13 +211,10 @@ class Agent:
         self._results: ResultCache = MemoryResults() if cache is None else cache
         self._journal_option = journal
         self._journal: Journal | None = None
-        self._servers = None if isinstance(mcp, (str, Path)) else mcp
-        if self._servers is not None:
+        servers = None if isinstance(mcp, (str, Path)) else mcp
+        if servers is not None:
             self.spec = self.spec.model_copy(update={"mcp": None})
-        self._own_tools = self.tools
-        self._mcp_tools: McpTools | None = None
-        self._engines: dict[str, Engine] = {}
-        self._forget_loop()
+        self._resources = Resources(given, registry_of(tools, builtins=builtins), servers)
 
     @classmethod
     def from_spec(cls, spec: RunSpec, **others: Any) -> Self:
@@ -410,10 +396,14 @@ class Agent:
         return agent_tool(self, name=name, description=description, **limits)
 
     @property
+    def tools(self) -> ToolRegistry:
+        """The tools of all runs. Those of MCP servers are among them once these are started."""
+        return self._resources.tools
+
+    @property
     def may_mutate(self) -> bool:
         """Whether one of its tools is mutating. So may be those of MCP servers that are not started yet."""
-        servers = self.spec.mcp if self._servers is None else self._servers
-        return self.tools.has_mutating or (bool(servers) and self._mcp_tools is None)
+        return self.tools.has_mutating or self._resources.has_unknown_tools(self.spec)
 
     async def resume(
         self,
@@ -507,91 +497,21 @@ class Agent:
             EngineError: An engine cannot be reached.
             McpError: An MCP server cannot be reached.
         """
-        return await self._load(self.spec)
+        return await self._resources.open(self.spec)
 
     def _unopened(self) -> Self:
         """This agent with nothing opened yet: what is opened belongs to one event loop."""
         agent = copy(self)
-        agent.tools = self._own_tools
-        agent._engines, agent._mcp_tools, agent._journal = {}, None, None
-        agent._forget_loop()
+        agent._resources, agent._journal = self._resources.unopened(), None
         return agent
-
-    def _forget_loop(self) -> None:
-        """The next loop is the one that this agent belongs to."""
-        self._open_lock, self._loop = asyncio.Lock(), OneLoop("an agent that is open")
-
-    async def _load(self, spec: RunSpec) -> OpenEngines:
-        """The engines of a run, with their models loaded."""
-        engines = await self._open(spec)
-        return OpenEngines(plan=await self._loaded(engines.plan), think=await self._loaded(engines.think))
-
-    async def _loaded(self, engine: Engine) -> Engine:
-        if not isinstance(engine, DeferredEngine):
-            return engine
-        opened = await engine.open()
-        self._engines = {key: opened if each is engine else each for key, each in self._engines.items()}
-        return opened
-
-    async def _open(self, spec: RunSpec) -> OpenEngines:
-        async with self._opening():
-            plan, think = self._given.wanted(spec.engine, spec.think_engine)
-            return OpenEngines(plan=await self._opened(plan), think=await self._opened(think))
-
-    @asynccontextmanager
-    async def _opening(self) -> AsyncIterator[None]:
-        """Start MCP servers, or look for new tools of theirs, and then hold the lock."""
-        if self._loop.ended:
-            self._forget_loop()
-        self._loop.check()
-        async with self._open_lock:
-            servers = self.spec.mcp if self._servers is None else self._servers
-            if servers is not None and self._mcp_tools is None:
-                await self._start_servers(servers)
-            elif self._mcp_tools is not None and await self._mcp_tools.refresh():
-                self.tools = ToolRegistry([*self._own_tools, *self._mcp_tools])
-            yield
-
-    async def _opened(self, engine: str | Engine) -> Engine:
-        if isinstance(engine, Engine):
-            return engine
-        if engine not in self._engines:
-            self._engines[engine] = self._deferred(engine) or await self._connect(engine)
-        return self._engines[engine]
-
-    def _deferred(self, engine: str) -> Engine | None:
-        """An engine that is loaded when it is first needed. None where it is needed in any case."""
-        info = shipped_info(engine) if self.spec.shortcuts and self.spec.device is None else None
-        return info and DeferredEngine(info, lambda: self._connect(engine))
-
-    async def _connect(self, engine: str) -> Engine:
-        loading = connect(engine, **self.spec.engine_options(engine))
-        if not engine.startswith("local:") or not self.spec.shortcuts:
-            return await loading
-        # Code that answers in the embedded model's place loads beside it, so that no run waits for that.
-        tables = asyncio.ensure_future(asyncio.to_thread(load_tables))
-        try:
-            return await loading
-        finally:
-            await tables
 
     async def close(self) -> None:
         """Close the engines that this agent opened. A later run opens its own again."""
-        engines, self._engines = self._engines, {}
-        if self._loop.ended:
-            self._forget_loop()
-        self._loop.check()
-        self._forget_loop()  # a lock stays with its event loop, the agent does not
-        servers, self._mcp_tools = self._mcp_tools, None
+        self._resources.check()
         journal, self._journal = self._journal, None
         if journal is not None and journal is not self._journal_option:
             journal.close()
-        self.tools = self._own_tools
-        async with AsyncExitStack() as closing:
-            for engine in engines.values():
-                closing.push_async_callback(engine.close)
-            if servers is not None:
-                closing.push_async_exit(servers)
+        await self._resources.close()
 
     def _result_cache(self, secrets: Secrets) -> ResultCache:
         """Where results are kept for later runs: the cache that was given, the journal, or memory."""
@@ -601,17 +521,6 @@ class Agent:
         from braid.executors.journal import StoredResults
 
         return StoredResults(journal, secrets)
-
-    async def _start_servers(self, mcp: Path | Sequence[McpServer]) -> None:
-        from braid.executors.mcp import McpTools, read_mcp_config
-
-        servers = await McpTools(read_mcp_config(mcp) if isinstance(mcp, Path) else mcp).__aenter__()
-        try:
-            self.tools = ToolRegistry([*self._own_tools, *servers])
-        except BaseException:
-            await servers.__aexit__(None, None, None)
-            raise
-        self._mcp_tools = servers
 
     async def __aenter__(self) -> Self:
         return self
@@ -704,7 +613,7 @@ class Agent:
 
     def _spec_of(self, inputs: RunInputs) -> RunSpec:
         """The options of one run."""
-        plan, think = map(address_of, self._given.wanted(self.spec.engine, self.spec.think_engine))
+        plan, think = map(address_of, self._resources.given.wanted(self.spec.engine, self.spec.think_engine))
         return self.spec.for_run(
             settings=inputs.settings,
             instructions=inputs.instructions,
@@ -757,7 +666,7 @@ class Agent:
             await asyncio.to_thread(load_tables)
             if not await answered_by_code(job):
                 async with job.budget.deadline():
-                    engines = await self._load(spec)
+                    engines = await self._resources.open(spec)
         budget = _run_scope(given)  # its clock starts now, those of the scopes above run on
         for engine in (engines.plan, engines.think):
             if not isinstance(engine, AbsentEngine):  # a limit that cannot hold is an error now
@@ -781,11 +690,11 @@ class Agent:
             InvalidPlanError: The plan has mistakes.
         """
         if spec.plan:
-            async with self._opening():
+            async with self._resources.opening(spec):
                 nodes = check_plan(spec.plan, self._tools_of(inputs).specs())
             if not thinks(nodes):
                 return OpenEngines(plan=AbsentEngine(), think=AbsentEngine())
-        return await (self._load(spec) if load or spec.plan else self._open(spec))
+        return await self._resources.open(spec, load=load or bool(spec.plan))
 
 
 def _run_scope(given: Budget | None) -> Budget:
