@@ -454,10 +454,15 @@ def reopen(entry: NodeRecord) -> None:
             entry.parent.state, entry.parent.error = "running", None
 
 
-def revive(graph: TaskGraph, names: Iterable[str]) -> list[NodeRecord]:
+def revive(
+    graph: TaskGraph, names: Iterable[str], *, held: dict[str, None] | None = None
+) -> list[NodeRecord]:
     """Let unstarted readers of names that were bound anew follow. Try again what was blocked behind them.
 
-    Returns them in plan order. All are pending, and nothing that they waited for counts any more.
+    With `held`, what is blocked stays so, and can be bound anew itself. The names that it reads are added to
+    `held`, to be revived later.
+
+    Returns the readers in plan order. All are pending, and nothing that they waited for counts any more.
     """
     found: dict[NodeRecord, None] = {}
     todo = list(names)
@@ -471,6 +476,9 @@ def revive(graph: TaskGraph, names: Iterable[str]) -> list[NodeRecord]:
             expanded = reader.children is not None or reader.parts is not None
             if reader in found or reader.state not in UNSTARTED or expanded:
                 continue  # a map that has its items follows through these, a join through its parts
+            if held is not None and reader.state == "blocked":
+                held[name] = None
+                continue
             found[reader] = None
             reader.epoch += 1
             if reader.state == "blocked":

@@ -115,6 +115,8 @@ class Dataflow:
         self.joins = Joins(self, make_check, ended)
         self._changes: deque[Change] = deque()
         self._settled: deque[NodeRecord] = deque()
+        self._held: dict[str, None] = {}
+        """Names that were bound anew, and whose blocked readers wait for the end of the plan."""
 
     def next_change(self) -> Change | None:
         """The next thing that has happened. None when there is nothing more."""
@@ -161,8 +163,11 @@ class Dataflow:
         self.arm([entry for entry in change.added if entry.epoch == 0])
 
     def rebind(self, names: Iterable[str]) -> None:
-        """These names have new binders: unstarted readers follow."""
-        self.arm(revive(self.graph, names))
+        """These names have new binders: unstarted readers follow.
+
+        While more of the plan may come, what was blocked waits for its end: the plan may bind it anew, too.
+        """
+        self.arm(revive(self.graph, names, held=self._held if self.answers.expecting else None))
 
     def settle(
         self, entry: NodeRecord, state: NodeState, *, value: Any = None, error: str | None = None
@@ -182,6 +187,7 @@ class Dataflow:
         if entry.tool is None:
             if isinstance(entry.node.op, Answer):
                 if entry.state == "done" and self.answers.given is None:
+                    self._release_held()
                     self._changes.append(("answered", entry))
                     for unread in self.answers.end(entry, self.needed_by):
                         self.cancel(unread, "the plan was answered without it")
@@ -203,9 +209,17 @@ class Dataflow:
 
     def unpark(self) -> None:
         """Let what waited for an answer, or for the end of the plan, go on as far as it may now."""
+        if not self.answers.expecting:
+            self._release_held()
         for entry in self.answers.unpark():
             self._changes.append(("ready", entry))
         self.joins.drop_losers()
+
+    def _release_held(self) -> None:
+        """No more of the plan will bind anew what was blocked: it follows those that it reads."""
+        if self._held:
+            names, self._held = self._held, {}
+            self.arm(revive(self.graph, names))
 
     def cancel(self, entry: NodeRecord, reason: str) -> None:
         """Cancel `entry`, and with a map or a join its children or parts. What is final stays as it is."""

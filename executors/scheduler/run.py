@@ -250,7 +250,8 @@ class GraphRun:
                 kind, entry = change
                 match kind:
                     case "ready":
-                        if not answers.in_order or not answers.park(entry):
+                        # An answer may have ended it meanwhile.
+                        if entry.state == "pending" and not (answers.in_order and answers.park(entry)):
                             self._start(entry)
                     case "settled":
                         self._record(entry)

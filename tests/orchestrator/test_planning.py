@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 import pytest
 
@@ -228,3 +229,35 @@ async def test_words_said_during_a_revision_are_handed_over_right_after_it():
         )
     assert outcome.answer == ("slow one",)
     assert replanner.received == [("person", "hello"), ("person", "and now?")]
+
+
+@pytest.mark.parametrize("chunk", ["word", "whole"])
+@pytest.mark.parametrize(
+    "second", ["b = book(s[1])\nanswer(b)\n", "b = book(s[0])\nanswer(b)\n", "answer(b)\n"]
+)
+@pytest.mark.parametrize("replan", [Replan(), None])
+async def test_what_a_failure_blocked_waits_for_what_the_next_plan_makes_of_it(
+    chunk: Any, second: str, replan: Replan | None
+) -> None:
+    booked: list[str] = []
+
+    @tool
+    async def slots(day: int) -> list[str]:
+        """Free times of a day."""
+        if day == 1:
+            raise KeyError(day)
+        return ["9:00", "10:30"]
+
+    @tool(effect="mutating")
+    async def book(time: str) -> str:
+        """Book a time."""
+        booked.append(time)
+        return time
+
+    engine = ScriptedEngine(
+        ["s = slots(1)\nb = book(s[0])\nanswer(b)\n", "s = slots(2)\n" + second], chunk=chunk
+    )
+    agent = Agent(engine, tools=[slots, book], approve=lambda request: True, replan=replan)
+    result = await agent.run("Book a time.")
+    wanted = "10:30" if "s[1]" in second else "9:00"
+    assert (result.answer, booked, result.rounds) == (wanted, [wanted], 2)
