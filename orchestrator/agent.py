@@ -174,7 +174,7 @@ class Agent:
         shortcuts: bool | None = None,
         threads: int | None = None,
         probe: bool | None = None,
-        journal: JournalOption = False,
+        journal: JournalOption | None = False,
         cache: ResultCache | None = None,
     ) -> None:
         given = RoleEngines.of(engine)
@@ -209,7 +209,7 @@ class Agent:
         self.replan = replan
         self.cache = cache
         self._results: ResultCache = MemoryResults() if cache is None else cache
-        self._journal_option = journal
+        self._journal_option: JournalOption = False if journal is None else journal
         self._journal: Journal | None = None
         servers = None if isinstance(mcp, (str, Path)) else mcp
         if servers is not None:

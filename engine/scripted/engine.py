@@ -314,7 +314,7 @@ class ScriptedEngine(Engine):
         if place >= len(self._script):
             raise ScriptExhaustedError(
                 f"the script has {len(self._script)} responses and was called once more; "
-                f"the prompt ends with {self.calls[-1].prompt[-80:]!r}"
+                f"it was asked: {_last_message(self.calls[-1])!r}"
             )
         return self._script[place]
 
@@ -411,3 +411,10 @@ class _ScriptedContext(Context):
 
 def _scope(budget: Budget | None) -> Budget:
     return ambient_budget() if budget is None else budget
+
+
+def _last_message(call: Call) -> str:
+    """The beginning of the last message of a call, or the end of its text."""
+    if call.messages:
+        return call.messages[-1]["content"][:400]
+    return call.prompt[-200:]

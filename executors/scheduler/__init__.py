@@ -10,6 +10,7 @@ from braid.executors.scheduler.context import (
     RunContext,
     RunJournal,
     ToolCallRequest,
+    shown_call,
 )
 from braid.executors.scheduler.emitter import Deferred, deferred_json, event_json
 from braid.executors.scheduler.outcome import Limits, RunOutcome
@@ -62,4 +63,5 @@ __all__ = [
     "deferred_json",
     "event_json",
     "run_graph",
+    "shown_call",
 ]

@@ -132,8 +132,8 @@ class Approvals:
         try:
             try:
                 decision = await decide(entry)
-            except GeneratorExit:
-                raise
+            except (GeneratorExit, KeyboardInterrupt):
+                raise  # a person who is asked and interrupts means the run
             except BaseException as error:
                 if task.cancelling():
                     raise  # whoever cancelled it has settled the entry, or will

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import json
 import time
 import uuid
 from collections import defaultdict
@@ -29,7 +30,7 @@ from braid.executors.tools import (
     ToolDefinitionError,
     ToolRegistry,
 )
-from braid.executors.values import Secrets
+from braid.executors.values import Secrets, preview
 
 
 class ApprovalError(BraidError):
@@ -63,6 +64,15 @@ class ToolCallRequest:
     args: Mapping[str, Any]
     """Copies of the arguments, by name."""
     effect: Effect
+
+
+def shown_call(tool: str, args: Mapping[str, Any]) -> str:
+    """A call as a person is asked about it: all of it, with texts in quotes."""
+    shown = (
+        f"{name}={json.dumps(value, ensure_ascii=False) if isinstance(value, str) else preview(value, 2000)}"
+        for name, value in args.items()
+    )
+    return f"{tool}({', '.join(shown)})"
 
 
 Approve: TypeAlias = Callable[[ToolCallRequest], bool | Awaitable[bool]]

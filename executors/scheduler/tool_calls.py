@@ -13,10 +13,12 @@ from braid.engine.scope import use_budget
 from braid.executors.graph import NodeRecord
 from braid.executors.scheduler.context import (
     ApprovalError,
+    Approve,
     GraphContext,
     NobodyToAskError,
     ToolCallRequest,
     awaited,
+    shown_call,
 )
 from braid.executors.tools import (
     Done,
@@ -29,7 +31,7 @@ from braid.executors.tools import (
     Unfinished,
     result_key,
 )
-from braid.executors.values import explain, own_copies, preview
+from braid.executors.values import explain, own_copies
 
 _calling: ContextVar[str | None] = ContextVar("braid_calling_node", default=None)
 enter_node = _calling.set
@@ -223,7 +225,8 @@ async def _ask_outcome(
 async def _ask_approval(context: GraphContext, entry: NodeRecord, tool: Tool) -> None:
     if context.approve is None:
         raise ApprovalError(
-            f"{tool.name} changes things in the world and this run has nobody to approve it; pass `approve`"
+            f"{tool.name} changes things in the world and this run has nobody to approve it; pass `approve`, "
+            "or run it at a terminal or with --yes"
         )
     key = result_key(tool, entry.args)
     async with context.asking[key] if key is not None else nullcontext():
@@ -234,12 +237,31 @@ async def _ask_approval(context: GraphContext, entry: NodeRecord, tool: Tool) ->
         context.emitter.waits(entry, "approval")
         args = own_copies(entry.args)
         request = ToolCallRequest(node=entry.node.id, tool=tool.name, args=args, effect="mutating")
-        if not await awaited(context.approve(request)):
+        if not await _reply(context.approve, request):
             if key is not None:
                 context.refused.add(key)
                 context.emitter.refused(entry, tool.name, key)
             raise ApprovalError(f"the call of {tool.name} was not approved")
 
 
+async def _reply(approve: Approve, request: ToolCallRequest) -> bool:
+    """What `approve` says.
+
+    Raises:
+        ApprovalError: It raised, or said something else than True or False.
+    """
+    try:
+        reply: Any = await awaited(approve(request))
+    except BraidError:
+        raise
+    except Exception as error:
+        why = f"approve raised {type(error).__name__}: {error}"
+        raise ApprovalError(f"the call of {request.tool} was not approved: {why}") from error
+    if not isinstance(reply, bool):
+        why = f"approve must return True or False, got {reply!r:.80}"
+        raise ApprovalError(f"the call of {request.tool} was not approved: {why}")
+    return reply
+
+
 def _shown(tool: Tool, entry: NodeRecord) -> str:
-    return f"{tool.name}({', '.join(f'{name}={preview(value, 60)}' for name, value in entry.args.items())})"
+    return shown_call(tool.name, entry.args)

@@ -7,8 +7,7 @@ import signal
 import sys
 from collections.abc import Iterator
 
-from braid.executors.scheduler import Approve, AskPerson, NobodyToAskError, ToolCallRequest
-from braid.executors.values import preview
+from braid.executors.scheduler import Approve, AskPerson, NobodyToAskError, ToolCallRequest, shown_call
 from braid.orchestrator.cli.display import Display
 from braid.orchestrator.cli.keyboard import KeyboardInput
 from braid.orchestrator.cli.output import one_line, printable
@@ -36,12 +35,12 @@ class Person:
         self.review: Review | None = self._review if present else None
 
     async def _approve(self, request: ToolCallRequest) -> bool:
-        args = ", ".join(f"{name}={preview(value, 60)}" for name, value in request.args.items())
-        answer = await self._question(f"Allow {one_line(f'{request.tool}({args})')}? [y/N] ")
+        call = one_line(shown_call(request.tool, request.args), 10_000)
+        answer = await self._question(f"Allow {call}?\n[y/N] ")
         return answer.strip().lower() in ("y", "yes")
 
     async def _ask(self, question: str) -> str:
-        return await self._question(one_line(question, 500) + "\n? ")
+        return await self._question(one_line(question, 10_000) + "\n? ")
 
     async def _review(self, plan: PlanReview) -> Decision:
         lines = list(review_lines(plan))
@@ -51,7 +50,7 @@ class Person:
                 case "y" | "yes":
                     return ApprovePlan()
                 case "n" | "no":
-                    return RejectPlan(await self._question("Why not? The planner reads it: "))
+                    return RejectPlan(await self._question("Why not? "))
                 case "e" | "edit":
                     note = "Edit the plan. Esc then Enter ends it, Ctrl-X Ctrl-E opens your editor.\n"
                     return EditPlan(await self._question(note, text=plan.plan))
@@ -68,6 +67,10 @@ class Person:
                 self.keyboard.pause()
             if self.display is not None:
                 self.display.pause()
+            *lines, prompt = prompt.split("\n")
+            if lines:  # the terminal wraps them, the prompt would be cut
+                sys.stderr.write("\n".join(lines) + "\n")
+                sys.stderr.flush()
             try:
                 session: PromptSession[str] = PromptSession(output=create_output(stdout=sys.stderr))
                 return await session.prompt_async(

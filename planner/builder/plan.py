@@ -12,6 +12,7 @@ part of an f-string, or a side of a condition.
 
 from __future__ import annotations
 
+import keyword
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -113,6 +114,7 @@ class Plan:
             inner = "" if call.endswith("()") else ", "
             call = f"{call[:-1]}{inner}on_error={render_expr(self._values.expr(on_error))})"
         name = as_ or self._new_name("items")
+        _check_word(name)
         return self._add(name, f"{name} = [{call} for {item} in {render_expr(self._values.expr(over))}]")
 
     def think(
@@ -190,6 +192,8 @@ class Plan:
     def _statement(
         self, function: str, args: Sequence[Any], named: Mapping[str, Any], name: str | None
     ) -> Result:
+        for word in (function, *named, *([] if name is None else [name])):
+            _check_word(word)
         given = [render_expr(self._values.expr(value)) for value in args]
         given += [f"{key}={render_expr(self._values.expr(value))}" for key, value in named.items()]
         call = f"{function}({', '.join(given)})"
@@ -267,3 +271,9 @@ class Plan:
             name = f"{stem}_{self._counts[stem]}"
             if name not in self._names and name not in self._specs:
                 return name
+
+
+def _check_word(word: str) -> None:
+    """Raise `PlanValueError` for what is no name of the plan language."""
+    if not word.isidentifier() or keyword.iskeyword(word):
+        raise PlanValueError(f"{word!r:.80} is no name; names have letters, digits and underscores")

@@ -78,7 +78,13 @@ class Result:
     def __getitem__(self, key: str | int) -> Result:
         return Result(self._owner, Ref(self._ref.name, (*self._ref.path, key)))
 
-    __iter__ = None  # else Python would ask for items without end
+    def __iter__(self) -> NoReturn:
+        raise PlanValueError(
+            f"the items of `{render_expr(self._ref)}` are known only when the plan runs; use `plan.map(...)`"
+        )
+
+    def __len__(self) -> NoReturn:
+        raise PlanValueError(f"the length of `{render_expr(self._ref)}` is known only when the plan runs")
 
     def __format__(self, spec: str) -> str:
         return self._owner.mark(Field(self._ref, spec))

@@ -16,8 +16,17 @@ from braid.lazy import lazy_names
 if TYPE_CHECKING:
     from braid.engine import BraidError, Budget, Envelope, Event, Price, budget, connect
     from braid.executors import Limits, ToolContext, tool
-    from braid.orchestrator import Agent, ModelSettings, RunResult, RunStream
-    from braid.planner import Plan
+    from braid.executors.scheduler import ToolCallRequest
+    from braid.executors.tools import ToolError
+    from braid.orchestrator import (
+        Agent,
+        ModelSettings,
+        OutputTypeError,
+        ResumeRefusedError,
+        RunResult,
+        RunStream,
+    )
+    from braid.planner import InvalidPlanError, Plan
 
 __all__ = [
     "Agent",
@@ -25,13 +34,18 @@ __all__ = [
     "Budget",
     "Envelope",
     "Event",
+    "InvalidPlanError",
     "Limits",
     "ModelSettings",
+    "OutputTypeError",
     "Plan",
     "Price",
+    "ResumeRefusedError",
     "RunResult",
     "RunStream",
+    "ToolCallRequest",
     "ToolContext",
+    "ToolError",
     "budget",
     "connect",
     "tool",
@@ -42,8 +56,17 @@ __getattr__ = lazy_names(
     {
         "braid.engine": ("BraidError", "Budget", "Envelope", "Event", "Price", "budget", "connect"),
         "braid.executors": ("Limits", "ToolContext", "tool"),
-        "braid.orchestrator": ("Agent", "ModelSettings", "RunResult", "RunStream"),
-        "braid.planner": ("Plan",),
+        "braid.executors.scheduler": ("ToolCallRequest",),
+        "braid.executors.tools": ("ToolError",),
+        "braid.orchestrator": (
+            "Agent",
+            "ModelSettings",
+            "OutputTypeError",
+            "ResumeRefusedError",
+            "RunResult",
+            "RunStream",
+        ),
+        "braid.planner": ("InvalidPlanError", "Plan"),
     },
 )
 

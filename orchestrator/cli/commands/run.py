@@ -246,7 +246,7 @@ def run(
         review=reviewer(person, review=review),
         output=output,
     )
-    asked = question or BY_HAND
+    asked = question or (BY_HAND if plan is None or plan == "-" else f"Carry out {Path(plan).name}.")
     if as_json:
         work = _document(agent, asked, earlier, compare=compare, html=html)
     else:

@@ -113,3 +113,28 @@ async def test_a_refused_call_is_not_asked_about_again() -> None:
         assert len(outcome.failures) == 3
     assert [request.args for request in asked] == [{"x": "hello"}, {"x": 2}]
     assert len(refused) == 2
+
+
+@pytest.mark.parametrize("reply", ["no", "yes", 1, None, [True]])
+async def test_only_true_and_false_decide(reply: Any) -> None:
+    outcome = await Recorded().run(call("a", "send", x=1), tools=[send], approve=lambda _: reply)
+    assert "approve must return True or False" in outcome.failures[0][1]
+
+
+async def test_an_error_of_approve_is_told_as_one() -> None:
+    def broken(request: ToolCallRequest) -> bool:
+        raise ValueError("a bug")
+
+    outcome = await Recorded().run(call("a", "send", x=1), tools=[send], approve=broken)
+    assert "approve raised ValueError: a bug" in outcome.failures[0][1]
+
+
+async def test_an_interrupt_at_the_question_ends_the_run() -> None:
+    def interrupted(request: ToolCallRequest) -> bool:
+        raise KeyboardInterrupt
+
+    def run() -> None:
+        asyncio.run(Recorded().run(call("a", "send", x=1), tools=[send], approve=interrupted))
+
+    with pytest.raises(KeyboardInterrupt):
+        await asyncio.to_thread(run)

@@ -102,6 +102,7 @@ def test_a_plan_is_reviewed_at_the_terminal(home: dict[str, str], tmp_path: Path
         terminal.wait_for("[e]dit:")
         terminal.type("e\r")
         terminal.wait_for("Esc then Enter")
+        terminal.wait_for("answer(b)")
         terminal.type("\x1b[A\x1b[F" + "\b\b" + '"edited", b)' + "\x1b\r")  # the end of the last line
         assert terminal.wait_for_end() == 0
     assert "edited, 4305.5" in terminal.text

@@ -164,7 +164,8 @@ def test_a_change_is_allowed_or_refused_while_the_rest_goes_on(
     posting: dict[str, str], typed: str, code: int
 ) -> None:
     with Terminal([BRAID, "run", "post it", "--max-rounds", "1"], env=posting) as terminal:
-        terminal.wait_for("Allow post(text=hello)? [y/N]")
+        terminal.wait_for('Allow post(text="hello")?')
+        terminal.wait_for("[y/N]")
         terminal.type(f"{typed}\r")
         assert terminal.wait_for_end() == code
     assert ("posted hello" in terminal.text) == (code == 0)
