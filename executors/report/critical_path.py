@@ -46,12 +46,13 @@ def critical_path(
     best: dict[str, float] = {}
     before: dict[str, Span | None] = {}
     for span in ended:
-        # A node that did not end earlier was not read: its name was bound again since.
-        read = [source for source in inputs(span) if source.id in best]
+        # A node that did not end earlier was not read: its name was bound again since. Nor was one that was
+        # cancelled, such as a part that a join did not take.
+        read = [source for source in inputs(span) if source.id in best and source.state != "cancelled"]
         heaviest = max(read, key=lambda source: best[source.id], default=None)
         before[span.id] = heaviest
         best[span.id] = weights.get(span.id, 0.0) + (best[heaviest.id] if heaviest is not None else 0.0)
-    last = max(ended, key=lambda span: best[span.id], default=None)
+    last = max(ended, key=lambda span: (span.state != "cancelled", best[span.id]), default=None)
     length = best[last.id] if last is not None else 0.0
     chain: list[Span] = []
     while last is not None:

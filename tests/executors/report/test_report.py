@@ -181,3 +181,22 @@ def test_all_time_is_explained(shape: list[tuple[set[int], float, float, float]]
     assert report.running + report.planning + report.queueing == pytest.approx(max(ends))
     assert report.speedup <= report.parallelism + 1e-9
     assert 0 <= report.straggling <= report.running + 1e-9
+
+
+def test_what_was_cancelled_is_on_no_critical_path() -> None:
+    graph = TaskGraph()
+    graph.apply(
+        GraphPatch(
+            0,
+            (
+                call("slow", "work", x=1),
+                call("quick", "work", x=1),
+                call("d", "work", x=all_refs("slow", "quick")),
+            ),
+        )
+    )
+    timed(graph, {"slow": (0.0, 1.0), "quick": (0.0, 0.5), "d": (1.0, 1.2)})
+    graph.entry("slow").state = "cancelled"
+    report = report_of(graph, planner_seconds=0.0, run_seconds=1.2)
+    assert report.critical_path == pytest.approx(0.7)  # pyright: ignore
+    assert "slow" not in report.text().splitlines()[0]
