@@ -14,9 +14,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
@@ -59,6 +60,13 @@ def _folder(variable: str, default: str) -> Path:
     return base / "braid"
 
 
+def _named(given: Any) -> Any:
+    """Names that a variable holds, with commas between them."""
+    if not isinstance(given, str):
+        return given
+    return tuple(name for part in given.split(",") if (name := part.strip()))
+
+
 class RunDefaults(BaseModel):
     """The options of a run for which a user may set a default."""
 
@@ -84,6 +92,8 @@ class RunDefaults(BaseModel):
     """Whether a remote engine finds out with small requests what its server can do."""
     mcp: Path | None = None
     """Configuration file of MCP servers."""
+    tools_from: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_named)] = ()
+    """Modules with further tools for the command line, such as `desk:tools`."""
     max_rounds: int = Field(default=3, ge=1)
     """How many plans a run may write before it gives up."""
     max_repairs: int = Field(default=2, ge=0)

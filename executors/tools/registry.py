@@ -28,6 +28,19 @@ class ToolRegistry:
         for tool in tools:
             self.add(tool)
 
+    @classmethod
+    def of(cls, target: object) -> ToolRegistry:
+        """The tools of what a plugin or a module names.
+
+        Args:
+            target: A tool, a typed function, an iterable of these, or a factory. A factory has no parameters,
+                and its annotation says that it returns tools.
+
+        Raises:
+            ToolDefinitionError: It is none of these.
+        """
+        return cls(_tools_of(target))
+
     def add(self, tool: Tool | Callable[..., Any]) -> Tool:
         """Add a tool, or a function as a tool.
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from braid.engine import Price
-from braid.executors import Tool
+from braid.executors import Tool, ToolRegistry
 from braid.orchestrator.agent import Agent
 from braid.orchestrator.cli.interrupts import InterruptedBySignal, run_interruptible
-from braid.orchestrator.cli.output_type import read_output_type
+from braid.orchestrator.cli.output_type import read_output_type, read_tools
 from braid.orchestrator.default_tools import registry_of
 from braid.orchestrator.history import History
 from braid.orchestrator.resume import history_of
@@ -93,6 +93,16 @@ ToolsOption = Annotated[
         "-t",
         metavar="NAMES",
         help="Let the plan use these tools only, such as search,calculate (see `braid tools`).",
+        show_default=False,
+    ),
+]
+ToolsFromOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--tools-from",
+        metavar="MODULE:NAME",
+        help="Add your own: a tool, a typed function or a list of these, such as desk:tools. "
+        "May be given again.",
         show_default=False,
     ),
 ]
@@ -280,13 +290,16 @@ def reviewer(person: Person, *, review: bool) -> Review | None:
     return person.review if review else None
 
 
-def selected_tools(names: str | None) -> list[Tool]:
-    """All tools, or those named by `--tools`.
+def selected_tools(names: str | None, sources: Sequence[str] = ()) -> list[Tool]:
+    """All tools, or those named by `--tools`. `sources` name further ones (`--tools-from`).
 
     Raises:
         UnknownToolError: There is no tool of a name.
+        ToolDefinitionError: Two tools have one name.
+        typer.BadParameter: A source cannot be read.
     """
-    known = registry_of(None)
+    more = [tool for source in sources for tool in read_tools(source)]
+    known = ToolRegistry([*registry_of(None), *more])
     if names is None:
         return list(known)
     return [known.get(name) for name in dict.fromkeys(map(str.strip, names.split(","))) if name]

@@ -1,4 +1,4 @@
-"""The type that an answer must fit: a JSON schema in a file, or a type of a module."""
+"""What an option names: tools of a module, or the type that an answer must fit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import typer
 from pydantic import AfterValidator, WithJsonSchema
 from pydantic_core import to_jsonable_python
 
-from braid.executors.tools import schema_problem
+from braid.executors import Tool, ToolRegistry
+from braid.executors.tools import ToolDefinitionError, schema_problem
 
 
 def read_output_type(given: str) -> Any:
@@ -26,9 +27,30 @@ def read_output_type(given: str) -> Any:
     file = Path(given)
     if file.suffix == ".json" or file.is_file():
         return _schema_type(file)
+    return named_object(given, "a file with a JSON schema, or module:Type")
+
+
+def read_tools(given: str) -> list[Tool]:
+    """The tools that `given` names: `desk:tools`. The module may lie in the working directory.
+
+    Raises:
+        typer.BadParameter: There are none.
+    """
+    try:
+        return list(ToolRegistry.of(named_object(given, "module:NAME, of a tool, a function, or a list")))
+    except ToolDefinitionError as error:
+        raise typer.BadParameter(f"{given!r} names no tools: {error}") from error
+
+
+def named_object(given: str, expected: str) -> Any:
+    """The object of a module that `given` names.
+
+    Raises:
+        typer.BadParameter: It is not written as `expected`, or cannot be imported.
+    """
     module, _, name = given.partition(":")
     if not module or not name:
-        raise typer.BadParameter(f"expected a file with a JSON schema, or module:Type, got {given!r}")
+        raise typer.BadParameter(f"expected {expected}, got {given!r}")
     if "" not in sys.path:
         sys.path.insert(0, "")
     try:

@@ -30,6 +30,7 @@ from braid.orchestrator.cli.options import (
     ShortcutsOption,
     TemperatureOption,
     ThreadsOption,
+    ToolsFromOption,
     ToolsOption,
     TopPOption,
     make_agent,
@@ -71,6 +72,7 @@ def plan(
     dot: Annotated[bool, typer.Option("--dot", help="Print the graph for Graphviz.")] = False,
     engine: EngineOption = None,
     tools: ToolsOption = None,
+    tools_from: ToolsFromOption = None,
     mcp: McpOption = None,
     temperature: TemperatureOption = None,
     max_tokens: MaxTokensOption = None,
@@ -86,25 +88,24 @@ def plan(
 ) -> None:
     """Write a plan, and show it."""
     text = read_plan(file)
-    agent = make_agent(
-        run_spec(
-            plan=text or None,
-            engine=engine,
-            mcp=mcp,
-            temperature=temperature,
-            max_tokens=max_tokens,
-            top_p=top_p,
-            seed=seed,
-            shortcuts=shortcuts,
-            threads=threads,
-            device=device,
-            memory_mib=memory,
-            cache_mib=cache,
-            chunk_tokens=chunk,
-            probe=probe,
-        ),
-        selected_tools(tools),
+    spec = run_spec(
+        tools_from=tools_from or None,
+        plan=text or None,
+        engine=engine,
+        mcp=mcp,
+        temperature=temperature,
+        max_tokens=max_tokens,
+        top_p=top_p,
+        seed=seed,
+        shortcuts=shortcuts,
+        threads=threads,
+        device=device,
+        memory_mib=memory,
+        cache_mib=cache,
+        chunk_tokens=chunk,
+        probe=probe,
     )
+    agent = make_agent(spec, selected_tools(tools, spec.tools_from))
     if mermaid + dot + as_json > 1:
         raise typer.BadParameter("--mermaid, --dot and --json exclude one another")
     drawn: DiagramKind | None = "mermaid" if mermaid else "dot" if dot else None

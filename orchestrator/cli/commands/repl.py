@@ -41,6 +41,7 @@ from braid.orchestrator.cli.options import (
     TemperatureOption,
     ThinkEngineOption,
     ThreadsOption,
+    ToolsFromOption,
     ToolsOption,
     TopPOption,
     conversation,
@@ -84,6 +85,7 @@ def repl(
     engine: EngineOption = None,
     think_engine: ThinkEngineOption = None,
     tools: ToolsOption = None,
+    tools_from: ToolsFromOption = None,
     mcp: McpOption = None,
     max_rounds: Annotated[
         int | None,
@@ -118,6 +120,7 @@ def repl(
 ) -> None:
     """Hold a session at the terminal."""
     spec = run_spec(
+        tools_from=tools_from or None,
         engine=engine,
         think_engine=think_engine,
         mcp=mcp,
@@ -137,7 +140,7 @@ def repl(
         probe=probe,
     )
     earlier = conversation("last") if goes_on else ()
-    session = Repl(spec, selected_tools(tools), journal=journal, history=earlier)
+    session = Repl(spec, selected_tools(tools, spec.tools_from), journal=journal, history=earlier)
     raise typer.Exit(run_async(_talk(session, history or state_folder() / "history")))
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from braid.executors import ToolRegistry
 from braid.orchestrator.agent import Agent
 from braid.orchestrator.cli.commands.replay import recorded_exit_code, show_recorded
 from braid.orchestrator.cli.commands.run import json_document, saying_how_to_go_on, show_result
@@ -22,10 +23,10 @@ from braid.orchestrator.cli.options import (
     budget_limits,
     make_agent,
     run_async,
+    selected_tools,
 )
 from braid.orchestrator.cli.output import print_json
 from braid.orchestrator.cli.person import Person
-from braid.orchestrator.default_tools import registry_of
 from braid.orchestrator.events import RunStatus
 from braid.orchestrator.resume import stored_spec
 from braid.orchestrator.settings import BudgetLimits
@@ -112,7 +113,7 @@ def resume(
         spec = spec.model_copy(update={"engine": engine, "think_engine": think_engine})
     elif think_engine is not None:
         spec = spec.model_copy(update={"think_engine": think_engine})
-    known = registry_of(None)
+    known = ToolRegistry(selected_tools(None, spec.tools_from))
     person = Person(yes=yes)
     tools = [known.get(name) for name in spec.tools if name in known]
     review = person.review if spec.review else None

@@ -41,6 +41,7 @@ from braid.orchestrator.cli.options import (
     TemperatureOption,
     ThinkEngineOption,
     ThreadsOption,
+    ToolsFromOption,
     ToolsOption,
     TopPOption,
     YesOption,
@@ -102,6 +103,7 @@ def run(
     engine: EngineOption = None,
     think_engine: ThinkEngineOption = None,
     tools: ToolsOption = None,
+    tools_from: ToolsFromOption = None,
     mcp: McpOption = None,
     max_rounds: Annotated[
         int | None,
@@ -208,6 +210,7 @@ def run(
     if question is None and not text:
         raise typer.BadParameter("give a question, or a plan by --plan", param_hint="'QUESTION'")
     spec = run_spec(
+        tools_from=tools_from or None,
         plan=text or None,
         engine=engine,
         think_engine=think_engine,
@@ -240,7 +243,7 @@ def run(
     person = Person(yes=yes)
     agent = make_agent(
         spec,
-        selected_tools(tools),
+        selected_tools(tools, spec.tools_from),
         person=person,
         journal=journal,
         review=reviewer(person, review=review),

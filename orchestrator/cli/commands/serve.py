@@ -23,6 +23,7 @@ from braid.orchestrator.cli.options import (
     MemoryOption,
     ProbeOption,
     ThreadsOption,
+    ToolsFromOption,
     ToolsOption,
     YesOption,
     make_agent,
@@ -60,6 +61,7 @@ def serve(
         ),
     ] = False,
     tools: ToolsOption = None,
+    tools_from: ToolsFromOption = None,
     mcp: McpOption = None,
     instructions: InstructionsOption = None,
     yes: YesOption = False,
@@ -132,11 +134,18 @@ def serve(
         grace=grace,
         limits=ServerLimits(max_concurrency=max_concurrency, max_queue=max_queue),
     )
-    for_agents = {"--tools": tools, "--mcp": mcp, "--instructions": instructions, "--yes": yes or None}
+    for_agents = {
+        "--tools": tools,
+        "--tools-from": tools_from,
+        "--mcp": mcp,
+        "--instructions": instructions,
+        "--yes": yes or None,
+    }
     named = [name for name, value in for_agents.items() if value is not None]
     if named and not agent:
         raise typer.BadParameter(f"{', '.join(named)}: for an agent, so give --agent too")
     spec = run_spec(
+        tools_from=tools_from or None,
         engine=engine,
         mcp=mcp,
         instructions=instructions,
@@ -150,7 +159,7 @@ def serve(
     if agent:
         if dtype is not None:
             raise typer.BadParameter("--dtype is for an engine, and not for an agent")
-        run_async(_serve_agent(options, spec, selected_tools(tools), yes=yes))
+        run_async(_serve_agent(options, spec, selected_tools(tools, spec.tools_from), yes=yes))
     else:
         run_async(_serve(options, spec, dtype))
 

@@ -7,9 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from braid.executors.tools import ToolSpec
-from braid.orchestrator.cli.options import JsonOption, McpOption, run_async
+from braid.orchestrator.cli.options import (
+    JsonOption,
+    McpOption,
+    ToolsFromOption,
+    run_async,
+    run_spec,
+    selected_tools,
+)
 from braid.orchestrator.cli.output import console, one_line, print_json
-from braid.orchestrator.default_tools import registry_of
 from braid.planner.language import compact_signature
 
 if TYPE_CHECKING:
@@ -23,9 +29,10 @@ A package offers tools through the entry-point group braid.tools.
 """
 
 
-def tools(as_json: JsonOption = False, mcp: McpOption = None) -> None:
+def tools(as_json: JsonOption = False, mcp: McpOption = None, tools_from: ToolsFromOption = None) -> None:
     """Print the tools of plans."""
-    specs = registry_of(None).specs()
+    sources = run_spec(tools_from=tools_from or None).tools_from
+    specs = [tool.spec for tool in selected_tools(None, sources)]
     if mcp is not None:
         specs += run_async(_served(mcp))
     if as_json:

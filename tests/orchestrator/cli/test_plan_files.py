@@ -106,3 +106,50 @@ def test_a_plan_is_reviewed_at_the_terminal(home: dict[str, str], tmp_path: Path
         terminal.type("\x1b[A\x1b[F" + "\b\b" + '"edited", b)' + "\x1b\r")  # the end of the last line
         assert terminal.wait_for_end() == 0
     assert "edited, 4305.5" in terminal.text
+
+
+DESK = """
+from braid import tool
+
+def free_slots(day: str) -> list[str]:
+    '''Free times of a day.'''
+    return ["09:00", "10:30"]
+
+@tool(effect="mutating")
+def book(time: str) -> str:
+    '''Book a time.'''
+    return f"booked {time}"
+
+tools = [free_slots, book]
+broken = 3
+"""
+BOOK = 's = free_slots("2026-03-02")\nanswer(book(s[0]))\n'
+
+
+def test_a_module_of_ones_own_has_tools_for_the_command_line(home: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "desk.py").write_text(DESK)
+    (tmp_path / "book.plan").write_text(BOOK)
+
+    def run(*args: str, **env: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [BRAID, *args],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env={**os.environ, **home, **env},
+            cwd=tmp_path,
+        )
+
+    done = run("run", "--plan", "book.plan", "--tools-from", "desk:tools", "--yes")
+    assert (done.returncode, done.stdout) == (0, "booked 09:00\n"), done.stderr
+    assert run("resume", "last").stdout == "booked 09:00\n"
+    by_variable = run("plan", "--plan", "book.plan", BRAID_TOOLS_FROM="desk:free_slots, desk:book")
+    assert by_variable.returncode == 0 and by_variable.stdout == BOOK
+    assert "book(time: str)" in run("tools", "--tools-from", "desk:tools").stdout
+    for wrong, says in (
+        ("desk", "module:NAME"),
+        ("desk:nothing", "nothing"),
+        ("desk:broken", "names no tools"),
+    ):
+        refused = run("run", "--plan", "book.plan", "--tools-from", wrong)
+        assert refused.returncode == 2 and says in refused.stderr, refused.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import tomllib
@@ -34,7 +35,7 @@ def test_the_file_has_every_setting_as_a_comment_with_its_default() -> None:
     assert list(active) == list(Settings.model_fields)
     defaults = Settings.model_construct()
     assert all(
-        active[name] == field.default
+        active[name] == json.loads(json.dumps(field.default))
         for name, field in Settings.model_fields.items()
         if field.default is not None
     ), defaults
