@@ -97,7 +97,9 @@ class TextCodec:
             InvalidParamsError: the template refuses messages without tools and calls, or an option has the
                 name of something else.
         """
-        reserved = {"messages", *inspect.signature(self._tokenizer.apply_chat_template).parameters}
+        reserved = {"messages"}
+        if self.has_template:
+            reserved |= inspect.signature(self._tokenizer.apply_chat_template).parameters.keys()
         if taken := sorted(reserved & options.keys()):
             raise InvalidParamsError(
                 f"chat_template_kwargs sets variables of the chat template; {taken} are none",

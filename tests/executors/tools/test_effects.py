@@ -134,7 +134,7 @@ async def test_without_reconcile_the_person_is_asked_and_nothing_is_repeated(
         journal=log,
     )
     assert run.graph.state("a") == state and calls == made
-    assert (len(questions) == 1 and "post(what=hello)" in questions[0]) == (said is not None)
+    assert (len(questions) == 1 and 'post(what="hello")' in questions[0]) == (said is not None)
     assert outcome.answer == ("other",)
     if state == "uncertain":
         assert run.graph.state("reader") in ("blocked", "cancelled")
