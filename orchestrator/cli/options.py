@@ -59,7 +59,7 @@ PlanFileOption = Annotated[
     typer.Option(
         "--plan",
         metavar="FILE",
-        help="Run this plan, written by hand, in place of a model's (docs/plan-language.md). - reads stdin.",
+        help="Run this plan, written by hand, in place of a model's. - reads stdin.",
         show_default=False,
     ),
 ]
