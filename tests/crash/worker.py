@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -282,7 +283,7 @@ async def ask(question: str) -> str:
     if not question.startswith("mail("):
         return "I do not know"
     sent = [value for kind, _, value in World(world).effects() if kind == "mail"]
-    return "yes" if any(f"text={value[:40]}" in question for value in sent) else "no"
+    return "yes" if any(f"(text={json.dumps(value)})" in question for value in sent) else "no"
 
 
 def helper() -> Tool:
