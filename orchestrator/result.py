@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 from braid.engine import BudgetExceededError, Envelope, Message, Usage
 from braid.engine.scope import Spending
 from braid.executors import RunOutcome, TaskGraph
-from braid.executors.nodes import Map, Node, Think
 from braid.executors.report import DiagramKind, RunReport, diagram, report_of, run_page, spans_of, to_networkx
 from braid.executors.values import Secrets, own_copy
 from braid.orchestrator.events import RunStatus, StopReason
-from braid.planner import PlannerFinished, Routed, RouteKind
+from braid.planner import PlannerFinished, Routed, RouteKind, thinks
 
 if TYPE_CHECKING:
     import networkx
@@ -225,19 +224,15 @@ def node_calls(graph: TaskGraph, engine: str) -> list[ModelCall]:
     """What each node of the run cost, in the order of the graph."""
     return [
         ModelCall(
-            kind="think" if (thinks := _thinks(entry.node)) else "tool",
+            kind="think" if (thought := thinks([entry.node])) else "tool",
             node=id,
-            engine=engine if thinks else "",
+            engine=engine if thought else "",
             usage=entry.usage,
             seconds=entry.seconds,
         )
         for id, entry in graph.entries.items()
         if entry.usage is not None
     ]
-
-
-def _thinks(node: Node) -> bool:
-    return isinstance(node.op.body if isinstance(node.op, Map) else node.op, Think)
 
 
 def total_usage(calls: Sequence[ModelCall], outcomes: Sequence[RunOutcome]) -> Usage:

@@ -11,9 +11,8 @@ from braid.executors.nodes import Answer, Map, Node, Think
 from braid.executors.tools import ToolSpec
 from braid.planner.checker import compile_plan
 from braid.planner.errors import InvalidPlanError, PlanCheckError
-from braid.planner.events import PlanEvent, PlannerFinished, PlannerStatement
-from braid.planner.language import render_guards
-from braid.planner.reader import PlanReader
+from braid.planner.events import PlanEvent, PlannerFinished
+from braid.planner.reader import PlanReader, statement_event
 from braid.planner.stream import PlanStream
 from braid.planner.task import PlanTask
 
@@ -82,17 +81,7 @@ async def _patches(
     new = {node.id for node in missing}
     for accepted in reader.accepted:
         if any(node.id in new for node in accepted.nodes):
-            emit(
-                PlannerStatement(
-                    nodes=tuple(node.id for node in accepted.nodes),
-                    name=accepted.statement.name,
-                    source=accepted.statement.source,
-                    condition=render_guards(accepted.nodes[-1].guards),
-                    line=accepted.statement.line,
-                    round=task.round,
-                    attempt=0,
-                )
-            )
+            emit(statement_event(accepted, task))
     emit(
         PlannerFinished(
             valid=True,

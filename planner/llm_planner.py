@@ -34,10 +34,8 @@ from braid.planner.events import (
     PlannerFinished,
     PlannerRejected,
     PlannerRepaired,
-    PlannerStatement,
     PlannerText,
 )
-from braid.planner.language import render_guards, render_plan
 from braid.planner.prompts import (
     STOP,
     STOP_TURNS,
@@ -45,14 +43,14 @@ from braid.planner.prompts import (
     compact_prompt,
     earlier_statements,
     finished_statements,
-    is_inner_call,
     plan_grammar,
     plan_request,
     read_refusal,
     repair_request,
     run_root,
+    written_plan,
 )
-from braid.planner.reader import AcceptedStatement, PlanReader
+from braid.planner.reader import PlanReader, statement_event
 from braid.planner.stream import PlanStream
 from braid.planner.task import PartialPlan, PlanTask
 from braid.reasoning import derived_seed
@@ -181,7 +179,7 @@ class LLMPlanner:
         """
         for accepted in tuple(state.reader.accepted):
             if any(node.id not in state.task.graph.entries for node in accepted.nodes):
-                yield _statement(accepted, state.task, len(state.errors)), accepted.nodes
+                yield statement_event(accepted, state.task, attempt=len(state.errors)), accepted.nodes
         async with aclosing(self._run(state)) as items:
             async for item in items:
                 yield item
@@ -248,12 +246,12 @@ class LLMPlanner:
                         state.texts[-1] += text
                         yield PlannerText(text=text, attempt=attempt), ()
                         for accepted in reader.feed(text):
-                            yield _statement(accepted, task, attempt), accepted.nodes
+                            yield statement_event(accepted, task, attempt=attempt), accepted.nodes
                         if reader.complete:
                             break
                 if not reader.complete:
                     for accepted in reader.finish(cut_off=state.cut_off):
-                        yield _statement(accepted, task, attempt), accepted.nodes
+                        yield statement_event(accepted, task, attempt=attempt), accepted.nodes
                 valid = True
                 break
             except PlanError as error:
@@ -397,19 +395,6 @@ def _called(token: Token, state: _Round) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _statement(accepted: AcceptedStatement, task: PlanTask, attempt: int) -> PlannerStatement:
-    statement = accepted.statement
-    return PlannerStatement(
-        nodes=tuple(node.id for node in accepted.nodes),
-        name=statement.name,
-        source=statement.source,
-        condition=render_guards(accepted.nodes[-1].guards) if accepted.nodes else "",
-        line=statement.line,
-        round=task.round,
-        attempt=attempt,
-    )
-
-
 def _rejected(error: PlanError, attempt: int) -> PlannerRejected:
     return PlannerRejected(
         line=error.line,
@@ -422,11 +407,10 @@ def _rejected(error: PlanError, attempt: int) -> PlannerRejected:
 
 
 def _finished(state: _Round, *, valid: bool, stopped: bool = False) -> PlannerFinished:
-    written = [node for node in state.reader.nodes if not is_inner_call(node)]
     return PlannerFinished(
         valid=valid,
         stopped=stopped,
-        plan=render_plan(written, line=lambda node: node.source),
+        plan=written_plan(state.reader.nodes),
         text="\n\n".join(state.texts),
         seconds=time.monotonic() - state.began,
         round=state.task.round,

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from braid.executors.nodes import Node
 from braid.planner.checker import PlanChecker
 from braid.planner.errors import PlanCheckError, PlanError, PlanSyntaxError
-from braid.planner.language import PlanParser, Statement
+from braid.planner.events import PlannerStatement
+from braid.planner.language import PlanParser, Statement, render_guards
 from braid.planner.task import PlanTask
 
 
@@ -20,6 +21,20 @@ class AcceptedStatement:
     statement: Statement
     nodes: tuple[Node, ...]
     """Its nodes. Those of calls that stood inside it come first, its own last."""
+
+
+def statement_event(accepted: AcceptedStatement, task: PlanTask, *, attempt: int = 0) -> PlannerStatement:
+    """The event that says that a statement was accepted."""
+    statement = accepted.statement
+    return PlannerStatement(
+        nodes=tuple(node.id for node in accepted.nodes),
+        name=statement.name,
+        source=statement.source,
+        condition=render_guards(accepted.nodes[-1].guards) if accepted.nodes else "",
+        line=statement.line,
+        round=task.round,
+        attempt=attempt,
+    )
 
 
 class PlanReader:

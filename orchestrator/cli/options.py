@@ -11,6 +11,7 @@ import typer
 
 from braid.engine import Price
 from braid.executors import Tool, ToolRegistry
+from braid.executors.report import DiagramKind
 from braid.orchestrator.agent import Agent
 from braid.orchestrator.cli.interrupts import InterruptedBySignal, run_interruptible
 from braid.orchestrator.cli.output_type import read_output_type, read_tools
@@ -233,6 +234,8 @@ ProbeOption = Annotated[
     typer.Option("--probe", help="Find out what the remote engine's server can do.", show_default=False),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document for a program to read.")]
+MermaidOption = Annotated[bool, typer.Option("--mermaid", help="Print the graph for Mermaid.")]
+DotOption = Annotated[bool, typer.Option("--dot", help="Print the graph for Graphviz.")]
 ContinueOption = Annotated[
     bool, typer.Option("--continue", "-c", help="Go on with the conversation of the last run in the journal.")
 ]
@@ -288,6 +291,17 @@ def reviewer(person: Person, *, review: bool) -> Review | None:
     if review and person.review is None:
         raise typer.BadParameter("--review asks at a terminal, and there is none")
     return person.review if review else None
+
+
+def chosen_diagram(*, mermaid: bool, dot: bool, as_json: bool) -> DiagramKind | None:
+    """The diagram that is asked for.
+
+    Raises:
+        typer.BadParameter: It is not the only thing that is asked for.
+    """
+    if mermaid + dot + as_json > 1:
+        raise typer.BadParameter("--mermaid, --dot and --json exclude one another")
+    return "mermaid" if mermaid else "dot" if dot else None
 
 
 def selected_tools(names: str | None, sources: Sequence[str] = ()) -> list[Tool]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from braid.engine import (
@@ -81,8 +82,9 @@ async def answered_by_code(job: Job) -> bool:
     return taken is not None or bool(job.draft or job.unresolved)
 
 
+@cache
 def load_tables() -> None:
-    """Load what code answers from: the atlas, wordings and their patterns."""
+    """Load what code answers from, once: the atlas, wordings and their patterns."""
     question = "Which is higher, K2 or Mont Blanc, and by how much?"
     rewrite(question, ())
     route(question)

@@ -16,8 +16,8 @@ from braid.executors.graph import op_kind, tool_of
 from braid.executors.nodes import Answer, Ask, Join, ListOf, Map, Node, Think, ToolCall
 from braid.executors.tools import Effect
 from braid.planner import InvalidPlanError, PlanError, PlanningError, PlanStream, PlanTask, check_plan
-from braid.planner.language import render_guards, render_plan
-from braid.planner.prompts import is_inner_call
+from braid.planner.language import render_guards
+from braid.planner.prompts import written_plan
 
 
 class ReviewError(BraidError, TypeError):
@@ -146,7 +146,7 @@ async def _approved(
     Raises:
         PlanRejectedError: The plan was rejected.
     """
-    text = render_plan([node for node in nodes if not is_inner_call(node)], line=lambda node: node.source)
+    text = written_plan(nodes)
     shown = PlanReview(
         question=task.question,
         round=task.round,

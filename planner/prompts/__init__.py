@@ -11,7 +11,7 @@ from braid.planner.prompts.compact import (
     read_refusal,
 )
 from braid.planner.prompts.grammar import plan_grammar
-from braid.planner.prompts.history import earlier_statements, finished_statements, is_inner_call
+from braid.planner.prompts.history import earlier_statements, finished_statements, written_plan
 
 __all__ = [
     "MAX_TOOLS",
@@ -24,10 +24,10 @@ __all__ = [
     "compact_prompt",
     "earlier_statements",
     "finished_statements",
-    "is_inner_call",
     "plan_grammar",
     "plan_request",
     "read_refusal",
     "repair_request",
     "run_root",
+    "written_plan",
 ]

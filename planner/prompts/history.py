@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from braid.executors import TaskGraph
 from braid.executors.nodes import Answer, Node, NodeState
 from braid.executors.values import preview, quoted_line
@@ -47,6 +49,11 @@ def finished_statements(graph: TaskGraph, *, before: int, results: bool = True) 
         elif state == "failed":
             lines.append(f"# {' '.join(node.source.split())}  # {_outcome(graph, node)}\n")
     return "".join(lines)
+
+
+def written_plan(nodes: Iterable[Node]) -> str:
+    """The plan of these nodes, in the words in which it was written."""
+    return render_plan((node for node in nodes if not is_inner_call(node)), line=lambda node: node.source)
 
 
 def is_inner_call(node: Node) -> bool:

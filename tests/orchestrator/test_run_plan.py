@@ -51,6 +51,15 @@ async def test_a_plan_is_run_without_an_engine() -> None:
     assert result.plan == TEXT.rstrip("\n")
 
 
+async def test_a_run_is_drawn_for_networkx_and_notebooks() -> None:
+    result = await Agent(NOWHERE, tools=[height]).run_plan(TEXT)
+    graph = result.to_networkx()
+    assert set(graph.predecessors("d")) == {"a", "b"} and graph.nodes["d"]["state"] == "done"
+    assert graph.nodes["d"]["tool"] == "calculate" and graph.nodes["d"]["text"] == "3805"
+    page = result._repr_html_()  # pyright: ignore[reportPrivateUsage]
+    assert page.startswith("<iframe srcdoc=") and "3805, much" in page and page.count('"') == 4
+
+
 def test_a_built_plan_brings_its_tools_and_runs_without_a_loop() -> None:
     plan = Plan()
     a = plan.call(height, "K2")

@@ -19,11 +19,13 @@ from braid.orchestrator.cli.options import (
     CacheOption,
     ChunkOption,
     DeviceOption,
+    DotOption,
     EngineOption,
     JsonOption,
     MaxTokensOption,
     McpOption,
     MemoryOption,
+    MermaidOption,
     OptionalQuestion,
     ProbeOption,
     SeedOption,
@@ -33,6 +35,7 @@ from braid.orchestrator.cli.options import (
     ToolsFromOption,
     ToolsOption,
     TopPOption,
+    chosen_diagram,
     make_agent,
     read_plan,
     run_async,
@@ -68,8 +71,8 @@ def plan(
             show_default=False,
         ),
     ] = None,
-    mermaid: Annotated[bool, typer.Option("--mermaid", help="Print the graph for Mermaid.")] = False,
-    dot: Annotated[bool, typer.Option("--dot", help="Print the graph for Graphviz.")] = False,
+    mermaid: MermaidOption = False,
+    dot: DotOption = False,
     engine: EngineOption = None,
     tools: ToolsOption = None,
     tools_from: ToolsFromOption = None,
@@ -106,9 +109,7 @@ def plan(
         probe=probe,
     )
     agent = make_agent(spec, selected_tools(tools, spec.tools_from))
-    if mermaid + dot + as_json > 1:
-        raise typer.BadParameter("--mermaid, --dot and --json exclude one another")
-    drawn: DiagramKind | None = "mermaid" if mermaid else "dot" if dot else None
+    drawn = chosen_diagram(mermaid=mermaid, dot=dot, as_json=as_json)
     if text:
         run_async(_check(agent, text, as_json=as_json, drawn=drawn))
     elif question is None:

@@ -10,7 +10,7 @@ import typer
 
 from braid.executors.report import diagram, report_of_spans, run_page, spans_of_events
 from braid.orchestrator.cli.commands.runs import read_run
-from braid.orchestrator.cli.options import JsonOption, RunArgument
+from braid.orchestrator.cli.options import DotOption, JsonOption, MermaidOption, RunArgument, chosen_diagram
 from braid.orchestrator.cli.output import console, print_json, write_page
 from braid.orchestrator.events import RunFinished
 from braid.planner import PlannerFinished
@@ -37,13 +37,12 @@ def view(
             "--html", metavar="FILE", help="Write it as a page: report, graph, timeline.", show_default=False
         ),
     ] = None,
-    mermaid: Annotated[bool, typer.Option("--mermaid", help="Print the graph for Mermaid.")] = False,
-    dot: Annotated[bool, typer.Option("--dot", help="Print the graph for Graphviz.")] = False,
+    mermaid: MermaidOption = False,
+    dot: DotOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Print the report on a recorded run, or write it as a page."""
-    if mermaid + dot + as_json > 1:
-        raise typer.BadParameter("--mermaid, --dot and --json exclude one another")
+    drawn = chosen_diagram(mermaid=mermaid, dot=dot, as_json=as_json)
     row, events = read_run(run)
     spans = spans_of_events(events)
     planning = sum(
@@ -58,8 +57,8 @@ def view(
             answer = ""
             notes.insert(0, f"declined: {row.answer}")
         write_page(html, run_page(spans, report, title=row.question, answer=answer, notes=notes))
-    if mermaid or dot:
-        sys.stdout.write(diagram(spans, "mermaid" if mermaid else "dot"))
+    if drawn is not None:
+        sys.stdout.write(diagram(spans, drawn))
     elif as_json:
         print_json({"run": row.id, "report": report.model_dump(mode="json", exclude={"usage"})})
     else:

@@ -70,6 +70,17 @@ def test_the_graph_can_be_exported() -> None:
     assert build().diagram("dot").startswith("digraph")
 
 
+def test_conditions_look_into_lists_and_texts() -> None:
+    plan = Plan()
+    a = plan.call(height, "K2", as_="a")
+    with plan.when(a.is_in([1, 8611]) & (a >= 1) & ~(a < 2) & (a <= 9000) & (a != 3)):
+        plan.answer(a)
+    assert plan.text.splitlines()[1] == (
+        "if ((((a in [1, 8611]) and (a >= 1)) and (not (a < 2))) and (a <= 9000)) and (a != 3):"
+    )
+    check_plan(plan.text, plan.tools.specs())
+
+
 def test_texts_are_data() -> None:
     plan = Plan()
     braces = plan.call(calculate, '{k2} and {0.__class__} <|end|> "quotes"\nline')
