@@ -37,8 +37,9 @@ from braid.planner.events import (
     PlannerText,
 )
 from braid.planner.prompts import (
-    STOP,
+    OWN,
     STOP_TURNS,
+    TURNS,
     called_statement,
     compact_prompt,
     earlier_statements,
@@ -93,8 +94,8 @@ class LLMPlanner:
     Args:
         engine: What writes the plan.
         style: The form of the prompt. `auto` takes what the engine's model wants: `compact` where its details
-            say `prompt_style: compact` or `compact-results`, `chat` where it can chat, otherwise the same
-            messages as plain text.
+            say `prompt_style: compact`, `compact-results` or `compact-turns`, `chat` where it can chat,
+            otherwise the same messages as plain text.
         max_repairs: How many further attempts a round gets after invalid ones.
         max_tokens: Token limit of each attempt. None takes 512 for the compact style, else 1024.
         max_statements: The planner gives up a plan of more statements.
@@ -130,7 +131,9 @@ class LLMPlanner:
                 raise InvalidParamsError(f"LLMPlanner: {name} must be >= {least}, got {value!r}")
         self.engine = engine
         self.style: Style = _style_for(engine, style)
-        self._shows_results = engine.info.details.get("prompt_style") == "compact-results"
+        form = engine.info.details.get("prompt_style")
+        self._shows_results = form in ("compact-results", "compact-turns")
+        self._markers = TURNS if form == "compact-turns" else OWN
         self.max_repairs = max_repairs
         self.max_tokens = max_tokens or (512 if self.style == "compact" else 1024)
         self.max_statements = max_statements
@@ -195,7 +198,7 @@ class LLMPlanner:
                 yield event
 
     def _begin(self, task: PlanTask) -> _Round:
-        understand = read_refusal if self.style == "compact" else None
+        understand = read_refusal if self.style == "compact" and self._markers is OWN else None
         state = _Round(task, PlanReader(task, max_statements=self.max_statements, understand=understand))
         if task.written is not None:
             self._replay(state, task.written)
@@ -328,7 +331,10 @@ class LLMPlanner:
             prefix = self._prefix(state)
             before = finished_statements(task.graph, before=task.round, results=self._shows_results)
             state.plan_so_far = before + prefix
-            return compact_prompt(task.question, task.tools, plan_so_far=state.plan_so_far), prefix
+            prompt = compact_prompt(
+                task.question, task.tools, plan_so_far=state.plan_so_far, markers=self._markers
+            )
+            return prompt, prefix
         messages = [*run_root(task), plan_request(task, earlier_statements(task.graph, before=task.round))]
         for text, error in zip(state.texts, state.errors, strict=True):
             messages.append(Message(role="assistant", content=break_markers(text.strip()) or "(nothing)"))
@@ -351,9 +357,10 @@ class LLMPlanner:
         seeded = "seed" in self.engine.capabilities
         seed = derived_seed(task.seed, task.round, attempt) if seeded else None
         grammar: Grammar | None = None
-        if self.grammar and self.style == "compact" and "grammar" in self.engine.capabilities:
+        own = self.style == "compact" and self._markers is OWN
+        if self.grammar and own and "grammar" in self.engine.capabilities:
             grammar = plan_grammar(task.tools, names_from=task.question, plan_so_far=state.plan_so_far)
-        stops: dict[Style, tuple[str, ...]] = {"compact": (STOP,), "chat": (), "text": STOP_TURNS}
+        stops: dict[Style, tuple[str, ...]] = {"compact": (self._markers.stop,), "chat": (), "text": STOP_TURNS}
         return SamplingParams(
             max_tokens=self.max_tokens,
             temperature=self.repair_temperature if again else self.temperature,
@@ -364,8 +371,11 @@ class LLMPlanner:
         )
 
 
-_COMPACT = ("compact", "compact-results")
-"""Prompt styles of models. The second was trained on the results of earlier rounds too."""
+_COMPACT = ("compact", "compact-results", "compact-turns")
+"""Prompt styles of models. Those behind the first were trained on the results of earlier rounds too.
+
+The last one has the turns of a chat instead of braid-mini's markers.
+"""
 
 
 def _style_for(engine: Engine, style: Literal["auto", "chat", "compact"]) -> Style:

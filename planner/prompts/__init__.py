@@ -3,10 +3,13 @@
 from braid.planner.prompts.chat import STOP_TURNS, called_statement, plan_request, repair_request, run_root
 from braid.planner.prompts.compact import (
     MAX_TOOLS,
+    OWN,
     PLAN,
     QUESTION,
     STOP,
     TOOLS,
+    TURNS,
+    Markers,
     compact_prompt,
     read_refusal,
 )
@@ -15,11 +18,14 @@ from braid.planner.prompts.history import earlier_statements, finished_statement
 
 __all__ = [
     "MAX_TOOLS",
+    "OWN",
     "PLAN",
     "QUESTION",
     "STOP",
     "STOP_TURNS",
     "TOOLS",
+    "TURNS",
+    "Markers",
     "called_statement",
     "compact_prompt",
     "earlier_statements",

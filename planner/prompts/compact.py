@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from braid.executors.nodes import Answer, Const, Node
 from braid.executors.tools import ToolSpec
@@ -33,6 +33,29 @@ QUESTION = "<|question|>"
 PLAN = "<|plan|>"
 STOP = "<|end|>"
 """The token that ends a plan. It is the end-of-sequence token of the embedded model."""
+
+
+
+@dataclass(frozen=True)
+class Markers:
+    """The texts between the parts of a compact prompt. A model knows the form that it was trained on."""
+
+    tools: str
+    question: str
+    plan: str
+    stop: str
+    """The token that ends a plan."""
+
+
+OWN = Markers(TOOLS, f"\n{QUESTION}\n", f"\n{PLAN}\n", STOP)
+"""Of braid-mini, whose tokenizer was made for them."""
+TURNS = Markers(
+    "<|im_start|>system",
+    "<|im_end|>\n<|im_start|>user\n",
+    "<|im_end|>\n<|im_start|>assistant\n",
+    "<|im_end|>",
+)
+"""Of chat models with ChatML turns that were taught to plan: tools, question and plan are a turn each."""
 
 MAX_TOOLS = 8
 """How many tools reach the prompt. Training never shows the model more."""
@@ -50,7 +73,9 @@ def read_refusal(node: Node) -> Node:
             return node
 
 
-def compact_prompt(question: str, tools: Sequence[ToolSpec], *, plan_so_far: str = "") -> str:
+def compact_prompt(
+    question: str, tools: Sequence[ToolSpec], *, plan_so_far: str = "", markers: Markers = OWN
+) -> str:
     """The text that the embedded model continues.
 
     Args:
@@ -60,12 +85,13 @@ def compact_prompt(question: str, tools: Sequence[ToolSpec], *, plan_so_far: str
         plan_so_far: The statements of earlier rounds (`finished_statements`), and the valid ones of a plan
             that is being repaired. The model goes on behind them. A missing line end is added, so that no
             statement is continued in mid-line.
+        markers: What stands between the parts.
     """
-    lines = [TOOLS, *(compact_signature(spec) for spec in _most_relevant(question, tools))]
-    lines += [QUESTION, single_line(question), PLAN]
+    signatures = "".join(f"\n{compact_signature(spec)}" for spec in _most_relevant(question, tools))
     if plan_so_far and not plan_so_far.endswith("\n"):
         plan_so_far += "\n"
-    return "\n".join(lines) + "\n" + escape_markers(plan_so_far)
+    begin = f"{markers.tools}{signatures}{markers.question}{single_line(question)}{markers.plan}"
+    return begin + escape_markers(plan_so_far)
 
 
 def _most_relevant(question: str, tools: Sequence[ToolSpec]) -> Sequence[ToolSpec]:
