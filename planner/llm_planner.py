@@ -360,12 +360,16 @@ class LLMPlanner:
         own = self.style == "compact" and self._markers is OWN
         if self.grammar and own and "grammar" in self.engine.capabilities:
             grammar = plan_grammar(task.tools, names_from=task.question, plan_so_far=state.plan_so_far)
-        stops: dict[Style, tuple[str, ...]] = {"compact": (self._markers.stop,), "chat": (), "text": STOP_TURNS}
+        stops: dict[Style, tuple[str, ...]] = {
+            "compact": (self._markers.stop,),
+            "chat": (),
+            "text": STOP_TURNS,
+        }
         return SamplingParams(
             max_tokens=self.max_tokens,
             temperature=self.repair_temperature if again else self.temperature,
             top_p=self.top_p,
-            stop=stops[self.style],
+            stop=stops.get(self.style, (self._markers.stop,)),
             seed=seed,
             grammar=grammar,
         )

@@ -81,6 +81,52 @@ def mini(
 
 
 @app.command()
+def planner(
+    out: OutOption,
+    base: Annotated[
+        str, typer.Option("--base", metavar="MODEL", help="Folder, GGUF file or name of the model to adapt.")
+    ] = "smollm2-135m",
+    start: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="DIR",
+            help="Go on from this adapter, with another --seed than its own.",
+            show_default=False,
+        ),
+    ] = None,
+    tokens: Annotated[
+        int, typer.Option("--tokens", min=1, metavar="N", help="Length of the run, prompts included.")
+    ] = 4_000_000,
+    minutes: Annotated[
+        float | None,
+        typer.Option(
+            "--minutes", min=0.1, metavar="N", help="Limit of the processor time.", show_default=False
+        ),
+    ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option("--steps", min=1, metavar="N", help="Limit of the steps.", show_default=False),
+    ] = None,
+    seed: SeedOption = 0,
+    threads: ThreadsOption = None,
+) -> None:
+    """Train the adapter braid-planner, write it to DIR/model together with its card."""
+    from braid.training.planner_adapter import train_planner
+
+    train_planner(
+        out,
+        base=base,
+        start=start,
+        tokens=tokens,
+        minutes=minutes,
+        steps=steps,
+        seed=seed,
+        threads=threads,
+    )
+
+
+@app.command()
 def measure(
     model: Annotated[Path, typer.Argument(help="Folder of an exported model.", show_default=False)],
     samples: Annotated[

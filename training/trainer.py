@@ -62,6 +62,8 @@ class Recipe:
     """Largest norm of the gradient."""
     compile: bool = True
     """Whether torch.compile is used."""
+    half: bool = True
+    """Whether matrix products are in bfloat16. Processors without such instructions are slow at it."""
 
 
 @dataclass
@@ -118,15 +120,8 @@ class Trainer(ABC):
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.model = self._make_model()
         torch.nn.Module.to(self.model, self.device)
-        matrices = [p for n, p in self.model.named_parameters() if p.ndim == 2 and "embed" not in n]
-        others = [p for n, p in self.model.named_parameters() if p.ndim != 2 or "embed" in n]
-        self.optimizers: list[torch.optim.Optimizer] = [
-            torch.optim.Muon(
-                matrices, lr=recipe.matrix_rate, momentum=0.95, weight_decay=recipe.weight_decay
-            ),
-            torch.optim.AdamW(others, lr=recipe.vector_rate, betas=(0.9, 0.95), weight_decay=0.0),
-        ]
-        self.peak_rates = [recipe.matrix_rate, recipe.vector_rate]
+        self.optimizers = self._make_optimizers()
+        self.peak_rates = [float(optimizer.param_groups[0]["lr"]) for optimizer in self.optimizers]
         self.progress = Progress()
         self.source = self._make_source()
         self._resume()
@@ -203,7 +198,7 @@ class Trainer(ABC):
         for optimizer, top in zip(self.optimizers, self.peak_rates, strict=True):
             for group in optimizer.param_groups:
                 group["lr"] = top * scale
-        loss = target_loss(self._body, self.model, batch.to(self.device))
+        loss = target_loss(self._body, self.model, batch.to(self.device), half=self.recipe.half)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
         for optimizer in self.optimizers:
@@ -214,7 +209,7 @@ class Trainer(ABC):
     def save(self) -> None:
         """Write the checkpoint. A kill while writing leaves the one before."""
         state = {
-            "model": self.model.state_dict(),
+            "model": self._trained_state(),
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "progress": asdict(self.progress),
         }
@@ -228,7 +223,7 @@ class Trainer(ABC):
             "recipe": asdict(self.recipe),
             "progress": asdict(self.progress),
             "parameters": parameter_count(self.model),
-            "flops": flops_per_token(self.model) * self.progress.tokens,
+            "flops": self._flops_per_token() * self.progress.tokens,
             "threads": torch.get_num_threads(),
             "machine": machine(),
         } | ({"before": read_training(self.start)} if self.start else {})
@@ -245,7 +240,7 @@ class Trainer(ABC):
                     f"{self.folder} holds a run with another recipe; give it the same one, or another folder"
                 )
             state = torch.load(path, weights_only=True, map_location=self.device)
-            self.model.load_state_dict(state["model"])
+            self._load_trained(state["model"])
             for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
                 optimizer.load_state_dict(saved)
             self.progress = Progress(**state["progress"])
@@ -269,8 +264,30 @@ class Trainer(ABC):
     def _make_source(self) -> BatchSource[Any]:
         """The batches of the run."""
 
-    def _make_model(self) -> Qwen3ForCausalLM:
+    def _make_model(self) -> Any:
         return build_model(self.recipe.shape, self.tokenizer, seed=self.recipe.seed)
+
+    def _make_optimizers(self) -> list[torch.optim.Optimizer]:
+        """The optimizers, at their peak learning rates."""
+        recipe = self.recipe
+        matrices = [p for n, p in self.model.named_parameters() if p.ndim == 2 and "embed" not in n]
+        others = [p for n, p in self.model.named_parameters() if p.ndim != 2 or "embed" in n]
+        return [
+            torch.optim.Muon(
+                matrices, lr=recipe.matrix_rate, momentum=0.95, weight_decay=recipe.weight_decay
+            ),
+            torch.optim.AdamW(others, lr=recipe.vector_rate, betas=(0.9, 0.95), weight_decay=0.0),
+        ]
+
+    def _trained_state(self) -> dict[str, torch.Tensor]:
+        """The weights that a checkpoint holds."""
+        return self.model.state_dict()
+
+    def _load_trained(self, state: dict[str, torch.Tensor]) -> None:
+        self.model.load_state_dict(state)
+
+    def _flops_per_token(self) -> int:
+        return flops_per_token(self.model)
 
     def _log_step(self, progress: Progress) -> None:
         self._append(
@@ -283,10 +300,13 @@ class Trainer(ABC):
             file.write(json.dumps(what) + "\n")
 
 
-def target_loss(body: Any, model: Qwen3ForCausalLM, batch: Batch) -> torch.Tensor:
-    """Mean cross-entropy over the target tokens. Logits are computed for these alone."""
+def target_loss(body: Any, model: Qwen3ForCausalLM, batch: Batch, *, half: bool = True) -> torch.Tensor:
+    """Mean cross-entropy over the target tokens. Logits are computed for these alone.
+
+    With `half`, matrix products are in bfloat16.
+    """
     learned = batch.targets >= 0
-    with torch.autocast(batch.ids.device.type, dtype=torch.bfloat16):
+    with torch.autocast(batch.ids.device.type, dtype=torch.bfloat16, enabled=half):
         hidden = body(
             input_ids=batch.ids, position_ids=batch.positions, attention_mask=batch.mask, use_cache=False
         ).last_hidden_state

@@ -35,7 +35,6 @@ STOP = "<|end|>"
 """The token that ends a plan. It is the end-of-sequence token of the embedded model."""
 
 
-
 @dataclass(frozen=True)
 class Markers:
     """The texts between the parts of a compact prompt. A model knows the form that it was trained on."""

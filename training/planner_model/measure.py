@@ -20,7 +20,7 @@ from braid.engine import Engine
 from braid.evals import EvalReport, Options, get_task, run_task
 from braid.evals.tasks import SPLITS
 from braid.executors.tools import ToolSpec
-from braid.planner.prompts import STOP, compact_prompt
+from braid.planner.prompts import OWN, STOP, Markers, compact_prompt
 from braid.training.batches import collate
 from braid.training.planner_model.examples import PLAIN_MIXTURE, Example, draw_example
 from braid.training.planner_model.packing import encode
@@ -64,6 +64,7 @@ def measure(
     examples: Sequence[Example],
     *,
     batch_size: int = 16,
+    markers: Markers = OWN,
     on_miss: Callable[[Miss], None] | None = None,
 ) -> Rates:
     """Exact-match and copy rates over `examples`.
@@ -76,7 +77,7 @@ def measure(
     exact = names = named = tools = tooled = 0
     for start in range(0, len(examples), batch_size):
         part = examples[start : start + batch_size]
-        for example, right, predicted in _predict(model, tokenizer, part):
+        for example, right, predicted in _predict(model, tokenizer, part, markers):
             exact += all(right)
             spans = [span for name in example.names for span in _spans(example.plan, name)]
             named += len(spans)
@@ -155,9 +156,13 @@ def _figures(report: EvalReport) -> dict[str, float]:
 
 
 def _predict(
-    model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerFast, examples: Sequence[Example]
+    model: Qwen3ForCausalLM,
+    tokenizer: PreTrainedTokenizerFast,
+    examples: Sequence[Example],
+    markers: Markers,
 ) -> Iterator[tuple[Example, list[bool], str]]:
-    batch = collate([encode(example, tokenizer) for example in examples], token_id(tokenizer, PAD))
+    pad = token_id(tokenizer, PAD if markers is OWN else markers.stop)
+    batch = collate([encode(example, tokenizer, markers) for example in examples], pad)
     with torch.inference_mode():
         chosen = model(input_ids=batch.ids.to(model.device), use_cache=False).logits.argmax(-1).cpu()
     for row, example in enumerate(examples):

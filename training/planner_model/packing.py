@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from transformers import PreTrainedTokenizerFast
 
-from braid.planner.prompts import QUESTION
+from braid.planner.prompts import OWN, Markers
 from braid.training.batches import Batch, BatchSource, Encoded, TokenRow
 from braid.training.planner_model.examples import DEFAULT_MIXTURE, Example, Mixture, draw_group
 from braid.training.tokens import PAD, token_id
@@ -33,30 +33,44 @@ class Packed(TokenRow):
     """For each example, the number of its own tokens, and how many of these are the prompt's."""
 
 
-def encode(example: Example, tokenizer: PreTrainedTokenizerFast) -> Encoded:
+def encode(example: Example, tokenizer: PreTrainedTokenizerFast, markers: Markers = OWN) -> Encoded:
     """Encode prompt and plan apart, as they are when the model is used."""
-    prompt = tokenizer.encode(example.prompt, add_special_tokens=False)
-    return Encoded(prompt + tokenizer.encode(example.plan, add_special_tokens=False), len(prompt))
+    prompt: list[int] = tokenizer.encode(_with(markers, example.prompt), add_special_tokens=False)
+    plan: list[int] = tokenizer.encode(_with(markers, example.plan), add_special_tokens=False)
+    return Encoded(prompt + plan, len(prompt))
 
 
-def pack(examples: Sequence[Example], tokenizer: PreTrainedTokenizerFast) -> Packed:
+def pack(examples: Sequence[Example], tokenizer: PreTrainedTokenizerFast, markers: Markers = OWN) -> Packed:
     """One sequence of examples whose prompts begin with the same tools.
+
+    Args:
+        examples: With braid-mini's markers.
+        tokenizer: Makes the ids.
+        markers: What stands between the parts in the sequence.
 
     Raises:
         ValueError: An example has other tools.
     """
-    shared, marker, _ = examples[0].prompt.partition(QUESTION)
-    ids: list[int] = tokenizer.encode(shared, add_special_tokens=False)
+    tools = examples[0].prompt.partition(OWN.question)[0]
+    ids: list[int] = tokenizer.encode(_with(markers, tools), add_special_tokens=False)
     length = len(ids)
     parts: list[tuple[int, int]] = []
     for example in examples:
-        if not example.prompt.startswith(shared + marker):
+        if not example.prompt.startswith(tools + OWN.question):
             raise ValueError(f"an example has other tools than the first of its group: {example.prompt!r}")
-        prompt = tokenizer.encode(example.prompt[len(shared) :], add_special_tokens=False)
-        plan = tokenizer.encode(example.plan, add_special_tokens=False)
+        own = _with(markers, example.prompt[len(tools) :])
+        prompt = tokenizer.encode(own, add_special_tokens=False)
+        plan = tokenizer.encode(_with(markers, example.plan), add_special_tokens=False)
         ids += prompt + plan
         parts.append((len(prompt) + len(plan), len(prompt)))
     return Packed(ids, length, parts)
+
+
+def _with(markers: Markers, text: str) -> str:
+    """`text` with other markers than braid-mini's. Nothing else in it looks like one."""
+    for name in ("tools", "question", "plan", "stop"):
+        text = text.replace(getattr(OWN, name), getattr(markers, name))
+    return text
 
 
 def collate_packed(rows: Sequence[Packed], pad: int) -> Batch:
@@ -88,7 +102,8 @@ class PackedSource(BatchSource[Packed]):
     """Packed examples of braid-mini.
 
     The first `easy_pools` pools hold only sequences of at most `easy_length` tokens. Copying is learned
-    sooner on short prompts. Sequences over `max_length` tokens are dropped.
+    sooner on short prompts. Sequences over `max_length` tokens are dropped. `sizes` are the fewest and the
+    most examples of a sequence, `pool` is the number of sequences that are drawn together.
     """
 
     def __init__(
@@ -101,9 +116,16 @@ class PackedSource(BatchSource[Packed]):
         easy_pools: int = 4,
         easy_length: int = 520,
         max_length: int = 1280,
+        sizes: tuple[int, int] = (3, 6),
+        pool: int = POOL,
+        markers: Markers = OWN,
     ) -> None:
         super().__init__(seed=seed, batch_tokens=batch_tokens)
+        self.sizes = sizes
+        self.size = pool
+        self.markers = markers
         self.tokenizer = tokenizer
+        self._pad = token_id(tokenizer, PAD if markers is OWN else markers.stop)
         self.mixture = mixture
         self.easy_pools = easy_pools
         self.easy_length = easy_length
@@ -113,15 +135,13 @@ class PackedSource(BatchSource[Packed]):
         easy = index < self.easy_pools
         limit = self.easy_length if easy else self.max_length
         rows: list[Packed] = []
-        for number in range(index * POOL, (index + 1) * POOL):
+        for number in range(index * self.size, (index + 1) * self.size):
             rng = random.Random(f"train/{self.seed}/{number}")
-            row = pack(
-                draw_group(rng, self.mixture, size=rng.randint(2, 4) if easy else rng.randint(3, 6)),
-                self.tokenizer,
-            )
+            size = rng.randint(2, 4) if easy else rng.randint(*self.sizes)
+            row = pack(draw_group(rng, self.mixture, size=size), self.tokenizer, self.markers)
             if len(row.ids) <= limit:
                 rows.append(row)
         return rows
 
     def collate(self, rows: Sequence[Packed]) -> Batch:
-        return collate_packed(rows, token_id(self.tokenizer, PAD))
+        return collate_packed(rows, self._pad)
