@@ -12,7 +12,11 @@ from dataclasses import dataclass, replace
 from braid.executors.tools import ToolSpec
 from braid.planner.prompts import MAX_TOOLS, STOP, compact_prompt
 from braid.training.questions import (
+    FAMILIES,
+    FAMILIES_BEYOND,
+    MIRRORED,
     NONCE_SHARE,
+    REFUSED_WORDS,
     Atlas,
     Builder,
     Calculate,
@@ -23,12 +27,14 @@ from braid.training.questions import (
     Lookup,
     LookupEach,
     Rank,
+    SameThings,
     Toolset,
     World,
     draw,
     draw_thought,
     dressed,
     estranged,
+    forbidden_text,
     later_round,
     listed_text,
     load_atlas,
@@ -41,6 +47,7 @@ from braid.training.questions.tools import (
     ListQuestion,
     Toolbox,
     attribute_for,
+    builtin_toolbox,
     draw_errands,
     draw_list_question,
     draw_listing,
@@ -63,6 +70,9 @@ class Example:
     """What must be copied from the question."""
     tools: tuple[str, ...]
     """Names of the tools that the plan calls."""
+    question: str = ""
+    program: str = ""
+    """The whole plan for the built-in tools. Empty where it was not made from a program of the families."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,9 +93,31 @@ class Mixture:
     """Questions for the other tools at hand, where there are any."""
     rounds: float = 0.05
     """Questions that are shown in a later round."""
+    beyond: float = 0.0
+    """Questions of the families beyond the planning set. Then nothing that is held out is drawn, refusals are
+    `decline` with a reason, and what failed in a later round may be any call."""
+    mirrored: float = 0.0
+    """Groups that ask the same two things in several directions and with several operations."""
+    builtin: float = 0.38
+    """Groups with the tools that `braid run` gives."""
+    nonsense: float = 0.35
+    """Groups with tools whose names mean nothing. The rest has readable tools."""
 
 
 DEFAULT_MIXTURE = Mixture()
+BEYOND_MIXTURE = Mixture(
+    atlas=0.45,
+    errands=0.03,
+    no_ranker=0.04,
+    lists=0.08,
+    services=0.03,
+    rounds=0.06,
+    beyond=0.68,
+    mirrored=0.2,
+    builtin=0.62,
+    nonsense=0.05,
+)
+"""For a pretrained model, which knows the words and must learn the structures."""
 PLAIN_MIXTURE = Mixture(atlas=0.0, errands=0.0, lists=0.0, thoughts=0.0, services=0.0, rounds=0.0)
 """Questions of the planning set about invented things, and nothing else."""
 
@@ -104,10 +136,20 @@ def draw_group(
     while True:
         try:
             if rng.random() < mixture.errands and not held_out:
-                return _unfamiliar_calls(rng, size)
-            return _questions(rng, mixture, size, held_out=held_out)
+                group = _unfamiliar_calls(rng, size)
+            else:
+                group = _questions(rng, mixture, size, held_out=held_out)
         except LookupError:
             continue
+        if mixture.beyond and not held_out:
+            group = [example for example in group if forbidden(example) is None]
+        if group:
+            return group
+
+
+def forbidden(example: Example) -> str | None:
+    """Why a model must not be trained on the example, or None: it shows what is held out or frozen."""
+    return forbidden_text(example.question, example.program)
 
 
 def _unfamiliar_calls(rng: random.Random, size: int) -> list[Example]:
@@ -118,7 +160,7 @@ def _unfamiliar_calls(rng: random.Random, size: int) -> list[Example]:
 
 
 def _questions(rng: random.Random, mixture: Mixture, size: int, *, held_out: bool) -> list[Example]:
-    world: World = _ATLAS if rng.random() < mixture.atlas else _INVENTED
+    world: World = _ATLAS if rng.random() < mixture.atlas else _PLAINER if mixture.beyond else _INVENTED
     ranker = rng.random() >= mixture.no_ranker
     listing: Listing | None = None
     if rng.random() < mixture.lists and not held_out:
@@ -128,9 +170,11 @@ def _questions(rng: random.Random, mixture: Mixture, size: int, *, held_out: boo
     drawn = [
         _open_ended(rng, world)
         if rng.random() < mixture.thoughts and not held_out
-        else _with_nonce_words(rng, draw(rng, world, held_out=held_out, ranker=ranker), held_out=held_out)
+        else _draw(rng, mixture, world, held_out=held_out, ranker=ranker)
         for _ in range(size - listed)
     ]
+    if rng.random() < mixture.mirrored and not held_out:
+        drawn[: size // 2] = _mirrored(rng, world, size // 2)
     steps = [step for d in drawn for step in d.program.steps]
     attributes = [
         (
@@ -150,6 +194,8 @@ def _questions(rng: random.Random, mixture: Mixture, size: int, *, held_out: boo
         calculator=any(isinstance(step, Calculate) for step in steps),
         ranks=any(isinstance(step, Rank) for step in steps),
         more=[listing.spec] if listing else [],
+        moods=(mixture.builtin, 1 - mixture.builtin - mixture.nonsense, mixture.nonsense),
+        described=0.1 if mixture.beyond else 0.35,
     )
     if len(box.specs) > MAX_TOOLS:
         raise LookupError("more tools than a prompt shows")
@@ -166,9 +212,16 @@ def _questions(rng: random.Random, mixture: Mixture, size: int, *, held_out: boo
                 pass
         if rng.random() < mixture.rounds and not held_out:
             try:
-                before, plan = later_round(rng, d.program, box.toolset)
+                before, plan = later_round(rng, d.program, box.toolset, beyond=mixture.beyond > 0)
                 examples.append(
-                    Example(compact_prompt(d.question, box.specs, plan_so_far=before), plan + STOP, (), ())
+                    Example(
+                        compact_prompt(d.question, box.specs, plan_so_far=before),
+                        plan + STOP,
+                        (),
+                        (),
+                        d.question,
+                        render(d.program, Toolset()),
+                    )
                 )
                 continue
             except LookupError:
@@ -185,6 +238,26 @@ def _questions(rng: random.Random, mixture: Mixture, size: int, *, held_out: boo
     if not examples:
         raise LookupError("none of the questions goes with the tools")
     return examples
+
+
+def _draw(rng: random.Random, mixture: Mixture, world: World, *, held_out: bool, ranker: bool) -> Drawn:
+    """A question of the planning set or, in a share of the draws, one of the families beyond it."""
+    if not mixture.beyond:
+        return _with_nonce_words(rng, draw(rng, world, held_out=held_out, ranker=ranker), held_out=held_out)
+    families = FAMILIES_BEYOND if rng.random() < mixture.beyond else _ANSWERED
+    drawn = draw(rng, world, held_out=held_out, ranker=ranker, families=families)
+    if " 0.0 " in drawn.question:
+        raise LookupError("nobody changes a length by 0.0 m")
+    return drawn
+
+
+def _mirrored(rng: random.Random, world: World, size: int) -> list[Drawn]:
+    """Questions that ask the same two things in several directions and with several operations."""
+    attribute, _ = world.comparable(random.Random(f"{(seed := rng.getrandbits(64))}/2"), 2)
+    if attribute.dated or not attribute.more or not attribute.how:
+        raise LookupError("these are not set against each other in many ways")
+    same = SameThings(world, seed)
+    return [draw(rng, same, held_out=False, families=MIRRORED) for _ in range(size)]
 
 
 def _with_nonce_words(rng: random.Random, d: Drawn, *, held_out: bool) -> Drawn:
@@ -232,6 +305,13 @@ _DOING = (
 
 def _contradicted(d: Drawn, box: Toolbox) -> bool:
     """Whether a tool in the box fits a question that its plan declines or leaves to the model."""
+    if d.family == "refused":
+        return any(
+            word in f"{spec.name} {spec.description}".lower()
+            for spec in box.specs
+            if spec.name not in _BUILTIN_NAMES
+            for word in REFUSED_WORDS
+        )
     if d.family not in ("declined", "thought"):
         return False
     return any(word in spec.description.lower() for spec in box.specs for word in _DOING)
@@ -253,8 +333,10 @@ def _about_list(rng: random.Random, listing: Listing, asked: ListQuestion, box: 
     first, rest = lines[0], "".join(lines[1:])
     before = f"{first.rstrip()}  # {listed_text(rng, asked.found)}\n"
     return [
-        Example(compact_prompt(question, box.specs), first + STOP, asked.entities, (listing.spec.name,)),
-        Example(compact_prompt(question, box.specs, plan_so_far=before), rest + STOP, (), ()),
+        Example(
+            compact_prompt(question, box.specs), first + STOP, asked.entities, (listing.spec.name,), question
+        ),
+        Example(compact_prompt(question, box.specs, plan_so_far=before), rest + STOP, (), (), question),
     ]
 
 
@@ -266,7 +348,12 @@ def _example(
     names: tuple[str, ...],
 ) -> Example:
     return Example(
-        compact_prompt(question, specs), render(program, toolset) + STOP, names, _called(program, toolset)
+        compact_prompt(question, specs),
+        render(program, toolset) + STOP,
+        names,
+        _called(program, toolset),
+        question,
+        "" if any(isinstance(step, Call) for step in program.steps) else render(program, Toolset()),
     )
 
 
@@ -288,4 +375,8 @@ def _called(program: Builder, toolset: Toolset) -> tuple[str, ...]:
 
 
 _INVENTED = Invented()
+_PLAINER = Invented(odd_attributes=0.07, links=("capital", "country", "continent"))
+"""Fewer attributes that nobody has heard of, and links that the built-in `search` answers with a name."""
+_ANSWERED = {name: family for name, family in FAMILIES.items() if name != "declined"}
+_BUILTIN_NAMES = frozenset(spec.name for spec in builtin_toolbox())
 _ATLAS: Atlas = load_atlas("train")

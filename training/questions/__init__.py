@@ -5,7 +5,10 @@ Some wordings and a fifth of the atlas' titles are held out: `generate` draws tr
 templates, held-out entities, or both at once.
 """
 
+from braid.training.questions.beyond import FAMILIES_BEYOND, MIRRORED, REFUSED_WORDS
+from braid.training.questions.families import FAMILIES
 from braid.training.questions.generate import Drawn, Sample, Split, draw, generate
+from braid.training.questions.held_out import forbidden_text
 from braid.training.questions.invented_world import Invented
 from braid.training.questions.later_rounds import later_round, listed_text
 from braid.training.questions.nonce_words import NONCE_SHARE, estranged
@@ -22,10 +25,14 @@ from braid.training.questions.program import (
 )
 from braid.training.questions.template import Choice
 from braid.training.questions.typing_noise import dressed
-from braid.training.questions.world import Atlas, World, load_atlas
+from braid.training.questions.world import Atlas, SameThings, World, load_atlas
 
 __all__ = [
+    "FAMILIES",
+    "FAMILIES_BEYOND",
+    "MIRRORED",
     "NONCE_SHARE",
+    "REFUSED_WORDS",
     "Atlas",
     "Builder",
     "Calculate",
@@ -36,6 +43,7 @@ __all__ = [
     "Lookup",
     "LookupEach",
     "Rank",
+    "SameThings",
     "Sample",
     "Split",
     "Toolset",
@@ -44,6 +52,7 @@ __all__ = [
     "draw_thought",
     "dressed",
     "estranged",
+    "forbidden_text",
     "generate",
     "later_round",
     "listed_text",

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from braid.training.questions.families import FAMILIES
+from braid.training.questions.families import FAMILIES, Family
 from braid.training.questions.program import Builder, Toolset, render
 from braid.training.questions.template import Choice
 from braid.training.questions.typing_noise import dressed, lowered
@@ -46,15 +46,22 @@ class Drawn:
     answer: str
 
 
-def draw(rng: random.Random, world: World, *, held_out: bool, ranker: bool = True) -> Drawn:
+def draw(
+    rng: random.Random,
+    world: World,
+    *,
+    held_out: bool,
+    ranker: bool = True,
+    families: Mapping[str, tuple[Family, float]] = FAMILIES,
+) -> Drawn:
     """One question from `world`, in wording that training sees or, with `held_out`, that it never sees."""
-    names = list(FAMILIES)
-    weights = [weight for _, weight in FAMILIES.values()]
+    names = list(families)
+    weights = [weight for _, weight in families.values()]
     while True:
         family = rng.choices(names, weights)[0]
         choice = Choice(rng, held_out)
         try:
-            draft = FAMILIES[family][0](choice, world, ranker)
+            draft = families[family][0](choice, world, ranker)
         except (LookupError, ZeroDivisionError):
             continue
         if held_out and not any(step.startswith("h") for step in choice.trail):

@@ -10,7 +10,15 @@ from braid.training.questions import invented_names as names
 from braid.training.questions.template import words
 from braid.training.questions.templates import CHAINS, NAMED, NUMERIC, Attribute
 from braid.training.questions.units import BASE
-from braid.training.questions.world import Article, Chain, Fact, Thing, choose_attribute
+from braid.training.questions.world import (
+    Article,
+    Chain,
+    Fact,
+    Path,
+    Thing,
+    choose_attribute,
+    named_attribute,
+)
 
 _QUANTITIES = words(
     "temperature cost price age score rating budget voltage output capacity strength pressure volume "
@@ -29,6 +37,43 @@ _NAMED_NOUNS = words(
     "founder author colour director owner inventor mayor manager birthplace genre sponsor maker motto "
     "president"
 )
+_LINKED: dict[str, tuple[tuple[str, str], ...]] = {
+    "building": (("country", "country"), ("city", "city"), ("architect", "person")),
+    "tower": (("country", "country"), ("city", "city")),
+    "statue": (("country", "country"), ("designer", "person")),
+    "bridge": (("country", "country"), ("designer", "person")),
+    "city": (
+        ("country", "country"),
+        ("country", "country"),
+        ("continent", "continent"),
+        ("founder", "person"),
+    ),
+    "country": (("capital", "city"), ("continent", "continent"), ("highest point", "mountain")),
+    "moon": (("planet", "planet"), ("discoverer", "person")),
+    "invention": (("inventor", "person"),),
+    "book": (("author", "person"),),
+    "film": (("director", "person"),),
+    "company": (("headquarters", "city"), ("founder", "person")),
+    "team": (("home town", "city"),),
+    "person": (("birthplace", "city"), ("native country", "country")),
+}
+"""What a kind of thing is linked to, and of which kind that is."""
+_ENDS: dict[str, tuple[str, ...]] = {
+    "country": (
+        "currency",
+        "currency",
+        "official language",
+        "official language",
+        "capital",
+        "capital",
+        "continent",
+    ),
+    "city": ("country", "country", "continent", "mayor", "time zone"),
+    "person": ("birthplace", "native country", "profession"),
+    "mountain": ("mountain range", "first climbers"),
+    "planet": ("discoverer",),
+}
+"""Names that a question may ask for at the end of links, by the kind of the last thing."""
 _UNITS = ("m", "km", "km2", "kg", "km/h", "people", "years", "m/s", "°C", "")
 
 
@@ -44,8 +89,9 @@ def _number(rng: random.Random, attribute: Attribute) -> float:
 class Invented:
     """A `World` whose things exist for one question only. Values are random. Plans do not depend on them."""
 
-    def __init__(self, *, odd_attributes: float = 0.15) -> None:
+    def __init__(self, *, odd_attributes: float = 0.15, links: Sequence[str] = tuple(CHAINS)) -> None:
         self.odd_attributes = odd_attributes
+        self.links = list(links)
 
     def comparable(self, rng: random.Random, count: int) -> tuple[Attribute, list[Thing]]:
         attribute = self._numeric(rng)
@@ -63,7 +109,7 @@ class Invented:
         return attribute, self._things(rng, rng.choice(attribute.kinds), [attribute], count)
 
     def chained(self, rng: random.Random, count: int) -> list[Chain]:
-        noun = rng.choice(list(CHAINS))
+        noun = rng.choice(self.links)
         link = next(a for a in NAMED if a.noun == noun)
         attribute = rng.choice(CHAINS[noun])
         things = self._things(rng, rng.choice(link.kinds), [link], count)
@@ -83,6 +129,47 @@ class Invented:
             )
             for t in things
         ]
+
+    def path(self, rng: random.Random, links: int, *, like: Path | None = None) -> Path:
+        if like:
+            (thing,) = self._things(rng, like.thing.kind, like.links[:1], 1)
+            followed, attribute = like.links, like.attribute
+        else:
+            kind = rng.choice([kind for kind in _LINKED if links == 1 or kind not in ("city", "country")])
+            (thing,) = self._things(rng, kind, [], 1)
+            steps: list[Attribute] = []
+            for _ in range(links):
+                if kind not in _LINKED:
+                    raise LookupError(f"nothing is linked to a {kind}")
+                noun, kind = rng.choice(_LINKED[kind])
+                if any(step.noun == noun for step in steps):
+                    raise LookupError("round in a circle")
+                steps.append(named_attribute(noun))
+            followed = tuple(steps)
+            ends = [a for a in NUMERIC if kind in a.kinds] + [
+                named_attribute(n) for n in _ENDS.get(kind, ()) if n not in {step.noun for step in steps}
+            ]
+            attribute = rng.choice(ends)
+        if not attribute.numeric:
+            return Path(thing, followed, attribute, names.proper_name(rng), "")
+        return Path(
+            thing, followed, attribute, _number(rng, attribute), BASE.get(attribute.noun, rng.choice(_UNITS))
+        )
+
+    def people(self, rng: random.Random, count: int) -> list[Thing]:
+        people: dict[str, Thing] = {}
+        while len(people) < count:
+            name = f"{names.word(rng).capitalize()} {names.word(rng).capitalize()}"
+            near = (
+                next(iter(people.values())).facts["birth year"][0] if people and rng.random() < 0.75 else ""
+            )
+            birth = int(near) + rng.randint(-70, 70) if near else rng.randint(1000, 1940)
+            facts: dict[str, Fact] = {
+                "birth year": (birth, ""),
+                "death year": (birth + rng.randint(18, 84), ""),
+            }
+            people[name] = Thing(name, "person", "", facts)
+        return list(people.values())
 
     def _numeric(self, rng: random.Random) -> Attribute:
         if rng.random() >= self.odd_attributes:

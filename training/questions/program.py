@@ -152,9 +152,10 @@ Step = Lookup | LookupEach | Calculate | Rank | Call | CallEach | Think
 
 @dataclass(frozen=True)
 class Answer:
-    """The answer, in parts."""
+    """The answer in parts, or the reason why there is none."""
 
     parts: tuple[Part, ...]
+    declines: bool = False
 
 
 @dataclass(frozen=True)
@@ -173,6 +174,27 @@ class Branch:
     join: Literal["and", "or"] = "and"
 
 
+Test = tuple[Ref, str, "str | Ref"]
+"""A comparison: left, operator, right. A text on the right stands in the plan as it is."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """Comparisons, joined by `join`, and the answer where they hold."""
+
+    tests: tuple[Test, ...]
+    end: Answer
+    join: Literal["and", "or"] = "and"
+
+
+@dataclass(frozen=True)
+class Cases:
+    """`if`, `elif` ... and `else`, each with an answer."""
+
+    cases: tuple[Case, ...]
+    otherwise: Answer
+
+
 @dataclass(frozen=True)
 class Block:
     """Steps, by index, and an answer."""
@@ -186,7 +208,7 @@ class Builder:
     """Collects the steps of one program in the order in which the plan will write them."""
 
     steps: list[Step] = field(default_factory=list[Step])
-    end: Answer | Branch | None = None
+    end: Answer | Branch | Cases | None = None
 
     def look(self, attribute: str, entity: str | Ref | Item) -> Ref:
         return self._add(Lookup(attribute, entity))
@@ -217,6 +239,12 @@ class Builder:
 
     def answer(self, *parts: Part) -> None:
         self.end = Answer(parts)
+
+    def decline(self, reason: str) -> None:
+        self.end = Answer((reason,), declines=True)
+
+    def cases(self, cases: Sequence[Case], otherwise: Answer) -> None:
+        self.end = Cases(tuple(cases), otherwise)
 
     def branch(self, left: Ref, operator: str, right: str | Ref, then: Block, otherwise: Block) -> None:
         self.end = Branch(left, operator, right, then, otherwise)
@@ -276,6 +304,13 @@ class _Writer:
                 yield from self.block(end.then)
                 yield "else:"
                 yield from self.block(end.otherwise)
+            case Cases(cases, otherwise):
+                for index, case in enumerate(cases):
+                    tests = f" {case.join} ".join(self.test(*test) for test in case.tests)
+                    yield f"{'elif' if index else 'if'} {tests}:"
+                    yield "    " + self.answer(case.end)
+                yield "else:"
+                yield "    " + self.answer(otherwise)
             case _:
                 assert_never(end)
 
@@ -355,6 +390,8 @@ class _Writer:
                 return repr(value)
 
     def answer(self, answer: Answer) -> str:
+        if answer.declines:
+            return f"decline({self.text(answer.parts)})"
         if len(answer.parts) == 1:
             part = answer.parts[0]
             if isinstance(part, (Ref, Item)):

@@ -17,6 +17,8 @@ from braid.training.questions.program import (
     Branch,
     Builder,
     Call,
+    Case,
+    Cases,
     Lookup,
     LookupEach,
     Part,
@@ -115,7 +117,7 @@ def lowered(program: Builder, names: Sequence[str]) -> Builder:
         return text(value) if isinstance(value, str) else value
 
     def answer(value: Answer) -> Answer:
-        return Answer(tuple(part(p) for p in value.parts))
+        return replace(value, parts=tuple(part(p) for p in value.parts))
 
     def block(value: Block) -> Block:
         return Block(value.steps, answer(value.end))
@@ -138,4 +140,7 @@ def lowered(program: Builder, names: Sequence[str]) -> Builder:
         end = answer(end)
     elif isinstance(end, Branch):
         end = replace(end, then=block(end.then), otherwise=block(end.otherwise))
+    elif isinstance(end, Cases):
+        cases = (Case(case.tests, answer(case.end), case.join) for case in end.cases)
+        end = Cases(tuple(cases), answer(end.otherwise))
     return Builder([step(s) for s in program.steps], end)

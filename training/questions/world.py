@@ -11,11 +11,14 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, Literal, Protocol, TypeVar
 
-from braid.training.questions.templates import CHAINS, NAMED, NUMERIC, Attribute
+from braid.training.questions.templates import CHAINS, ELEVATION, NAMED, NUMERIC, Attribute
 
 Article = Literal["", "the", "a"]
 Fact = tuple[float | str, str]
 """A value and its unit. The unit of a name is empty."""
+
+LINKS = ("country", "country", "capital", "capital", "city", "continent", "state", "planet", "ocean", "mouth")
+"""What a path may follow, the frequent ones twice."""
 
 HELD_OUT_SHARE = 0.2
 """Share of the atlas' titles that no training question names."""
@@ -67,6 +70,17 @@ class Chain:
     target: Thing
 
 
+@dataclass(frozen=True)
+class Path:
+    """A question over several links: `attribute` of the last of `links` ... of `thing`, which is `value`."""
+
+    thing: Thing
+    links: tuple[Attribute, ...]
+    attribute: Attribute
+    value: float | str
+    unit: str
+
+
 class World(Protocol):
     """Where a question's things come from. Draws that cannot be met raise LookupError, and are drawn anew."""
 
@@ -89,6 +103,43 @@ class World(Protocol):
     def having(self, rng: random.Random, attributes: Sequence[str], count: int) -> list[Thing]:
         """`count` things that have all the attributes named by `attributes`."""
         ...
+
+    def path(self, rng: random.Random, links: int, *, like: Path | None = None) -> Path:
+        """A question over so many links, or one about another thing over the links of `like`."""
+        ...
+
+    def people(self, rng: random.Random, count: int) -> list[Thing]:
+        """`count` people with the years of their birth and death."""
+        ...
+
+
+class SameThings:
+    """A world that draws from another one, the same things for the same wish each time."""
+
+    def __init__(self, world: World, seed: int) -> None:
+        self._world = world
+        self._seed = seed
+
+    def comparable(self, rng: random.Random, count: int) -> tuple[Attribute, list[Thing]]:
+        return self._world.comparable(random.Random(f"{self._seed}/{count}"), count)
+
+    def measured(self, rng: random.Random, count: int) -> list[tuple[Attribute, Thing]]:
+        return self._world.measured(rng, count)
+
+    def named(self, rng: random.Random, count: int) -> tuple[Attribute, list[Thing]]:
+        return self._world.named(rng, count)
+
+    def chained(self, rng: random.Random, count: int) -> list[Chain]:
+        return self._world.chained(rng, count)
+
+    def having(self, rng: random.Random, attributes: Sequence[str], count: int) -> list[Thing]:
+        return self._world.having(rng, attributes, count)
+
+    def path(self, rng: random.Random, links: int, *, like: Path | None = None) -> Path:
+        return self._world.path(rng, links, like=like)
+
+    def people(self, rng: random.Random, count: int) -> list[Thing]:
+        return self._world.people(rng, count)
 
 
 class Atlas:
@@ -144,12 +195,58 @@ class Atlas:
             rng, [thing for thing in self.things if all(a in thing.facts for a in attributes)], count
         )
 
+    def path(self, rng: random.Random, links: int, *, like: Path | None = None) -> Path:
+        thing = at = rng.choice(self.things)
+        followed: list[Attribute] = []
+        for number in range(links):
+            been = {a.noun for a in followed}
+            nouns = (
+                [like.links[number].noun]
+                if like
+                else [n for n in LINKS if n not in been and self._linked(at, n)]
+            )
+            noun = rng.choice(nouns) if nouns else ""
+            target = self._linked(at, noun)
+            if not target or target.name == at.name:
+                raise LookupError(f"{at.name} has no such link")
+            followed.append(named_attribute(noun))
+            at = target
+        ends = (
+            [like.attribute]
+            if like
+            else [a for a in (*NUMERIC[:6], ELEVATION, *NAMED) if a.noun in at.facts and a not in followed]
+        )
+        if (like and like.attribute.noun not in at.facts) or not ends or at.name == thing.name:
+            raise LookupError(f"{at.name} has no such attribute")
+        if like and thing.name == like.thing.name:
+            raise LookupError(f"{thing.name} was drawn twice")
+        attribute = rng.choice(ends)
+        return Path(thing, tuple(followed), attribute, *at.facts[attribute.noun])
+
+    def people(self, rng: random.Random, count: int) -> list[Thing]:
+        raise LookupError("the atlas has no people")
+
+    def _linked(self, thing: Thing, noun: str) -> Thing | None:
+        """What `thing` is linked to. The built-in `search` knows the country of what has a city or a place."""
+        facts = thing.facts
+        if noun == "country" and "country" not in facts:
+            city = self._everything.get(str(facts["city"][0])) if "city" in facts else None
+            place = city.facts.get("country") if city else facts.get("location")
+            target = self._everything.get(str(place[0])) if place else None
+            return target if target and target.kind == "country" else None
+        return self._everything.get(str(facts[noun][0])) if noun in facts else None
+
     def _attribute(self, rng: random.Random, attributes: Sequence[Attribute]) -> tuple[Attribute, str]:
         """An attribute and one of the kinds that have it, however many things of each the atlas holds."""
         kinds = {a.noun: [kind for noun, kind in self._by_kind if noun == a.noun] for a in attributes}
         attribute = choose_attribute(rng, [a for a in attributes if kinds[a.noun]])
         weights = [len(self._by_kind[attribute.noun, kind]) for kind in kinds[attribute.noun]]
         return attribute, rng.choices(kinds[attribute.noun], weights)[0]
+
+
+def named_attribute(noun: str) -> Attribute:
+    """The attribute of this noun, whose value is a name."""
+    return next((a for a in NAMED if a.noun == noun), Attribute(noun=noun, numeric=False))
 
 
 def choose_attribute(rng: random.Random, attributes: Sequence[Attribute]) -> Attribute:

@@ -11,7 +11,22 @@ from braid.training.questions.families import (
     measures,
     mergers,
 )
-from braid.training.questions.families.common import Draft, Family, adjective
+from braid.training.questions.families.common import (
+    Draft,
+    Family,
+    adjective,
+    by_value,
+    pick_best,
+    scalable,
+    shown,
+)
+from braid.training.questions.families.hypothetical import (
+    changed_value,
+    draw_changes,
+    followed,
+    in_either_order,
+    situation_of,
+)
 
 FAMILIES: dict[str, tuple[Family, float]] = {
     "changed-best": (hypothetical.changed_best, 24),
@@ -62,4 +77,18 @@ FAMILIES: dict[str, tuple[Family, float]] = {
 """Each family and its share of the questions."""
 
 
-__all__ = ["FAMILIES", "Draft", "Family", "adjective"]
+__all__ = [
+    "FAMILIES",
+    "Draft",
+    "Family",
+    "adjective",
+    "by_value",
+    "changed_value",
+    "draw_changes",
+    "followed",
+    "in_either_order",
+    "pick_best",
+    "scalable",
+    "shown",
+    "situation_of",
+]

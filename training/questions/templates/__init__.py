@@ -3,6 +3,7 @@
 from braid.training.questions.templates.attributes import (
     AREA,
     CHAINS,
+    ELEVATION,
     LENGTH,
     NAMED,
     NUMERIC,
@@ -27,6 +28,7 @@ __all__ = [
     "AREA",
     "CHAINS",
     "DOWN_MOVE",
+    "ELEVATION",
     "LENGTH",
     "NAMED",
     "NUMERIC",

@@ -171,6 +171,8 @@ def draw_toolbox(
     calculator: bool,
     ranks: bool,
     more: Sequence[ToolSpec] = (),
+    moods: tuple[float, float, float] = (38, 27, 35),
+    described: float = 0.35,
 ) -> Toolbox:
     """Tools for questions about `attributes`.
 
@@ -181,8 +183,10 @@ def draw_toolbox(
         calculator: whether the plan calculates. Otherwise the calculator may be missing.
         ranks: whether the plan ranks. The ranking tool is then there.
         more: further tools that the questions need.
+        moods: how often the tools are the built-in ones, readable others, or ones with names of no meaning.
+        described: how often a built-in tool is described in other words than its own.
     """
-    mood = rng.choices(("builtin", "sensible", "odd"), (38, 27, 35))[0]
+    mood = rng.choices(("builtin", "sensible", "odd"), moods)[0]
     odd = mood == "odd"
 
     def named(builtin: str, sensible: Sequence[str]) -> str:
@@ -196,7 +200,9 @@ def draw_toolbox(
         return names.identifier(rng) if odd and rng.random() < 0.4 else rng.choice(sensible)
 
     if mood == "builtin":
-        return _builtin_box(rng, attributes, ranker=ranker, calculator=calculator, ranks=ranks, more=more)
+        return _builtin_box(
+            rng, attributes, ranker=ranker, calculator=calculator, ranks=ranks, more=more, described=described
+        )
     specs: list[ToolSpec] = []
     style: Style = rng.choices(("query", "entity_attribute", "attribute_entity"), (6, 2, 2))[0]
     general = LookupTool(name=named("search", _SEARCH_NAMES), style=style)
@@ -384,6 +390,7 @@ def _builtin_box(
     calculator: bool,
     ranks: bool,
     more: Sequence[ToolSpec],
+    described: float,
 ) -> Toolbox:
     """The built-in tools, now and then described otherwise, with others beside them or some missing."""
     texts = {"search": _SEARCH_TEXT, "calculate": _CALC_TEXT, "rank": _RANK_TEXT}
@@ -395,7 +402,7 @@ def _builtin_box(
             continue
         if spec.name not in needed and not whole and rng.random() < 0.5:
             continue
-        if spec.name in texts and rng.random() < 0.35:
+        if spec.name in texts and rng.random() < described:
             spec = replace(spec, description=_text(rng, texts[spec.name]))
         specs.append(spec)
     specific: dict[str, LookupTool] = {}
