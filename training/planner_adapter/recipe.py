@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from braid.training.planner_adapter.low_rank import (
     load_adapter,
     save_adapter,
 )
-from braid.training.planner_model.examples import Mixture
+from braid.training.planner_model.examples import BEYOND_MIXTURE, Mixture
 from braid.training.planner_model.measure import atlas_examples, measure
 from braid.training.planner_model.packing import PackedSource
 from braid.training.planner_model.recipe import seeds
@@ -42,7 +42,7 @@ class AdapterRecipe(Recipe):
     """Their product counts alpha / rank times."""
     rate: float = 8e-4
     """Peak learning rate of the small matrices."""
-    mixture: Mixture = field(default_factory=Mixture)
+    mixture: Mixture = BEYOND_MIXTURE
     """Shares of the kinds of examples."""
     batch_tokens: int = 1536
     tokens: int = 4_000_000
