@@ -47,6 +47,108 @@ ARCHITECTURES: dict[str, tuple[str, dict[str, Any]]] = {
         {**GROUPED, "num_local_experts": 4, "num_experts_per_tok": 2, "sliding_window": 24},
     ),
 }
+LATENT = {
+    **COMMON,
+    "num_key_value_heads": 4,
+    "q_lora_rank": 24,
+    "kv_lora_rank": 16,
+    "qk_nope_head_dim": 8,
+    "qk_rope_head_dim": 4,
+    "v_head_dim": 12,
+}
+EXPERTS = {"num_experts_per_tok": 2, "moe_intermediate_size": 32, "first_k_dense_replace": 1}
+GROUPS = {"n_routed_experts": 4, "n_group": 1, "topk_group": 1}
+TYPES = ["sliding_attention", "full_attention"]
+PER_LAYER = {
+    **GROUPED,
+    "num_hidden_layers": 6,
+    "layer_types": TYPES * 3,
+    "sliding_window": 24,
+    "num_kv_shared_layers": 2,
+    "vocab_size_per_layer_input": 384,
+    "hidden_size_per_layer_input": 8,
+}
+UNEVEN: dict[str, tuple[str, dict[str, Any]]] = {
+    # Latent attention, whose keys and values differ in width.
+    "deepseek_v2": ("DeepseekV2", {**LATENT, **EXPERTS, **GROUPS, "topk_method": "greedy"}),
+    "deepseek_v3": ("DeepseekV3", {**LATENT, **EXPERTS, **GROUPS, "n_shared_experts": 1}),
+    "minicpm3": ("MiniCPM3", LATENT),
+    # Layers that read the KV of earlier ones.
+    "gemma3n": (
+        "Gemma3nText",
+        {
+            **PER_LAYER,
+            "intermediate_size": [64] * 6,
+            "activation_sparsity_pattern": [0.9, 0.9, 0.0, 0.0, 0.0, 0.0],
+            "altup_num_inputs": 2,
+            "laurel_rank": 8,
+        },
+    ),
+    # Layers of two shapes, and layers that read the KV of earlier ones.
+    "gemma4": ("Gemma4Text", {**PER_LAYER, "global_head_dim": 16}),
+    "gemma4_experts": (
+        "Gemma4Text",
+        {
+            **PER_LAYER,
+            "num_kv_shared_layers": 0,
+            "global_head_dim": 16,
+            "num_global_key_value_heads": 1,
+            "attention_k_eq_v": True,
+            "enable_moe_block": True,
+            "num_experts": 4,
+            "top_k_experts": 2,
+            "moe_intermediate_size": 32,
+        },
+    ),
+    # Chunks of attention, and queries that grow with their position.
+    "llama4": (
+        "Llama4Text",
+        {
+            **GROUPED,
+            "num_hidden_layers": 4,
+            "intermediate_size_mlp": 64,
+            "attention_chunk_size": 24,
+            "floor_scale": 16,
+            "num_local_experts": 4,
+        },
+    ),
+    "afmoe": (
+        "Afmoe",
+        {
+            **GROUPED,
+            "num_hidden_layers": 4,
+            "sliding_window": 24,
+            "num_experts": 4,
+            "num_experts_per_tok": 2,
+            "moe_intermediate_size": 32,
+            "num_dense_layers": 1,
+        },
+    ),
+    "gemma3": ("Gemma3Text", {**GROUPED, "num_hidden_layers": 6, "sliding_window": 24}),
+    "stablelm": ("StableLm", {**COMMON, "num_key_value_heads": 2, "partial_rotary_factor": 0.5}),
+    "ministral3": ("Ministral3", GROUPED),
+    "cohere2": ("Cohere2", {**GROUPED, "num_hidden_layers": 4, "sliding_window": 24}),
+    "qwen3_moe": (
+        "Qwen3Moe",
+        {**GROUPED, "num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 32},
+    ),
+    "phi3_longrope": (
+        "Phi3",
+        {
+            **COMMON,
+            "num_key_value_heads": 2,
+            "original_max_position_embeddings": 128,
+            "rope_parameters": {
+                "rope_type": "longrope",
+                "rope_theta": 10000.0,
+                "short_factor": [1.0, 1.1, 1.2, 1.3],
+                "long_factor": [1.5, 3.0, 6.0, 12.0],
+                "original_max_position_embeddings": 128,
+            },
+        },
+    ),
+}
+"""Architectures whose layers differ from one another, or whose attention is not that of most."""
 
 
 def build_architecture(folder: Path, name: str, **changes: Any) -> Path:
@@ -54,7 +156,7 @@ def build_architecture(folder: Path, name: str, **changes: Any) -> Path:
     import torch
     import transformers
 
-    family, settings = ARCHITECTURES[name]
+    family, settings = (ARCHITECTURES | UNEVEN)[name]
     tokenizer = build_tokenizer()
     torch.manual_seed(3)
     config = getattr(transformers, family + "Config")(vocab_size=len(tokenizer), **{**settings, **changes})

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 
 from braid.engine.local.kv import View
 
+Position = TypeVar("Position", int, torch.Tensor)
 _flash_cpu = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
 
 
@@ -23,6 +25,14 @@ class Traits:
     scale: float
     window: int | None
     softcap: float | None
+    span: int | None = None
+    """Tokens see those of their own span of so many positions only."""
+
+    def seen_from(self, position: Position) -> Position | int:
+        """The first position that a query at `position` sees. It grows with `position`."""
+        if self.window is not None:
+            return position - self.window + 1
+        return 0 if self.span is None else position - position % self.span
 
 
 Partial = tuple[torch.Tensor, torch.Tensor]
@@ -40,17 +50,16 @@ def attend_view(
         None when a window hides all of the view.
     """
     start, stop, mask = view.start, view.stop, None
-    if traits.window is not None:
+    if traits.window is not None or traits.span is not None:
         first = view.position
-        nearest, farthest = min(positions), max(positions)
-        hidden = max(0, nearest - traits.window + 1 - first)  # keys that no query sees any more
+        hidden = max(0, traits.seen_from(min(positions)) - first)  # keys that no query sees any more
         if hidden >= stop - start:
             return None
         start += hidden
-        if farthest - (first + hidden) >= traits.window:
+        if traits.seen_from(max(positions)) > first + hidden:
             keys = torch.arange(first + hidden, first + view.length, device=q.device)
             queries = torch.tensor(list(positions), device=q.device)
-            far = queries[:, None] - keys >= traits.window
+            far = keys < traits.seen_from(queries[:, None])
             mask = torch.zeros(far.shape, dtype=torch.float32, device=q.device).masked_fill_(far, -torch.inf)
     keys = view.segment.keys[layer][:, start:stop]
     values = view.segment.values[layer][:, start:stop]
@@ -62,14 +71,13 @@ def attend_view(
     return out.reshape(heads, group, tokens, -1), lse.reshape(heads, group, tokens)
 
 
-def attend_self(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, traits: Traits) -> Partial:
-    """Tokens of a chunk over one another, causally."""
+def attend_self(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, position: int, traits: Traits) -> Partial:
+    """Tokens of a chunk, the first of which stands at `position`, over one another, causally."""
     heads, group, count, _ = q.shape
-    if (traits.window is not None and count > traits.window) or not _flash_fits(q, v, traits):
-        place = torch.arange(count, device=q.device)
+    if traits.seen_from(position + count - 1) > position or not _flash_fits(q, v, traits):
+        place = torch.arange(position, position + count, device=q.device)
         hidden = place[:, None] < place
-        if traits.window is not None:
-            hidden |= place[:, None] - place >= traits.window
+        hidden |= place < traits.seen_from(place[:, None])
         mask = torch.zeros(hidden.shape, dtype=torch.float32, device=q.device).masked_fill_(
             hidden, -torch.inf
         )

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 
@@ -122,11 +123,7 @@ class Step:
         # Branches that forked together stay level: then neither a mask nor indices are needed.
         places = {rows[place].at for place in in_tails}
         self._level_at = places.pop() if self._in_order and self._all_in_tails and len(places) == 1 else None
-        if self._level_at is not None:
-            return
-        self._tail_lengths = torch.tensor(tails.lengths, device=device)
-        self._tail_lengths[self._tail_slots] = self._tail_at + 1
-        self._masks: dict[int | None, torch.Tensor] = {}
+        self._masks: dict[tuple[int | None, int | None], torch.Tensor] = {}
 
     def attend(
         self,
@@ -138,11 +135,12 @@ class Step:
         window: int | None = None,
         softcap: float | None = None,
         sinks: torch.Tensor | None = None,
+        span: int | None = None,
     ) -> torch.Tensor:
         """Write keys and values, and attend.
 
         Args:
-            layer: number of the layer.
+            layer: number of the layer in the KV.
             q: queries [heads, tokens, dim].
             k: keys [kv heads, tokens, dim].
             v: values [kv heads, tokens, dim].
@@ -150,11 +148,12 @@ class Step:
             window: length of the sliding window in tokens.
             softcap: soft cap of the attention logits.
             sinks: attention sinks [heads].
+            span: length of the spans of positions that see nothing of one another.
 
         Returns:
             [tokens, heads, value dim].
         """
-        traits = Traits(scale, window, softcap)
+        traits = Traits(scale, window, softcap, span)
         start = 0
         parts: list[torch.Tensor] = []
         for chunk in self.chunks:
@@ -208,7 +207,7 @@ class Step:
         for (temperature, scale), partials in tempered.items():
             out, lse = merge(partials)
             merged.append((out, lse * (scale * temperature)))
-        merged.append(attend_self(grouped, k, v, traits))
+        merged.append(attend_self(grouped, k, v, chunk.position, traits))
         out, lse = merge(merged, last=sinks is None)
         out, lse = out.flatten(0, 1), lse.flatten(0, 1)
         return with_sinks(out, lse, sinks).transpose(0, 1)
@@ -274,7 +273,7 @@ class Step:
         tails = self.tails
         used = tails.count
         k, v = k.transpose(0, 1), v.transpose(0, 1)
-        if self._level_at is not None:
+        if self._level_at is not None and traits.span is None:
             return self._attend_level_tails(self._level_at, layer, grouped, k, v, traits)
         if not self._all_in_tails:
             k, v = k[self._tail_rows], v[self._tail_rows]
@@ -287,7 +286,7 @@ class Step:
             by_slot,
             tails.keys[layer][:used],
             tails.values[layer][:used],
-            self._tail_mask(traits.window, grouped.dtype),
+            self._tail_mask(traits, grouped.dtype),
             traits,
         )
         out, lse = out.permute(1, 2, 0, 3), lse.permute(1, 2, 0)
@@ -308,17 +307,26 @@ class Step:
         out, lse = attend(grouped.permute(2, 0, 1, 3), keys[:, :, seen], values[:, :, seen], None, traits)
         return out.permute(1, 2, 0, 3), lse.permute(1, 2, 0)
 
-    def _tail_mask(self, window: int | None, dtype: torch.dtype) -> torch.Tensor:
-        mask = self._masks.get(window)
+    @cached_property
+    def _tail_places(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Positions of the first and the last token in each slot [slots, 1]."""
+        lengths = torch.tensor(self.tails.lengths, device=self._tail_slots.device)
+        lengths[self._tail_slots] = self._tail_at + 1
+        positions = [self.rows[place].position - self.rows[place].at for place in self._tail_rows.tolist()]
+        first = torch.zeros_like(lengths)
+        first[self._tail_slots] = torch.tensor(positions, device=first.device)
+        return first[:, None], (first + lengths - 1)[:, None]
+
+    def _tail_mask(self, traits: Traits, dtype: torch.dtype) -> torch.Tensor:
+        mask = self._masks.get((traits.window, traits.span))
         if mask is None:
-            place = torch.arange(self.tails.width, device=self._tail_lengths.device)
-            hidden = place >= self._tail_lengths[:, None]
-            if window is not None:
-                hidden |= place < self._tail_lengths[:, None] - window
+            first, last = self._tail_places
+            place = first + torch.arange(self.tails.width, device=first.device)
+            hidden = (place > last) | (place < traits.seen_from(last))
             mask = torch.zeros(hidden.shape, dtype=dtype, device=hidden.device).masked_fill_(
                 hidden, -torch.inf
             )
-            mask = self._masks[window] = mask[:, None, None, :]
+            mask = self._masks[traits.window, traits.span] = mask[:, None, None, :]
         return mask
 
 

@@ -184,8 +184,8 @@ class Pool:
             segment.writer = writer
             return prefix
         child = self._child(prefix, len(ids) + room)
-        for _ in range(self.geometry.layers):
-            keys, values = self.geometry.allocate(self.geometry.heads, child.capacity)
+        for layer in range(len(self.geometry.layers)):
+            keys, values = self.geometry.allocate(layer, child.capacity)
             child.keys.append(keys)
             child.values.append(values)
         child.token_ids = list(ids)
@@ -285,13 +285,13 @@ class Pool:
     def _resize(self, segment: Segment, capacity: int) -> None:
         """Move a segment into tensors of another size, layer by layer."""
         change = self.bytes_of(capacity - segment.capacity)
-        twice = self.bytes_of(max(capacity, segment.capacity)) // self.geometry.layers
+        twice = max(capacity, segment.capacity) * self.geometry.largest_layer_bytes
         if change > 0:
             self._make_room(change + twice)
         self.peak_bytes = max(self.peak_bytes, self.total_bytes + max(change, 0) + twice)
         kept = min(capacity, segment.num_computed_tokens)
-        for layer in range(self.geometry.layers):
-            keys, values = self.geometry.allocate(self.geometry.heads, capacity)
+        for layer in range(len(self.geometry.layers)):
+            keys, values = self.geometry.allocate(layer, capacity)
             keys[:, :kept] = segment.keys[layer][:, :kept]
             values[:, :kept] = segment.values[layer][:, :kept]
             segment.keys[layer], segment.values[layer] = keys, values
@@ -402,7 +402,7 @@ class Pool:
                 assert (
                     len(segment.keys)
                     == len(segment.values)
-                    == (self.geometry.layers if segment.capacity else 0)
+                    == (len(self.geometry.layers) if segment.capacity else 0)
                 )
                 assert all(tensor.shape[1] == segment.capacity for tensor in segment.keys)
                 for (offset, token), child in segment.children.items():

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
 
 import torch
 
@@ -12,28 +14,44 @@ WHOLE = 1 << 60
 """Length in a lock that holds all of a segment, however long it grows."""
 
 
-@dataclass(frozen=True)
-class Geometry:
-    """Shape of the KV of one token: keys and values of `heads` heads in each of `layers` layers."""
+class LayerShape(NamedTuple):
+    """Shape of the KV of one token in one layer."""
 
-    layers: int
     heads: int
     key_dim: int
     value_dim: int
+
+    @property
+    def size(self) -> int:
+        """Number of values."""
+        return self.heads * (self.key_dim + self.value_dim)
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Shape of the KV of one token in each layer that keeps KV."""
+
+    layers: tuple[LayerShape, ...]
     dtype: torch.dtype
     device: torch.device
 
-    @property
+    @cached_property
     def token_bytes(self) -> int:
-        return self.layers * self.heads * (self.key_dim + self.value_dim) * self.dtype.itemsize
+        return sum(layer.size for layer in self.layers) * self.dtype.itemsize
 
-    def allocate(self, *shape: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Keys and values [*shape, dim] of one layer.
+    @cached_property
+    def largest_layer_bytes(self) -> int:
+        """Bytes of one token in the largest layer."""
+        return max(layer.size for layer in self.layers) * self.dtype.itemsize
+
+    def allocate(self, layer: int, tokens: int, *slots: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Keys and values [*slots, heads, tokens, dim] of one layer.
 
         Each layer has its own tensors, so that KV moves layer by layer and never exists twice as a whole.
         """
-        keys = torch.empty(*shape, self.key_dim, dtype=self.dtype, device=self.device)
-        values = torch.empty(*shape, self.value_dim, dtype=self.dtype, device=self.device)
+        heads, key_dim, value_dim = self.layers[layer]
+        keys = torch.empty(*slots, heads, tokens, key_dim, dtype=self.dtype, device=self.device)
+        values = torch.empty(*slots, heads, tokens, value_dim, dtype=self.dtype, device=self.device)
         return keys, values
 
 

@@ -90,7 +90,7 @@ class TailArena:
         slots_kept = self._slots_to_keep(self.count - len(freed) if drop else self.count)
         copy_bytes = 0
         if 0 < slots_kept < self.slots or any(ids for _, _, ids in freed):
-            copy_bytes = self._bytes(self.slots, self.width) // self._pool.geometry.layers
+            copy_bytes = self.slots * self.width * self._pool.geometry.largest_layer_bytes
             try:
                 self._pool.charge(copy_bytes)
             except OutOfKV:
@@ -131,7 +131,7 @@ class TailArena:
             keys, values = self.keys[layer], self.values[layer]
             for segment, slot, start in filled:
                 tokens = segment.num_computed_tokens
-                new_keys, new_values = self._pool.geometry.allocate(keys.shape[1], segment.capacity)
+                new_keys, new_values = self._pool.geometry.allocate(layer, segment.capacity)
                 new_keys[:, :tokens] = keys[slot, :, start : start + tokens]
                 new_values[:, :tokens] = values[slot, :, start : start + tokens]
                 segment.keys.append(new_keys)
@@ -163,11 +163,11 @@ class TailArena:
         """
         geometry, before = self._pool.geometry, self._bytes(self.slots, self.width)
         change = self._bytes(slots, width) - before
-        copy_bytes = before // geometry.layers
+        copy_bytes = self.slots * self.width * geometry.largest_layer_bytes
         self._pool.charge(max(change, 0) + copy_bytes)
         used, old = self.count, self.width
-        for layer in range(geometry.layers):
-            keys, values = geometry.allocate(slots, geometry.heads, width)
+        for layer in range(len(geometry.layers)):
+            keys, values = geometry.allocate(layer, width, slots)
             if used:
                 keys[:used, :, :old] = self.keys[layer][:used]
                 values[:used, :, :old] = self.values[layer][:used]

@@ -74,10 +74,10 @@ def count_vocabulary(tokenizer: Any, config: Any) -> int:
     return min(config.vocab_size, max(tokenizer.get_vocab().values(), default=-1) + 1)
 
 
-def make_probe_ids(config: Any) -> torch.Tensor:
-    """Random ids, enough to reach beyond a sliding window where that is affordable."""
+def make_probe_ids(config: Any, *, beyond_window: bool = False) -> torch.Tensor:
+    """Random ids, enough to reach beyond a sliding window where that is asked for and affordable."""
     generator = torch.Generator().manual_seed(1)
-    window = getattr(config, "sliding_window", None) or 0
+    window = (beyond_window and getattr(config, "sliding_window", None)) or 0
     longest = getattr(config, "max_position_embeddings", None)
     length = 24 + (window if window <= 512 else 0)
     length = min(length, (longest or length + 1) - 1)

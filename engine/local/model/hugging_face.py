@@ -9,12 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from braid.engine.errors import EngineError
 from braid.engine.local.attention import Chunk, Rotate, Step
-from braid.engine.local.kv import Geometry, Pool, TailArena, View
+from braid.engine.local.kv import Pool, TailArena, View
+from braid.engine.local.model.architectures import (
+    ArchitectureError,
+    check_architecture,
+    find_max_context,
+    refuse_config,
+    refuse_network,
+)
 from braid.engine.local.model.facts import (
     Dtype,
     add_grammars,
@@ -47,6 +54,7 @@ def load_checked(folder: Path, *, dtype: Dtype, device: str, fast: bool) -> Mode
     """
     with _LOADING:
         network, tokenizer = _load_network(folder, dtype, device)
+    refuse_network(network)
     end_ids = find_end_ids(network.generation_config, tokenizer)
     with torch.inference_mode():
         prompt_style = read_prompt_style(folder, network.config)
@@ -62,6 +70,7 @@ def load_checked(folder: Path, *, dtype: Dtype, device: str, fast: bool) -> Mode
 def _load_network(folder: Path, dtype: Dtype, device: str) -> tuple[Any, Any]:
     """The network on its device, and the tokenizer."""
     try:
+        refuse_config(AutoConfig.from_pretrained(folder, local_files_only=True))
         with _quiet():
             network: Any = AutoModelForCausalLM.from_pretrained(
                 folder, dtype=choose_dtype(dtype, folder), local_files_only=True
@@ -80,40 +89,42 @@ def _over_segments(
 ) -> tuple[Model, torch.Tensor]:
     """The model with attention over segments, and the logits that the network itself gives for its probe."""
     name = type(network).__name__
-    if not getattr(network, "_supports_attention_backend", False):
-        raise EngineError(
-            f"{name} does not take its attention from transformers' attention interface; "
-            "its contexts cannot be forked and cut (state-space and other recurrent models cannot be run)"
-        )
+    checked = check_architecture(network)
     config = network.config.get_text_config(decoder=True)
+    probe_ids = make_probe_ids(config, beyond_window=not checked).to(network.device)
+    vocabulary = count_vocabulary(tokenizer, config)
     try:
-        probe_ids = make_probe_ids(config).to(network.device)
-        vocabulary = count_vocabulary(tokenizer, config)
         expected = network(input_ids=probe_ids[None], use_cache=False).logits[0, :, :vocabulary].float()
+    except Exception as error:
+        raise EngineError(f"{name} does not run in transformers: {error}") from error
+    try:
+        decoder = ModuleDecoder(network)
         model = Model(
             name=name,
             codec=TextCodec(tokenizer, vocabulary),
             end_ids=end_ids,
             prompt_style=prompt_style,
             vocabulary=vocabulary,
-            max_context=getattr(config, "max_position_embeddings", None),
+            max_context=find_max_context(config),
             parameters=sum(p.numel() for p in network.parameters()),
             device=network.device,
-            geometry=_geometry(network, probe_ids),
+            geometry=decoder.geometry,
             probe_ids=probe_ids,
-            decoder=ModuleDecoder(network),
+            decoder=decoder,
         )
         given = model.probe()
     except Exception as error:
         raise EngineError(f"{name} does not run with attention over segments: {error}") from error
-    # In low precision rounding alone may move an expert's choice, so only float32 is compared for those.
-    if not _close(expected, given, network.dtype) and not (
-        network.dtype != torch.float32 and _has_experts(config)
-    ):
-        raise EngineError(
-            f"{name} gives other results over segments than by itself; "
-            "it keeps more state than keys and values per token, or attends in a way that is not known here"
-        )
+    if not _close(expected, given, network.dtype):
+        # In low precision rounding alone may move the choice of an expert. Then the copy in float32 decides.
+        if network.dtype == torch.float32 or not _has_experts(config):
+            raise ArchitectureError(name, "it gives other results over segments than by itself")
+        if not checked or not torch.isfinite(given).all():
+            raise ArchitectureError(
+                name,
+                f"it could not be checked in {network.dtype}, where rounding moves the choice of experts. "
+                "dtype='float32' can be",
+            )
     return model, expected
 
 
@@ -173,37 +184,9 @@ def _find_rotation(model: Model, network: Any) -> Rotate | None:
     return rotate if _close(seen[0], seen[1], network.dtype) else None
 
 
-def _geometry(network: Any, ids: torch.Tensor) -> Geometry:
-    """The KV's shape, from a cache that the model filled.
-
-    Raises:
-        ValueError: the layers differ, or are no plain KV.
-    """
-    from transformers.cache_utils import DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
-
-    cache = network(input_ids=ids[None, :2], use_cache=True).past_key_values
-    if not isinstance(cache, DynamicCache):
-        raise ValueError(f"it keeps its state in a {type(cache).__name__}")
-    shapes: set[tuple[int, int, int]] = set()
-    layers: list[Any] = cache.layers
-    for layer in layers:
-        if (
-            type(layer) not in (DynamicLayer, DynamicSlidingWindowLayer)
-            or layer.keys is None
-            or layer.values is None
-        ):
-            raise ValueError(f"it has a {type(layer).__name__}, which is no plain KV of every token")
-        shapes.add((layer.keys.shape[1], layer.keys.shape[3], layer.values.shape[3]))
-    if len(shapes) != 1:
-        raise ValueError(f"its layers differ in (heads, key dim, value dim): {sorted(shapes)}")
-    heads, key_dim, value_dim = shapes.pop()
-    return Geometry(len(layers), heads, key_dim, value_dim, network.dtype, network.device)
-
-
 def _has_experts(config: Any) -> bool:
-    return any(
-        getattr(config, name, None) for name in ("num_experts", "num_local_experts", "n_routed_experts")
-    )
+    names = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts")
+    return any(getattr(config, name, None) for name in names)
 
 
 @contextmanager

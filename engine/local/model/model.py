@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -85,26 +85,47 @@ class Model:
 
         They are read as a chunk, as a second chunk, as a row in place, and as a row in a slot.
         """
-        ids = self.probe_ids.tolist()
-        pool = Pool(self.geometry, limit_bytes=1 << 40, keep_bytes=0)
-        tails = TailArena(pool)
-        me = object()
-        found: list[torch.Tensor] = []
-        third = len(ids) // 3
-        prefix = pool.extend(PrefixEnd(pool.root, 0), ids[:third], me, room=len(ids))
-        segment = prefix.segment
+        return read_in_parts(self.forward, self.geometry, self.probe_ids.tolist())
 
-        def run(step: Step) -> None:
-            logits = self.forward(step, range(len(step.token_ids)))
-            assert logits is not None
-            found.append(logits)
 
-        run(Step([Chunk(ids[:third], segment, 0)], [], tails, None))
-        segment.token_ids.extend(ids[third:-2])
-        run(Step([Chunk(ids[third:-2], segment, third)], [], tails, None))
-        at = len(ids) - 2
-        segment.token_ids.append(ids[at])
-        run(Step([], [Row(ids[at], at, (View(segment, 0, at + 1),), segment, at)], tails, None))
-        slot = tails.open_slot()
-        run(Step([], [Row(ids[at + 1], at + 1, (View(segment, 0, at + 1),), None, 0, slot)], tails, None))
-        return torch.cat(found)
+def read_in_parts(
+    forward: Callable[[Step, Sequence[int]], torch.Tensor | None],
+    geometry: Geometry,
+    ids: Sequence[int],
+    *,
+    beside: Sequence[int] = (),
+) -> torch.Tensor:
+    """Logits [ids, vocabulary], read in two chunks, as a row in place, and as a row in a slot.
+
+    Args:
+        forward: runs a step.
+        geometry: shape of the KV.
+        ids: at least six token ids.
+        beside: ids of another sequence, which is read beside the second chunk and the rows.
+    """
+    pool = Pool(geometry, limit_bytes=1 << 40, keep_bytes=0)
+    tails = TailArena(pool)
+    me = object()
+    found: list[torch.Tensor] = []
+    third = len(ids) // 3
+    segment = pool.extend(PrefixEnd(pool.root, 0), ids[:third], me, room=len(ids)).segment
+
+    def run(chunk: Chunk | None, row: Row | None) -> None:
+        chunks = [chunk] if chunk else []
+        if beside and found:
+            other = pool.extend(PrefixEnd(pool.root, 0), beside, object()).segment
+            chunks = [Chunk(beside, other, 0), *chunks]
+        step = Step(chunks, [row] if row else [], tails, None)
+        logits = forward(step, range(len(step.token_ids)))
+        assert logits is not None
+        found.append(logits[len(beside) if found else 0 :])
+
+    run(Chunk(ids[:third], segment, 0), None)
+    segment.token_ids.extend(ids[third:-2])
+    run(Chunk(ids[third:-2], segment, third), None)
+    at = len(ids) - 2
+    segment.token_ids.append(ids[at])
+    run(None, Row(ids[at], at, (View(segment, 0, at + 1),), segment, at))
+    slot = tails.open_slot()
+    run(None, Row(ids[at + 1], at + 1, (View(segment, 0, at + 1),), None, 0, slot))
+    return torch.cat(found)

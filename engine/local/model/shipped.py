@@ -18,7 +18,7 @@ import torch
 from safetensors.torch import load
 from tokenizers import Tokenizer
 
-from braid.engine.local.kv import Geometry
+from braid.engine.local.kv import Geometry, LayerShape
 from braid.engine.local.model.facts import (
     add_grammars,
     count_vocabulary,
@@ -76,10 +76,8 @@ def _build(folder: Path, content: dict[str, bytes]) -> Model:
             parameters=sum(weight.numel() for weight in weights.values()),
             device=torch.device("cpu"),
             geometry=Geometry(
-                config.num_hidden_layers,
-                config.num_key_value_heads,
-                config.head_dim,
-                config.head_dim,
+                (LayerShape(config.num_key_value_heads, config.head_dim, config.head_dim),)
+                * config.num_hidden_layers,
                 torch.float32,
                 torch.device("cpu"),
             ),

@@ -20,6 +20,7 @@ from braid.engine.local.scheduler.request import GenerateRequest
 from braid.engine.scope.priority import use_priority
 from tests.support.architectures import (
     ARCHITECTURES,
+    UNEVEN,
     Placed,
     build_architecture,
     generate_ids,
@@ -63,8 +64,18 @@ async def complete(engine: LocalEngine, ids: list[int], tokens: int) -> list[int
         return list(completion.token_ids)
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
-@pytest.mark.parametrize("fast", [True, False], ids=["fast", "modules"])
+QUICK = ["deepseek_v3", "gemma3n", "gemma4", "llama4", "afmoe", "stablelm"]
+"""One of each kind. The others take part in long runs."""
+
+
+@pytest.mark.parametrize(
+    ("name", "fast"),
+    [
+        *((name, True) for name in (*ARCHITECTURES, *QUICK)),
+        *((name, False) for name in ("llama", "qwen2", "qwen3", "mistral_window")),  # those with a lean path
+        *(pytest.param(name, True, marks=pytest.mark.long) for name in UNEVEN if name not in QUICK),
+    ],
+)
 async def test_greedy_tokens_equal_generate(architecture, name, fast, capsys):
     """Alone, in a mixed batch with shared prefixes and chunked prefill, and forked in the middle."""
     folder = architecture(name)

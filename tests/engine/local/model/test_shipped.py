@@ -78,7 +78,7 @@ def test_the_facts_are_those_of_transformers(name: str) -> None:
     assert ours.codec.has_template == theirs.codec.has_template
     assert (ours.grammars is None) == (theirs.grammars is None)
     assert ours.rotate is not None and theirs.rotate is not None
-    q = torch.randn(2, 3, ours.geometry.key_dim)
+    q = torch.randn(2, 3, ours.geometry.layers[0].key_dim)
     assert torch.equal(ours.rotate(q, 7), theirs.rotate(q, 7))
 
 
