@@ -99,6 +99,10 @@ class Engine(ABC):
     @abstractmethod
     async def prefill(self, prompt: Prompt, *, budget: Budget | None = None) -> Context: ...
 
+    async def count_tokens(self, prompt: Prompt) -> int | None:
+        """Length of a prompt in tokens, counted without reading it. None where only the server can tell."""
+        return None
+
     async def prefill_with_tools(
         self,
         messages: Sequence[Message],

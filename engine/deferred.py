@@ -79,6 +79,9 @@ class DeferredEngine(EngineWrapper):
     async def prefill(self, prompt: Prompt, *, budget: Budget | None = None) -> Context:
         return await (await self.open()).prefill(prompt, budget=budget)
 
+    async def count_tokens(self, prompt: Prompt) -> int | None:
+        return await (await self.open()).count_tokens(prompt)
+
     def open_contexts(self) -> int:
         return self.inner.open_contexts() if self._open else 0
 

@@ -37,6 +37,9 @@ class EngineWrapper(Engine):
     async def prefill(self, prompt: Prompt, *, budget: Budget | None = None) -> Context:
         return await self.inner.prefill(prompt, budget=budget)
 
+    async def count_tokens(self, prompt: Prompt) -> int | None:
+        return await self.inner.count_tokens(prompt)
+
     async def prefill_with_tools(
         self,
         messages: Sequence[Message],

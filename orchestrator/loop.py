@@ -12,7 +12,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from braid.engine import Budget, BudgetExceededError, Engine, Event, Message, Usage
 from braid.engine.scope import use_budget
@@ -120,6 +120,8 @@ class Job:
     """What the question leans on that no earlier turn tells."""
     review: Review | None = None
     """Decides about each plan before anything of it runs."""
+    prompt: Literal["full", "short"] = "full"
+    """How much the planner's model is told about the plan language."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,6 +176,8 @@ async def run_rounds(job: Job, emit: Callable[[Event], None]) -> LoopOutcome:
         if outcome is not None:
             return outcome
     planner = planner_of(job)
+    if not job.spec.plan:
+        job = replace(job, prompt=await planner.prompt_length(plan_task(job, graph)))
     compact = planner.style == "compact" and not job.spec.plan
     rounds = Rounds(1 if job.spec.plan else job.spec.max_rounds)
     reviser = None
@@ -234,6 +238,8 @@ async def run_rounds(job: Job, emit: Callable[[Event], None]) -> LoopOutcome:
             if doubt is not None:
                 emit(AnswerDoubted(round=number, answer=answer_text(answer or ()), reason=doubt.reason))
                 feedback = f"the answer is no answer to the task: {doubt.reason}"
+            if feedback and plan.unread:
+                feedback += f"; nothing reads {', '.join(plan.unread)}"
             emit(RoundFinished(round=number, answered=answer is not None and doubt is None, why=feedback))
         rejected = isinstance(plan.error, PlanRejectedError)
         if compact and (doubt is not None or rejected or (job.draft and not outcome.answered)):
@@ -392,6 +398,7 @@ def plan_task(
         round=round,
         feedback=feedback,
         final=final,
+        prompt=job.prompt,
         instructions=f"{job.spec.instructions}\n\n{told_type(job.output_type)}",
         seed=job.spec.seed,
         budget=job.budget,

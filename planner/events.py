@@ -106,6 +106,8 @@ class PlannerFinished(Event):
     attempts: int = 1
     statements: int = 0
     """Number of accepted statements."""
+    unread: tuple[str, ...] = ()
+    """What a plan that answers looks up or works out for nothing: no statement reads it."""
     prompt_tokens: int = 0
     cached_tokens: int = 0
     generated_tokens: int = 0

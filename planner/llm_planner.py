@@ -5,15 +5,16 @@ The model streams a plan. Each statement goes to the graph the moment it is comp
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
-from dataclasses import dataclass, field
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from braid.engine import (
+    Capability,
     CapabilityError,
+    Context,
     Engine,
     Grammar,
     InvalidParamsError,
@@ -28,6 +29,7 @@ from braid.engine.surrogates import mend_text
 from braid.executors import GraphPatch
 from braid.executors.nodes import Node
 from braid.executors.values import break_markers
+from braid.planner.dialects import OPENINGS, Called, called_statement, opened_thoughts
 from braid.planner.errors import PlanError, PlanningError, PlanSyntaxError
 from braid.planner.events import (
     PlanEvent,
@@ -36,11 +38,12 @@ from braid.planner.events import (
     PlannerRepaired,
     PlannerText,
 )
+from braid.planner.language import starts_plan
 from braid.planner.prompts import (
+    FENCE,
     OWN,
     STOP_TURNS,
     TURNS,
-    called_statement,
     compact_prompt,
     earlier_statements,
     finished_statements,
@@ -52,9 +55,13 @@ from braid.planner.prompts import (
     written_plan,
 )
 from braid.planner.reader import PlanReader, statement_event
+from braid.planner.repairs import Detour, detour, repeats
 from braid.planner.stream import PlanStream
-from braid.planner.task import PartialPlan, PlanTask
+from braid.planner.task import PartialPlan, PlanTask, PromptLength
 from braid.reasoning import derived_seed
+
+SMALL = 1_500_000_000
+"""Models with fewer parameters get the short prompt: the rules of the full one confuse them."""
 
 Style = Literal["compact", "chat", "text"]
 """The form of the prompt.
@@ -82,6 +89,10 @@ class _Round:
     """In compact style, the statements that the attempt goes on from."""
     interruptions: int = 0
     """Number of attempts that were interrupted with their process. They do not count as repairs."""
+    before: str = ""
+    """The text of this round that the last attempt went on from."""
+    tokens: list[Token] = field(default_factory=lambda: list[Token]())
+    """What the model wrote in the last attempt, where it can be told apart token by token."""
     unfinished: str = ""
     """In compact style, the text of the attempt that was interrupted, up to its last line end."""
 
@@ -131,6 +142,15 @@ class LLMPlanner:
                 raise InvalidParamsError(f"LLMPlanner: {name} must be >= {least}, got {value!r}")
         self.engine = engine
         self.style: Style = _style_for(engine, style)
+        self._continues = (
+            self.style == "text"
+            or "token_ids" in engine.capabilities
+            or engine.info.details.get("continuation") == "flags"
+        )
+        """Whether a repair goes on behind the accepted statements, in the assistant's own message."""
+        needed: set[Capability] = {"token_ids", "logprobs", "penalties"}
+        self._guided = self.style != "compact" and needed <= engine.capabilities
+        """Whether a repair can be kept from writing the same again."""
         form = engine.info.details.get("prompt_style")
         self._shows_results = form in ("compact-results", "compact-turns")
         self._markers = TURNS if form == "compact-turns" else OWN
@@ -141,6 +161,24 @@ class LLMPlanner:
         self.top_p = top_p
         self.repair_temperature = repair_temperature
         self.grammar = grammar
+
+    async def prompt_length(self, task: PlanTask) -> PromptLength:
+        """The prompt for the engine's model: short for a small one, and where the full one is too long.
+
+        Too long is more than a third of the model's context, counted by its own tokenizer. An engine that
+        counts no tokens is taken to have three characters in a token.
+        """
+        if self.style == "compact":
+            return "full"
+        info = self.engine.info
+        if 0 < int(info.details.get("parameters", 0)) < SMALL:
+            return "short"
+        if info.max_context is None:
+            return "full"
+        messages = [*run_root(replace(task, prompt="full")), plan_request(task)]
+        text = plain_chat(messages)
+        counted = await self.engine.count_tokens(messages if self.style == "chat" else text)
+        return "short" if 3 * (counted or len(text) // 3) > info.max_context else "full"
 
     def start(self, task: PlanTask, *, emit: Callable[[PlanEvent], None] | None = None) -> PlanStream:
         """Plan one round, for `run_graph`. The stream has one patch for each statement.
@@ -153,7 +191,8 @@ class LLMPlanner:
             task: What is planned.
             emit: Called with each event.
         """
-        return PlanStream(self._patches(self._begin(task), emit))
+        state = self._begin(task)
+        return PlanStream(self._patches(state, emit), unread=lambda: state.reader.unread)
 
     async def _patches(
         self, state: _Round, emit: Callable[[PlanEvent], None] | None
@@ -199,7 +238,13 @@ class LLMPlanner:
 
     def _begin(self, task: PlanTask) -> _Round:
         understand = read_refusal if self.style == "compact" and self._markers is OWN else None
-        state = _Round(task, PlanReader(task, max_statements=self.max_statements, understand=understand))
+        reader = PlanReader(
+            task,
+            max_statements=self.max_statements,
+            understand=understand,
+            dialects=self.style != "compact",
+        )
+        state = _Round(task, reader)
         if task.written is not None:
             self._replay(state, task.written)
         return state
@@ -210,7 +255,8 @@ class LLMPlanner:
         tokens = Usage(generated_tokens=written.tokens, critical_path_tokens=written.tokens)
         state.usage = state.usage.then(tokens)
         for text, rejected in written.attempts:
-            reader.begin(self._prefix(state))
+            state.before = self._prefix(state)
+            reader.begin(state.before)
             try:
                 for _ in reader.feed(text):
                     pass
@@ -241,10 +287,12 @@ class LLMPlanner:
         attempts = 0 if valid else self.max_repairs + 1 + state.interruptions
         for attempt in range(len(state.errors), attempts):
             prompt, prefix = self._prompt(state)
+            way = self._detour(state, prefix)
             reader.begin(prefix)
+            state.before, state.tokens = prefix, []
             state.texts.append("")
             try:
-                async with aclosing(self._text(prompt, prefix, state)) as pieces:
+                async with aclosing(self._text(prompt, prefix, state, way)) as pieces:
                     async for text in pieces:
                         state.texts[-1] += text
                         yield PlannerText(text=text, attempt=attempt), ()
@@ -273,10 +321,12 @@ class LLMPlanner:
                 text="\n\n".join(state.texts),
             )
 
-    async def _text(self, prompt: Prompt, prefix: str, state: _Round) -> AsyncGenerator[str]:
+    async def _text(
+        self, prompt: Prompt, prefix: str, state: _Round, way: Detour | None
+    ) -> AsyncGenerator[str]:
         """The text of an attempt. The first one is the draft, if there is one, a line at a time."""
         if not state.task.draft or state.errors:
-            async with aclosing(self._stream(prompt, state)) as pieces:  # else the model goes on for a while
+            async with aclosing(self._stream(prompt, state, way)) as pieces:  # else the model goes on
                 async for piece in pieces:
                     yield piece
             return
@@ -284,12 +334,12 @@ class LLMPlanner:
         for line in state.task.draft.removeprefix(prefix).splitlines(keepends=True):
             yield line
 
-    async def _stream(self, prompt: Prompt, state: _Round) -> AsyncGenerator[str]:
+    async def _stream(self, prompt: Prompt, state: _Round, way: Detour | None) -> AsyncGenerator[str]:
         """The model's text in pieces, without what a server turns out to refuse, such as a seed."""
         while True:
             can, begun = self.engine.capabilities, False
             try:
-                async with aclosing(self._stream_once(prompt, state)) as pieces:
+                async with aclosing(self._stream_once(prompt, state, way)) as pieces:
                     async for text in pieces:
                         begun = True
                         yield text
@@ -298,20 +348,38 @@ class LLMPlanner:
                 if begun or self.engine.capabilities == can:
                     raise
 
-    async def _stream_once(self, prompt: Prompt, state: _Round) -> AsyncGenerator[str]:
+    async def _stream_once(self, prompt: Prompt, state: _Round, way: Detour | None) -> AsyncGenerator[str]:
         """The model's text in pieces. Whatever ends it, the Context is released and the usage is counted."""
         budget = state.task.budget
         params = self._params(state)
         state.cut_off = False
         generated, held = 0, ""
         reported: Usage | None = None
-        async with await self.engine.prefill(prompt, budget=budget) as context:
-            state.usage = state.usage.then(context.usage)
+        async with AsyncExitStack() as contexts:
+
+            async def entered(context: Context) -> Context:
+                state.usage = state.usage.then(context.usage)
+                return await contexts.enter_async_context(context)
+
+            context = await entered(await self.engine.prefill(prompt, budget=budget))
+            opening = opened_thoughts(context.text) if self.style == "chat" else ""
+            if opening:
+                yield opening  # so that the text says that it begins with thoughts, also to a resumed run
+            kept = way.kept if way is not None else ""
+            if self.style != "compact" and not opening and (begun := state.before + kept):
+                context = await entered(await self.engine.extend(context, begun, budget=budget))
+            if way is not None:
+                one = replace(params, max_tokens=1, logit_bias={way.banned: -100.0})
+                (completion,) = await self.engine.generate(context, one, budget=budget)
+                context = await entered(completion.context)
+                state.usage = state.usage.then(completion.usage)
+                yield kept + mend_text(completion.text)
             tokens = self.engine.stream(context, params, budget=budget)
             try:
                 async for token in tokens:
                     generated += bool(token.text or token.reasoning or token.id is not None)
                     reported = token.usage or reported
+                    state.tokens.append(token)
                     state.cut_off = token.finish_reason == "length"
                     text = held + token.text + _called(token, state)
                     held = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" else ""  # its other half may follow
@@ -336,17 +404,36 @@ class LLMPlanner:
             )
             return prompt, prefix
         messages = [*run_root(task), plan_request(task, earlier_statements(task.graph, before=task.round))]
-        for text, error in zip(state.texts, state.errors, strict=True):
+        prefix = self._prefix(state)
+        for number, (text, error) in enumerate(zip(state.texts, state.errors, strict=True), 1):
             messages.append(Message(role="assistant", content=break_markers(text.strip()) or "(nothing)"))
-            messages.append(repair_request(error, len(reader.accepted)))
-        return (messages if self.style == "chat" else plain_chat(messages)), ""
+            continues = bool(prefix) and number == len(state.errors)
+            messages.append(repair_request(error, len(reader.accepted), continues=continues))
+        return (messages if self.style == "chat" else plain_chat(messages)), prefix
 
     def _prefix(self, state: _Round) -> str:
-        """The text of this round that the next attempt goes on from. Empty in other styles than compact."""
+        """The text of this round that the next attempt goes on from."""
         found, state.unfinished = state.unfinished, ""
-        if found or self.style != "compact" or not state.errors:
+        reader = state.reader
+        # A small model that begins to talk does not come to its plan.
+        begins = bool(state.errors) or state.task.prompt == "short"
+        if found or not begins:
             return found
-        return state.reader.accepted_text
+        if self.style == "compact":
+            return reader.accepted_text
+        if not self._continues or any(text.startswith(OPENINGS) for text in state.texts):
+            return ""
+        if not reader.accepted:
+            return FENCE
+        # Prose and calls in other forms are not gone on from: only a plan is.
+        is_plan = starts_plan(reader.text.lstrip().partition("\n")[0])
+        return reader.accepted_text if is_plan and reader.text == state.before + state.texts[-1] else ""
+
+    def _detour(self, state: _Round, prefix: str) -> Detour | None:
+        """Where the next attempt leaves the last one, if that has made the same mistake again."""
+        if not self._guided or not repeats(state.errors):
+            return None
+        return detour(state.tokens, before=state.before, prefix=prefix)
 
     def _params(self, state: _Round) -> SamplingParams:
         task, attempt = state.task, len(state.errors)
@@ -360,11 +447,8 @@ class LLMPlanner:
         own = self.style == "compact" and self._markers is OWN
         if self.grammar and own and "grammar" in self.engine.capabilities:
             grammar = plan_grammar(task.tools, names_from=task.question, plan_so_far=state.plan_so_far)
-        stops: dict[Style, tuple[str, ...]] = {
-            "compact": (self._markers.stop,),
-            "chat": (),
-            "text": STOP_TURNS,
-        }
+        logprobs = 0 if self._guided else None
+        stops: dict[Style, tuple[str, ...]] = {"chat": (), "text": STOP_TURNS}
         return SamplingParams(
             max_tokens=self.max_tokens,
             temperature=self.repair_temperature if again else self.temperature,
@@ -372,6 +456,7 @@ class LLMPlanner:
             stop=stops.get(self.style, (self._markers.stop,)),
             seed=seed,
             grammar=grammar,
+            logprobs=logprobs,
         )
 
 
@@ -389,24 +474,12 @@ def _style_for(engine: Engine, style: Literal["auto", "chat", "compact"]) -> Sty
 
 
 def _called(token: Token, state: _Round) -> str:
-    """The statements for the tools that the model called instead of writing that down.
-
-    Each result of a tool gets a name, so that later rounds can read it. A call that was accepted before keeps
-    the name that it has.
-    """
-    if not token.tool_calls:
-        return ""
-    before = [each.statement for each in state.reader.accepted]
-    names = {each.source.removeprefix(f"{each.name} = "): each.name for each in before}
-    taken = {*state.task.graph.names(), *names.values()}
-    free = (name for number in itertools.count(1) if (name := f"call{number}") not in taken)
-    tools = {spec.name for spec in state.task.tools}
-    lines = [""] if state.texts[-1] else []
-    for call in token.tool_calls:
-        written = called_statement(call.name, call.arguments)
-        name = names.get(written) or next(free)
-        lines.append(f"{name} = {written}" if call.name in tools else written)
-    return "\n".join(lines) + "\n"
+    """The statements for the tools that the model called by the means of its server."""
+    lines = "".join(
+        state.reader.call_line(Called(tool=call.name, text=called_statement(call.name, call.arguments)))
+        for call in token.tool_calls
+    )
+    return f"\n{lines}" if lines and state.texts[-1] else lines
 
 
 def _rejected(error: PlanError, attempt: int) -> PlannerRejected:
@@ -430,6 +503,7 @@ def _finished(state: _Round, *, valid: bool, stopped: bool = False) -> PlannerFi
         round=state.task.round,
         attempts=len(state.texts),
         statements=len(state.reader.accepted),
+        unread=state.reader.unread,
         prompt_tokens=state.usage.prompt_tokens,
         cached_tokens=state.usage.cached_tokens,
         generated_tokens=state.usage.generated_tokens,

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from braid.executors.nodes import Node
+from braid.executors.graph import names_read
+from braid.executors.nodes import Answer, Map, Node, ToolCall, refs
 from braid.planner.checker import PlanChecker
+from braid.planner.dialects import Called, CallReader, ThoughtReader, called_statement, without_thoughts
 from braid.planner.errors import PlanCheckError, PlanError, PlanSyntaxError
 from braid.planner.events import PlannerStatement
 from braid.planner.language import PlanParser, Statement, render_guards
@@ -47,6 +51,7 @@ class PlanReader:
         task: The round.
         max_statements: One statement more is an error, and then `exhausted` is true.
         understand: What is made of each node, where a model has turns of its own. None takes it as it is.
+        dialects: Whether calls in other forms are read too, and what may be thoughts is held back.
     """
 
     def __init__(
@@ -55,6 +60,7 @@ class PlanReader:
         *,
         max_statements: int = 1000,
         understand: Callable[[Node], Node] | None = None,
+        dialects: bool = False,
     ) -> None:
         self.accepted: list[AcceptedStatement] = []
         """The statements of the round so far."""
@@ -63,6 +69,14 @@ class PlanReader:
         self._checker = PlanChecker(task.tools, task.graph, round=task.round, verifier=task.verifier)
         self._max = max_statements
         self._understand = understand
+        self._task = task
+        self._tools = {spec.name for spec in task.tools}
+        self._dialects = dialects
+        self._thoughts: ThoughtReader | None = None
+        self._calls: CallReader | None = None
+        self._called: dict[str, str] = {}
+        """The name of each call that this attempt made in another form than a plan."""
+        self._drafts = 0
         self._parser = PlanParser()
         self._known: Counter[Statement] = Counter()
         self._pieces: list[str] = []
@@ -75,6 +89,24 @@ class PlanReader:
     def nodes(self) -> list[Node]:
         """All nodes of the round so far."""
         return [node for accepted in self.accepted for node in accepted.nodes]
+
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """What the round's plan looks up or works out for nothing, if it answers.
+
+        Calls that change something in the world are not meant: they are made for that.
+        """
+        nodes = self.nodes
+        if not any(isinstance(node.op, Answer) and not node.op.declines for node in nodes):
+            return ()
+        read = {name for node in (*self._task.graph.nodes.values(), *nodes) for name in names_read(node)}
+        mutating = {spec.name for spec in self._task.tools if spec.effect == "mutating"}
+
+        def meant(node: Node) -> bool:
+            op = node.op.body if isinstance(node.op, Map) else node.op
+            return isinstance(op, Answer) or (isinstance(op, ToolCall) and op.tool in mutating)
+
+        return tuple(node.name or node.source for node in nodes if node.name not in read and not meant(node))
 
     @property
     def complete(self) -> bool:
@@ -98,6 +130,10 @@ class PlanReader:
             prefix: Text of accepted statements that the model goes on from.
         """
         self._parser = PlanParser()
+        self._thoughts = ThoughtReader() if self._dialects else None
+        self._calls = CallReader(self.call_line) if self._dialects else None
+        self._called.clear()
+        self._drafts = 0
         self._known = Counter(accepted.statement for accepted in self.accepted)
         self._pieces.clear()
         self._accepted_end = self._line_end = self._last_line = self._count = 0
@@ -110,8 +146,45 @@ class PlanReader:
         Raises:
             PlanError: The first mistake. The attempt is over.
         """
+        if self._thoughts is None or self._calls is None:
+            yield from self._read(text)
+            return
+        for piece in self._thoughts.feed(text):
+            for line in self._calls.feed(piece):
+                yield from self._read(line)
+
+    def _read(self, text: str) -> Iterator[AcceptedStatement]:
         self._pieces.append(text)
         yield from self._take(self._parser.feed(text))
+
+    def call_line(self, call: Called) -> str:
+        """The line of a plan that makes a call which the model wrote in another way.
+
+        The result of a tool gets a name, so that later rounds can read it. A call that was accepted before
+        keeps the name that it has.
+        """
+        if call.tool not in self._tools:
+            return f"{call.text}\n"
+        before = [each.statement for each in self.accepted]
+        names = self._called | {each.source.removeprefix(f"{each.name} = "): each.name for each in before}
+        taken = {*self._task.graph.names(), *names.values()}
+        free = (name for number in itertools.count(1) if (name := f"call{number}") not in taken)
+        self._called[call.text] = name = names.get(call.text) or next(free)
+        return f"{name} = {call.text}\n"
+
+    def _in_words(self) -> str:
+        """The text as an answer in words, to calls whose results an earlier round has shown. Else empty.
+
+        A model that knows function calling and no plan language says its answer when it has the results. Such
+        a model has written nothing so far but calls with plain values.
+        """
+        earlier = [node for node in self._task.graph.nodes.values() if 0 <= node.round < self._task.round]
+        only_calls = all(
+            isinstance(node.op, ToolCall) and not any(list(refs(value)) for _, value in node.op.args)
+            for node in earlier
+        )
+        text = without_thoughts("".join(self._pieces))
+        return text if self._dialects and earlier and only_calls and "```" not in text else ""
 
     def finish(self, *, cut_off: bool = False) -> Iterator[AcceptedStatement]:
         """The attempt's text has ended. Yield the statements that its end completes.
@@ -122,7 +195,16 @@ class PlanReader:
         Raises:
             PlanError: Something is open, nothing was written, or the plan was cut off before it answered.
         """
+        if self._thoughts is not None and self._calls is not None:
+            for piece in self._thoughts.finish():
+                for line in self._calls.feed(piece):
+                    yield from self._read(line)
+            for line in self._calls.finish():
+                yield from self._read(line)
         yield from self._take(self._parser.finish())
+        if self._count == 0 and not cut_off and (words := self._in_words()):
+            self._parser = PlanParser()
+            yield from self._read(called_statement("answer", json.dumps({"value": words})) + "\n")
         if self._count == 0:
             raise PlanSyntaxError(
                 "the token limit came before the first statement of a plan"
@@ -150,6 +232,9 @@ class PlanReader:
                     self._accepted_end = self._line_end
                 raise item
             self._count += 1
+            if item.drafts != self._drafts:  # what was accepted of a draft stands, like a rejected attempt
+                self._drafts = item.drafts
+                self._known = Counter(accepted.statement for accepted in self.accepted)
             if item.end != self._line_end:
                 self._accepted_end = self._line_end
                 self._line_end = item.end

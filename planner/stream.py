@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from typing import Self
 
 from braid.executors import GraphPatch
@@ -18,10 +18,18 @@ class PlanStream:
     It belongs to one event loop.
     """
 
-    def __init__(self, patches: AsyncGenerator[GraphPatch]) -> None:
+    def __init__(
+        self, patches: AsyncGenerator[GraphPatch], *, unread: Callable[[], tuple[str, ...]] = tuple
+    ) -> None:
         self._patches = patches
+        self._unread = unread
         self.error: PlanningError | None = None
         """Why the planner gave up. None while it plans, and after a valid plan."""
+
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """The results that nothing reads, in a plan that answers."""
+        return self._unread()
 
     def __aiter__(self) -> Self:
         return self

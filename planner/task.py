@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from braid.engine import Budget, Message
 from braid.executors import TaskGraph
 from braid.executors.tools import ToolSpec
+
+PromptLength = Literal["full", "short"]
+"""How much a chat model is told about the plan language. `short` is for small models and short contexts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +42,8 @@ class PlanTask:
     """Why there is another round. Empty in round 0."""
     final: bool = False
     """Whether no round follows, because the budget is nearly used up."""
+    prompt: PromptLength = "full"
+    """The length of the prompt, which is the same in all rounds of a run."""
     instructions: str = ""
     """What the agent's owner wants the planner to know."""
     seed: int = 0

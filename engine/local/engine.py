@@ -135,12 +135,14 @@ class LocalEngine(Engine):
 
     async def prefill(self, prompt: Prompt, *, budget: Budget | None = None) -> LocalContext:
         """Read a prompt: text, messages, or token ids."""
+        return await self._prefill(await self._ids(prompt), None, budget)
+
+    async def count_tokens(self, prompt: Prompt) -> int:
+        return len(await self._ids(prompt))
+
+    async def _ids(self, prompt: Prompt) -> tuple[int, ...]:
         self._check_open()
-
-        def read() -> tuple[int, ...]:
-            return self._model.codec.read(read_prompt(prompt))
-
-        return await self._prefill(await off_loop(read, prompt_size(prompt)), None, budget)
+        return await off_loop(lambda: self._model.codec.read(read_prompt(prompt)), prompt_size(prompt))
 
     async def read_chat(
         self,

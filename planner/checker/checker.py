@@ -35,12 +35,16 @@ from braid.planner.checker.scope import Binding, ReadContext, Scope
 from braid.planner.checker.types import UNKNOWN, JsonType, Mismatch, NoSuchPart, suggest
 from braid.planner.errors import Place, PlanCheckError, PlanError
 from braid.planner.language import (
+    CALCULATE,
     SPECIAL_FORMS,
     Argument,
     Call,
+    Lifted,
     MapForm,
     Statement,
+    as_text,
     compact_signature,
+    function_text,
     is_anonymous,
     parse_plan,
 )
@@ -88,6 +92,8 @@ class PlanChecker:
         self._round = round
         self._scope = Scope(graph, {*self._tools, *SPECIAL_FORMS}, self._type_of)
         self._joins = JoinCheck(self._tools, verifier)
+        self._compared: dict[tuple[Op, tuple[Guard, ...]], str] = {}
+        """The node for each piece of arithmetic in a condition, by what it works out and when it runs."""
 
     @property
     def answered(self) -> bool:
@@ -102,14 +108,17 @@ class PlanChecker:
                 remembered.
         """
         context = ReadContext()
+        compared: dict[tuple[Op, tuple[Guard, ...]], str] = {}
         for condition in statement.conditions:
-            self._check_refs(condition.expr, condition.place, context)
-            context.guards += (Guard(condition.expr, condition.expected),)
+            context.placeholders.clear()
+            for lifted in condition.lifted:
+                self._lift(statement, lifted, context, compared)
+            expr = context.named(condition.expr)
+            self._check_refs(expr, condition.place, context)
+            context.guards += (Guard(expr, condition.expected),)
+        context.placeholders.clear()
         for lifted in statement.lifted:
-            op, result = self._call(lifted.call, context)
-            name = self._scope.anonymous(context)
-            context.placeholders[lifted.placeholder] = name
-            context.lifted[name] = Binding(self._node(statement, op, name, context.guards), result)
+            self._lift(statement, lifted, context)
         if isinstance(statement.form, MapForm):
             op, result = self._map(statement.form, context)
         else:
@@ -122,7 +131,35 @@ class PlanChecker:
             self._scope.check_new(statement, statement.name, node)
         bindings = [*context.lifted.values(), Binding(node, result)]
         self._scope.add(statement, bindings, context.guards)
+        self._compared |= compared
         return [binding.node for binding in bindings]
+
+    def _lift(
+        self,
+        statement: Statement,
+        lifted: Lifted,
+        context: ReadContext,
+        compared: dict[tuple[Op, tuple[Guard, ...]], str] | None = None,
+    ) -> None:
+        """Make a node of a call that stood inside `statement`.
+
+        Args:
+            statement: The statement.
+            lifted: The call.
+            context: What the statement sees.
+            compared: For arithmetic in a condition: the names of the nodes that the statement brings for it.
+                A node that an earlier statement under the same `if` brought stands for this one too.
+        """
+        op, result = self._call(lifted.call, context)
+        key = (op, context.guards)
+        if compared is not None and (name := {**self._compared, **compared}.get(key)):
+            context.placeholders[lifted.placeholder] = name
+            return
+        name = self._scope.anonymous(context)
+        context.placeholders[lifted.placeholder] = name
+        context.lifted[name] = Binding(self._node(statement, op, name, context.guards), result)
+        if compared is not None:
+            compared[key] = name
 
     def _node(self, statement: Statement, op: Op, name: str | None, guards: tuple[Guard, ...]) -> Node:
         return Node(
@@ -215,7 +252,40 @@ class PlanChecker:
             case "join":
                 return self._join(call, args, context)
             case _:
-                return self._tool(call, args)
+                return self._tool(*self._arithmetic(call, args, context))
+
+    def _arithmetic(
+        self, call: Call, args: Sequence[Argument], context: ReadContext
+    ) -> tuple[Call, Sequence[Argument]]:
+        """`call`, as one of `calculate` where it is `abs`, `round` or the like of numbers.
+
+        Raises:
+            PlanCheckError: The plan has arithmetic, and no tool works it out, or it reads what is no number.
+        """
+        calculates = CALCULATE in self._tools
+        if not call.written:
+            if not calculates or call.function in self._tools:
+                return call, args
+            inner = function_text(call.function, [arg.value for arg in args if arg.keyword is None])
+            if inner is None or any(arg.keyword is not None for arg in args):
+                return call, args
+            return replace(call, function=CALCULATE), [Argument(as_text(inner), None, call.place)]
+        if not calculates:
+            self._fail(
+                call.place,
+                f"no tool works out `{call.written}`: there is no `{CALCULATE}` among the tools",
+                "give `answer` the results themselves, or work it out with `think`",
+            )
+        for ref in refs(args[0].value):
+            kinds = {option.kind for option in self._type_at(ref, call.place, context).options()}
+            if kinds and kinds <= {"object"}:
+                shown = "the call" if is_anonymous(ref.name) else ref.name
+                self._fail(
+                    call.place.of(ref.name),
+                    f"`{call.written}`: `{shown}` is a record and no number",
+                    f"read a field of it: `{shown}.value`, if that is the field",
+                )
+        return call, args
 
     def _tool(self, call: Call, args: Sequence[Argument]) -> tuple[ToolCall, JsonType]:
         spec = self._tools.get(call.function)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import ast
 import re
 from dataclasses import dataclass, field
-from typing import NoReturn, cast
+from typing import NoReturn
 
 from braid.engine.surrogates import mend_text
+from braid.executors.builtin import builtin_tools
 from braid.executors.nodes import (
     WIDEST_FORMAT,
     AllOf,
@@ -22,8 +23,20 @@ from braid.executors.nodes import (
     Ref,
     Template,
 )
+from braid.executors.tools import ToolError
+from braid.executors.values import short_form
 from braid.planner.errors import Place
-from braid.planner.language.hints import calculation, is_arithmetic, is_number, source_of
+from braid.planner.language.arithmetic import (
+    CALCULATE,
+    NoArithmeticError,
+    Parts,
+    arithmetic,
+    as_text,
+    has_text,
+    is_arithmetic,
+    join_parts,
+    source_of,
+)
 from braid.planner.language.locator import Locator
 
 FINAL_FORMS = frozenset({"answer", "decline"})
@@ -50,11 +63,13 @@ class Call:
     function: str
     args: tuple[Argument, ...]
     place: Place = field(compare=False)
+    written: str = field(default="", compare=False)
+    """The arithmetic that the plan has in place of this call of `calculate`. Empty for any other call."""
 
 
 @dataclass(frozen=True)
 class Lifted:
-    """A call that stood inside another call. It becomes a node of its own."""
+    """A call or a piece of arithmetic that stood inside another call. It becomes a node of its own."""
 
     placeholder: str
     """The name by which the outer call refers to its result."""
@@ -111,12 +126,54 @@ class ExpressionReader:
         return Call(function, tuple(args), self._locator.place(node))
 
     def _argument(self, function: str, node: ast.expr) -> Expr:
-        if function == "calculate" and is_arithmetic(node) and not is_number(node):
-            text = calculation(node)
-            rewritten = ast.parse(text, mode="eval").body if text.startswith("calculate(") else None
-            if isinstance(rewritten, ast.Call):
-                return self.read(rewritten.args[0])
-        return self.read(node)
+        if function == CALCULATE and is_arithmetic(node):
+            return as_text(self._arithmetic(node))
+        if function == CALCULATE and isinstance(node, ast.JoinedStr):
+            return self._template(node, calculated=True)
+        read = self.read(node)
+        if function == CALCULATE and isinstance(node, ast.Call) and isinstance(read, Ref):
+            return Template((Field(read),))
+        return read
+
+    def calculation(self, node: ast.expr) -> Call:
+        """The call of `calculate` that works out an arithmetic expression."""
+        place = self._locator.place(node)
+        argument = Argument(as_text(self._arithmetic(node)), None, place)
+        return Call(CALCULATE, (argument,), place, source_of(node))
+
+    def _arithmetic(self, node: ast.expr) -> Parts:
+        if has_text(node):
+            self._fail(
+                node,
+                "text is not put together with operators",
+                'write one f-string: `f"{a.value} {b.value}"`',
+            )
+        try:
+            return arithmetic(node, self.read)
+        except NoArithmeticError as error:
+            self._fail(
+                error.node,
+                f"`{error}` is no part of arithmetic",
+                "arithmetic takes numbers, results and + - * / // % **",
+            )
+
+    def _worked_out(self, node: ast.expr) -> Expr:
+        """The value of arithmetic: a number where it has no result in it, else a call that is lifted out."""
+        call = self.calculation(node)
+        match call.args[0].value:
+            case Const(str() as text):
+                try:
+                    return Const(builtin_tools(CALCULATE)[0](text))
+                except ToolError as error:
+                    self._fail(node, str(error), "write arithmetic that has a value")
+            case _ if self._in_map:
+                self._fail(
+                    node,
+                    "arithmetic inside a map's call",
+                    f"make two maps: bind `[{source_of(node)} for x in xs]` to a name and map over it",
+                )
+            case _:
+                return Ref(self._lift_call(call))
 
     def read(self, node: ast.expr) -> Expr:
         """A literal, a reference, an f-string, a list, a dict, or a call that is lifted out."""
@@ -130,9 +187,9 @@ class ExpressionReader:
             case ast.UnaryOp(
                 op=ast.USub() | ast.UAdd() as sign, operand=ast.Constant(value=int() | float() as number)
             ):
-                if not isinstance(number, bool):
-                    return Const(-number if isinstance(sign, ast.USub) else number)
-                self._fail(node, "arithmetic happens in `calculate`", f"write `{calculation(node)}`")
+                if isinstance(number, bool):
+                    self._not_an_argument(node)
+                return Const(-number if isinstance(sign, ast.USub) else number)
             case ast.Name() | ast.Attribute() | ast.Subscript():
                 return self._ref(node)
             case ast.JoinedStr():
@@ -150,27 +207,14 @@ class ExpressionReader:
                 )
             case ast.Call():
                 return Ref(self._lift(node))
+            case ast.BinOp() | ast.UnaryOp() if is_arithmetic(node):
+                return self._worked_out(node)
             case _:
                 self._not_an_argument(node)
 
     def _not_an_argument(self, node: ast.expr) -> NoReturn:
         match node:
-            case ast.BinOp() | ast.UnaryOp(op=ast.USub() | ast.UAdd() | ast.Invert()):
-                if any(
-                    isinstance(n, ast.JoinedStr) or isinstance(getattr(n, "value", None), str)
-                    for n in ast.walk(node)
-                ):
-                    self._fail(
-                        node,
-                        "text is not put together with operators",
-                        'write one f-string: `f"{a.value} {b.value}"`',
-                    )
-                self._fail(
-                    node,
-                    "arithmetic happens in `calculate`",
-                    f"bind it to a name first: `x = {calculation(node)}`",
-                )
-            case ast.Compare() | ast.BoolOp() | ast.UnaryOp():
+            case ast.Compare() | ast.BoolOp() | ast.UnaryOp(op=ast.Not()):
                 self._fail(
                     node,
                     "a comparison stands only behind `if`",
@@ -222,6 +266,9 @@ class ExpressionReader:
                 f"`{call.function}` is a statement of its own",
                 f"write `{call.function}(...)` on its own line",
             )
+        return self._lift_call(call)
+
+    def _lift_call(self, call: Call) -> str:
         placeholder = f"~{len(self.lifted)}"  # no name of a plan looks like this
         self.lifted.append(Lifted(placeholder, call))
         return placeholder
@@ -276,25 +323,22 @@ class ExpressionReader:
             node, "an index is a whole number or a key in quotes", "write `xs[0]`, or map over the list"
         )
 
-    def _template(self, node: ast.JoinedStr) -> Expr:
-        parts: list[str | Field] = []
+    def _template(self, node: ast.JoinedStr, *, calculated: bool = False) -> Expr:
+        """An f-string. Arithmetic in braces stays text in one whose text is `calculated`."""
+        parts: Parts = []
         for value in node.values:
             match value:
                 case ast.Constant(value=str() as text):
-                    text = mend_text(text)
-                    if parts and isinstance(parts[-1], str):
-                        parts[-1] += text
-                    else:
-                        parts.append(text)
+                    parts.append(mend_text(text))
+                case ast.FormattedValue(value=inner, format_spec=None) if calculated and is_arithmetic(inner):
+                    parts += ["(", *self._arithmetic(inner), ")"]
                 case ast.FormattedValue():
                     parts.append(self._field(node, value))
                 case _:
                     self._fail(node, "this f-string cannot be read")
-        if any(isinstance(part, Field) for part in parts):
-            return Template(tuple(parts))
-        return Const("".join(cast("list[str]", parts)))
+        return as_text(join_parts(parts))
 
-    def _field(self, whole: ast.JoinedStr, node: ast.FormattedValue) -> Field:
+    def _field(self, whole: ast.JoinedStr, node: ast.FormattedValue) -> str | Field:
         if node.conversion != -1:
             self._fail(
                 whole,
@@ -312,23 +356,19 @@ class ExpressionReader:
                     self._fail(whole, "a format specification is plain text", "write it as in `{name:.2f}`")
             self._check_spec(whole, spec)
         inner = node.value
-        if not isinstance(inner, (ast.Name, ast.Attribute, ast.Subscript, ast.Call)):
-            shown = source_of(inner)
-            if is_arithmetic(inner):
-                self._fail(
-                    whole,
-                    f"`{{{shown}}}`: arithmetic happens in `calculate`",
-                    f"bind it to a name first: `x = {calculation(inner)}`, then use `{{x}}`",
-                )
-            self._fail(
-                whole,
-                f"`{{{shown}}}`: f-strings take names, fields and constant indexes",
-                "bind it to a name first, then use `{name}`",
-            )
-        ref = self.read(inner)
-        if not isinstance(ref, Ref):
-            self._fail(whole, "f-strings take names, fields and constant indexes")
-        return Field(ref, spec)
+        if isinstance(inner, (ast.Name, ast.Attribute, ast.Subscript, ast.Call)) or is_arithmetic(inner):
+            match self.read(inner):
+                case Ref() as ref:
+                    return Field(ref, spec)
+                case Const(value):
+                    return format(value, spec) if spec else short_form(value)
+                case _:
+                    pass
+        self._fail(
+            whole,
+            f"`{{{source_of(inner)}}}`: f-strings take names, fields, constant indexes and arithmetic",
+            "bind it to a name first, then use `{name}`",
+        )
 
     def _check_spec(self, node: ast.JoinedStr, spec: str) -> None:
         if len(spec) > 30 or any(int(n) > WIDEST_FORMAT for n in _SPEC_NUMBER.findall(spec)):

@@ -40,6 +40,12 @@ _STATEMENT_START = re.compile(
 )
 
 
+def starts_plan(line: str) -> bool:
+    """Whether a line that comes first belongs to a plan: a statement, a fence or a comment begins with it."""
+    begins = _STATEMENT_START.match(line) or _FENCE.match(line)
+    return begins is not None or line.lstrip().startswith("#")
+
+
 @dataclass(frozen=True)
 class LogicalLine:
     """The text of one statement, over all its physical lines."""
@@ -117,6 +123,8 @@ class LineReader:
         """Whether an end mark was read. Nothing is read behind it."""
         self.fences_opened = 0
         """Number of Markdown fences that were opened."""
+        self.drafts = 0
+        """How often a `</think>` came that nothing had opened, and that no `answer` stood before."""
         self._limit = max_statement_chars
         self._pending: list[str] = []
         self._pending_size = 0
@@ -225,6 +233,11 @@ class LineReader:
             if close is None:
                 return None
             text = text[close.end() :]
+        elif self.started and not self.answered and (close := _THINK_CLOSE.match(text.lstrip())):
+            self.drafts += 1
+            self.started = self._in_fence = False
+            self.fences_opened = 0
+            text = text.lstrip()[close.end() :]
         stripped = text.strip()
         if not stripped or stripped.startswith("#"):
             return None

@@ -17,7 +17,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from braid.executors.nodes import Const, Expr
 from braid.planner.errors import Place, PlanSyntaxError
@@ -41,6 +41,8 @@ class Condition:
     expr: Expr
     expected: bool
     place: Place = field(compare=False)
+    lifted: tuple[Lifted, ...] = ()
+    """The arithmetic that stood in it. It becomes nodes of its own, which run before it."""
 
 
 _UNREADABLE = Condition(Const(None), True, Place(0, 0, ""))
@@ -67,6 +69,8 @@ class Statement:
     column: int = field(compare=False)
     end: int = field(compare=False)
     """Offset in the plan's text just behind the line that completed it."""
+    drafts: int = field(default=0, compare=False)
+    """How often the text had turned out to be a draft before it (`</think>`)."""
 
     @property
     def is_final(self) -> bool:
@@ -124,6 +128,7 @@ class PlanParser:
     def __init__(self, *, max_statement_chars: int = MAX_STATEMENT_CHARS) -> None:
         self._lines = LineReader(max_statement_chars=max_statement_chars)
         self._state = _State()
+        self._drafts = 0
         self._finished = False
 
     @property
@@ -146,6 +151,9 @@ class PlanParser:
         return [*found, *self._close_header()]
 
     def _take(self, item: LogicalLine | PlanSyntaxError) -> Iterator[Statement | PlanSyntaxError]:
+        if self._drafts != self._lines.drafts:
+            self._drafts = self._lines.drafts
+            self._state = _State()
         self._lines.started = True
         if isinstance(item, PlanSyntaxError):
             yield item
@@ -219,7 +227,7 @@ class PlanParser:
         if keyword == "else":
             current.closed = True
         if not broken:
-            arm = tuple(Condition(c.expr, False, c.place) for c in current.failed)
+            arm = tuple(replace(c, expected=False) for c in current.failed)
             current.arm = arm if condition is None else (*arm, condition)
         if condition is not None:
             current.failed = [*current.failed, condition]
@@ -277,8 +285,8 @@ class PlanParser:
             raise self._error(
                 line, "this is not an `if` statement", "write `if a.value > 3:` and indent the body"
             )
-        expr = reader.condition(node.test)
-        condition = Condition(expr, True, reader.place(node.test))
+        expr, lifted = reader.condition(node.test)
+        condition = Condition(expr, True, reader.place(node.test), lifted)
         return condition, [] if line.opens_block else node.body
 
     @staticmethod
@@ -313,6 +321,7 @@ class PlanParser:
             line=place.line,
             column=place.column,
             end=line.end,
+            drafts=self._drafts,
         )
         if statement.is_final:
             self._lines.answered = True

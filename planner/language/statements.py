@@ -12,6 +12,7 @@ from typing import NoReturn
 
 from braid.executors.nodes import AllOf, AnyOf, Compare, CompareOp, Expr, Not
 from braid.planner.errors import Place, PlanSyntaxError
+from braid.planner.language.arithmetic import is_arithmetic, source_of
 from braid.planner.language.expressions import (
     FINAL_FORMS,
     Argument,
@@ -20,7 +21,6 @@ from braid.planner.language.expressions import (
     Lifted,
     is_anonymous,
 )
-from braid.planner.language.hints import calculation, is_arithmetic, is_number, source_of
 from braid.planner.language.lexer import LogicalLine
 from braid.planner.language.locator import Locator
 
@@ -123,6 +123,8 @@ class SyntaxReader:
             form: Form = self._map(value, expressions)
         elif isinstance(value, ast.Call):
             form = expressions.call(value)
+        elif is_arithmetic(value):
+            form = expressions.calculation(value)
         else:
             self._not_a_call(value, name)
         if name is not None and isinstance(form, Call) and form.function in FINAL_FORMS:
@@ -163,8 +165,6 @@ class SyntaxReader:
 
     def _not_a_call(self, value: ast.expr, name: str | None) -> NoReturn:
         bound = f"{name} = " if name else ""
-        if is_arithmetic(value):
-            self._fail(value, "arithmetic happens in `calculate`", f"write `{bound}{calculation(value)}`")
         if isinstance(value, ast.Await):
             self._fail(value, "there is no `await`", "write the call alone; it runs by itself")
         if isinstance(value, (ast.GeneratorExp, ast.SetComp, ast.DictComp)):
@@ -205,38 +205,47 @@ class SyntaxReader:
             )
         if not isinstance(loop.target, ast.Name):
             self._fail(loop.target, "a map binds one name for its item", "write `[tool(x) for x in xs]`")
-        if not isinstance(node.elt, ast.Call):
-            fix = "write `[tool(x) for x in xs]`; in it, `x` may be used in arguments and f-strings"
-            if is_arithmetic(node.elt):
-                fix = f"write `[{calculation(node.elt)} for {loop.target.id} in ...]`"
-            self._fail(node.elt, "a map calls a tool for each item", fix)
         over = Argument(expressions.read(loop.iter), None, self.place(loop.iter))
-        body = ExpressionReader(self._locator, in_map=True).call(node.elt)
+        inner = ExpressionReader(self._locator, in_map=True)
+        if isinstance(node.elt, ast.Call):
+            body = inner.call(node.elt)
+        elif is_arithmetic(node.elt):
+            body = inner.calculation(node.elt)
+        else:
+            self._fail(
+                node.elt,
+                "a map calls a tool for each item",
+                "write `[tool(x) for x in xs]`; in it, `x` may be used in arguments and f-strings",
+            )
         if body.function in (*FINAL_FORMS, "ask", "join"):
             self._fail(
                 node.elt, f"`{body.function}` cannot stand in a map", "call it once, with the map's name"
             )
         return MapForm(loop.target.id, over, body, self.place(node))
 
-    def condition(self, node: ast.expr) -> Expr:
-        """The condition of an `if`.
+    def condition(self, node: ast.expr) -> tuple[Expr, tuple[Lifted, ...]]:
+        """The condition of an `if`, and the arithmetic that stood in it.
 
         Raises:
             PlanSyntaxError: The condition is none of the language's.
         """
+        expressions = ExpressionReader(self._locator)
+        return self._condition(node, expressions), tuple(expressions.lifted)
+
+    def _condition(self, node: ast.expr, expressions: ExpressionReader) -> Expr:
         match node:
             case ast.BoolOp(op=ast.And(), values=values):
-                return AllOf(tuple(self.condition(v) for v in values))
+                return AllOf(tuple(self._condition(v, expressions) for v in values))
             case ast.BoolOp(values=values):
-                return AnyOf(tuple(self.condition(v) for v in values))
+                return AnyOf(tuple(self._condition(v, expressions) for v in values))
             case ast.UnaryOp(op=ast.Not(), operand=operand):
-                return Not(self.condition(operand))
+                return Not(self._condition(operand, expressions))
             case ast.Compare():
-                return self._compare(node)
+                return self._compare(node, expressions)
             case _:
-                return self._operand(node)
+                return self._operand(node, expressions)
 
-    def _compare(self, node: ast.Compare) -> Expr:
+    def _compare(self, node: ast.Compare, expressions: ExpressionReader) -> Expr:
         operands = [node.left, *node.comparators]
         terms: list[Expr] = []
         for op, left, right in zip(node.ops, operands, operands[1:], strict=False):
@@ -245,22 +254,20 @@ class SyntaxReader:
             )
             if isinstance(op, (ast.Is, ast.IsNot)) and not singleton:
                 self._fail(node, "`is` compares only with None, True and False", "write `==` or `!=`")
-            terms.append(Compare(_COMPARE[type(op)], self._operand(left), self._operand(right)))
+            terms.append(
+                Compare(
+                    _COMPARE[type(op)], self._operand(left, expressions), self._operand(right, expressions)
+                )
+            )
         return terms[0] if len(terms) == 1 else AllOf(tuple(terms))
 
-    def _operand(self, node: ast.expr) -> Expr:
+    def _operand(self, node: ast.expr, expressions: ExpressionReader) -> Expr:
         for inner in ast.walk(node):
             if isinstance(inner, ast.Call):
                 self._fail(
                     inner, "a condition calls nothing", f"bind it to a name first: `x = {source_of(inner)}`"
                 )
-        if is_arithmetic(node) and not is_number(node):
-            self._fail(
-                node,
-                "arithmetic happens in `calculate`",
-                f"bind it to a name first: `x = {calculation(node)}`",
-            )
-        return ExpressionReader(self._locator).read(node)
+        return expressions.read(node)
 
 
 def _word(node: ast.stmt) -> str:

@@ -1,6 +1,6 @@
 """Prompts of the planner: chat and compact style, the grammar of plans, and the history of earlier rounds."""
 
-from braid.planner.prompts.chat import STOP_TURNS, called_statement, plan_request, repair_request, run_root
+from braid.planner.prompts.chat import FENCE, STOP_TURNS, plan_request, repair_request, run_root
 from braid.planner.prompts.compact import (
     MAX_TOOLS,
     OWN,
@@ -17,6 +17,7 @@ from braid.planner.prompts.grammar import plan_grammar
 from braid.planner.prompts.history import earlier_statements, finished_statements, written_plan
 
 __all__ = [
+    "FENCE",
     "MAX_TOOLS",
     "OWN",
     "PLAN",
@@ -26,7 +27,6 @@ __all__ = [
     "TOOLS",
     "TURNS",
     "Markers",
-    "called_statement",
     "compact_prompt",
     "earlier_statements",
     "finished_statements",

@@ -7,15 +7,15 @@ for the planner, all its repairs, all later rounds, and every think node. What d
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 from braid.engine import Message
 from braid.executors.tools import ToolSpec
 from braid.executors.values import break_markers, preview, quoted, quoted_line
 from braid.planner.errors import PlanError
 from braid.planner.language import compact_signature
+from braid.planner.prompts.examples import full_examples, short_examples
 from braid.planner.task import PlanTask
 
 _LANGUAGE = """\
@@ -35,8 +35,7 @@ format such as `{a.value:.2f}`.
 - `names = [tool(x) for x in xs]` calls a tool for every item of a list; `xs` is a list or the name of one.
 - `if condition:`, `elif`, `else:` choose. Conditions compare results (`==`, `<`, `in`, `and`, `or`, \
 `not`); they call nothing.
-- Arithmetic happens only in `calculate(f"...")`: write `d = calculate(f"{a.value} - {b.value}")`, never \
-`a.value - b.value`.
+- Arithmetic is written as in Python, `d = a.value - b.value`, or as `calculate(f"{a.value} - {b.value}")`.
 - `think("question", given=[a, b])` reasons about results in words and gives `.answer`; use it where no \
 tool fits.
 - `d = join([a, b], policy="first")` takes of several ways to one result what a policy picks, and cancels \
@@ -48,41 +47,18 @@ was not taken is left out.
 - `decline("reason")` ends the plan instead where the task cannot be done: no tool knows it, or what was \
 needed was not found. Say why, and never answer with an excuse. Every plan ends with one of the two.
 
-There are no functions, loops, methods, slices, imports or operators, and no Python built-ins. Use only the \
-tools that are listed.
+There are no functions, loops, methods, slices or imports, and no other Python built-ins. Use only the \
+tools that are listed."""
 
-# Examples
-The tools of these examples are not yours; they only show the form.
+_EXAMPLES = "# Examples\nThe tools of these examples are not yours; they only show the form."
 
-Task: Is Anna older than Ben, and by how many years?
-```
-anna = person("Anna")
-ben = person("Ben")
-years = calculate(f"{anna.age} - {ben.age}")
-if anna.age > ben.age:
-    answer(f"Yes, by {years} years")
-else:
-    answer(f"No, {ben.name} is at least as old")
-```
+_SHORT = """\
+You help with one task: you write a plan for it, or you work out one step of it, as the last message asks.
 
-Task: Who wrote the Arland Chronicle? Either library may know.
-```
-old = city_library(title="Arland Chronicle")
-new = state_library(title="Arland Chronicle")
-book = join([old, new], policy="first")
-answer(book.author)
-```
-
-Task: Of the cities in Arland, how many people live in the one with the best museum, and is that museum \
-worth a day?
-```
-cities = list_cities(country="Arland", limit=20)
-museums = [best_museum(city, fields=["title", "rating"]) for city in cities]
-choice = think("Which of these museums is the best? Give the name of its city only.", given=[cities, museums])
-place = city_facts(choice.answer)
-worth = think("Is the best of these museums worth a whole day? One sentence.", given=[museums, choice])
-answer(f"{place.population:,} people live in {choice.answer}.", worth)
-```"""
+A plan is a few lines that look like Python. Each line calls a tool and names its result. Fields of a result \
+are read as `a.value`. `f"{a.value} {a.unit}"` puts results into text. Numbers may be added, subtracted, \
+multiplied and divided. There are no imports, loops or functions. The last line is `answer(...)` with what \
+the user wants to know, or `decline("why")` if no tool can tell."""
 
 _ACKNOWLEDGED = "Understood. I will write the plan, or work out a step, when you ask for it."
 
@@ -93,6 +69,9 @@ _REQUEST = (
 
 _FINAL = "The budget is nearly used up: answer now, with what is known."
 
+FENCE = "```\n"
+"""The beginning of a reply that is to be a plan."""
+
 STOP_TURNS = ("\n\nUser:", "\n\nSystem:", "\n\nAssistant:")
 """Strings at which a model without a chat template begins to write the other side's turn."""
 
@@ -101,16 +80,27 @@ def run_root(task: PlanTask) -> list[Message]:
     """The messages that every prompt of a run begins with.
 
     They end with the assistant's turn. A user message follows.
-    They depend on tools, instructions, history and question. They do not depend on the round.
+    They depend on tools, instructions, history, question and the length of the prompt (`PlanTask.prompt`).
+    They do not depend on the round.
     """
-    parts = [
-        _LANGUAGE,
-        "# Your tools\n" + ("\n".join(chat_signature(spec) for spec in task.tools) or "(none)"),
-    ]
+    if task.prompt == "short":
+        listed = [compact_signature(spec) for spec in task.tools]
+        parts = [_SHORT, "\n".join(["# Tools", *(listed or ["(none)"])])]
+    else:
+        listed = [chat_signature(spec) for spec in task.tools]
+        parts = [_LANGUAGE, "\n\n".join([_EXAMPLES, *full_examples(task.tools)])]
+        parts.append("\n".join(["# Your tools", *(listed or ["(none)"])]))
     if task.instructions.strip():
         parts.append("# What you are told besides\n" + task.instructions.strip())
+    shown = short_examples(task.tools) if task.prompt == "short" else []
+    examples = (example.removeprefix("Task: ").partition("\n") for example in shown)
     return [
         Message(role="system", content="\n\n".join(parts)),
+        *[
+            message
+            for asked, _, plan in examples  # a small model follows turns rather than rules
+            for message in (short_request(asked), Message(role="assistant", content=plan))
+        ],
         *[Message(role=each["role"], content=break_markers(each["content"])) for each in task.history],
         Message(
             role="user",
@@ -137,6 +127,8 @@ def plan_request(task: PlanTask, earlier: str = "") -> Message:
         earlier: The statements of earlier rounds (`earlier_statements`).
     """
     if not earlier and not task.feedback and not task.final:
+        if task.prompt == "short":
+            return short_request(break_markers(task.question.strip()))
         return Message(role="user", content=_REQUEST)
     parts: list[str] = []
     if earlier:
@@ -158,13 +150,28 @@ def plan_request(task: PlanTask, earlier: str = "") -> Message:
     return Message(role="user", content="\n\n".join(parts))
 
 
-def repair_request(error: PlanError, accepted: int) -> Message:
+def short_request(question: str) -> Message:
+    """The request for a plan in a short prompt, and in its examples."""
+    return Message(role="user", content=f"Write the plan for this task: {question}")
+
+
+def repair_request(error: PlanError, accepted: int, *, continues: bool = False) -> Message:
     """The request to write a plan again.
 
     Args:
         error: The mistake.
         accepted: Number of statements that were accepted.
+        continues: Whether the reply is begun already, with the accepted statements if there are any.
     """
+    place = f"The plan cannot be used from this place on:\n{break_markers(str(error))}\n\n"
+    if continues:
+        return Message(
+            role="user",
+            content=f"{place}The statements before it are accepted and already running. "
+            "Go on behind them, with the mistake mended. Reply with the rest of the plan only."
+            if accepted
+            else f"{place}No statement is accepted yet. Write the whole plan. Reply with the plan only.",
+        )
     stand = (
         "The statements before it are accepted and already running: "
         "repeat them exactly as they are, then go on."
@@ -173,28 +180,9 @@ def repair_request(error: PlanError, accepted: int) -> Message:
     )
     return Message(
         role="user",
-        content=f"The plan cannot be used from this place on:\n{break_markers(str(error))}\n\n{stand} "
+        content=f"{place}{stand} "
         "Write the whole plan again with the mistake mended. Reply with the plan only.",
     )
-
-
-def called_statement(tool: str, arguments: str) -> str:
-    """A call that a model made in the way of its server, as a statement of a plan.
-
-    Args:
-        tool: What is called.
-        arguments: JSON as the model wrote it. What is no JSON object stands in the statement as it is.
-    """
-    try:
-        given: object = json.loads(arguments or "{}")
-    except (ValueError, RecursionError):
-        given = None
-    if isinstance(given, dict):
-        named = cast("dict[str, object]", given).items()
-        # JSON's strings are strings of the language.
-        texts = [json.dumps(value) if isinstance(value, str) else repr(value) for _, value in named]
-        arguments = ", ".join(f"{key}={text}" for (key, _), text in zip(named, texts, strict=True))
-    return f"{tool}({arguments})"
 
 
 def chat_signature(spec: ToolSpec) -> str:

@@ -11,7 +11,7 @@ from braid.engine import EngineResponseError
 from braid.executors import tool
 from braid.orchestrator import Agent, RunResult
 from braid.planner import PlannerRejected
-from braid.planner.prompts import called_statement
+from braid.planner.dialects import called_statement
 from braid.reasoning import MethodRun, get_method
 from tests.support.fault_server import FaultServer, Handler, says
 from tests.support.remote_engine import USAGE, chat, delta, opened, sends

@@ -337,3 +337,23 @@ async def test_an_engine_without_chat_reads_the_same_messages_as_text() -> None:
 def test_limits_are_checked(wrong: dict[str, int]) -> None:
     with pytest.raises(InvalidParamsError):
         LLMPlanner(ScriptedEngine(""), **wrong)  # pyright: ignore
+
+
+@pytest.mark.parametrize(
+    ("plan", "unread"),
+    [
+        (PLAN, ()),
+        ('a = search("K2")\nb = search("Ararat")\nanswer(a.value)\n', ("b",)),
+        ('a = search("K2")\nsearch("Ararat")\nanswer(a.value - 2)\n', ('search("Ararat")',)),
+        ('a = search("K2")\ndecline("no")\n', ()),
+        ('a = search("K2")\n', ()),
+        ('a = search("K2")\nif a.value > 3:\n    b = search("Ararat")\nanswer("x")\n', ("b",)),
+    ],
+)
+async def test_a_result_that_nothing_reads_is_pointed_out(plan: str, unread: tuple[str, ...]) -> None:
+    given = task()
+    stream = LLMPlanner(ScriptedEngine(plan)).start(given, emit=(events := list[PlanEvent]()).append)
+    outcome = await run_graph(given.graph, stream, RunContext(tools=plan_tools()))
+    assert not outcome.failures
+    (finished,) = [event for event in events if isinstance(event, PlannerFinished)]
+    assert finished.unread == stream.unread == unread

@@ -214,6 +214,8 @@ async def show_plan(agent: Agent, question: str, *, history: Sequence[Message] =
     if not live or finished.attempts > 1:
         sys.stdout.write(secrets.redact(finished.plan).rstrip("\n") + "\n")
     sys.stdout.flush()
+    if finished.unread:
+        notes.print(f"nothing reads {', '.join(finished.unread)}", style="yellow")
     verdict = "" if finished.valid else "; not valid"
     notes.print(f"{finished.statements} statements in {finished.seconds:.1f} s{verdict}", style="dim")
     return finished.valid
@@ -242,6 +244,7 @@ async def write_plan(
     job = replace(job, question=read.question)
     job = replace(job, draft=read.draft or draft_for(job))
     give_earlier_values(graph, job.spec.turns)
+    job = replace(job, prompt=await planner.prompt_length(plan_task(job, graph)))
     # The last event says whether the planner gave up: `PlannerFinished(valid=False)`.
     async for patch in planner.start(plan_task(job, graph), emit=take):
         graph.apply(patch)

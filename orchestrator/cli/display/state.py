@@ -94,6 +94,8 @@ class DisplayState:
             case PlannerFinished():
                 self.planning = False
                 self.planned_in += event.seconds
+                if event.unread:
+                    self.notices.append(f"nothing in the plan reads {', '.join(event.unread)}")
             case Rewritten():
                 self.read_as = event.question
             case PersonSaid():
