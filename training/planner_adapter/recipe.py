@@ -80,8 +80,9 @@ class AdapterTrainer(Trainer):
             self.model, folder, base=self.recipe.base, rank=self.recipe.rank, alpha=self.recipe.alpha
         )
         note = {
+            "base": {"name": self.recipe.base, "sha256": [self.recipe.base_digest]},
             "prompt_style": "compact-turns",
-            "base_sha256": self.recipe.base_digest,
+            "roles": ["plan"],
         }
         (folder / "braid.json").write_text(json.dumps(note, indent=1) + "\n", encoding="utf-8")
 

@@ -103,7 +103,8 @@ def test_the_export_is_a_peft_adapter_with_a_card(base: Path, tmp_path: Path) ->
     merged = layer.frozen + config["lora_alpha"] / config["r"] * product
     torch.testing.assert_close(merged, layer.merged, atol=1e-3, rtol=2e-2)
     assert len(tensors) == 2 * 2 * 7
-    assert json.loads((folder / "braid.json").read_text(encoding="utf-8"))["base_sha256"] == "ab"
+    note = json.loads((folder / "braid.json").read_text(encoding="utf-8"))
+    assert note["base"] == {"name": "tiny", "sha256": ["ab"]}
     assert "2 steps" in card(facts)
     with pytest.raises(StartError, match="another seed"):
         continue_from(RECIPE, folder)
