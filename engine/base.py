@@ -96,6 +96,17 @@ class Engine(ABC):
         if capability not in self.capabilities:
             raise CapabilityError(capability, self.info.uri, hint)
 
+    def with_adapter(self, name: str | None) -> Engine:
+        """This engine with an adapter on, or with none: what it prefills is read and continued by it.
+
+        Weights, KV and batch are those of this engine, but no KV is shared between adapters. A context keeps
+        the adapter that read it. Closing the result closes it alone. Capability `adapters`.
+
+        Raises:
+            InvalidParamsError: there is no such adapter. `info.adapters` has those that there are.
+        """
+        raise CapabilityError("adapters", self.info.uri)
+
     @abstractmethod
     async def prefill(self, prompt: Prompt, *, budget: Budget | None = None) -> Context: ...
 

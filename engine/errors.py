@@ -25,6 +25,12 @@ class EngineURIError(EngineError, ValueError):
     wrong_usage = True
 
 
+class AdapterError(EngineError, ValueError):
+    """An adapter cannot be read or used, or does not belong to the base that it was put on."""
+
+    wrong_usage = True
+
+
 class MissingPackageError(EngineError):
     """A package that this part of Braid needs is not installed.
 

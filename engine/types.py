@@ -42,6 +42,7 @@ Capability = Literal[
     "penalties",
     "seed",
     "tool_calls",
+    "adapters",
 ]
 
 
@@ -381,6 +382,8 @@ class EngineInfo:
     max_context: int | None
     """Longest context in tokens. None: not known."""
     capabilities: frozenset[Capability] = field(default_factory=lambda: frozenset[Capability]())
+    adapters: tuple[str, ...] = ()
+    """Names of the adapters that `Engine.with_adapter` knows."""
     details: dict[str, str] = field(default_factory=lambda: dict[str, str]())
     """Facts that `braid doctor` and `/engine` show."""
     sampling_defaults: dict[str, float] = field(default_factory=lambda: dict[str, float]())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from copy import copy
 from typing import Literal
 
 from braid.engine.base import Context, Engine
@@ -33,6 +34,12 @@ class EngineWrapper(Engine):
     @property
     def info(self) -> EngineInfo:
         return self.inner.info
+
+    def with_adapter(self, name: str | None) -> Engine:
+        """The same wrapper around `inner` with an adapter on."""
+        view = copy(self)
+        view.inner = self.inner.with_adapter(name)
+        return view
 
     async def prefill(self, prompt: Prompt, *, budget: Budget | None = None) -> Context:
         return await self.inner.prefill(prompt, budget=budget)

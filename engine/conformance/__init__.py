@@ -21,6 +21,7 @@ suite can be subclassed by itself: `CoreConformance`, `LogprobsConformance`, ...
 
 from braid.engine.conformance.base import ConformanceBase
 from braid.engine.conformance.capabilities import (
+    AdaptersConformance,
     ChatConformance,
     CutConformance,
     GrammarConformance,
@@ -49,11 +50,13 @@ class EngineConformance(
     SeedConformance,
     GrammarConformance,
     ToolCallsConformance,
+    AdaptersConformance,
 ):
     """Everything: the core, and the suite of each capability that the engine declares."""
 
 
 __all__ = [
+    "AdaptersConformance",
     "ChatConformance",
     "ConformanceBase",
     "CoreConformance",

@@ -243,3 +243,39 @@ class GrammarConformance(ConformanceBase):
             [text] = await generate_text(engine, context, params)
             answer = cast("dict[str, Any]", json.loads(text))
             assert isinstance(answer["ok"], bool)
+
+
+class AdaptersConformance(ConformanceBase):
+    """Capability `adapters`. What there is depends on the adapters that the engine was opened with."""
+
+    async def test_an_unknown_adapter_is_refused(self, engine: Engine) -> None:
+        self.need(engine, "adapters")
+        try:
+            engine.with_adapter("no such adapter")
+        except InvalidParamsError:
+            return
+        raise AssertionError("expected InvalidParamsError")
+
+    async def test_views_share_contexts_and_close_alone(self, engine: Engine) -> None:
+        self.need(engine, "adapters")
+        for name in (None, *engine.info.adapters):
+            view = engine.with_adapter(name)
+            async with no_leak(engine), await view.prefill(self.prompt) as context:
+                assert view.open_contexts() == engine.open_contexts()
+                released(await engine.generate(context, self.greedy()))
+            await view.close()
+        async with no_leak(engine), await engine.prefill(self.prompt) as context:
+            released(await engine.generate(context, self.greedy()))
+
+    async def test_adapters_share_nothing_that_was_read(self, engine: Engine) -> None:
+        self.need(engine, "adapters")
+        self.need_determinism()
+        texts: dict[str | None, list[str]] = {}
+        for name in (None, *engine.info.adapters):
+            view = engine.with_adapter(name)
+            async with no_leak(engine), await view.prefill(self.prompt) as context:
+                texts[name] = await generate_text(view, context, self.greedy())
+        for name, alone in texts.items():
+            view = engine.with_adapter(name)
+            async with no_leak(engine), await view.prefill(self.prompt) as context:
+                assert await generate_text(engine, context, self.greedy()) == alone

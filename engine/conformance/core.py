@@ -244,6 +244,15 @@ class CoreConformance(ConformanceBase):
             if "token_ids" in missing:
                 await self._raises(CapabilityError, engine.prefill([1, 2, 3]))
 
+    async def test_adapters_that_are_not_declared_raise(self, engine: Engine) -> None:
+        if "adapters" in engine.capabilities:
+            return
+        try:
+            engine.with_adapter(None)
+        except CapabilityError:
+            return
+        raise AssertionError("expected CapabilityError")
+
     async def test_closed_engine_refuses_and_closes_again(self, engine: Engine) -> None:
         context = await engine.prefill(self.prompt)
         await engine.close()

@@ -50,6 +50,11 @@ class LocalContext(Context):
         return self._text
 
     @property
+    def adapter(self) -> str | None:
+        """The adapter that reads and continues it. None: the model alone does."""
+        return self.prefix.segment.adapter
+
+    @property
     def token_count(self) -> int:
         return len(self.token_ids)
 
@@ -117,7 +122,7 @@ class OpenContexts:
             for context in self._open:
                 if context.num_computed_tokens and self._pool.recomputable(context.prefix):
                     self._pool.release(context.locks)
-                    context.prefix, context.num_computed_tokens = PrefixEnd(self._pool.root, 0), 0
+                    context.prefix, context.num_computed_tokens = self._pool.start(context.adapter), 0
                     context.locks = context.prefix.locks()
                     self._pool.acquire(context.locks)
                     return True

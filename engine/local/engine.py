@@ -7,27 +7,31 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+from braid.engine.adapter_folder import AdapterFolder, read_adapter
 from braid.engine.base import Context, Engine
 from braid.engine.checks import is_number, is_whole
 from braid.engine.errors import ContextLengthError, ContextReleasedError, EngineError, InvalidParamsError
+from braid.engine.local.adapters import read_low_ranks
 from braid.engine.local.context import LocalContext, OpenContexts
 from braid.engine.local.join import JoinLayout, Positions, join_kv, joined_ids
-from braid.engine.local.kv import Pool, PrefixEnd
+from braid.engine.local.kv import Pool
 from braid.engine.local.model import (
     Detokenizer,
     Dtype,
     Model,
     TokenMasks,
     best_threads,
+    check_base,
     default_memory,
     describe,
     load_model,
-    locate_model,
+    locate_base,
     off_loop,
     prompt_size,
 )
@@ -64,12 +68,17 @@ class LocalEngine(Engine):
         self, model: Model, *, name: str, threads: int, cache_bytes: int, memory_bytes: int, chunk_tokens: int
     ) -> None:
         self._model = model
+        self._adapter: str | None = None
+        self._owner = True
+        self._uri: str | None = None
+        self._adapters: dict[str, AdapterFolder] = {}
+        self._folder: Path | None = None
         self._pool = Pool(model.geometry, limit_bytes=memory_bytes, keep_bytes=cache_bytes)
         self._contexts = OpenContexts(self._pool)
         self._scheduler = Scheduler(model, self._pool, self._contexts.evict_idle, chunk=chunk_tokens)
         self._worker = Worker(self._scheduler, self._pool, threads)
         self._closed = False
-        self._info = describe(model, name=name, threads=threads, memory_bytes=memory_bytes)
+        self._base_info = describe(model, name=name, threads=threads, memory_bytes=memory_bytes)
 
     @classmethod
     async def load(
@@ -83,8 +92,12 @@ class LocalEngine(Engine):
         memory_bytes: int | None = None,
         chunk_tokens: int = 1024,
         fast: bool = True,
+        adapters: Mapping[str, str | Path] | None = None,
+        any_base: bool = False,
     ) -> LocalEngine:
         """Load a model from a folder, by the name of one of Braid's own models, or from the hub's cache.
+
+        The folder of an adapter opens its base, with the adapter on. So does `BASE+FOLDER`, on another base.
 
         Args:
             name_or_path: a folder, the name of one of Braid's own models, or a hub id.
@@ -98,9 +111,12 @@ class LocalEngine(Engine):
             chunk_tokens: most prompt tokens that one step reads. Fewer while others wait for their next
                 token.
             fast: False runs transformers' own modules throughout, without packed weights and the lean path.
+            adapters: folders of LoRA adapters for `with_adapter`, by the names that they get.
+            any_base: True uses adapters on bases with other weights than those that they record.
 
         Raises:
             EngineURIError: there is no such model.
+            AdapterError: an adapter cannot be used, or not on this base.
             EngineError: the model cannot be run.
             InvalidParamsError: an option is out of range.
         """
@@ -116,22 +132,104 @@ class LocalEngine(Engine):
             raise InvalidParamsError(
                 f"dtype must be 'auto', 'float32', 'bfloat16' or 'float16', got {dtype!r}"
             )
-        folder = await asyncio.to_thread(locate_model, name_or_path)
+        folder, own_adapter = await asyncio.to_thread(locate_base, name_or_path, any_base=any_base)
         model = await in_own_thread(partial(load_model, folder, dtype=dtype, device=device, fast=fast))
         if threads is None:
             threads = model.threads or await in_own_thread(partial(best_threads, model, processors().usable))
-        return cls(
+        engine = cls(
             model,
-            name=str(name_or_path),
+            name=str(name_or_path if own_adapter is None else folder),
             threads=threads,
             cache_bytes=cache_bytes,
             memory_bytes=default_memory(model.device) if memory_bytes is None else memory_bytes,
             chunk_tokens=chunk_tokens,
         )
+        engine._folder = folder
+        try:
+            for name, path in (adapters or {}).items():
+                await engine.load_adapter(name, path, any_base=any_base)
+            if own_adapter is None:
+                return engine
+            opened = await engine.load_adapter(own_adapter.resolve().name, own_adapter, any_base=any_base)
+        except BaseException:
+            await engine.close()
+            raise
+        opened._owner = True
+        opened._uri = f"local:{name_or_path}"
+        return opened
+
+    async def load_adapter(self, name: str, folder: str | Path, *, any_base: bool = False) -> LocalEngine:
+        """Load an adapter beside those that there are.
+
+        Args:
+            name: its name for `with_adapter`.
+            folder: its folder, in the format of PEFT.
+            any_base: whether it is used although it records another base.
+
+        Returns:
+            This engine with the adapter on.
+
+        Raises:
+            AdapterError: it cannot be used, or not on this base.
+            InvalidParamsError: another adapter has this name.
+        """
+        self._check_open()
+        if not name or name in self._adapters:
+            raise InvalidParamsError(f"an adapter needs a name that no other one has, got {name!r}")
+        adapter = await asyncio.to_thread(read_adapter, folder)
+        if self._folder is not None and not any_base:
+            await asyncio.to_thread(check_base, adapter, self._folder)
+        layers = self._model.decoder.linear_layers
+        added = await in_own_thread(partial(read_low_ranks, adapter, layers))
+        await self._worker.call(partial(self._model.adapt, name, added))
+        self._adapters[name] = adapter
+        return self.with_adapter(name)
+
+    async def view_of(self, name_or_path: str | Path, *, any_base: bool = False) -> LocalEngine | None:
+        """This engine as `load` opens a name or path, its adapter on or none. None where the base is another.
+
+        Raises:
+            EngineURIError: there is no such model.
+            AdapterError: the adapter cannot be used.
+        """
+        folder, path = await asyncio.to_thread(locate_base, name_or_path, any_base=any_base)
+        if self._folder is None or not await asyncio.to_thread(folder.samefile, self._folder):
+            return None
+        name = path and path.resolve().name
+        if name is not None and path is not None:
+            known = self._adapters.get(name)
+            if known is None:
+                return await self.load_adapter(name, path, any_base=any_base)
+            if known.path.resolve() != path.resolve():
+                raise InvalidParamsError(f"two adapters have the name {name!r}: {known.path} and {path}")
+        return self.with_adapter(name)
+
+    def with_adapter(self, name: str | None) -> LocalEngine:
+        self._check_open()
+        if name is not None and name not in self._adapters:
+            known = ", ".join(self._adapters) or "none is loaded"
+            raise InvalidParamsError(f"no adapter {name!r}; there are: {known}")
+        view = copy(self)
+        view._adapter, view._owner, view._uri = name, False, None
+        return view
+
+    @property
+    def adapter(self) -> str | None:
+        """The adapter that reads and continues what this engine prefills."""
+        return self._adapter
 
     @property
     def info(self) -> EngineInfo:
-        return self._info
+        info = replace(self._base_info, adapters=tuple(self._adapters))
+        if self._adapter is None:
+            return info
+        adapter = self._adapters[self._adapter]
+        return replace(
+            info,
+            uri=self._uri or f"{info.uri}+{adapter.path}",
+            model=self._adapter,
+            details={**info.details, **adapter.details},
+        )
 
     async def prefill(self, prompt: Prompt, *, budget: Budget | None = None) -> LocalContext:
         """Read a prompt: text, messages, or token ids."""
@@ -276,7 +374,7 @@ class LocalEngine(Engine):
         if not added:
             return []
         self._check_length(len(ours.token_ids) + len(added), "the scored text")
-        return (await self._score(ours.token_ids + added, len(added), ours, 0, budget)).scores
+        return (await self._score(ours.token_ids + added, len(added), ours, None, 0, budget)).scores
 
     async def score_prompt(
         self, context: Context, *, top_logprobs: int = 0, budget: Budget | None = None
@@ -285,8 +383,10 @@ class LocalEngine(Engine):
 
         `top_logprobs` is the number of alternatives for each. The first token has no log-probability.
         """
-        codec, ids = self._model.codec, self._ours(context).token_ids
-        request = await self._score(ids, len(ids) - 1, None, top_logprobs, budget) if len(ids) > 1 else None
+        codec, ours = self._model.codec, self._ours(context)
+        ids, request = ours.token_ids, None
+        if len(ids) > 1:
+            request = await self._score(ids, len(ids) - 1, None, ours.adapter, top_logprobs, budget)
         shown = Detokenizer(codec, ())
         tokens = [Token(text=shown.push(id), id=id) for id in ids]
         tokens[-1] = replace(tokens[-1], text=tokens[-1].text + shown.flush())
@@ -301,14 +401,18 @@ class LocalEngine(Engine):
         ids: tuple[int, ...],
         count: int,
         parent: LocalContext | None,
+        adapter: str | None,
         top: int,
         budget: Budget | None,
     ) -> ScoreRequest:
-        """The finished request that scores the last `count` of `ids`, which continue `parent`."""
+        """The finished request that scores the last `count` of `ids`.
+
+        They continue `parent`, or are read from the beginning by `adapter`.
+        """
         scope = ambient_budget() if budget is None else budget
         cost = self._price(scope).of(prompt=count, calls=1)
         with scope.reserve(tokens=count, calls=1, cost=cost) as reservation:
-            start = (PrefixEnd(self._pool.root, 0), 0, ()) if parent is None else self._contexts.use(parent)
+            start = (self._pool.start(adapter), 0, ()) if parent is None else self._contexts.use(parent)
             request = ScoreRequest(
                 ids, *start, scope=scope, priority=ambient_priority(), count=count, top=top
             )
@@ -425,6 +529,8 @@ class LocalEngine(Engine):
 
     async def close(self) -> None:
         self._closed = True
+        if not self._owner:
+            return
         await asyncio.to_thread(self._worker.close)
         self._pool.clear()
 
@@ -459,7 +565,7 @@ class LocalEngine(Engine):
         self, ids: tuple[int, ...], parent: LocalContext | None, scope: Budget
     ) -> PrefillRequest:
         if parent is None:
-            prefix = PrefixEnd(self._pool.root, 0)
+            prefix = self._pool.start(self._adapter)
             return PrefillRequest(ids, prefix, 0, (), scope=scope, priority=ambient_priority())
         prefix, num_computed_tokens, locks = self._contexts.use(parent)
         return PrefillRequest(
@@ -552,18 +658,18 @@ class LocalEngine(Engine):
         return await asyncio.to_thread(self._model.grammars.start, Grammar.of(params.grammar), params.n)
 
     def _check_length(self, length: int, what: str) -> None:
-        limit = self._info.max_context
+        limit = self._model.max_context
         if limit is not None and length > limit:
             raise ContextLengthError(f"{what}: {length} tokens are more than the model's context of {limit}")
 
     def _ours(self, context: Context) -> LocalContext:
         self._check_open()
-        if not isinstance(context, LocalContext) or context.engine is not self:
-            raise ContextReleasedError(f"{context!r} does not belong to this engine ({self._info.uri})")
+        if not isinstance(context, LocalContext) or context.engine._pool is not self._pool:
+            raise ContextReleasedError(f"{context!r} does not belong to this engine ({self.info.uri})")
         if context.released:
             raise ContextReleasedError("the context was released; keep it open for as long as it is used")
         return context
 
     def _check_open(self) -> None:
-        if self._closed:
-            raise EngineError(f"the engine {self._info.uri} is closed")
+        if self._closed or self._worker.closed:
+            raise EngineError(f"the engine {self.info.uri} is closed")

@@ -38,7 +38,8 @@ def joined_ids(
     ids = ours.token_ids
     join_parts: list[JoinPart] = []
     for index, part in enumerate(parts):
-        if part.token_ids[: len(ours.token_ids)] != ours.token_ids:
+        descends = part.token_ids[: len(ours.token_ids)] == ours.token_ids
+        if not descends or part.adapter != ours.adapter:
             raise InvalidParamsError(f"part {index} does not descend from the context that is joined")
         ids += (separator if index else ()) + part.token_ids[len(ours.token_ids) :]
         all_ids = part.token_ids + (separator if index < len(parts) - 1 else ())
@@ -75,7 +76,7 @@ async def join_kv(
             raise
         with pool.mutex:
             views, position = _joined_views([result.prefix.views() for result in results], layout)
-            prefix = pool.join(views, position)
+            prefix = pool.join(views, position, results[0].prefix.segment.adapter)
             locks = prefix.locks()
             pool.acquire(locks)
     finally:

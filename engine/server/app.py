@@ -53,6 +53,8 @@ class Service:
     def __init__(self, engine: Engine, options: ServerOptions) -> None:
         self.engine = engine
         self.model = options.served_model_name or engine.info.model
+        self.engines = {self.model: engine, **_with_adapters(engine)}
+        """The engine, without and with each of its adapters, by the names that clients call them by."""
         self.limits = options.limits
         self.created = int(time.time())
         self.admission = Admission(max_running=self.limits.max_concurrency, max_waiting=self.limits.max_queue)
@@ -64,18 +66,18 @@ class Service:
         )
 
     async def models(self, request: Request) -> Response:
-        return JSONResponse({"object": "list", "data": [self._model()]})
+        return JSONResponse({"object": "list", "data": [self._model(name) for name in self.engines]})
 
     async def one_model(self, request: Request) -> Response:
         name: str = request.path_params["name"]
-        if name != self.model:
-            raise unknown_model(name, self.model)
-        return JSONResponse(self._model())
+        if name not in self.engines:
+            raise unknown_model(name, self.engines)
+        return JSONResponse(self._model(name))
 
-    def _model(self) -> dict[str, Any]:
-        info = self.engine.info
+    def _model(self, name: str) -> dict[str, Any]:
+        info = self.engines[name].info
         return {
-            "id": self.model,
+            "id": name,
             "object": "model",
             "created": self.created,
             "owned_by": "braid",
@@ -90,6 +92,13 @@ class Service:
 
     async def show_metrics(self, request: Request) -> Response:
         return Response(self.metrics.text(), media_type=None, headers={"content-type": CONTENT_TYPE})
+
+
+def _with_adapters(engine: Engine) -> dict[str, Engine]:
+    """The other adapters of an engine, and its base, by their names."""
+    adapters = engine.info.adapters
+    views = [engine.with_adapter(name) for name in (None, *adapters)] if adapters else []
+    return {view.info.model: view for view in views if view.info.model != engine.info.model}
 
 
 class GenerationRoute:
@@ -127,6 +136,7 @@ class GenerationRoute:
                 model=self._service.model,
                 limits=self._service.limits,
                 defaults=self._service.engine.info.sampling_defaults,
+                others=self._service.engines,
             )
             params = request.params
             await exchange.run_while_connected(
@@ -147,10 +157,10 @@ class GenerationRoute:
         choices: list[list[Token]] = [[] for _ in range(request.choices)]
         async with (
             service.admission.slot(),
-            Generation(service.engine, request, service.limits) as generation,
+            Generation(service.engines[request.model], request, service.limits) as generation,
         ):
             writer = ResponseWriter(
-                request, model=service.model, ignored=generation.ignored, call_form=generation.call_form
+                request, model=request.model, ignored=generation.ignored, call_form=generation.call_form
             )
             scored = [generation.scored(index) for index in range(request.choices)]
             echoes = [generation.echo(index) if request.echo else "" for index in range(request.choices)]

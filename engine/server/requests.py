@@ -11,7 +11,7 @@ beginning of the answer. Source: the request types of the `openai` package.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, Self, TypeVar, cast
 
@@ -473,6 +473,8 @@ class GenerationRequest:
     sampling: SamplingParams
     max_tokens: int | None
     """None leaves as much as the context has room for."""
+    model: str = ""
+    """Name of the model that it is for."""
     template: TemplateInput | None = None
     """The chat for a template, where the prompt does not say everything."""
     tools: ToolUse | None = None
@@ -534,6 +536,7 @@ def read_request(
     model: str,
     limits: ServerLimits,
     defaults: Mapping[str, float] | None = None,
+    others: Collection[str] = (),
 ) -> GenerationRequest:
     """The request in `body`, for the model that is served as `model`.
 
@@ -543,20 +546,22 @@ def read_request(
         model: name of the served model.
         limits: what a request may ask for.
         defaults: sampling parameters that count where the request has none, by their names.
+        others: names of further models.
 
     Raises:
         ApiError: the request is malformed, beyond a limit, or for another model.
     """
     fields, ignored = _fields(body, _HINTS if kind == "chat" else _HINTS | {"chat_template_kwargs"})
     given = _validated(ChatRequest if kind == "chat" else CompletionRequest, fields)
-    if given.model != model:
-        raise unknown_model(given.model, model)
+    if given.model not in (model, *others):
+        raise unknown_model(given.model, dict.fromkeys((model, *others)))
     try:
         request = given.to_generation_request()
         left_out = {name: value for name, value in (defaults or {}).items() if name not in fields}
         source = "response_format" if given.structured_outputs is None else "structured_outputs"
         request = replace(
             request,
+            model=given.model,
             sampling=replace(request.sampling, **left_out),
             grammar_param="tools" if request.tools else source,
             ignored=ignored,
@@ -582,11 +587,11 @@ def read_request(
     return request
 
 
-def unknown_model(asked: str, served: str) -> ApiError:
+def unknown_model(asked: str, served: Collection[str]) -> ApiError:
     """The error for a model that this server does not have."""
     return ApiError(
         404,
-        f"the model {asked!r} does not exist; this server has {served!r}",
+        f"the model {asked!r} does not exist; this server has {', '.join(map(repr, served))}",
         param="model",
         code="model_not_found",
     )

@@ -18,14 +18,14 @@ class GreedyCache(EngineWrapper):
 
     def __init__(self, inner: Engine) -> None:
         super().__init__(inner)
-        self._known: dict[tuple[str, SamplingParams], tuple[Completion, str]] = {}
+        self._known: dict[tuple[str, str, SamplingParams], tuple[Completion, str]] = {}
 
     async def generate(
         self, context: Context, params: SamplingParams, *, budget: Budget | None = None
     ) -> list[Completion]:
         if params.temperature > 0 or params.n > 1:
             return await super().generate(context, params, budget=budget)
-        key = (context.text, replace(params, seed=None))
+        key = (self.info.uri, context.text, replace(params, seed=None))
         if key in self._known:
             completion, text = self._known[key]
             return [replace(completion, context=await self.prefill(text, budget=budget))]

@@ -130,6 +130,7 @@ class Think:
     given: tuple[Expr, ...] = ()
     method: str | None = None
     options: tuple[tuple[str, Scalar], ...] = ()
+    """Options of the method, and `verifier` and `adapter`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,12 +57,13 @@ async def think(context: GraphContext, entry: NodeRecord, op: Think, *, priority
     Raises:
         NothingToThinkWithError: the run has no engine.
         UnknownMethodError: no reasoning method of that name.
-        BraidError: what the engine or the method raises.
+        BraidError: what the engine or the method raises, also for an adapter that the engine does not have.
     """
     if context.engine is None:
         raise NothingToThinkWithError("this run has no engine to think with; pass `engine`")
     options: dict[str, Any] = dict(op.options)
-    verifier = options.pop("verifier", None)
+    verifier, adapter = options.pop("verifier", None), options.pop("adapter", None)
+    engine = context.engine if adapter is None else context.engine.with_adapter(str(adapter))
     name = op.method or default_method(options)
     asked = method_spec(name).options  # an unknown name is an error, whatever the budget allows
     options = {**{key: value for key, value in context.sampling.items() if key in asked}, **options}
@@ -71,17 +72,17 @@ async def think(context: GraphContext, entry: NodeRecord, op: Think, *, priority
     solve = get_method(name)
     question, known = entry.args
     question = short_form(question)
-    run = MethodRun(engine=context.engine, budget=budget, seed=derived_seed(context.seed, *entry.order))
+    run = MethodRun(engine=engine, budget=budget, seed=derived_seed(context.seed, *entry.order))
     if context.think_text:
         run.on_text = lambda text: context.emitter.emit(ThinkText(node=entry.node.id, text=text))
     if verifier is not None or (context.verifier is not None and method_spec(name).verifies):
         tool = context.verifier_of(None if verifier is None else str(verifier))
         run.verifier = _ToolVerifier(context, entry, tool, question)
-    prompt = think_prompt(context.engine, context.root, question, known)
+    prompt = think_prompt(engine, context.root, question, known)
     read = 0
     try:
         with use_priority(priority), use_budget(budget):
-            async with await context.engine.prefill(prompt, budget=budget) as problem:
+            async with await engine.prefill(prompt, budget=budget) as problem:
                 read = problem.usage.prompt_tokens
                 solution = await solve(run, problem, **options)
     except asyncio.CancelledError:

@@ -13,7 +13,7 @@ from braid.engine.deferred import DeferredEngine, shipped_info
 from braid.engine.system import OneLoop
 from braid.executors import ToolRegistry
 from braid.orchestrator.question import load_tables
-from braid.orchestrator.resources.engines import OpenEngines, RoleEngines
+from braid.orchestrator.resources.engines import OpenEngines, Role, RoleEngines
 from braid.orchestrator.settings import RunSpec
 
 if TYPE_CHECKING:
@@ -67,6 +67,8 @@ class Resources:
                 await self._opened(engine, spec)
                 for engine in self.given.wanted(spec.engine, spec.think_engine)
             ]
+        if plan is think:
+            plan, think = _in_role(plan, "plan"), _in_role(think, "think")
         if load:
             plan, think = await self._loaded(plan), await self._loaded(think)
         return OpenEngines(plan=plan, think=think)
@@ -119,8 +121,9 @@ class Resources:
         if engine not in self._engines:
             # A shipped model is loaded when it is first needed, where code may answer in its place.
             info = shipped_info(engine) if spec.shortcuts and spec.device is None else None
-            deferred = info and DeferredEngine(info, lambda: _connect(engine, spec))
-            self._engines[engine] = deferred or await _connect(engine, spec)
+            opened = tuple(self._engines.values())
+            deferred = info and DeferredEngine(info, lambda: _connect(engine, spec, opened))
+            self._engines[engine] = deferred or await _connect(engine, spec, opened)
         return self._engines[engine]
 
     async def _start(self, mcp: Path | Sequence[McpServer]) -> None:
@@ -135,8 +138,14 @@ class Resources:
         self._mcp = servers
 
 
-async def _connect(engine: str, spec: RunSpec) -> Engine:
-    loading = connect(engine, **spec.engine_options(engine))
+def _in_role(engine: Engine, role: Role) -> Engine:
+    """The engine, without its adapter where that is for another role only."""
+    roles = engine.info.details.get("roles")
+    return engine if roles is None or role in roles.split() else engine.with_adapter(None)
+
+
+async def _connect(engine: str, spec: RunSpec, opened: Sequence[Engine]) -> Engine:
+    loading = connect(engine, beside=opened, **spec.engine_options(engine))
     if not engine.startswith("local:") or not spec.shortcuts:
         return await loading
     # Code that answers in the embedded model's place loads beside it, so that no run waits for that.

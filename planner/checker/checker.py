@@ -416,6 +416,8 @@ class PlanChecker:
                     self._fail(
                         arg.place, "`method` is the name of a method", 'write `method="self_consistency"`'
                     )
+                case "adapter", value if not (isinstance(value, Const) and isinstance(value.value, str)):
+                    self._fail(arg.place, "`adapter` is the name of an adapter", 'write `adapter="..."`')
                 case str() as keyword, Const(value):
                     options.append((keyword, value))
                 case keyword, _:
@@ -424,7 +426,8 @@ class PlanChecker:
                         f"the option `{keyword}` of `think` is a plain value",
                         "hand results over by `given=[...]`",
                     )
-        self._check_method(call, args, method, dict(options))
+        of_method = {keyword: value for keyword, value in options if keyword != "adapter"}
+        self._check_method(call, args, method, of_method)
         return Think(question, given, method, tuple(options))
 
     def _check_method(

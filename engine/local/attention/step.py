@@ -14,6 +14,7 @@ from functools import cached_property
 
 import torch
 
+from braid.engine.local.adapters import RowsOf
 from braid.engine.local.attention.kernels import (
     Partial,
     Traits,
@@ -81,8 +82,15 @@ class Step:
     """The packed tokens of one forward: chunks first, then rows. Built once, used by every layer."""
 
     def __init__(
-        self, chunks: Sequence[Chunk], rows: Sequence[Row], tails: TailArena, rotate: Rotate | None
+        self,
+        chunks: Sequence[Chunk],
+        rows: Sequence[Row],
+        tails: TailArena,
+        rotate: Rotate | None,
+        adapters: RowsOf = (),
     ) -> None:
+        self.adapters = adapters
+        """The adapters in use, and the tokens that each is for."""
         self.chunks = chunks
         self.rows = rows
         self.tails = tails

@@ -54,8 +54,9 @@ class Pool:
         self._serial = itertools.count()
         self._clock = itertools.count(1)
         self.root = Segment(next(self._serial), None, 0, (), 0)
+        self._roots: dict[str | None, Segment] = {None: self.root}
         self.segments: set[Segment] = set()
-        self._joins: dict[tuple[tuple[View, ...], int], Segment] = {}
+        self._joins: dict[tuple[tuple[View, ...], int, str | None], Segment] = {}
         self._idle: list[tuple[int, int, Segment]] = []
         self.used_bytes = 0
         self.locked_bytes = 0
@@ -70,6 +71,15 @@ class Pool:
 
     def bytes_of(self, tokens: int) -> int:
         return tokens * self.geometry.token_bytes
+
+    def start(self, adapter: str | None) -> PrefixEnd:
+        """The beginning of all texts that `adapter` reads. No KV is found from that of another one."""
+        root = self._roots.get(adapter)
+        if root is None:
+            with self.mutex:
+                new = Segment(next(self._serial), None, 0, (), 0, adapter=adapter)
+                root = self._roots.setdefault(adapter, new)
+        return PrefixEnd(root, 0)
 
     def match(self, prefix: PrefixEnd, ids: Sequence[int]) -> tuple[PrefixEnd, int]:
         """Follow `ids` from `prefix` as far as they are known, computed or still being computed.
@@ -100,7 +110,7 @@ class Pool:
         segment = prefix.segment
         while segment.parent is not None:
             segment = segment.parent
-        return segment is self.root
+        return self._is_root(segment)
 
     def acquire(self, locks: Locks) -> None:
         """Lock segments, so that they are not evicted."""
@@ -123,12 +133,13 @@ class Pool:
             while evict and self.used_bytes - self.locked_bytes > self.keep_bytes and self._evict_one():
                 pass
 
-    def join(self, views: tuple[View, ...], position: int) -> PrefixEnd:
-        """An end that sees `views` and continues at `position`."""
-        anchor = self._joins.get((views, position))
+    def join(self, views: tuple[View, ...], position: int, adapter: str | None = None) -> PrefixEnd:
+        """An end that sees `views`, which are KV of `adapter`, and continues at `position`."""
+        assert all(view.segment.adapter == adapter for view in views), "KV of another adapter"
+        anchor = self._joins.get((views, position, adapter))
         if anchor is None:
-            anchor = Segment(next(self._serial), None, 0, views, position)
-            self._joins[views, position] = anchor
+            anchor = Segment(next(self._serial), None, 0, views, position, adapter=adapter)
+            self._joins[views, position, adapter] = anchor
             self.segments.add(anchor)
             for view in views:
                 view.segment.uses[view.stop] += 1
@@ -163,7 +174,8 @@ class Pool:
             and kept == PrefixEnd(kept[-1].segment, kept[-1].stop).views()
         ):
             return PrefixEnd(kept[-1].segment, kept[-1].stop)  # back on an ordinary path
-        return self.join(kept, max((view.position + view.length for view in kept), default=0))
+        position = max((view.position + view.length for view in kept), default=0)
+        return self.join(kept, position, anchor.adapter)
 
     def extend(self, prefix: PrefixEnd, ids: Sequence[int], writer: object, *, room: int = 0) -> PrefixEnd:
         """Make room for `ids` behind `prefix`, to be computed by `writer`.
@@ -273,7 +285,14 @@ class Pool:
     def _child(self, prefix: PrefixEnd, tokens: int) -> Segment:
         capacity = _round_up(tokens)
         self._make_room(self.bytes_of(capacity))
-        child = Segment(next(self._serial), prefix.segment, prefix.length, prefix.views(), prefix.position)
+        child = Segment(
+            next(self._serial),
+            prefix.segment,
+            prefix.length,
+            prefix.views(),
+            prefix.position,
+            adapter=prefix.segment.adapter,
+        )
         child.capacity = capacity
         self.used_bytes += self.bytes_of(capacity)
         self.peak_bytes = max(self.peak_bytes, self.total_bytes)
@@ -308,7 +327,7 @@ class Pool:
                 )
 
     def _push_idle(self, segment: Segment) -> None:
-        if segment is self.root or not self._evictable(segment):
+        if self._is_root(segment) or not self._evictable(segment):
             return
         heapq.heappush(self._idle, (segment.last_used, segment.serial, segment))
         if (
@@ -320,6 +339,9 @@ class Pool:
                 if self._evictable(segment)
             ]
             heapq.heapify(self._idle)
+
+    def _is_root(self, segment: Segment) -> bool:
+        return self._roots.get(segment.adapter) is segment
 
     def _evictable(self, segment: Segment) -> bool:
         return not segment.locks and not segment.uses and segment.writer is None
@@ -338,7 +360,7 @@ class Pool:
         self.used_bytes -= self.bytes_of(segment.capacity)
         segment.keys, segment.values = [], []
         if segment.parent is None:
-            del self._joins[segment.prefix_views, segment.position]
+            del self._joins[segment.prefix_views, segment.position, segment.adapter]
             held = [(view.segment, view.stop) for view in segment.prefix_views]
         else:
             self._detach(segment)
@@ -389,9 +411,10 @@ class Pool:
                     else [(view.segment, view.stop) for view in segment.prefix_views]
                 )
                 for other, length in below:
-                    assert other is self.root or other in self.segments, (
+                    assert self._is_root(other) or other in self.segments, (
                         "a segment continues one that is gone"
                     )
+                    assert other.adapter == segment.adapter, "a segment continues KV of another adapter"
                     assert length <= other.num_computed_tokens, "a segment continues what was not computed"
                     uses.setdefault(other, Counter())[length] += 1
                 assert len(segment.token_ids) <= segment.capacity and segment.num_computed_tokens <= len(
@@ -407,11 +430,11 @@ class Pool:
                 assert all(tensor.shape[1] == segment.capacity for tensor in segment.keys)
                 for (offset, token), child in segment.children.items():
                     assert child.parent is segment and child.offset == offset and child.token_ids[0] == token
-            for segment in (self.root, *self.segments):
+            for segment in (*self._roots.values(), *self.segments):
                 assert segment.uses == uses.get(segment, Counter()), "the counts of uses are wrong"
                 assert (
                     not self._evictable(segment)
-                    or segment is self.root
+                    or self._is_root(segment)
                     or any(entry[2] is segment and entry[0] == segment.last_used for entry in self._idle)
                 ), "an idle segment can never be evicted"
 

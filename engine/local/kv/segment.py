@@ -125,6 +125,8 @@ class Segment:
     """The only one that may append. None: nobody does."""
     last_used: int = 0
     """When it was held last, on the pool's clock."""
+    adapter: str | None = None
+    """Adapter that computes its KV, and that of everything behind it. None: the model alone."""
 
     def num_held_tokens(self) -> int:
         """Number of its tokens, from the beginning, that somebody holds."""

@@ -1,9 +1,9 @@
 """A Hugging Face model made ready to run: loading, tokenizer, sampler, grammar, and the lean decoder."""
 
+from braid.engine.local.model.base_of_adapter import check_base, locate_base
 from braid.engine.local.model.grammar import TokenMasks
 from braid.engine.local.model.info import default_memory, describe
 from braid.engine.local.model.load import Dtype, load_model
-from braid.engine.local.model.locate import locate_model
 from braid.engine.local.model.model import Model
 from braid.engine.local.model.sampler import BranchSampler, sample_tokens, top_logprobs
 from braid.engine.local.model.threads import best_threads
@@ -17,10 +17,11 @@ __all__ = [
     "TextCodec",
     "TokenMasks",
     "best_threads",
+    "check_base",
     "default_memory",
     "describe",
     "load_model",
-    "locate_model",
+    "locate_base",
     "off_loop",
     "prompt_size",
     "sample_tokens",

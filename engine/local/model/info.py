@@ -21,6 +21,7 @@ _CAPABILITIES: frozenset[Capability] = frozenset(
         "native_n",
         "penalties",
         "seed",
+        "adapters",
     }
 )
 

@@ -16,11 +16,19 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
+from braid.engine.local.adapters import Adapted, LowRank, add_low_rank, rows_among
 from braid.engine.local.attention import Step
 from braid.engine.local.model.linear import linear
 
 _FAMILIES = ("LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM")
 _Linear = Callable[[torch.Tensor], torch.Tensor]
+_PLACES = {
+    "qkv": ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
+    "output": ("self_attn.o_proj",),
+    "gate_up": ("mlp.gate_proj", "mlp.up_proj"),
+    "down": ("mlp.down_proj",),
+}
+"""The linear layers that run as one, by the field of `_Layer` that they are."""
 Rotary = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 """From hidden states (for their precision) and positions to cosines and sines [tokens, dim]."""
 
@@ -52,6 +60,18 @@ class _Layer:
     gate_up: _Linear
     down: _Linear
     window: int | None
+    norms: dict[str, torch.Tensor]
+    """Weights of the norms that are part of layers, by the names that these have here."""
+
+
+@dataclass(frozen=True)
+class _LayerAdapter:
+    """What an adapter adds in one layer."""
+
+    qkv: LowRank | None
+    output: LowRank | None
+    gate_up: LowRank | None
+    down: LowRank | None
 
 
 class LeanDecoder:
@@ -76,6 +96,14 @@ class LeanDecoder:
         self._floor = torch.tensor((self._embedding.shape[1] * self._epsilon) ** 0.5)
         self._norm = weights["model.norm.weight"]
         self._head = linear([weights.get("lm_head.weight", self._embedding)], [weights.get("lm_head.bias")])
+        self.linear_layers = {
+            name.removesuffix(".weight"): (weights[name].shape[1], weights[name].shape[0])
+            for number in range(len(shape.windows))
+            for place in _PLACES.values()
+            for name in (f"model.layers.{number}.{layer}.weight" for layer in place)
+        }
+        self.linear_layers["lm_head"] = (self._embedding.shape[1], self._embedding.shape[0])
+        self._adapted: Adapted[tuple[list[_LayerAdapter], LowRank | None]] = Adapted()
         self._layers = [
             self._layer(weights, f"model.layers.{number}", window)
             for number, window in enumerate(shape.windows)
@@ -100,7 +128,30 @@ class LeanDecoder:
             gate_up=merged("mlp.gate_proj", "mlp.up_proj", norm="post_attention_layernorm"),
             down=merged("mlp.down_proj"),
             window=window,
+            norms={
+                "qkv": weights[f"{name}.input_layernorm.weight"],
+                "gate_up": weights[f"{name}.post_attention_layernorm.weight"],
+            },
         )
+
+    def adapt(self, name: str, added: Mapping[str, LowRank]) -> None:
+        """Know an adapter, from what it adds to layers among `linear_layers`."""
+
+        def merged(number: int, place: str) -> LowRank | None:
+            layers = [f"model.layers.{number}.{layer}" for layer in _PLACES[place]]
+            return LowRank.of(
+                [added.get(layer) for layer in layers],
+                [self.linear_layers[layer][1] for layer in layers],
+                self._embedding,
+                self._layers[number].norms.get(place),
+            )
+
+        layers = [
+            _LayerAdapter(**{place: merged(number, place) for place in _PLACES})
+            for number in range(len(self._layers))
+        ]
+        head = LowRank.of([added.get("lm_head")], [self.linear_layers["lm_head"][1]], self._embedding)
+        self._adapted[name] = layers, head
 
     def forward(
         self, step: Step, ids: torch.Tensor, positions: torch.Tensor, logits_indices: torch.Tensor
@@ -114,8 +165,11 @@ class LeanDecoder:
         width, count = x.shape[-1:], x.shape[0]
         normed = torch.empty_like(x)
         rotated = self._heads + self._kv_heads
+        adapters = self._adapted.of(step.adapters)
         for number, layer in enumerate(self._layers):
             qkv = layer.qkv(self._normalise(x, normed))
+            for (added, _), rows in adapters:
+                add_low_rank(added[number].qkv, normed, qkv, rows)
             qkv = qkv.view(count, rotated + self._kv_heads, self._dim)
             qk, v = qkv[:, :rotated], qkv[:, rotated:]
             if layer.head_norm is not None:
@@ -124,14 +178,28 @@ class LeanDecoder:
             out = step.attend(
                 number, qk[: self._heads], qk[self._heads :], v.transpose(0, 1), self._scale, layer.window
             )
-            x += layer.output(out.reshape(count, -1))
-            gate, up = layer.gate_up(self._normalise(x, normed)).chunk(2, -1)
-            x += layer.down(F.silu(gate).mul_(up))
+            out = out.reshape(count, -1)
+            for (added, _), rows in adapters:
+                add_low_rank(added[number].output, out, x, rows)
+            x += layer.output(out)
+            gate_up = layer.gate_up(self._normalise(x, normed))
+            for (added, _), rows in adapters:
+                add_low_rank(added[number].gate_up, normed, gate_up, rows)
+            gate, up = gate_up.chunk(2, -1)
+            out = F.silu(gate).mul_(up)
+            for (added, _), rows in adapters:
+                add_low_rank(added[number].down, out, x, rows)
+            x += layer.down(out)
         if not len(logits_indices):
             return None
         if len(logits_indices) != count:
             x = x[logits_indices]
-        return self._head(F.rms_norm(x, width, self._norm, self._epsilon)).float()
+        x = F.rms_norm(x, width, self._norm, self._epsilon)
+        logits = self._head(x)
+        for (_, head), rows in adapters:
+            if head is not None:
+                add_low_rank(head, x, logits, rows if len(x) == count else rows_among(rows, logits_indices))
+        return logits.float()
 
     def _normalise(self, x: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
         """`x` [tokens, hidden] over its length, into `out`. The length is computed in float32."""

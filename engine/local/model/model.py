@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
 
+from braid.engine.errors import AdapterError, EngineError
+from braid.engine.local.adapters import LowRank
 from braid.engine.local.attention import Chunk, Rotate, Row, Step
 from braid.engine.local.kv import Geometry, Pool, PrefixEnd, TailArena, View
 from braid.engine.local.model.grammar import Grammars
@@ -19,6 +21,15 @@ class Decoder(Protocol):
 
     path: str
     """Name of this code, shown in `EngineInfo.details`."""
+
+    @property
+    def linear_layers(self) -> Mapping[str, tuple[int, int]]:
+        """(in, out) of the linear layers that an adapter can change, by their names in transformers."""
+        ...
+
+    def adapt(self, name: str, added: Mapping[str, LowRank]) -> None:
+        """Know an adapter, from what it adds to layers among `linear_layers`. Steps name it from then on."""
+        ...
 
     def forward(
         self, step: Step, ids: torch.Tensor, positions: torch.Tensor, logits_indices: torch.Tensor
@@ -79,6 +90,24 @@ class Model:
             step, ids, positions, torch.tensor(logits_indices, dtype=torch.long, device=self.device)
         )
         return None if logits is None else logits[:, : self.vocabulary]
+
+    def adapt(self, name: str, added: Mapping[str, LowRank]) -> None:
+        """Know an adapter, and try it. Steps name it from then on. To be called between steps.
+
+        Raises:
+            AdapterError: it does not run.
+        """
+        self.decoder.adapt(name, added)
+        ids = self.probe_ids.tolist()
+        pool = Pool(self.geometry, limit_bytes=1 << 40, keep_bytes=0)
+        segment = pool.extend(pool.start(name), ids, self).segment
+        step = Step([Chunk(ids, segment, 0)], [], TailArena(pool), None, [(name, slice(0, len(ids)))])
+        try:
+            logits = self.forward(step, [len(ids) - 1])
+        except (EngineError, RuntimeError) as error:
+            raise AdapterError(f"the adapter {name!r} cannot be used: {error}") from error
+        if logits is None or not torch.isfinite(logits).all():
+            raise AdapterError(f"the adapter {name!r} makes logits that are no finite numbers")
 
     def probe(self) -> torch.Tensor:
         """Logits of `probe_ids`, read in the ways that there are.

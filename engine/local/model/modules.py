@@ -6,11 +6,17 @@ The function below is registered with transformers' attention interface, so that
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple, Protocol
 
 import torch
+from torch import nn
 from transformers import AttentionInterface, PreTrainedModel
+from transformers.pytorch_utils import Conv1D
 
+from braid.engine.errors import EngineError
+from braid.engine.local.adapters import Adapted, LowRank, Rows, add_low_rank, rows_among
 from braid.engine.local.attention import Step
 from braid.engine.local.kv import Geometry, LayerShape
 
@@ -57,6 +63,21 @@ class ModuleDecoder:
         self._calls = tracing.calls
         self.causal = tracing.causal
         self.geometry = Geometry(tuple(tracing.shapes), network.dtype, network.device)
+        self._modules = {
+            name: module
+            for name, module in network.named_modules()
+            if isinstance(module, nn.Linear | Conv1D) and ".experts." not in name
+        }
+        self.linear_layers = {name: _widths(module) for name, module in self._modules.items()}
+        self._adapted: Adapted[dict[str, LowRank]] = Adapted()
+
+    def adapt(self, name: str, added: Mapping[str, LowRank]) -> None:
+        """Know an adapter, from what it adds to layers among `linear_layers`."""
+        merged = {
+            layer: LowRank.of([part], [self.linear_layers[layer][1]], self._modules[layer].weight)
+            for layer, part in added.items()
+        }
+        self._adapted[name] = {layer: part for layer, part in merged.items() if part is not None}
 
     def forward(
         self, step: Step, ids: torch.Tensor, positions: torch.Tensor, logits_indices: torch.Tensor
@@ -64,11 +85,60 @@ class ModuleDecoder:
         inputs: dict[str, Any] = {"input_ids": ids[None], "position_ids": positions[None], "use_cache": False}
         if self._counts:
             inputs["past_key_values"] = _Offsets(positions)
-        with _attention(_Running(step, self._calls)):
+        with _attention(_Running(step, self._calls)), self._adapting(step, logits_indices):
             if not len(logits_indices):
                 self._network.base_model(**inputs)
                 return None
             return self._network(**inputs, logits_to_keep=logits_indices).logits[0].float()
+
+    @contextmanager
+    def _adapting(self, step: Step, logits_indices: torch.Tensor) -> Iterator[None]:
+        """Modules add what the step's adapters add, inside the block.
+
+        Modules that no row needs to be adapted stay as they are, and so do all of them in other steps.
+        """
+        layers: dict[str, list[tuple[LowRank, Rows]]] = {}
+        for added, rows in self._adapted.of(step.adapters):
+            for layer, part in added.items():
+                layers.setdefault(layer, []).append((part, rows))
+        head = self._network.get_output_embeddings()
+        for layer, parts in layers.items():
+            module, count = self._modules[layer], len(step.token_ids)
+            if module is head:
+                parts = [(part, rows_among(rows, logits_indices)) for part, rows in parts]
+                count = len(logits_indices)
+            vars(module)["forward"] = _adapted_forward(module.forward, layer, parts, count)
+        try:
+            yield
+        finally:
+            for layer in layers:
+                del vars(self._modules[layer])["forward"]  # that of its class shows again
+
+
+def _widths(module: nn.Linear | Conv1D) -> tuple[int, int]:
+    """(in, out) of a linear layer."""
+    one, two = module.weight.shape
+    return (one, two) if isinstance(module, Conv1D) else (two, one)
+
+
+def _adapted_forward(
+    forward: Callable[[torch.Tensor], torch.Tensor],
+    layer: str,
+    parts: Sequence[tuple[LowRank, Rows]],
+    count: int,
+) -> Callable[[torch.Tensor], torch.Tensor]:
+    """A linear layer with adapters, for `count` rows."""
+
+    def adapted(x: torch.Tensor) -> torch.Tensor:
+        out = forward(x)
+        inputs, outputs = x.reshape(-1, x.shape[-1]), out.view(-1, out.shape[-1])
+        if len(inputs) != count:
+            raise EngineError(f"{layer} cannot have an adapter: not every token goes through it, or in order")
+        for part, rows in parts:
+            add_low_rank(part, inputs, outputs, rows)
+        return out
+
+    return adapted
 
 
 class _Call(NamedTuple):

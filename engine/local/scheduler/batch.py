@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from braid.engine.local.adapters import group_rows
 from braid.engine.local.attention import Chunk, Rotate, Row, Step
 from braid.engine.local.kv import TailArena, View
 from braid.engine.local.scheduler.request import GenerateRequest, PrefillRequest, ScoreRequest, Sequence
@@ -73,4 +74,5 @@ def pack(plan: StepPlan, tails: TailArena, rotate: Rotate | None) -> tuple[Step,
         if not isinstance(sequence.request, PrefillRequest):
             logits_indices.append((sequence, range(offset, offset + 1)))
         offset += 1
-    return Step(chunks, rows, tails, rotate), logits_indices
+    adapters = group_rows((sequence.segment.adapter, count) for sequence, count in plan.scheduled())
+    return Step(chunks, rows, tails, rotate, adapters), logits_indices

@@ -73,7 +73,7 @@ class Request:
         if not self.num_computed_tokens or not pool.recomputable(self.prefix):
             return False
         pool.release(self.locks)
-        self.prefix, self.num_computed_tokens, self.locks = PrefixEnd(pool.root, 0), 0, ()
+        self.prefix, self.num_computed_tokens, self.locks = pool.start(self.prefix.segment.adapter), 0, ()
         return True
 
     def start(self) -> Sequence:
@@ -196,7 +196,7 @@ class GenerateRequest(Request):
         for branch in self.branches:  # those that ended
             if branch.prefix is not None and branch.num_computed_tokens and pool.recomputable(branch.prefix):
                 pool.release(branch.locks)
-                branch.prefix, branch.num_computed_tokens = PrefixEnd(pool.root, 0), 0
+                branch.prefix, branch.num_computed_tokens = pool.start(branch.prefix.segment.adapter), 0
                 branch.locks = branch.prefix.locks()
                 pool.acquire(branch.locks)
                 given = True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
@@ -98,11 +98,16 @@ class Worker:
         self._scheduler = scheduler
         self._pool = pool
         self._threads = threads
-        self._inbox: SimpleQueue[RequestHandle | None] = SimpleQueue()
+        self._inbox: SimpleQueue[RequestHandle | Future[Any] | None] = SimpleQueue()
+        self._calls: dict[Future[Any], Callable[[], Any]] = {}
         self._lock = threading.Lock()
         self._closed = False
         self._thread = threading.Thread(target=self._main, name="braid-local-engine", daemon=True)
         self._thread.start()
+
+    @property
+    def closed(self) -> bool:
+        return self._closed
 
     def submit(self, request: Request) -> RequestHandle:
         """Give a request to the worker.
@@ -118,6 +123,20 @@ class Worker:
             self._inbox.put(handle)
         return handle
 
+    async def call(self, work: Callable[[], T]) -> T:
+        """Run `work` on the model's thread, between two steps.
+
+        Raises:
+            EngineError: the engine is closed.
+        """
+        done: Future[T] = Future()
+        with self._lock:
+            if self._closed:
+                raise EngineError("the engine is closed")
+            self._calls[done] = work
+            self._inbox.put(done)
+        return await asyncio.wrap_future(done)
+
     def close(self) -> None:
         """Drop all work and end the thread. Blocks for at most one step."""
         with self._lock:
@@ -125,6 +144,15 @@ class Worker:
                 self._closed = True
                 self._inbox.put(None)
         self._thread.join()
+
+    def _run_call(self, done: Future[Any]) -> None:
+        work = self._calls.pop(done)
+        if not done.set_running_or_notify_cancel():
+            return
+        try:
+            done.set_result(work())
+        except Exception as error:
+            done.set_exception(error)
 
     @torch.inference_mode()
     def _main(self) -> None:
@@ -142,6 +170,9 @@ class Worker:
                     closed = EngineError("the engine was closed while this request ran")
                     deliver(self._scheduler.fail_all(closed))
                     return
+                if isinstance(handle, Future):
+                    self._run_call(handle)
+                    continue
                 handles[handle.request] = handle
                 self._scheduler.add(handle.request)
             try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from ipaddress import ip_address
 from typing import Annotated, Literal
@@ -52,6 +52,15 @@ Prints its address on stdout once it listens. SIGTERM or Ctrl-C: finishes what i
 
 def serve(
     engine: EngineOption = None,
+    adapter: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--adapter",
+            metavar="NAME=FOLDER",
+            help="A LoRA adapter of a local engine, served as a model of this name; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
     agent: Annotated[
         bool,
         typer.Option(
@@ -157,11 +166,12 @@ def serve(
         probe=probe,
     )
     if agent:
-        if dtype is not None:
-            raise typer.BadParameter("--dtype is for an engine, and not for an agent")
+        for option, value in (("--dtype", dtype), ("--adapter", adapter)):
+            if value:
+                raise typer.BadParameter(f"{option} is for an engine, and not for an agent")
         run_async(_serve_agent(options, spec, selected_tools(tools, spec.tools_from), yes=yes))
     else:
-        run_async(_serve(options, spec, dtype))
+        run_async(_serve(options, spec, dtype, _adapters(adapter or ())))
 
 
 async def _serve_agent(options: ServerOptions, spec: RunSpec, tools: Sequence[Tool], *, yes: bool) -> None:
@@ -179,13 +189,29 @@ async def _serve_agent(options: ServerOptions, spec: RunSpec, tools: Sequence[To
     typer.echo("braid: stopped", err=True)
 
 
-async def _serve(options: ServerOptions, spec: RunSpec, dtype: str | None) -> None:
+def _adapters(given: Sequence[str]) -> dict[str, str]:
+    """Folders of adapters, by name."""
+    named: dict[str, str] = {}
+    for each in given:
+        name, equals, folder = each.partition("=")
+        if not (name and equals and folder) or name in named:
+            raise typer.BadParameter(f"--adapter is NAME=FOLDER, each name once, got {each!r}")
+        named[name] = folder
+    return named
+
+
+async def _serve(
+    options: ServerOptions, spec: RunSpec, dtype: str | None, adapters: Mapping[str, str]
+) -> None:
     logging.basicConfig(level=logging.WARNING, format="braid: %(levelname)s: %(message)s")
     address, local = spec.engine, spec.engine_options(spec.engine)
-    if dtype is not None:
-        if not address.startswith("local:"):
-            raise InvalidParamsError(f"--dtype is for local engines, not for {address}")
-        local["dtype"] = dtype
+    for option, value in (("dtype", dtype), ("adapters", adapters)):
+        if value:
+            if not address.startswith("local:"):
+                raise InvalidParamsError(
+                    f"--{option.removesuffix('s')} is for local engines, not for {address}"
+                )
+            local[option] = value
     # The address comes first. An address that is taken is an error before a model is loaded.
     with closing(bind(options.host, options.port)) as listener:
         async with await connect(address, **local) as opened:
