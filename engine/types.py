@@ -76,6 +76,11 @@ class Grammar:
     """
     source: str
     """Text of the expression, schema or grammar."""
+    after_thoughts: bool = False
+    """Whether a model that thinks aloud may do so first, for `lark`. What it writes up to `</think>` is free
+    then. The local engine knows it by the tokens `<think>` and `</think>`. A remote engine leaves it to its
+    server.
+    """
 
     def __post_init__(self) -> None:
         kinds = ("regex", "json_schema", "lark")

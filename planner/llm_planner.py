@@ -47,6 +47,7 @@ from braid.planner.prompts import (
     compact_prompt,
     earlier_statements,
     finished_statements,
+    language_grammar,
     plan_grammar,
     plan_request,
     read_refusal,
@@ -114,7 +115,8 @@ class LLMPlanner:
         top_p: Of all attempts. 1 is off.
         repair_temperature: Of the repairs, so that the same mistake is not made again.
         grammar: Whether to let the model write nothing but plans for the tools at hand, about names of the
-            question (`plan_grammar`). It has an effect in compact style, where the engine has the capability.
+            question where it is braid-mini (`plan_grammar`), else with texts of its own (`language_grammar`).
+            It has an effect where the engine has the capability.
 
     Raises:
         InvalidParamsError: A limit is too small.
@@ -443,10 +445,6 @@ class LLMPlanner:
         again = attempt > 0 or (task.round >= first_without_news and self.style == "compact")
         seeded = "seed" in self.engine.capabilities
         seed = derived_seed(task.seed, task.round, attempt) if seeded else None
-        grammar: Grammar | None = None
-        own = self.style == "compact" and self._markers is OWN
-        if self.grammar and own and "grammar" in self.engine.capabilities:
-            grammar = plan_grammar(task.tools, names_from=task.question, plan_so_far=state.plan_so_far)
         logprobs = 0 if self._guided else None
         stops: dict[Style, tuple[str, ...]] = {"chat": (), "text": STOP_TURNS}
         return SamplingParams(
@@ -455,9 +453,19 @@ class LLMPlanner:
             top_p=self.top_p,
             stop=stops.get(self.style, (self._markers.stop,)),
             seed=seed,
-            grammar=grammar,
+            grammar=self._grammar(state),
             logprobs=logprobs,
         )
+
+    def _grammar(self, state: _Round) -> Grammar | None:
+        task = state.task
+        if not self.grammar or "grammar" not in self.engine.capabilities:
+            return None
+        if self.style != "compact":
+            return language_grammar(task.tools, earlier=task.graph.names())
+        if self._markers is not OWN:
+            return language_grammar(task.tools, letters=True, plan_so_far=state.plan_so_far)
+        return plan_grammar(task.tools, names_from=task.question, plan_so_far=state.plan_so_far)
 
 
 _COMPACT = ("compact", "compact-results", "compact-turns")

@@ -65,7 +65,15 @@ class LocalEngine(Engine):
     """
 
     def __init__(
-        self, model: Model, *, name: str, threads: int, cache_bytes: int, memory_bytes: int, chunk_tokens: int
+        self,
+        model: Model,
+        *,
+        name: str,
+        threads: int,
+        cache_bytes: int,
+        memory_bytes: int,
+        chunk_tokens: int,
+        row_tokens: int,
     ) -> None:
         self._model = model
         self._adapter: str | None = None
@@ -75,7 +83,9 @@ class LocalEngine(Engine):
         self._folder: Path | None = None
         self._pool = Pool(model.geometry, limit_bytes=memory_bytes, keep_bytes=cache_bytes)
         self._contexts = OpenContexts(self._pool)
-        self._scheduler = Scheduler(model, self._pool, self._contexts.evict_idle, chunk=chunk_tokens)
+        self._scheduler = Scheduler(
+            model, self._pool, self._contexts.evict_idle, chunk=chunk_tokens, row=row_tokens
+        )
         self._worker = Worker(self._scheduler, self._pool, threads)
         self._closed = False
         self._base_info = describe(model, name=name, threads=threads, memory_bytes=memory_bytes)
@@ -91,6 +101,7 @@ class LocalEngine(Engine):
         cache_bytes: int = 256 * 2**20,
         memory_bytes: int | None = None,
         chunk_tokens: int = 1024,
+        row_tokens: int = 16,
         fast: bool = True,
         adapters: Mapping[str, str | Path] | None = None,
         any_base: bool = False,
@@ -110,6 +121,8 @@ class LocalEngine(Engine):
             memory_bytes: limit of all KV. None takes half of the free memory.
             chunk_tokens: most prompt tokens that one step reads. Fewer while others wait for their next
                 token.
+            row_tokens: most tokens that one completion reads in a step. The second and all further ones are
+                those that its grammar forces. 1 forces none.
             fast: False runs transformers' own modules throughout, without packed weights and the lean path.
             adapters: folders of LoRA adapters for `with_adapter`, by the names that they get.
             any_base: True uses adapters on bases with other weights than those that they record.
@@ -123,6 +136,7 @@ class LocalEngine(Engine):
         for option, given, least in (
             ("threads", 1 if threads is None else threads, 1),
             ("chunk_tokens", chunk_tokens, 1),
+            ("row_tokens", row_tokens, 1),
             ("cache_bytes", cache_bytes, 0),
             ("memory_bytes", 1 if memory_bytes is None else memory_bytes, 1),
         ):
@@ -143,6 +157,7 @@ class LocalEngine(Engine):
             cache_bytes=cache_bytes,
             memory_bytes=default_memory(model.device) if memory_bytes is None else memory_bytes,
             chunk_tokens=chunk_tokens,
+            row_tokens=row_tokens,
         )
         engine._folder = folder
         try:
@@ -431,7 +446,7 @@ class LocalEngine(Engine):
         """
         ours = self._ours(context)
         self._check_params(ours, params)
-        masks = await self._masks(params)
+        masks = await self._masks(ours, params)
         scope = ambient_budget() if budget is None else budget
         max_generated, price = params.n * params.max_tokens, self._price(scope)
         with await scope.hold(
@@ -457,7 +472,7 @@ class LocalEngine(Engine):
         """
         ours = self._ours(context)
         self._check_params(ours, params)
-        masks = await self._masks(params)
+        masks = await self._masks(ours, params)
         scope = ambient_budget() if budget is None else budget
         loop = asyncio.get_running_loop()
         steps: asyncio.Queue[list[Token] | None] = asyncio.Queue()
@@ -647,7 +662,7 @@ class LocalEngine(Engine):
                 param="n",
             )
 
-    async def _masks(self, params: SamplingParams) -> TokenMasks | None:
+    async def _masks(self, ours: LocalContext, params: SamplingParams) -> TokenMasks | None:
         """The token masks of the grammar in `params`, one automaton for each branch.
 
         Compiling may take a while, so it gets a thread.
@@ -655,7 +670,8 @@ class LocalEngine(Engine):
         if params.grammar is None:
             return None
         assert self._model.grammars is not None
-        return await asyncio.to_thread(self._model.grammars.start, Grammar.of(params.grammar), params.n)
+        start = partial(self._model.grammars.start, prompt=ours.token_ids)
+        return await asyncio.to_thread(start, Grammar.of(params.grammar), params.n)
 
     def _check_length(self, length: int, what: str) -> None:
         limit = self._model.max_context

@@ -1,5 +1,6 @@
 """The checker of plans: names, types, and what may follow what."""
 
-from braid.planner.checker.checker import PlanChecker, compile_plan
+from braid.planner.checker.checker import THINK_RESULT, PlanChecker, compile_plan
+from braid.planner.checker.types import JsonType
 
-__all__ = ["PlanChecker", "compile_plan"]
+__all__ = ["THINK_RESULT", "JsonType", "PlanChecker", "compile_plan"]

@@ -50,7 +50,7 @@ from braid.planner.language import (
 )
 from braid.reasoning import default_method, method_names, method_spec
 
-_THINK_RESULT = JsonType.of(
+THINK_RESULT = JsonType.of(
     {
         "type": "object",
         "title": "the result of think",
@@ -248,7 +248,7 @@ class PlanChecker:
             case "ask":
                 return self._ask(call, args), _TEXT
             case "think":
-                return self._think(call, args), _THINK_RESULT
+                return self._think(call, args), THINK_RESULT
             case "join":
                 return self._join(call, args, context)
             case _:
@@ -479,7 +479,7 @@ class PlanChecker:
                 spec = self._tools.get(tool)
                 return JsonType.of(spec.returns) if spec else UNKNOWN
             case Think():
-                return _THINK_RESULT
+                return THINK_RESULT
             case Ask():
                 return _TEXT
             case Answer():

@@ -15,6 +15,7 @@ from braid.planner.prompts.compact import (
 )
 from braid.planner.prompts.grammar import plan_grammar
 from braid.planner.prompts.history import earlier_statements, finished_statements, written_plan
+from braid.planner.prompts.whole_language import language_grammar
 
 __all__ = [
     "FENCE",
@@ -30,6 +31,7 @@ __all__ = [
     "compact_prompt",
     "earlier_statements",
     "finished_statements",
+    "language_grammar",
     "plan_grammar",
     "plan_request",
     "read_refusal",

@@ -52,7 +52,8 @@ class Chunk:
 class Row:
     """One token of a sequence, written to `segment` at `at` (in place) or to the arena's `slot`.
 
-    It sees `views` and itself. In place, the last of `views` includes the token itself.
+    It sees `views` and itself. In place, the last of `views` includes the token itself. A sequence in a slot
+    may have several rows, one behind the other. Each sees those before it.
     """
 
     token: int
@@ -122,15 +123,24 @@ class Step:
         self._tail_slots = torch.tensor(slots, device=device)
         self._tail_at = torch.tensor([rows[place].at for place in in_tails], device=device)
         self._all_in_tails = len(in_tails) == len(rows)
-        # Slots that do not run in this step are attended with row 0, and the result is dropped.
-        row_of_slot = [0] * tails.count
-        for place, slot in zip(in_tails, slots, strict=True):
-            row_of_slot[slot] = place
+        numbers = [0] * tails.count
+        order: list[int] = []
+        for slot in slots:
+            order.append(numbers[slot])
+            numbers[slot] += 1
+        # The queries of a slot are attended together, as many for each slot as the longest of its rows has.
+        # What is missing in other slots is attended with row 0, and the result is dropped.
+        self._queries = queries = max(numbers)
+        row_of_slot = [0] * (tails.count * queries)
+        self._tail_places = self._tail_slots * queries + torch.tensor(order, device=device)
+        for place, slot, number in zip(in_tails, slots, order, strict=True):
+            row_of_slot[slot * queries + number] = place
         self._in_order = row_of_slot == list(range(len(rows)))
         self._row_of_slot = torch.tensor(row_of_slot, device=device)
         # Branches that forked together stay level: then neither a mask nor indices are needed.
         places = {rows[place].at for place in in_tails}
-        self._level_at = places.pop() if self._in_order and self._all_in_tails and len(places) == 1 else None
+        level = self._in_order and self._all_in_tails and len(places) == 1
+        self._level_at = places.pop() if level else None
         self._masks: dict[tuple[int | None, int | None], torch.Tensor] = {}
 
     def attend(
@@ -287,20 +297,26 @@ class Step:
             k, v = k[self._tail_rows], v[self._tail_rows]
         tails.keys[layer][self._tail_slots, :, self._tail_at] = k
         tails.values[layer][self._tail_slots, :, self._tail_at] = v
+        queries = self._queries
         by_slot = grouped.permute(2, 0, 1, 3)
         if not self._in_order:
             by_slot = by_slot.index_select(0, self._row_of_slot)
+        if queries > 1:  # [slots, kv heads, queries * group, dim]
+            by_slot = by_slot.unflatten(0, (used, queries)).transpose(1, 2).flatten(2, 3)
         out, lse = attend(
             by_slot,
             tails.keys[layer][:used],
             tails.values[layer][:used],
-            self._tail_mask(traits, grouped.dtype),
+            self._tail_mask(traits, grouped.dtype, grouped.shape[1]),
             traits,
         )
+        if queries > 1:
+            out = out.unflatten(2, (queries, -1)).transpose(1, 2).flatten(0, 1)
+            lse = lse.unflatten(2, (queries, -1)).transpose(1, 2).flatten(0, 1)
         out, lse = out.permute(1, 2, 0, 3), lse.permute(1, 2, 0)
         if self._in_order:
             return out, lse
-        return out.index_select(2, self._tail_slots), lse.index_select(2, self._tail_slots)
+        return out.index_select(2, self._tail_places), lse.index_select(2, self._tail_places)
 
     def _attend_level_tails(
         self, at: int, layer: int, grouped: torch.Tensor, k: torch.Tensor, v: torch.Tensor, traits: Traits
@@ -316,25 +332,31 @@ class Step:
         return out.permute(1, 2, 0, 3), lse.permute(1, 2, 0)
 
     @cached_property
-    def _tail_places(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Positions of the first and the last token in each slot [slots, 1]."""
+    def _tail_ends(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Positions of the first token of its slot, and of the token itself: [slots * queries, 1] each."""
         lengths = torch.tensor(self.tails.lengths, device=self._tail_slots.device)
-        lengths[self._tail_slots] = self._tail_at + 1
+        lengths = lengths.repeat_interleave(self._queries)
+        lengths[self._tail_places] = self._tail_at + 1
         positions = [self.rows[place].position - self.rows[place].at for place in self._tail_rows.tolist()]
         first = torch.zeros_like(lengths)
-        first[self._tail_slots] = torch.tensor(positions, device=first.device)
+        first[self._tail_places] = torch.tensor(positions, device=first.device)
         return first[:, None], (first + lengths - 1)[:, None]
 
-    def _tail_mask(self, traits: Traits, dtype: torch.dtype) -> torch.Tensor:
+    def _tail_mask(self, traits: Traits, dtype: torch.dtype, group: int) -> torch.Tensor:
+        """What the queries of each slot do not see: [slots, 1, 1 or queries * group, width]."""
         mask = self._masks.get((traits.window, traits.span))
         if mask is None:
-            first, last = self._tail_places
+            first, last = self._tail_ends
             place = first + torch.arange(self.tails.width, device=first.device)
             hidden = (place > last) | (place < traits.seen_from(last))
             mask = torch.zeros(hidden.shape, dtype=dtype, device=hidden.device).masked_fill_(
                 hidden, -torch.inf
             )
-            mask = self._masks[traits.window, traits.span] = mask[:, None, None, :]
+            if self._queries > 1:
+                mask = mask.repeat_interleave(group, 0).unflatten(0, (self.tails.count, -1))[:, None]
+            else:
+                mask = mask[:, None, None, :]
+            self._masks[traits.window, traits.span] = mask
         return mask
 
 

@@ -62,17 +62,18 @@ class TailArena:
         self.lengths.append(0)
         return self.count - 1
 
-    def reserve(self, slot: int) -> None:
-        """Make room for one more token in `slot`.
+    def reserve(self, slot: int, count: int = 1) -> None:
+        """Make room for `count` more tokens in `slot`.
 
         Raises:
             OutOfKV: there is no room.
         """
-        if self.lengths[slot] + 1 > self.width:
+        missing = self.lengths[slot] + count - self.width
+        if missing > 0:
             try:
-                self._resize(self.count, self.width * 2)
+                self._resize(self.count, self.width + max(missing, self.width))
             except OutOfKV:
-                self._resize(self.count, self.width + _MIN_WIDTH)
+                self._resize(self.count, self.width + max(missing, _MIN_WIDTH))
 
     def free_slots(
         self, freed: Sequence[FreedSlot], *, drop: bool = True

@@ -5,6 +5,7 @@ A model loads without it. Without llguidance the engine does not declare the cap
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -17,8 +18,13 @@ import torch
 from braid.engine.errors import EngineError, InvalidParamsError, MissingPackageError
 from braid.engine.types import Grammar
 
+_THOUGHTS = ("<think>", "</think>")
+_LAST_TOKENS = 8
+"""End of a prompt in which thoughts are looked for."""
 _KEPT = 64
 """Compiled grammars kept for the next request."""
+_ITEMS = 2_000_000
+"""Steps of the parser for one mask. With a vocabulary of 262,144, the default of 50,000 is too few."""
 _KEPT_CHARACTERS = 2**20
 """Length of their sources together. A compiled grammar takes some ten to forty times its source."""
 
@@ -38,7 +44,7 @@ class Grammars:
             EngineError: llguidance cannot read this tokenizer, or no token ends a completion.
         """
         try:
-            from llguidance import LLMatcher, LLTokenizer
+            from llguidance import LLMatcher, LLParserLimits, LLTokenizer
         except ModuleNotFoundError as error:
             raise MissingPackageError("llguidance", needed_by="grammars", extra="local") from error
         if not end_ids:
@@ -46,6 +52,7 @@ class Grammars:
                 "the model has no end-of-sequence token, which a grammar needs to end a completion"
             )
         self._matcher = LLMatcher
+        self._limits = LLParserLimits(step_max_items=_ITEMS)
         try:
             backend = copy(tokenizer.backend_tokenizer)
             backend.no_padding()
@@ -64,40 +71,59 @@ class Grammars:
         """Those of them that are text for the tokenizer, such as `<think>`."""
         self._vocabulary = vocabulary
         self._lock = threading.Lock()
-        self._compiled: OrderedDict[Grammar, Any] = OrderedDict()
+        self._compiled: OrderedDict[tuple[Grammar, bool], Any] = OrderedDict()
         self.version = f"llguidance {version('llguidance')}"
 
-    def start(self, grammar: Grammar, branches: int) -> TokenMasks:
-        """The masks of `branches` completions that begin now.
+    def start(self, grammar: Grammar, branches: int, *, prompt: Sequence[int] = ()) -> TokenMasks:
+        """The masks of `branches` completions that begin now, behind `prompt`.
 
         Raises:
             InvalidParamsError: the grammar is not valid, or too complex. The message says where.
         """
+        key = (grammar, grammar.after_thoughts and self._thinks(prompt))
         with self._lock:
-            matcher = self._compiled.pop(grammar, None)
+            matcher = self._compiled.pop(key, None)
         if matcher is None:
-            matcher = self._compile(grammar)
+            matcher = self._compile(*key)
         matchers = [matcher.deep_copy() for _ in range(branches)]
         with self._lock:
-            self._compiled[grammar] = matcher
-            sizes = [len(kept.source) for kept in self._compiled]
+            self._compiled[key] = matcher
+            sizes = [len(kept.source) for kept, _ in self._compiled]
             while len(sizes) > _KEPT or sum(sizes) > _KEPT_CHARACTERS:
                 self._compiled.popitem(last=False)
                 del sizes[0]
-        return TokenMasks(matchers, self._vocabulary, lambda: self._compile_again(grammar))
+        return TokenMasks(matchers, self._vocabulary, lambda: self._compile_again(*key))
 
-    def _compile_again(self, grammar: Grammar) -> Any:
+    def _thinks(self, prompt: Sequence[int]) -> bool:
+        """Whether a prompt ends in thoughts that are open, as some chat templates end it."""
+        opening, closing = (self.tokens.get(mark) for mark in _THOUGHTS)
+        marks = [token for token in prompt[-_LAST_TOKENS:] if token in (opening, closing)]
+        return bool(marks) and marks[-1] == opening
+
+    def _behind_thoughts(self, source: str, thinking: bool) -> str:
+        """A Lark grammar that begins behind thoughts, where the model has tokens for them."""
+        opening, closing = (self.tokens.get(mark) for mark in _THOUGHTS)
+        if opening is None or closing is None:
+            return source
+        start = f"<[{opening}]> thoughts | behind_thoughts" if not thinking else "thoughts"
+        rules = [f"start: {start}", f"thoughts: /(?s:.*)/ <[{closing}]> /\\s{{0,4}}/ behind_thoughts"]
+        return "\n".join([*rules, re.sub(r"^start\b", "behind_thoughts", source, flags=re.MULTILINE)])
+
+    def _compile_again(self, grammar: Grammar, thinking: bool) -> Any:
         """A matcher of its own. The one that is kept fails from now on, and later requests do without."""
         with self._lock:
-            self._compiled.pop(grammar, None)
-        return self._compile(grammar)
+            self._compiled.pop((grammar, thinking), None)
+        return self._compile(grammar, thinking)
 
-    def _compile(self, grammar: Grammar) -> Any:
+    def _compile(self, grammar: Grammar, thinking: bool) -> Any:
         match grammar.kind:
             case "regex":
                 source = self._matcher.grammar_from_regex(grammar.source)
             case "lark":
-                source = self._matcher.grammar_from_lark(grammar.source)
+                text = grammar.source
+                if grammar.after_thoughts:
+                    text = self._behind_thoughts(text, thinking)
+                source = self._matcher.grammar_from_lark(text)
             case "json_schema":
                 try:
                     source = self._matcher.grammar_from_json_schema(
@@ -107,7 +133,7 @@ class Grammars:
                     raise InvalidParamsError(
                         f"the JSON schema {grammar.source!r} is no JSON: {error}", param="grammar"
                     ) from error
-        matcher = self._matcher(self._tokens, source, log_level=0)
+        matcher = self._matcher(self._tokens, source, log_level=0, limits=self._limits)
         if matcher.is_error():
             raise InvalidParamsError(
                 f"the {_KINDS[grammar.kind]} given as grammar is not valid: {matcher.get_error().strip()}",
@@ -133,6 +159,7 @@ class TokenMasks:
         """Make masks. `renew` makes a matcher that shares nothing with any other."""
         self._matchers = list(matchers)
         self._written: list[list[int]] = [[] for _ in matchers]
+        self._next: dict[int, torch.Tensor] = {}
         self._vocabulary = vocabulary
         self._renew = renew
 
@@ -160,11 +187,28 @@ class TokenMasks:
         Raises:
             InvalidParamsError: the grammar became too complex to continue.
         """
+        self._next.pop(branch, None)
         self._written[branch].append(token)
         if not self._matchers[branch].consume_token(token) and self._matchers[branch].is_error():
             self._start_again(branch)
 
+    def forced(self, branch: int) -> int | None:
+        """The only token that a branch may sample next.
+
+        None where there are several, and where the grammar became too complex, which `apply` says then.
+        """
+        try:
+            mask = self._mask(branch)
+        except EngineError:
+            return None
+        return int(mask.argmax()) if int(torch.count_nonzero(mask)) == 1 else None
+
     def _mask(self, branch: int) -> torch.Tensor:
+        if branch not in self._next:
+            self._next[branch] = self._compute_mask(branch)
+        return self._next[branch]
+
+    def _compute_mask(self, branch: int) -> torch.Tensor:
         bias = self._matchers[branch].compute_logit_bias()
         if self._matchers[branch].is_error():
             self._start_again(branch)

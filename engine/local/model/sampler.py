@@ -47,6 +47,12 @@ class BranchSampler:
     def uniform(self) -> float:
         return self._random.random()
 
+    def force(self, token: int) -> None:
+        """Take in a token that was the only one. The random source goes on as if it had been sampled."""
+        if not self.greedy:
+            self.uniform()
+        self.record(token)
+
     def record(self, token: int) -> None:
         """Record a token that was sampled."""
         if self.has_penalties:

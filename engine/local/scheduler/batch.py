@@ -20,10 +20,12 @@ class StepPlan:
 
     chunks: list[tuple[Sequence, int]]
     """Sequences that read a chunk of a prompt, and the number of its tokens."""
-    decode_chunks: list[Sequence]
-    """Sequences that read one token and see shifted or weighted views, which only chunks can."""
-    decode_rows: list[Sequence]
-    """All other sequences that read one token."""
+    decode_chunks: list[tuple[Sequence, int]]
+    """Sequences that decode as chunks, and the number of their tokens: those that see shifted or weighted
+    views, and those that read several tokens in place.
+    """
+    decode_rows: list[tuple[Sequence, int]]
+    """All other sequences that decode, and the number of their tokens. Only those in slots read several."""
     num_tokens_before: int = 0
     """Number of tokens that the first chunk continues."""
 
@@ -34,12 +36,11 @@ class StepPlan:
 
     @property
     def num_decode_tokens(self) -> int:
-        return len(self.decode_chunks) + len(self.decode_rows)
+        return sum(count for _, count in (*self.decode_chunks, *self.decode_rows))
 
     def scheduled(self) -> Iterator[tuple[Sequence, int]]:
         """Every sequence, with the number of tokens that it reads."""
-        yield from self.chunks
-        yield from ((sequence, 1) for sequence in (*self.decode_chunks, *self.decode_rows))
+        yield from (*self.chunks, *self.decode_chunks, *self.decode_rows)
 
 
 def pack(plan: StepPlan, tails: TailArena, rotate: Rotate | None) -> tuple[Step, LogitsIndices]:
@@ -47,7 +48,7 @@ def pack(plan: StepPlan, tails: TailArena, rotate: Rotate | None) -> tuple[Step,
     chunks: list[Chunk] = []
     logits_indices: LogitsIndices = []
     offset = 0
-    for sequence, count in (*plan.chunks, *((decoding, 1) for decoding in plan.decode_chunks)):
+    for sequence, count in (*plan.chunks, *plan.decode_chunks):
         segment = sequence.segment
         token_ids = segment.token_ids[segment.num_computed_tokens : segment.num_computed_tokens + count]
         chunks.append(Chunk(token_ids, segment, segment.num_computed_tokens))
@@ -61,7 +62,7 @@ def pack(plan: StepPlan, tails: TailArena, rotate: Rotate | None) -> tuple[Step,
             logits_indices.append((sequence, range(offset + count - 1, offset + count)))
         offset += count
     rows: list[Row] = []
-    for sequence in plan.decode_rows:
+    for sequence, count in plan.decode_rows:
         assert sequence.prefix is not None
         if sequence.slot < 0:
             segment, at = sequence.segment, sequence.segment.num_computed_tokens
@@ -70,9 +71,12 @@ def pack(plan: StepPlan, tails: TailArena, rotate: Rotate | None) -> tuple[Step,
         else:
             at = tails.lengths[sequence.slot]
             position = sequence.prefix.position + at
-            rows.append(Row(sequence.token_ids[-1], position, sequence.views, None, at, sequence.slot))
+            rows += [
+                Row(token, position + place, sequence.views, None, at + place, sequence.slot)
+                for place, token in enumerate(sequence.token_ids[-count:])
+            ]
+        offset += count
         if not isinstance(sequence.request, PrefillRequest):
-            logits_indices.append((sequence, range(offset, offset + 1)))
-        offset += 1
+            logits_indices.append((sequence, range(offset - 1, offset)))
     adapters = group_rows((sequence.segment.adapter, count) for sequence, count in plan.scheduled())
     return Step(chunks, rows, tails, rotate, adapters), logits_indices

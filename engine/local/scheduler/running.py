@@ -55,25 +55,26 @@ class RunningSet:
             self._append(sequence, sequence.token_ids[num_computed_tokens:])
         self.sequences.append(sequence)
 
-    def reserve_token(self, sequence: Sequence) -> None:
-        """Make room for the next token of a sequence that decodes.
+    def reserve_tokens(self, sequence: Sequence) -> None:
+        """Make room for the next tokens of a sequence that decodes.
 
         Raises:
             OutOfKV: there is no room.
         """
+        ids = sequence.token_ids[-sequence.num_new_tokens :]
         if sequence.slot >= 0:
-            self.tails.reserve(sequence.slot)
+            self.tails.reserve(sequence.slot, len(ids))
         elif not sequence.is_writer:
-            self._append(sequence, sequence.token_ids[-1:])
+            self._append(sequence, ids)
         elif sequence.segment.num_computed_tokens == len(sequence.segment.token_ids):
             try:
-                self._pool.reserve(sequence.segment, sequence.segment.num_computed_tokens + 1)
+                self._pool.reserve(sequence.segment, sequence.segment.num_computed_tokens + len(ids))
             except OutOfKV:  # moving a segment takes more room than a small one behind it
                 self._pool.stop_writing(sequence.segment, sequence)
                 sequence.is_writer = False
-                self._append(sequence, sequence.token_ids[-1:])
+                self._append(sequence, ids)
             else:
-                sequence.segment.token_ids.append(sequence.token_ids[-1])
+                sequence.segment.token_ids += ids
 
     def flush_long_tails(self) -> None:
         """Turn tails that became long into segments.
@@ -82,12 +83,13 @@ class RunningSet:
             OutOfKV: there is no room.
         """
         long_tails = [s for s in self._in_slots if self.tails.lengths[s.slot] >= MAX_TAIL_TOKENS]
-        prefixes = self._free_slots([(sequence, MAX_TAIL_TOKENS) for sequence in long_tails], drop=False)
-        for sequence, prefix in zip(long_tails, prefixes, strict=True):
+        lengths = [self.tails.lengths[sequence.slot] for sequence in long_tails]
+        prefixes = self._free_slots(list(zip(long_tails, lengths, strict=True)), drop=False)
+        for sequence, prefix, length in zip(long_tails, prefixes, lengths, strict=True):
             if prefix is not None:
                 old, sequence.locks = sequence.locks, prefix.locks()
                 sequence.move_to(prefix)
-                sequence.num_tree_tokens += MAX_TAIL_TOKENS
+                sequence.num_tree_tokens += length
                 self._pool.release(old)
         if None in prefixes:
             raise OutOfKV("no room for the ends of running sequences; give more memory_bytes")
@@ -96,7 +98,7 @@ class RunningSet:
         """Record that the KV of `count` more tokens was computed."""
         sequence.num_computed_tokens += count
         if sequence.slot >= 0:
-            self.tails.lengths[sequence.slot] += 1
+            self.tails.lengths[sequence.slot] += count
         else:
             segment: Segment = sequence.segment
             segment.num_computed_tokens += count
@@ -116,7 +118,7 @@ class RunningSet:
         if len(branches) == 1:
             sequence.branch = branches[0]
             if branches[0].finish_reason is None:
-                sequence.token_ids.append(branches[0].token_ids[-1])
+                sequence.token_ids += branches[0].token_ids
             else:
                 self.finish([sequence])
             return []
@@ -194,9 +196,9 @@ class RunningSet:
             OutOfKV: there is no room.
         """
         assert sequence.prefix is not None
-        if len(ids) == 1 and self._pool.can_append(sequence.prefix):
+        if (len(ids) == 1 or sequence.branch) and self._pool.can_append(sequence.prefix):
             with suppress(OutOfKV):
-                self._pool.reserve(sequence.segment, sequence.prefix.length + 1)
+                self._pool.reserve(sequence.segment, sequence.prefix.length + len(ids))
         prefix = self._pool.extend(sequence.prefix, ids, sequence, room=1)
         sequence.is_writer = True
         self._lock_prefix(sequence, prefix)

@@ -50,6 +50,24 @@ def sample_step(
     return tokens, faults
 
 
+def force_token(request: GenerateRequest, branch: Branch) -> int | None:
+    """The next token of `branch`, where its grammar allows one only. It needs no logits then.
+
+    The sampler and the grammar go on as if it had been sampled. With log-probabilities no token is forced,
+    since these are the model's.
+
+    Raises:
+        EngineError: the grammar became too complex with it.
+    """
+    if request.masks is None or branch.finish_reason is not None or branch.params.logprobs is not None:
+        return None
+    token = request.masks.forced(branch.index)
+    if token is not None:
+        request.samplers[branch.index].force(token)
+        request.masks.advance(token, branch.index)
+    return token
+
+
 def _note_logprobs(
     model: Model,
     targets: Listing[SampledRow],

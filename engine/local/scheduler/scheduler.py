@@ -24,7 +24,7 @@ from braid.engine.local.scheduler.request import (
     Sequence,
 )
 from braid.engine.local.scheduler.running import RunningSet
-from braid.engine.local.scheduler.sampling import sample_step
+from braid.engine.local.scheduler.sampling import force_token, sample_step
 from braid.engine.types import Token
 
 _FIRST_LENGTH = 64.0
@@ -41,7 +41,9 @@ class Stats:
     prefilled: int = 0
     """Prompt tokens that were read."""
     decoded: int = 0
-    """Tokens that were read one by one."""
+    """Tokens that were read behind prompts."""
+    forced: int = 0
+    """Tokens that were the only ones that a grammar allowed, and took no step of their own."""
     reused: int = 0
     """Prompt tokens whose KV was found in the tree, beyond that of the continued context."""
     preempted: int = 0
@@ -63,11 +65,12 @@ class Scheduler:
     """Runs requests step by step. It belongs to the model's thread.
 
     `evict_idle_context` evicts the KV of an idle context and returns whether it could. A step reads at most
-    `chunk` prompt tokens.
+    `chunk` prompt tokens, and `row` tokens of a sequence that decodes: the one that was sampled, and those
+    behind it that a grammar forces.
     """
 
     def __init__(
-        self, model: Model, pool: Pool, evict_idle_context: Callable[[], bool], *, chunk: int
+        self, model: Model, pool: Pool, evict_idle_context: Callable[[], bool], *, chunk: int, row: int
     ) -> None:
         self.stats = Stats()
         self._model = model
@@ -80,6 +83,7 @@ class Scheduler:
         self._running = RunningSet(pool)
         self._chunk_sizer = ChunkSizer(chunk)
         self._usual_length = _FIRST_LENGTH
+        self._row_tokens = row
 
     @property
     def busy(self) -> bool:
@@ -205,26 +209,40 @@ class Scheduler:
         while True:
             try:
                 running.flush_long_tails()
-                rows = [sequence for sequence in running.sequences if sequence.num_new_tokens == 1]
+                rows = [sequence for sequence in running.sequences if self._decodes(sequence)]
                 for sequence in rows:
-                    running.reserve_token(sequence)
+                    running.reserve_tokens(sequence)
                 break
             except OutOfKV as error:
                 self._preempt(error)
         now = time.monotonic()
-        prompts = [sequence for sequence in running.sequences if sequence.num_new_tokens > 1]
+        prompts = [sequence for sequence in running.sequences if not self._decodes(sequence)]
         prompts.sort(key=lambda s: -s.request.urgency(now))
-        budget = self._chunk_sizer.token_budget(len(rows), prompts[0].num_computed_tokens) if prompts else 0
+        decoded = sum(sequence.num_new_tokens for sequence in rows)
+        budget = self._chunk_sizer.token_budget(decoded, prompts[0].num_computed_tokens) if prompts else 0
         chunks: list[tuple[Sequence, int]] = []
         for sequence in prompts:
             if budget > 0:
                 chunks.append((sequence, min(budget, sequence.num_new_tokens)))
                 budget -= sequence.num_new_tokens
-        plain = [s for s in rows if all(view.plain for view in s.segment.prefix_views)]
-        transformed = [s for s in rows if s not in plain] if len(plain) < len(rows) else []
+        plain = [
+            s
+            for s in rows
+            if (s.slot >= 0 or s.num_new_tokens == 1) and all(view.plain for view in s.segment.prefix_views)
+        ]
+        others = [s for s in rows if s not in plain] if len(plain) < len(rows) else []
         # Neighbours share views, and the arena's order is kept where it can be.
         plain.sort(key=lambda s: (s.view_order, s.slot))
-        return StepPlan(chunks, transformed, plain, prompts[0].num_computed_tokens if prompts else 0)
+        return StepPlan(
+            chunks,
+            [(sequence, sequence.num_new_tokens) for sequence in others],
+            [(sequence, sequence.num_new_tokens) for sequence in plain],
+            prompts[0].num_computed_tokens if prompts else 0,
+        )
+
+    def _decodes(self, sequence: Sequence) -> bool:
+        """Whether a sequence reads all of its new tokens in this step, behind those of a prompt."""
+        return sequence.num_new_tokens <= (self._row_tokens if sequence.branch else 1)
 
     def _preempt(self, error: OutOfKV) -> None:
         """Make room when memory runs out in the middle.
@@ -300,13 +318,10 @@ class Scheduler:
         continued: list[tuple[Sequence, Branch]] = []
         requests: dict[GenerateRequest, None] = {}
         for row, ((sequence, request, branch), token) in enumerate(zip(targets, tokens, strict=True)):
-            if row in faults:
-                piece = branch.give_up(faults[row])
-            else:
-                request.generated += 1
-                piece = branch.push(token, self._model.end_ids)
-            if piece is not None:
-                streamed.setdefault(request, []).append(piece)
+            failed = faults.get(row)
+            pieces = [branch.give_up(failed)] if failed else self._push(request, branch, token)
+            if branch.streamed:
+                streamed.setdefault(request, []).extend(piece for piece in pieces if piece is not None)
             continued.append((sequence, branch))
             requests[request] = None
         with self._pool.mutex:
@@ -321,6 +336,19 @@ class Scheduler:
                     self._usual_length += _NEWEST * (len(branch.token_ids) - self._usual_length)
                 self._finish(request, request.branches, request.fault())
 
+    def _push(self, request: GenerateRequest, branch: Branch, token: int) -> list[Token | None]:
+        """Take in a sampled token, and those that its grammar forces behind it. Returns what may be shown."""
+        pieces = [branch.push(token, self._model.end_ids)]
+        try:
+            while len(pieces) < self._row_tokens and (forced := force_token(request, branch)) is not None:
+                pieces.append(branch.push(forced, self._model.end_ids))
+        except EngineError as error:
+            return [*pieces, branch.give_up(error)]
+        finally:
+            request.generated += len(pieces)
+            self.stats.forced += len(pieces) - 1
+        return pieces
+
     def _continue(self, sampled: list[tuple[Sequence, Branch]]) -> None:
         """Continue, end or fork the sequences that got a token."""
         forks: dict[Sequence, list[Branch]] = {}
@@ -329,7 +357,8 @@ class Scheduler:
             if sequence.branch is None:
                 forks.setdefault(sequence, []).append(branch)
             elif branch.finish_reason is None:
-                sequence.token_ids.append(branch.token_ids[-1])
+                written = len(sequence.token_ids) - len(sequence.request.token_ids)
+                sequence.token_ids += branch.token_ids[written:]
             else:
                 ended.append(sequence)
         self._running.finish(ended)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from braid.engine import Budget, Completion, EngineError, Grammar, InvalidParamsError, SamplingParams
 from braid.engine.conformance.base import released, stream_all
@@ -174,10 +175,10 @@ async def test_a_lexer_that_is_exhausted_ends_no_other_branch_and_no_later_reque
 ) -> None:
     again, renewed = Grammars._compile_again, 0
 
-    def counted(self: Grammars, given: Grammar) -> Any:
+    def counted(self: Grammars, given: Grammar, thinking: bool) -> Any:
         nonlocal renewed
         renewed += 1
-        return again(self, given)
+        return again(self, given, thinking)
 
     monkeypatch.setattr(Grammars, "_compile_again", counted)
     given = params(grammar, n=24, max_tokens=200, temperature=1.5, seed=1)
@@ -205,3 +206,32 @@ def test_a_tokenizer_without_an_end_has_no_grammars() -> None:
     pytest.importorskip("llguidance")
     with pytest.raises(EngineError, match="end-of-sequence"):
         Grammars(build_tokenizer(), vocabulary=384, end_ids=())
+
+
+async def test_a_grammar_begins_behind_thoughts(tmp_path: Path) -> None:
+    """Where the model has tokens for them: it may think first, and goes on where the prompt has begun to."""
+    pytest.importorskip("llguidance")
+    from tokenizers import AddedToken
+
+    tokenizer: Any = build_tokenizer()
+    tokenizer.add_tokens([AddedToken("<think>"), AddedToken("</think>")])
+    grammars = Grammars(tokenizer, vocabulary=len(tokenizer), end_ids=[tokenizer.eos_token_id])
+    opening, closing = grammars.tokens["<think>"], grammars.tokens["</think>"]
+    grammar = Grammar("lark", "start: /yes|no/", after_thoughts=True)
+
+    def ends_well(text: str, prompt: list[int]) -> bool:
+        masks = grammars.start(grammar, 1, prompt=prompt)
+        ids = [*tokenizer.encode(text, add_special_tokens=False), tokenizer.eos_token_id]
+        for token in ids:
+            if not masks.apply(torch.zeros(1, len(tokenizer)), [0])[0][0, token].isfinite():
+                return False
+            masks.advance(token, 0)
+        return True
+
+    assert ends_well("yes", [])
+    assert ends_well("<think>K2 is high, no?</think>\n\nyes", [])
+    assert not ends_well("<think>K2 is high</think>maybe", [])
+    assert not ends_well("K2 is high", [])
+    assert ends_well("K2 is high</think>no", [5, opening])
+    assert not ends_well("no", [5, opening])
+    assert ends_well("no", [opening, 5, closing])
