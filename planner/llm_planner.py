@@ -370,7 +370,8 @@ class LLMPlanner:
             kept = way.kept if way is not None else ""
             if self.style != "compact" and not opening and (begun := state.before + kept):
                 context = await entered(await self.engine.extend(context, begun, budget=budget))
-            if way is not None:
+            if way is not None:  # in the middle of a line, where no grammar of whole plans begins
+                params = replace(params, grammar=None)
                 one = replace(params, max_tokens=1, logit_bias={way.banned: -100.0})
                 (completion,) = await self.engine.generate(context, one, budget=budget)
                 context = await entered(completion.context)
@@ -462,7 +463,8 @@ class LLMPlanner:
         if not self.grammar or "grammar" not in self.engine.capabilities:
             return None
         if self.style != "compact":
-            return language_grammar(task.tools, earlier=task.graph.names())
+            begun = [each.statement.name for each in state.reader.accepted] if state.before else []
+            return language_grammar(task.tools, earlier={*task.graph.names(), *filter(None, begun)})
         if self._markers is not OWN:
             return language_grammar(task.tools, letters=True, plan_so_far=state.plan_so_far)
         return plan_grammar(task.tools, names_from=task.question, plan_so_far=state.plan_so_far)

@@ -2,5 +2,6 @@
 
 from braid.engine.local.context import LocalContext
 from braid.engine.local.engine import LocalEngine
+from braid.engine.local.model import locate_model
 
-__all__ = ["LocalContext", "LocalEngine"]
+__all__ = ["LocalContext", "LocalEngine", "locate_model"]

@@ -31,7 +31,7 @@ def task() -> PlanTask:
 
 
 async def test_a_model_that_writes_the_same_again_takes_another_way(engine: LocalEngine) -> None:
-    planner = LLMPlanner(engine, max_tokens=6, max_repairs=2, repair_temperature=0)
+    planner = LLMPlanner(engine, max_tokens=6, max_repairs=2, repair_temperature=0, grammar=False)
     with pytest.raises(PlanningError) as caught:
         async for _ in planner.plan(task()):
             pass

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from braid.engine.local.model import locate_model
+from braid.engine.local import locate_model
 from braid.training.facts import FACTS
 from braid.training.planner_adapter.card import write_card
 from braid.training.planner_adapter.recipe import AdapterRecipe, AdapterTrainer, continue_from

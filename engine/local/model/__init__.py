@@ -4,6 +4,7 @@ from braid.engine.local.model.base_of_adapter import check_base, locate_base
 from braid.engine.local.model.grammar import TokenMasks
 from braid.engine.local.model.info import default_memory, describe
 from braid.engine.local.model.load import Dtype, load_model
+from braid.engine.local.model.locate import locate_model
 from braid.engine.local.model.model import Model
 from braid.engine.local.model.sampler import BranchSampler, sample_tokens, top_logprobs
 from braid.engine.local.model.threads import best_threads
@@ -22,6 +23,7 @@ __all__ = [
     "describe",
     "load_model",
     "locate_base",
+    "locate_model",
     "off_loop",
     "prompt_size",
     "sample_tokens",
