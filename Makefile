@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+BASE := smollm2-135m
 QUESTION ?= Which is deeper, Lake Baikal or Lake Tanganyika, and by how much?
 
 .PHONY: help setup demo test test-long test-clients lint format api bench bench-engine bench-executors bench-peers train-mini train-countdown atlas clean
@@ -19,7 +20,8 @@ $(READY): pyproject.toml constraints.txt
 	@$(PIP) --group dev -e '.[local,mcp]'
 	@touch $@
 
-setup: $(READY) ## make .venv and install everything into it
+setup: $(READY) ## make .venv and install everything into it, and pull the small model where it can be had
+	@$(BIN)/braid models pull $(BASE) || echo "Warning: $(BASE) could not be pulled; everything else is ready"
 
 demo: $(READY) ## plan a question with the embedded model, run it as a graph, show it live
 	@echo "$(QUESTION)"

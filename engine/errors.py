@@ -31,6 +31,14 @@ class AdapterError(EngineError, ValueError):
     wrong_usage = True
 
 
+class ModelFileError(EngineError, ValueError):
+    """A model's file is damaged, lacks a part, or is not what it says."""
+
+
+class ModelPullError(EngineError):
+    """A model could not be fetched. What was there before is untouched."""
+
+
 class MissingPackageError(EngineError):
     """A package that this part of Braid needs is not installed.
 

@@ -1,4 +1,4 @@
-"""For all tests: the data of runs goes into a folder of the test run's own, and a weaker sandbox will do."""
+"""For all tests: data of runs and the cache go into folders of the test run, and a weaker sandbox will do."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 def _own_data_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         patch.delenv("BRAID_HOME", raising=False)
         # The tests pass where the kernel refuses namespaces, too. Those of the refusal unset it.
         patch.setenv("BRAID_SANDBOX", "best-effort")

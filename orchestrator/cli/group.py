@@ -46,6 +46,7 @@ OWN_COMMANDS: Final = {
     "repl": f"{_HOME}.repl:repl",
     "serve": f"{_HOME}.serve:serve",
     "tools": f"{_HOME}.tools:tools",
+    "models": f"{_HOME}.models:app",
     "doctor": f"{_HOME}.doctor:doctor",
     "resume": f"{_HOME}.resume:resume",
     "replay": f"{_HOME}.replay:replay",

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
-from transformers.utils import logging as transformers_logging
+from transformers import AutoConfig
 
 from braid.engine.errors import EngineError
 from braid.engine.local.attention import Chunk, Rotate, Step
@@ -33,8 +31,9 @@ from braid.engine.local.model.facts import (
     read_prompt_style,
     read_sampling_defaults,
 )
+from braid.engine.local.model.formats import load_folder
 from braid.engine.local.model.lean import build_lean
-from braid.engine.local.model.model import Model
+from braid.engine.local.model.model import Model, probe_places
 from braid.engine.local.model.modules import ModuleDecoder
 from braid.engine.local.model.tokenizer import TextCodec
 
@@ -70,14 +69,10 @@ def load_checked(folder: Path, *, dtype: Dtype, device: str, fast: bool) -> Mode
 def _load_network(folder: Path, dtype: Dtype, device: str) -> tuple[Any, Any]:
     """The network on its device, and the tokenizer."""
     try:
-        refuse_config(AutoConfig.from_pretrained(folder, local_files_only=True))
-        with _quiet():
-            network: Any = AutoModelForCausalLM.from_pretrained(
-                folder, dtype=choose_dtype(dtype, folder), local_files_only=True
-            )
-            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        refuse_config(AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False))
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise EngineError(f"cannot load a causal language model from {str(folder)!r}: {error}") from error
+    network, tokenizer = load_folder(folder, choose_dtype(dtype, folder))
     try:
         return network.eval().to(device), tokenizer
     except (RuntimeError, AssertionError) as error:  # torch asserts that it was built for the device
@@ -93,8 +88,10 @@ def _over_segments(
     config = network.config.get_text_config(decoder=True)
     probe_ids = make_probe_ids(config, beyond_window=not checked).to(network.device)
     vocabulary = count_vocabulary(tokenizer, config)
+    places = torch.tensor(probe_places(len(probe_ids)), device=network.device)
     try:
-        expected = network(input_ids=probe_ids[None], use_cache=False).logits[0, :, :vocabulary].float()
+        alone = network(input_ids=probe_ids[None], use_cache=False, logits_to_keep=places)
+        expected = alone.logits[0, :, :vocabulary].float()
     except Exception as error:
         raise EngineError(f"{name} does not run in transformers: {error}") from error
     try:
@@ -187,15 +184,3 @@ def _find_rotation(model: Model, network: Any) -> Rotate | None:
 def _has_experts(config: Any) -> bool:
     names = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts")
     return any(getattr(config, name, None) for name in names)
-
-
-@contextmanager
-def _quiet():
-    """No progress bars while loading: they would break a live display."""
-    shown = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            transformers_logging.enable_progress_bar()

@@ -1,4 +1,4 @@
-"""From a model's name to its folder, without the network."""
+"""From a model's name to its folder or file, without the network."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from importlib import resources
 from pathlib import Path
 
+from braid.engine.catalogue import cached_model, catalogue
 from braid.engine.errors import EngineURIError
 
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
@@ -20,12 +21,22 @@ def own_models() -> dict[str, Path]:
 
 
 def locate_model(name_or_path: str | Path) -> Path:
-    """The folder of a model: a folder, one of Braid's own models, or one in the hub's cache.
+    """The folder or GGUF file of a model.
+
+    It is a folder, a GGUF file, one of Braid's own models, one of the catalogue that was pulled, or one in
+    the hub's cache.
 
     Raises:
         EngineURIError: there is none. The network is never asked.
     """
     folder = Path(name_or_path).expanduser()
+    if folder.is_file():
+        with folder.open("rb") as file:
+            if file.read(4) == b"GGUF":
+                return folder
+        raise EngineURIError(
+            f"{str(folder)!r} is a file, and no GGUF file; give a GGUF file, or a folder with a config.json"
+        )
     if folder.is_dir():
         if (folder / "config.json").is_file():
             return folder
@@ -34,14 +45,20 @@ def locate_model(name_or_path: str | Path) -> Path:
     own = own_models()
     if name in own:
         return own[name]
+    if name in catalogue():
+        pulled = cached_model(name)
+        if pulled is not None:
+            return pulled
+        raise EngineURIError(f"the model {name!r} is not here yet; fetch it: braid models pull {name}")
     cached = _hub_cache(name)
     if cached is not None:
         return cached
     listed = ", ".join(f"local:{known}" for known in own) or "none in this installation"
     fetch = f", or fetch it first: hf download {name}" if _HUB_ID.fullmatch(name) else ""
     raise EngineURIError(
-        f"no model {name!r}: it is no folder, none of Braid's own models ({listed}), "
-        f"and not in the Hugging Face cache; give a folder with a config.json{fetch}"
+        f"no model {name!r}: it is no folder or file, none of Braid's own models ({listed}), "
+        f"none of the catalogue ({', '.join(catalogue())}), and not in the Hugging Face cache; "
+        f"give a GGUF file, or a folder with a config.json{fetch}"
     )
 
 

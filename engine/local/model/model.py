@@ -15,6 +15,9 @@ from braid.engine.local.kv import Geometry, Pool, PrefixEnd, TailArena, View
 from braid.engine.local.model.grammar import Grammars
 from braid.engine.local.model.tokenizer import TextCodec
 
+_PROBED = 4
+"""Logits of each chunk that `Model.probe` compares."""
+
 
 class Decoder(Protocol):
     """Code that runs a packed step through the layers."""
@@ -110,11 +113,17 @@ class Model:
             raise AdapterError(f"the adapter {name!r} makes logits that are no finite numbers")
 
     def probe(self) -> torch.Tensor:
-        """Logits of `probe_ids`, read in the ways that there are.
+        """Logits [places, vocabulary] of `probe_ids` at `probe_places`, read in the ways that there are.
 
         They are read as a chunk, as a second chunk, as a row in place, and as a row in a slot.
         """
-        return read_in_parts(self.forward, self.geometry, self.probe_ids.tolist())
+        return read_in_parts(self.forward, self.geometry, self.probe_ids.tolist(), last=_PROBED)
+
+
+def probe_places(length: int) -> list[int]:
+    """Places among `length` ids whose logits `Model.probe` gives."""
+    third = length // 3
+    return [*range(third)[-_PROBED:], *range(third, length - 2)[-_PROBED:], length - 2, length - 1]
 
 
 def read_in_parts(
@@ -123,6 +132,7 @@ def read_in_parts(
     ids: Sequence[int],
     *,
     beside: Sequence[int] = (),
+    last: int | None = None,
 ) -> torch.Tensor:
     """Logits [ids, vocabulary], read in two chunks, as a row in place, and as a row in a slot.
 
@@ -131,6 +141,8 @@ def read_in_parts(
         geometry: shape of the KV.
         ids: at least six token ids.
         beside: ids of another sequence, which is read beside the second chunk and the rows.
+        last: number of logits at the end of each chunk. None: all. A row of logits is a megabyte, and takes
+            longer than the layers, where the vocabulary is large.
     """
     pool = Pool(geometry, limit_bytes=1 << 40, keep_bytes=0)
     tails = TailArena(pool)
@@ -145,9 +157,10 @@ def read_in_parts(
             other = pool.extend(PrefixEnd(pool.root, 0), beside, object()).segment
             chunks = [Chunk(beside, other, 0), *chunks]
         step = Step(chunks, [row] if row else [], tails, None)
-        logits = forward(step, range(len(step.token_ids)))
+        read = range(len(beside) if beside and found else 0, len(step.token_ids))
+        logits = forward(step, read if last is None else read[-last:])
         assert logits is not None
-        found.append(logits[len(beside) if found else 0 :])
+        found.append(logits)
 
     run(Chunk(ids[:third], segment, 0), None)
     segment.token_ids.extend(ids[third:-2])

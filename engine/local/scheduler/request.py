@@ -19,6 +19,8 @@ from braid.engine.scope import Budget
 from braid.engine.types import SamplingParams, Token
 
 _serial = itertools.count()
+_ROWS = 16
+"""Rows of logits that are scored at a time."""
 
 
 class Request:
@@ -138,10 +140,12 @@ class ScoreRequest(Request):
         """Add logits [tokens, vocabulary] of the next tokens of `token_ids`."""
         num_done = len(self.scores)
         targets = torch.tensor(self.targets[num_done : num_done + len(logits)], device=logits.device)
-        logprobs = torch.log_softmax(logits, -1)
-        self.scores += logprobs.gather(1, targets[:, None])[:, 0].tolist()
-        if self.top:
-            self.best += [top_logprobs(row, self.top) for row in logprobs]
+        # A few rows at a time, since each takes a megabyte with a large vocabulary.
+        for rows, ids in zip(logits.split(_ROWS), targets.split(_ROWS), strict=True):
+            logprobs = torch.log_softmax(rows, -1)
+            self.scores += logprobs.gather(1, ids[:, None])[:, 0].tolist()
+            if self.top:
+                self.best += [top_logprobs(row, self.top) for row in logprobs]
 
 
 class GenerateRequest(Request):

@@ -54,6 +54,10 @@ class Stats:
     """Duration of the model's part in them."""
 
 
+_MOST_LOGITS = 2**26
+"""Most logits that scoring computes in one step: 256 MiB."""
+
+
 def step_failed(error: Exception) -> EngineError:
     """The error for callers when a step fails, out of memory on the device for example."""
     failure = EngineError(f"the model's step failed: {type(error).__name__}: {error}")
@@ -221,10 +225,16 @@ class Scheduler:
         decoded = sum(sequence.num_new_tokens for sequence in rows)
         budget = self._chunk_sizer.token_budget(decoded, prompts[0].num_computed_tokens) if prompts else 0
         chunks: list[tuple[Sequence, int]] = []
+        num_logits = max(2, _MOST_LOGITS // self._model.vocabulary)
         for sequence in prompts:
-            if budget > 0:
-                chunks.append((sequence, min(budget, sequence.num_new_tokens)))
-                budget -= sequence.num_new_tokens
+            count = min(budget, sequence.num_new_tokens)
+            if isinstance(sequence.request, ScoreRequest):
+                unscored = sequence.num_new_tokens - sequence.request.num_logits()
+                count = min(count, max(0, unscored) + num_logits)
+                num_logits -= max(0, count - max(0, unscored))
+            if count > 0:
+                chunks.append((sequence, count))
+                budget -= count
         plain = [
             s
             for s in rows
