@@ -5,12 +5,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from braid.engine import Engine
-from braid.evals.task import Options, Output, Sample, Score
+from braid.evals.task import EvalError, Options, Output, Sample, Score
 from braid.executors import Tool
 from braid.executors.nodes import Answer
 from braid.executors.values import short_form
 from braid.orchestrator import Agent, RunResult
+from braid.orchestrator.options import MOST_SAMPLES
 from braid.planner import PlannerFinished, PlannerRejected
+
+SAMPLES_ARGUMENT = "plans that are written for each question and voted on (default: what the engine says)"
+"""What `-T samples=...` means, for tasks that plan."""
+
+
+def plan_samples(options: Options) -> int | None:
+    """The value of `-T samples=...`.
+
+    Raises:
+        EvalError: It is no number of plans.
+    """
+    given = options.arguments.get("samples")
+    if given is not None and (not given.isdecimal() or not 1 <= int(given) <= MOST_SAMPLES):
+        raise EvalError(f"-T samples takes a number from 1 to {MOST_SAMPLES}, got {given!r}")
+    return None if given is None else int(given)
 
 
 async def solve_with_agent(
@@ -23,13 +39,12 @@ async def solve_with_agent(
     Args:
         engine: Plans and thinks.
         sample: Its question is asked.
-        options: `sequential` is read.
+        options: `sequential` and the argument `samples` are read.
         seed: Seed of the agent.
         tools: The agent's tools. Default: the usual ones.
     """
-    agent = Agent(
-        engine, tools=tools, seed=seed, shortcuts=False
-    )  # planners are measured, not the way before them
+    # Planners are measured, not the way before them.
+    agent = Agent(engine, tools=tools, seed=seed, shortcuts=False, samples=plan_samples(options))
     events = agent.stream(sample.question, sequential=options.sequential)
     first: PlannerFinished | None = None
     rejected = 0
@@ -51,6 +66,9 @@ async def solve_with_agent(
             "rounds": result.rounds,
             "plan": result.plan,
             "why": result.reason,
+            "answered": result.complete,
+            "confidence": result.confidence,
+            "doubt": result.doubt,
         },
     )
 
@@ -66,9 +84,17 @@ def _said(result: RunResult[object]) -> str:
 
 
 def planning_metrics(output: Output, correct: bool) -> Score:
-    """The score of a run, with metrics for a first plan that was valid, and valid without repairs."""
+    """The score of a run, with metrics for a first plan that was valid, and valid without repairs.
+
+    An answer is wrong with confidence where it was given without a doubt.
+    """
     valid = bool(output.detail["valid"])
+    sure = output.detail.get("answered", True) and not output.detail.get("doubt")
     return Score(
         correct=float(correct),
-        metrics={"valid plan": float(valid), "valid at once": float(valid and not output.detail["rejected"])},
+        metrics={
+            "valid plan": float(valid),
+            "valid at once": float(valid and not output.detail["rejected"]),
+            "wrong with confidence": float(not correct and bool(sure)),
+        },
     )

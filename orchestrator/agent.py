@@ -117,6 +117,8 @@ class Agent:
         history_processors: Functions, plain or coroutine, that take the messages of a conversation and return
             those that the model is to see. `result.history` keeps all of them.
         budget: Limits of all runs of this agent together. `run(budget=...)` replaces them for one run.
+        samples: How many plans are written for a question, side by side, and voted on (docs/sampling.md).
+            None takes what the engine says, else 1.
         max_rounds: How many plans a run may write before it gives up.
         max_repairs: How often one plan may be sent back for statements that are not valid.
         limits: Bounds of the graph: concurrency, time of a node, number of nodes.
@@ -162,6 +164,7 @@ class Agent:
         output_retries: int | None = None,
         history_processors: Sequence[HistoryProcessor] = (),
         budget: Budget | None = None,
+        samples: int | None = None,
         max_rounds: int | None = None,
         max_repairs: int | None = None,
         limits: Limits | None = None,
@@ -191,6 +194,7 @@ class Agent:
             top_p=top_p,
             stop=stop,
             output_retries=output_retries,
+            samples=samples,
             max_rounds=max_rounds,
             max_repairs=max_repairs,
             limits=limits,

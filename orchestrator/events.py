@@ -120,6 +120,10 @@ class RunFinished(Event):
     reason: str = ""
     hint: str = ""
     """What would answer a question that was declined."""
+    confidence: float | None = None
+    """How far the plans agreed, where several were drawn: 0 to 1."""
+    doubt: str = ""
+    """Why the answer is doubted. Empty where it is not."""
     turn: Turn | None = None
     """The run as a turn of its conversation, for runs that go on with it."""
 

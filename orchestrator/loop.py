@@ -58,6 +58,15 @@ from braid.orchestrator.question import (
 from braid.orchestrator.recorder import Recorder
 from braid.orchestrator.result import ModelCall, RunResult, node_calls, plan_calls, total_usage
 from braid.orchestrator.review import PlanRejectedError, PlanReviewed, Review, no_plan, rejection, reviewed
+from braid.orchestrator.sampled_plans import (
+    EarlierSamples,
+    PlanSampled,
+    PlanSampling,
+    PlansVoted,
+    affordable,
+    default_samples,
+    sampled_plans,
+)
 from braid.orchestrator.settings import RunSpec
 from braid.orchestrator.subagents import OuterRun, use_outer_run
 from braid.planner import (
@@ -141,6 +150,8 @@ class EarlierRound:
     """Why it brought no answer. None for a round that was not over."""
     reviewed: PlanReviewed | None = None
     """What a person decided about its plan."""
+    sampled: EarlierSamples | None = None
+    """The plans that were drawn for it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,6 +176,8 @@ class LoopOutcome:
     """What would answer a question that was declined."""
     shortcut: Shortcut | None = None
     """The answer, where no plan was needed."""
+    vote: PlansVoted | None = None
+    """The vote over the plans, where several were drawn."""
 
 
 async def run_rounds(job: Job, emit: Callable[[Event], None]) -> LoopOutcome:
@@ -186,6 +199,12 @@ async def run_rounds(job: Job, emit: Callable[[Event], None]) -> LoopOutcome:
         reviser = _reviser(job, job.replan, planner, rounds, graph, emit)
     outcomes: list[RunOutcome] = []
     feedback = ""
+    votes: list[PlansVoted] = []
+
+    def hear(event: Event) -> None:
+        votes.extend([event] if isinstance(event, PlansVoted) else [])
+        emit(event)
+
     while True:
         earlier = job.earlier[len(outcomes)] if len(outcomes) < len(job.earlier) else None
         if earlier is None:
@@ -195,34 +214,36 @@ async def run_rounds(job: Job, emit: Callable[[Event], None]) -> LoopOutcome:
         else:
             number, rounds.begun, feedback = earlier.number, earlier.begun, earlier.feedback
             final = earlier.final
+            votes += [earlier.sampled.vote] if earlier.sampled and earlier.sampled.vote else []
         written = earlier.written if earlier is not None else None
         task = plan_task(job, graph, round=number, feedback=feedback, final=final, written=written)
         root = tuple(run_root(task))
-        plan = start_plan(job, planner, task, emit, earlier)
+        context = RunContext(
+            tools=job.tools,
+            engine=job.think_engine,
+            root=root,
+            budget=job.budget,
+            emit=emit,
+            limits=job.spec.limits,
+            approve=job.approve,
+            refused=job.refused,
+            ask=job.ask,
+            deps=job.deps,
+            seed=job.spec.seed,
+            sampling=job.spec.sampling,
+            verifier=job.verifier,
+            question=job.question,
+            think_text=job.live,
+            run_id=job.run_id,
+            journal=job.journal,
+            memo=job.memo,
+            secrets=job.secrets,
+        )
+        plan = start_plan(job, planner, task, hear, earlier, context)
         outcome = await run_graph(
             graph,
             plan,
-            RunContext(
-                tools=job.tools,
-                engine=job.think_engine,
-                root=root,
-                budget=job.budget,
-                emit=emit,
-                limits=job.spec.limits,
-                approve=job.approve,
-                refused=job.refused,
-                ask=job.ask,
-                deps=job.deps,
-                seed=job.spec.seed,
-                sampling=job.spec.sampling,
-                verifier=job.verifier,
-                question=job.question,
-                think_text=job.live,
-                run_id=job.run_id,
-                journal=job.journal,
-                memo=job.memo,
-                secrets=job.secrets,
-            ),
+            context,
             sequential=job.spec.sequential,
             replanner=reviser,
             replan=job.replan,
@@ -252,7 +273,8 @@ async def run_rounds(job: Job, emit: Callable[[Event], None]) -> LoopOutcome:
     close_graph(graph, emit=emit)
     drafted = bool(job.draft) and compact and outcome.stopped is None and not outcome.answered
     if (outcome.declined or (drafted and not rejected)) and not outcome.cut_off:
-        own_words = not compact or (bool(job.draft) and not outcome.failures)
+        unsure = bool(votes) and votes[-1].decision == "decline"
+        own_words = not compact or unsure or (bool(job.draft) and not outcome.failures)
         ending = ending_of_decline(job.question, graph, outcome, own_words=own_words)
         declined = ending.stopped is None
     else:
@@ -269,6 +291,7 @@ async def run_rounds(job: Job, emit: Callable[[Event], None]) -> LoopOutcome:
         declined=declined,
         reason=ending.reason,
         hint=ending.hint,
+        vote=votes[-1] if votes and rounds.begun == 1 else None,  # no other plan has a part in the answer
     )
 
 
@@ -354,18 +377,64 @@ def start_plan(
     task: PlanTask,
     emit: Callable[[Event], None],
     earlier: EarlierRound | None = None,
+    context: RunContext | None = None,
 ) -> PlanStream:
-    """The plan of one round: what was given, else what the model writes, and what a person made of it."""
+    """The plan of one round: what was given, else what the model writes, and what a person made of it.
+
+    With `context`, that of the run, several plans may be drawn. The one that wins the vote is the plan.
+    """
     decided = earlier.reviewed if earlier is not None else None
     if decided is not None and decided.decision == "rejected":
         return no_plan(rejection(decided.plan, decided.reason))
     if decided is not None and decided.decision == "edited":
         return given_plan(decided.plan, task, emit=emit)
     given = job.spec.plan
-    plan = given_plan(given, task, emit=emit) if given else planner.start(task, emit=emit)
+    sampled = earlier.sampled if earlier is not None else None
+    sampling = None if given or context is None else _sampling(job, planner, task, earlier)
+    if context is not None and sampling is not None:
+
+        def trial_graph() -> TaskGraph:
+            graph = TaskGraph()
+            give_earlier_values(graph, job.spec.turns)
+            return graph
+
+        plan = sampled_plans(
+            planner,
+            task,
+            sampling,
+            context,
+            graph=trial_graph,
+            emit=emit,
+            sequential=job.spec.sequential,
+            earlier=sampled,
+        )
+    else:
+        plan = given_plan(given, task, emit=emit) if given else planner.start(task, emit=emit)
     if job.review is None or decided is not None:
         return plan
     return reviewed(plan, task, job.review, tools=job.tools, emit=emit)
+
+
+def _sampling(
+    job: Job, planner: LLMPlanner, task: PlanTask, earlier: EarlierRound | None
+) -> PlanSampling | None:
+    """How the plans of a round are drawn. None where there is one plan: later rounds go on from results."""
+    spec = job.spec
+    if task.round > 0 or task.draft:
+        return None
+    if earlier is not None:
+        samples = earlier.sampled.samples if earlier.sampled is not None else 1
+    else:
+        wanted = spec.samples or default_samples(job.engine)
+        samples = affordable(wanted, job.budget, max_tokens=planner.max_tokens) if wanted > 1 else 1
+    if samples < 2:
+        return None
+    return PlanSampling(
+        samples=samples,
+        temperature=spec.sample_temperature,
+        answer=spec.answer_agreement,
+        doubt=spec.doubt_agreement,
+    )
 
 
 def planner_of(job: Job) -> LLMPlanner:
@@ -476,7 +545,7 @@ async def _run_to_result(job: Job, recorder: Recorder) -> RunResult[Any]:
     question, draft = read.question, read.draft
     job = replace(job, question=question, draft=draft, unresolved=read.unresolved)
     outcome = await run_rounds(job, recorder)
-    planned = [event for event in recorder.emitted if isinstance(event, PlannerFinished)]
+    planned = [event for event in recorder.emitted if isinstance(event, (PlannerFinished, PlanSampled))]
     uri, think_uri = job.engine.info.uri, job.think_engine.info.uri
     calls = [*plan_calls(planned, uri), *node_calls(outcome.graph, think_uri)]
     if outcome.shortcut is not None and outcome.shortcut.call is not None:
@@ -517,6 +586,9 @@ async def _run_to_result(job: Job, recorder: Recorder) -> RunResult[Any]:
             unit=outcome.shortcut.unit if outcome.shortcut is not None else "",
             plan=plan_of_turn,
         )
+    confidence = outcome.vote.agreement if outcome.vote is not None else None
+    doubted = outcome.vote is not None and outcome.vote.decision == "doubt" and status == "answered"
+    doubt = outcome.vote.reason if outcome.vote is not None and doubted else ""
     if misfit is None:
         recorder(
             RunFinished(
@@ -527,6 +599,8 @@ async def _run_to_result(job: Job, recorder: Recorder) -> RunResult[Any]:
                 stopped=stopped,
                 reason=reason,
                 hint=outcome.hint,
+                confidence=confidence,
+                doubt=doubt,
                 turn=turn,
             )
         )
@@ -542,12 +616,14 @@ async def _run_to_result(job: Job, recorder: Recorder) -> RunResult[Any]:
         calls=tuple(calls),
         engine=uri,
         seconds=seconds,
-        planning_seconds=sum(event.seconds for event in planned),
+        planning_seconds=sum(event.seconds for event in planned if isinstance(event, PlannerFinished)),
         status=status,
         stopped=stopped,
         reason=reason,
         exceeded=exceeded,
         hint=outcome.hint,
+        confidence=confidence,
+        doubt=doubt,
         events=recorder,
         history=History.of(job.spec.history, turns).extended(asked, answer, turn),
         unheard=() if job.inbox is None else job.inbox.unheard,

@@ -13,6 +13,7 @@ from braid.executors import RunOutcome, TaskGraph
 from braid.executors.report import DiagramKind, RunReport, diagram, report_of, run_page, spans_of, to_networkx
 from braid.executors.values import Secrets, own_copy
 from braid.orchestrator.events import RunStatus, StopReason
+from braid.orchestrator.sampled_plans import PlanSampled
 from braid.planner import PlannerFinished, Routed, RouteKind, thinks
 
 if TYPE_CHECKING:
@@ -94,6 +95,10 @@ class RunResult(Generic[OutputT]):
     """The limit that stopped the run, if one did. It knows its scope."""
     hint: str = ""
     """What would answer a question that was declined, in one line."""
+    confidence: float | None = None
+    """How far the plans agreed, from 0 to 1, where several were drawn and voted on."""
+    doubt: str = ""
+    """Why the answer is doubted: too few of the plans agree. Empty where it is not doubted."""
     secrets: Secrets = field(default_factory=Secrets, repr=False, compare=False)
     """What is taken out of `page()` and `to_dict()`."""
 
@@ -162,6 +167,8 @@ class RunResult(Generic[OutputT]):
             notes.insert(0, f"{self.status}: {self.reason}")
         if self.hint:
             notes.insert(1, self.hint)
+        if self.doubt:
+            notes.insert(0, f"not sure: {self.doubt}")
         spans = [
             replace(span, source=hide(span.source), text=hide(span.text), error=hide(span.error))
             for span in spans_of(self.graph)
@@ -185,6 +192,8 @@ class RunResult(Generic[OutputT]):
             "stopped": self.stopped,
             "reason": self.reason,
             "hint": self.hint,
+            "confidence": self.confidence,
+            "doubt": self.doubt,
             "engine": self.engine,
             "route": self.route,
             "plan": self.plan,
@@ -199,8 +208,11 @@ class RunResult(Generic[OutputT]):
         return self.secrets.redact_data(document)
 
 
-def plan_calls(planned: Sequence[PlannerFinished], engine: str) -> list[ModelCall]:
-    """What each round of planning cost. A plan that code wrote asked no model, and is none."""
+def plan_calls(planned: Sequence[PlannerFinished | PlanSampled], engine: str) -> list[ModelCall]:
+    """What each round of planning cost, and each plan of several that were drawn.
+
+    A plan that code wrote asked no model, and is none.
+    """
     return [
         ModelCall(
             kind="plan",

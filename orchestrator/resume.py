@@ -20,6 +20,7 @@ from braid.orchestrator.events import PersonSaid, RoundFinished, RoundStarted, R
 from braid.orchestrator.history import History
 from braid.orchestrator.loop import EarlierRound, Job
 from braid.orchestrator.review import PlanReviewed
+from braid.orchestrator.sampled_plans import SamplesRead
 from braid.orchestrator.settings import RunSpec, first_reason, journal_file
 from braid.planner import PartialPlan, PlannerFinished, PlannerRejected, PlannerText
 
@@ -114,6 +115,9 @@ def earlier_rounds(events: Sequence[Event]) -> list[EarlierRound]:
                 rounds[-1].attempts.counted()
             case RunResumed() if rounds:
                 rounds[-1].attempts.cut_off()
+                rounds[-1].samples.cut_off()
+            case _ if rounds and rounds[-1].open:
+                rounds[-1].samples.take(event)
             case _:
                 pass
     return [
@@ -125,6 +129,7 @@ def earlier_rounds(events: Sequence[Event]) -> list[EarlierRound]:
             written=current.attempts.written(),
             why=current.why if current is not rounds[-1] else None,
             reviewed=current.reviewed,
+            sampled=current.samples.read(),
         )
         for current in rounds
     ]
@@ -173,6 +178,7 @@ class _Round:
         self.started = started
         self.begun = started.round + 1
         self.attempts = _Attempts()
+        self.samples = SamplesRead()
         self.why: str | None = None
         self.reviewed: PlanReviewed | None = None
         self.open = True

@@ -27,7 +27,7 @@ from braid.engine import Budget, Price
 from braid.executors import Limits
 from braid.orchestrator.errors import ConfigurationError
 from braid.orchestrator.history import read_history
-from braid.orchestrator.options import ModelSettings, Sampling
+from braid.orchestrator.options import MOST_SAMPLES, ModelSettings, Sampling
 from braid.planner.follow_up import Turn
 
 DEFAULT_ENGINE = "local:braid-mini"
@@ -100,6 +100,14 @@ class RunDefaults(BaseModel):
     """How often one plan may be sent back for statements that are not valid."""
     seed: int = 0
     """Seed of everything that is drawn at random."""
+    samples: int | None = Field(default=None, examples=[4], ge=1, le=MOST_SAMPLES)
+    """How many plans are written for a question and voted on. None takes what the engine says, else 1."""
+    sample_temperature: float = Field(default=0.7, gt=0, allow_inf_nan=False)
+    """Temperature of all these plans but the first."""
+    answer_agreement: float = Field(default=0.65, ge=0, le=1)
+    """Share of the plans that must agree for an answer without a word of doubt."""
+    doubt_agreement: float = Field(default=0.3, ge=0, le=1)
+    """Share of the plans that must agree for an answer at all."""
     shortcuts: bool = True
     """Whether questions that need no plan are answered without one."""
 

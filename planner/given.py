@@ -54,16 +54,28 @@ def thinks(nodes: Sequence[Node]) -> bool:
     return any(isinstance(op, Think) for op in ops)
 
 
-def given_plan(text: str, task: PlanTask, *, emit: Callable[[PlanEvent], None] | None = None) -> PlanStream:
+def given_plan(
+    text: str,
+    task: PlanTask,
+    *,
+    emit: Callable[[PlanEvent], None] | None = None,
+    understand: Callable[[Node], Node] | None = None,
+) -> PlanStream:
     """The plan `text` as the plan of one round, for `run_graph`. All of it comes in one patch.
 
     The text is read at once, against the graph as it is before this round. Nodes that the graph gets until
     the stream is read, because an earlier process ran them, are left out.
 
+    Args:
+        text: The plan.
+        task: The round.
+        emit: Called with each event.
+        understand: What is made of each node, where a model that has turns of its own wrote the plan.
+
     Raises:
         PlanError: The first mistake in it. `check_plan` finds them all.
     """
-    reader = PlanReader(task, max_statements=sys.maxsize)
+    reader = PlanReader(task, max_statements=sys.maxsize, understand=understand)
     reader.begin()
     for _ in reader.feed(text):
         pass

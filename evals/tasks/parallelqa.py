@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Sequence
 
-from braid.evals.solvers import planning_metrics, solve_with_agent
+from braid.evals.solvers import SAMPLES_ARGUMENT, plan_samples, planning_metrics, solve_with_agent
 from braid.evals.task import DataMissingError, Options, Output, Sample, Score, Task
 
 FILES = ("parallelqa_dataset.json", "llmcompiler_parallelqa_sample.json")
@@ -17,6 +17,7 @@ FILES = ("parallelqa_dataset.json", "llmcompiler_parallelqa_sample.json")
 
 def load(options: Options) -> Sequence[Sample]:
     """The rows of the first of `FILES` in the data folder."""
+    plan_samples(options)  # a mistake shows before a model is loaded
     if options.data_dir is None:
         raise DataMissingError(f"task 'parallelqa' needs --data-dir, a folder with {' or '.join(FILES)}")
     for name in FILES:
@@ -64,4 +65,5 @@ PARALLELQA = Task(
     load=load,
     solve=solve_with_agent,
     score=score,
+    arguments={"samples": SAMPLES_ARGUMENT},
 )

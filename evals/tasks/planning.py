@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 
 from braid.engine import Engine
-from braid.evals.solvers import planning_metrics, solve_with_agent
+from braid.evals.solvers import SAMPLES_ARGUMENT, plan_samples, planning_metrics, solve_with_agent
 from braid.evals.task import Options, Output, Sample, Score, Task
 from braid.evals.tasks.planning_data import SPLITS, frozen_tools, questions
 
@@ -24,6 +24,7 @@ def load(options: Options) -> Sequence[Sample]:
 
     The default is `heldout`: wording and entities that training never saw.
     """
+    plan_samples(options)  # a mistake shows before a model is loaded
     rows = questions(options.arguments.get("split", "heldout"), seed=options.seed)
     return [
         Sample(
@@ -72,5 +73,8 @@ PLANNING = Task(
     load=load,
     solve=solve,
     score=score,
-    arguments={"split": f"one of {', '.join(SPLITS)} (default: heldout)"},
+    arguments={
+        "split": f"one of {', '.join(SPLITS)} (default: heldout)",
+        "samples": SAMPLES_ARGUMENT,
+    },
 )

@@ -17,6 +17,7 @@ from braid.orchestrator.cli.interrupts import InterruptedBySignal, run_interrupt
 from braid.orchestrator.cli.output_type import read_output_type, read_tools
 from braid.orchestrator.default_tools import registry_of
 from braid.orchestrator.history import History
+from braid.orchestrator.options import MOST_SAMPLES
 from braid.orchestrator.resume import history_of
 from braid.orchestrator.review import Review
 from braid.orchestrator.settings import BudgetLimits, RunSpec, journal_file, load_settings
@@ -159,6 +160,17 @@ TemperatureOption = Annotated[
         min=0,
         metavar="T",
         help="Temperature of plans and thoughts. Default: 0, or what a reasoning method has.",
+        show_default=False,
+    ),
+]
+SamplesOption = Annotated[
+    int | None,
+    typer.Option(
+        "--samples",
+        min=1,
+        max=MOST_SAMPLES,
+        metavar="N",
+        help="Write N plans side by side and vote on what they come to. Default: what the engine says, or 1.",
         show_default=False,
     ),
 ]

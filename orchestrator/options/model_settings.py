@@ -6,6 +6,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+MOST_SAMPLES = 64
+"""Most plans that are written for one question."""
+
 
 def _stops(given: Any) -> Any:
     return (given,) if isinstance(given, str) else given
@@ -41,3 +44,11 @@ class ModelSettings(Sampling):
 
     seed: int | None = None
     """Seed of everything that is drawn at random."""
+    samples: int | None = Field(default=None, ge=1, le=MOST_SAMPLES)
+    """How many plans are written for a question and voted on."""
+    sample_temperature: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    """Of all these plans but the first."""
+    answer_agreement: float | None = Field(default=None, ge=0, le=1)
+    """Share of the plans that must agree for an answer without a word of doubt."""
+    doubt_agreement: float | None = Field(default=None, ge=0, le=1)
+    """Share of the plans that must agree for an answer at all."""

@@ -67,6 +67,8 @@ def show_recorded(row: RunRow, events: Sequence[Envelope], *, speed: float | Non
         print_answer(row.answer, style="bold")
     sys.stdout.flush()
     last = next((e.event for e in reversed(events) if isinstance(e.event, RunFinished)), None)
+    if last is not None and last.doubt:
+        console(stderr=True).print(f"not sure: {last.doubt}", style="yellow")
     if row.status != "answered":
         reason = f": {last.reason}" if last is not None and last.reason else ""
         notes = console(stderr=True)

@@ -35,6 +35,7 @@ from braid.orchestrator.cli.options import (
     PriceOption,
     ProbeOption,
     ReviewOption,
+    SamplesOption,
     SeedOption,
     ShortcutsOption,
     StopOption,
@@ -105,6 +106,7 @@ def run(
     tools: ToolsOption = None,
     tools_from: ToolsFromOption = None,
     mcp: McpOption = None,
+    samples: SamplesOption = None,
     max_rounds: Annotated[
         int | None,
         typer.Option(
@@ -215,6 +217,7 @@ def run(
         engine=engine,
         think_engine=think_engine,
         mcp=mcp,
+        samples=samples,
         max_rounds=max_rounds,
         instructions=instructions,
         temperature=temperature,
@@ -272,6 +275,8 @@ def show_result(result: RunResult[object], *, typed: bool = False) -> None:
         if result.hint:
             notes.print(result.hint, style="dim")
     sys.stdout.flush()
+    if result.doubt:
+        notes.print(f"not sure: {result.doubt}", style="yellow")
     for line in report_lines(result):
         notes.print(line, style="dim")
 

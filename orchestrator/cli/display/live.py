@@ -107,6 +107,8 @@ class LiveDisplay:
             return None
         doing = "planning" if state.planning else "plan"
         text = f"{doing}  {state.statements} statements in {state.planning_for():.1f} s"
+        if state.samples:
+            text += f", {state.vote or f'{state.sampled} of {state.samples} plans drawn'}"
         if state.round:
             text += f", round {state.round + 1}"
         if state.rejected:

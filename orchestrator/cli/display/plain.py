@@ -9,7 +9,7 @@ from typing import Self, TextIO
 from braid.engine import Envelope, Event
 from braid.executors import ApprovalRefused, NodeFailed, NodeFinished, NodeUncertain, NodeWaits
 from braid.executors.values import Secrets
-from braid.orchestrator.cli.display.state import DisplayState
+from braid.orchestrator.cli.display.state import DisplayState, ballot_line, vote_line
 from braid.orchestrator.cli.output import one_line, without_secrets
 from braid.orchestrator.events import (
     JournalFailed,
@@ -20,6 +20,7 @@ from braid.orchestrator.events import (
     RunResumed,
     RunStarted,
 )
+from braid.orchestrator.sampled_plans import PlanSampled, PlansRequested, PlansVoted
 from braid.planner import PlannerRejected, PlannerStatement, Routed
 
 _DETAILED = 60
@@ -104,6 +105,12 @@ class PlainDisplay:
                 self._say(f"no plan needed: {event.route.replace('_', ' ')}")
             case Rewritten():
                 self._say(f"read as: {event.question}")
+            case PlansRequested():
+                self._say(f"writing {event.samples} plans side by side")
+            case PlanSampled():
+                self._say(ballot_line(event))
+            case PlansVoted():
+                self._say(vote_line(event))
             case PersonSaid():
                 self._say(f"you: {event.text}")
             case ApprovalRefused():

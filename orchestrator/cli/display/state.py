@@ -30,6 +30,7 @@ from braid.orchestrator.events import (
     RunResumed,
     RunStarted,
 )
+from braid.orchestrator.sampled_plans import PlanSampled, PlansRequested, PlansVoted
 from braid.planner import PlannerFinished, PlannerRejected, PlannerStatement, Routed
 
 
@@ -68,6 +69,12 @@ class DisplayState:
     planned_in: float = 0.0
     route: str | None = None
     """What answers the question, where no plan is needed."""
+    samples: int = 0
+    """How many plans are being written side by side. 0 for a single one."""
+    sampled: int = 0
+    """How many of them were written and tried."""
+    vote: str = ""
+    """How the vote over them ended."""
     read_as: str = ""
     """The question as it is answered, where it was a follow-up."""
     notices: list[str] = field(default_factory=lambda: list[str]())
@@ -113,6 +120,7 @@ class DisplayState:
                     f"{event.tool} did not stop after {event.seconds:.1f} s; its thread goes on by itself"
                 )
             case _:
+                self._update_samples(event)
                 self._update_node(event)
 
     def planning_for(self) -> float:
@@ -121,6 +129,17 @@ class DisplayState:
 
     def counts(self) -> Counter[NodeState]:
         return Counter(row.state for row in list(self.rows.values()))
+
+    def _update_samples(self, event: Event) -> None:
+        match event:
+            case PlansRequested():
+                self.samples = event.samples
+            case PlanSampled():
+                self.sampled += 1
+            case PlansVoted():
+                self.vote = vote_line(event)
+            case _:
+                pass
 
     def _update_node(self, event: Event) -> None:
         match event:
@@ -175,6 +194,24 @@ class DisplayState:
         )
         kept = {row.id for row in order[:limit]}
         return [row for row in rows if row.id in kept]
+
+
+def ballot_line(event: PlanSampled) -> str:
+    """What one of several plans came to."""
+    same = f", as plan {event.same_as + 1}" if event.same_as is not None else ""
+    came_to = f"{event.state}{f': {event.shown}' if event.shown else ''}{same}"
+    against = f" ({event.objections[0]})" if event.objections else ""
+    return f"plan {event.sample + 1} {came_to}{against}"
+
+
+def vote_line(event: PlansVoted) -> str:
+    """How the vote over several plans ended."""
+    if event.agreement is None:
+        return f"{event.samples} plans, none of them to vote on"
+    chosen = f"{event.votes} of {event.samples} plans agree"
+    if event.decision == "decline":
+        return f"{chosen}, too few to answer"
+    return f"{chosen}, plan {event.sample + 1} is run"
 
 
 def _label(source: str) -> str:

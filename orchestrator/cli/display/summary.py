@@ -41,6 +41,9 @@ def report_lines(result: RunResult[object]) -> Iterator[str]:
             f"speed-up about {report.speedup:.2f}: planning, then one node at a time, "
             f"adds up to {in_turn:.2f} s"
         )
+    drawn = [call for call in result.calls if call.kind == "plan"]
+    if result.confidence is not None:
+        yield f"{len(drawn)} plans drawn, agreement {result.confidence:.2f}"
     if usage.calls:
         yield (
             f"{usage.prompt_tokens} prompt tokens ({usage.cached_tokens} cached), "
