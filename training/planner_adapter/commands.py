@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -44,8 +43,9 @@ def train_planner(
     """
     if threads:
         torch.set_num_threads(threads)
-    folder = locate_model(base)
-    recipe = AdapterRecipe(base=base, base_digest=digest(folder), seed=seed, minutes=minutes, tokens=tokens)
+    located = locate_model(base)
+    folder = converted_gguf(located) if located.is_file() else located
+    recipe = AdapterRecipe(base=base, base_digest=weights_hash(located), seed=seed, minutes=minutes, tokens=tokens)
     if steps is not None:
         recipe = replace(recipe, steps=steps)
     if start is not None:
@@ -58,13 +58,3 @@ def train_planner(
     (model / FACTS).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
     write_card(model, facts)
     Console(stderr=True).print(f"adapter and card: {model}")
-
-
-def digest(folder: Path) -> str:
-    """SHA-256 of a model's weights: of its GGUF file, or of all its weight files by name."""
-    if folder.is_file():
-        return hashlib.sha256(folder.read_bytes()).hexdigest()
-    total = hashlib.sha256()
-    for path in sorted([*folder.glob("*.safetensors"), *folder.glob("*.bin"), *folder.glob("*.gguf")]):
-        total.update(path.read_bytes())
-    return total.hexdigest()

@@ -31,6 +31,9 @@ class LowRankLinear(torch.nn.Module):
         alpha: `scale` is alpha / rank.
     """
 
+    frozen: torch.Tensor
+    merged: torch.Tensor
+
     def __init__(self, linear: torch.nn.Linear, *, rank: int, alpha: float) -> None:
         super().__init__()
         outputs, inputs = linear.weight.shape
@@ -65,8 +68,9 @@ class _Product(torch.autograd.Function):
         return x @ merged.T
 
     @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+    def backward(ctx: Any, *grad_outputs: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         x, merged, down, up = ctx.saved_tensors
+        (gradient,) = grad_outputs
         rows, above = x.flatten(0, -2), gradient.flatten(0, -2)
         of_x = (above @ merged).view(x.shape) if ctx.needs_input_grad[0] else None
         of_up = (above.T @ (rows @ down.T)) * ctx.scale
@@ -90,6 +94,12 @@ def adapted_layers(model: torch.nn.Module) -> Iterator[tuple[str, LowRankLinear]
     for name, module in model.named_modules():
         if isinstance(module, LowRankLinear):
             yield name, module
+
+
+def merge(model: torch.nn.Module) -> None:
+    """Bring the sums of all adapted layers up to date."""
+    for _, layer in adapted_layers(model):
+        layer.merge()
 
 
 def save_adapter(model: torch.nn.Module, folder: Path, *, base: str, rank: int, alpha: float) -> None:
@@ -134,4 +144,4 @@ def load_adapter(model: torch.nn.Module, folder: Path) -> None:
         for name, layer in adapted_layers(model):
             layer.down.copy_(tensors[f"{_PREFIX}{name}.lora_A.weight"])
             layer.up.copy_(tensors[f"{_PREFIX}{name}.lora_B.weight"])
-            layer.merge()
+    merge(model)

@@ -19,12 +19,17 @@ from braid.training.planner_adapter.low_rank import (
     adapt,
     adapted_layers,
     load_adapter,
+    merge,
     save_adapter,
 )
-from braid.training.planner_model.examples import BEYOND_MIXTURE, Mixture
-from braid.training.planner_model.measure import atlas_examples, measure
-from braid.training.planner_model.packing import PackedSource
-from braid.training.planner_model.recipe import seeds
+from braid.training.planner_model import (
+    BEYOND_MIXTURE,
+    Mixture,
+    PackedSource,
+    atlas_examples,
+    exact_plans,
+    seeds,
+)
 from braid.training.trainer import Recipe, StartError, Trainer
 
 
@@ -58,21 +63,16 @@ class AdapterTrainer(Trainer):
     Args:
         recipe: The recipe. A run is resumed with its own one.
         folder: Folder of the run.
-        base: Folder of the model that is adapted, or its GGUF file.
+        base: Folder of the model that is adapted.
         start: Folder of the adapter that the run begins with. None for a fresh one.
     """
 
     recipe: AdapterRecipe
 
     def __init__(self, recipe: AdapterRecipe, folder: Path, *, base: Path, start: Path | None = None) -> None:
-        self._source = (
-            {"pretrained_model_name_or_path": base}
-            if base.is_dir()
-            else {"pretrained_model_name_or_path": base.parent, "gguf_file": base.name}
-        )
+        self._base = base
         super().__init__(recipe, folder, start=start)
-        for _, layer in adapted_layers(self.model):
-            layer.merge()
+        merge(self.model)
 
     def export(self, folder: Path) -> None:
         """Write the adapter in the PEFT format, with what an engine has to know about its prompts."""
@@ -90,7 +90,7 @@ class AdapterTrainer(Trainer):
         """Exact plans on a few questions of the held-out part of the planning set."""
         self._set_training(False)
         examples = atlas_examples("heldout", 32, seed=101)
-        rates = measure(self.model, self.tokenizer, examples, batch_size=8, markers=TURNS).facts()
+        rates = exact_plans(self.model, self.tokenizer, examples, batch_size=8, markers=TURNS).facts()
         self._set_training(True)
         return rates
 
@@ -101,18 +101,17 @@ class AdapterTrainer(Trainer):
     def step(self, batch: Batch, fraction: float) -> float:
         """Do one optimizer step. Returns the mean loss per target token."""
         loss = super().step(batch, fraction)
-        for _, layer in adapted_layers(self.model):
-            layer.merge()
+        merge(self.model)
         return loss
 
     def _make_tokenizer(self) -> PreTrainedTokenizerFast:
-        tokenizer = AutoTokenizer.from_pretrained(**self._source)
+        tokenizer = AutoTokenizer.from_pretrained(self._base)
         assert isinstance(tokenizer, PreTrainedTokenizerFast)
         return tokenizer
 
     def _make_model(self) -> Any:
         torch.manual_seed(self.recipe.seed)
-        model = AutoModelForCausalLM.from_pretrained(**self._source, dtype=torch.float32)
+        model = AutoModelForCausalLM.from_pretrained(self._base, dtype=torch.float32)
         adapt(model, rank=self.recipe.rank, alpha=self.recipe.alpha)
         return model
 
@@ -138,8 +137,7 @@ class AdapterTrainer(Trainer):
 
     def _load_trained(self, state: dict[str, torch.Tensor]) -> None:
         self.model.load_state_dict(state, strict=False)
-        for _, layer in adapted_layers(self.model):
-            layer.merge()
+        merge(self.model)
 
     def _begin_with(self, folder: Path) -> None:
         try:

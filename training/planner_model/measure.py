@@ -58,7 +58,7 @@ class Miss:
     """The model's first choice at each place of the reference."""
 
 
-def measure(
+def exact_plans(
     model: Qwen3ForCausalLM,
     tokenizer: PreTrainedTokenizerFast,
     examples: Sequence[Example],
@@ -128,7 +128,7 @@ def measure_copying(
         "invented names and tools, held-out wording": invented_examples(n, seed=seed, held_out=True),
         **{f"atlas, {split}": atlas_examples(split, n, seed=seed) for split in get_args(Split)},
     }
-    return {name: measure(model, tokenizer, examples) for name, examples in sets.items()}
+    return {name: exact_plans(model, tokenizer, examples) for name, examples in sets.items()}
 
 
 async def measure_runs(

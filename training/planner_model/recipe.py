@@ -11,7 +11,7 @@ from transformers import PreTrainedTokenizerFast
 
 from braid.training.facts import FACTS, read_training
 from braid.training.planner_model.examples import Mixture
-from braid.training.planner_model.measure import atlas_examples, measure
+from braid.training.planner_model.measure import atlas_examples, exact_plans
 from braid.training.planner_model.packing import PackedSource
 from braid.training.planner_model.tokenizer import load_tokenizer, train_tokenizer
 from braid.training.trainer import Recipe, StartError, Trainer
@@ -39,7 +39,7 @@ class PlannerTrainer(Trainer):
     def evaluate(self) -> dict[str, float]:
         """Rates on a few questions of the held-out part of the planning set."""
         self._set_training(False)
-        rates = measure(self.model, self.tokenizer, atlas_examples("heldout", 48, seed=101)).facts()
+        rates = exact_plans(self.model, self.tokenizer, atlas_examples("heldout", 48, seed=101)).facts()
         self._set_training(True)
         return rates
 

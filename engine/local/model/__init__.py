@@ -1,6 +1,7 @@
 """A Hugging Face model made ready to run: loading, tokenizer, sampler, grammar, and the lean decoder."""
 
-from braid.engine.local.model.base_of_adapter import check_base, locate_base
+from braid.engine.local.model.base_of_adapter import check_base, locate_base, weights_hash
+from braid.engine.local.model.formats import converted_gguf
 from braid.engine.local.model.grammar import TokenMasks
 from braid.engine.local.model.info import default_memory, describe
 from braid.engine.local.model.load import Dtype, load_model
@@ -19,6 +20,7 @@ __all__ = [
     "TokenMasks",
     "best_threads",
     "check_base",
+    "converted_gguf",
     "default_memory",
     "describe",
     "load_model",
@@ -28,4 +30,5 @@ __all__ = [
     "prompt_size",
     "sample_tokens",
     "top_logprobs",
+    "weights_hash",
 ]
