@@ -7,11 +7,12 @@ import importlib
 from collections.abc import Iterable
 from typing import Any
 
+from braid.engine.automatic import resolve
 from braid.engine.base import Engine
 from braid.engine.errors import EngineURIError, MissingPackageError
 
 _FORMS = (
-    "local:braid-mini, local:<folder or hub id>, openai:<url>#<model> "
+    "auto, local:braid-mini, local:<folder or hub id>, openai:<url>#<model> "
     "(such as openai:http://127.0.0.1:8000/v1#my-model)"
 )
 
@@ -19,6 +20,7 @@ _FORMS = (
 async def connect(uri: str, **options: Any) -> Engine:
     """Open an engine by its address.
 
+    `auto` is the best planner that this machine has at hand (`braid.engine.automatic`).
     `local:` loads a Hugging Face causal LM from a folder, the hub's cache, or Braid's own models by name. The
     folder of a LoRA adapter opens its base with the adapter on, `local:BASE+FOLDER` another base.
     `openai:` connects to any OpenAI-compatible server.
@@ -34,6 +36,7 @@ async def connect(uri: str, **options: Any) -> Engine:
         MissingPackageError: `local:` in an installation without the packages of the local engine.
     """
     beside: Iterable[Engine] = options.pop("beside", ())
+    uri = resolve(uri)
     scheme, colon, rest = uri.partition(":")
     if not colon or not rest:
         raise EngineURIError(f"cannot read the engine address {uri!r}; expected one of: {_FORMS}")

@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 
 from braid.engine import connect
+from braid.engine.automatic import resolve
 from braid.evals.log import Row, read_log
 from braid.evals.report import EvalReport, report_on
 from braid.evals.runner import run_task
@@ -214,7 +215,7 @@ async def _run(
 
     task.samples(options)  # a mistake in the arguments shows before a model is loaded
     settings = load_settings()
-    address = address or settings.engine
+    address = resolve(address or settings.engine)
     threads = threads or settings.threads
     engine_options = {"threads": threads} if threads and address.startswith("local:") else {}
     bar = Progress(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 
 from braid.engine import Budget, BudgetExceededError, Engine, Message
 from braid.engine.absent import AbsentEngine
+from braid.engine.automatic import AUTO, choose_engine
 from braid.engine.deferred import DeferredEngine
 from braid.engine.scope import ambient_budget, use_budget
 from braid.engine.surrogates import mend_text
@@ -555,6 +556,7 @@ class Agent:
                 max_rounds=job.spec.max_rounds,
                 sequential=job.spec.sequential,
                 seed=job.spec.seed,
+                engine_reason=job.spec.engine_reason,
             )
         )
         return await run_job(job, recorder)
@@ -617,12 +619,15 @@ class Agent:
 
     def _spec_of(self, inputs: RunInputs) -> RunSpec:
         """The options of one run."""
-        plan, think = map(address_of, self._resources.given.wanted(self.spec.engine, self.spec.think_engine))
+        given = self._resources.given
+        plan, think = map(address_of, given.wanted(self.spec.engine, self.spec.think_engine))
+        chosen = (self.spec.engine if given.plan is None else given.plan) == AUTO
         return self.spec.for_run(
             settings=inputs.settings,
             instructions=inputs.instructions,
             output_retries=inputs.output_retries,
             engine=plan,
+            engine_reason=choose_engine().reason if chosen else "",
             think_engine=None if think == plan else think,
             history=tuple(read_history(inputs.history)),
             turns=inputs.history.turns if isinstance(inputs.history, History) else (),

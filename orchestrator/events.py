@@ -36,6 +36,8 @@ class RunStarted(Event):
     max_rounds: int
     sequential: bool = False
     seed: int = 0
+    engine_reason: str = ""
+    """Why this engine was chosen, where it was not named."""
 
 
 class Rewritten(Event):

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from braid.engine import Budget, BudgetExceededError, Engine, Event, Message, Usage
+from braid.engine import Budget, BudgetExceededError, Engine, Envelope, Event, Message, Usage
+from braid.engine.automatic import note_speed
 from braid.engine.scope import use_budget
 from braid.executors import RunContext, RunOutcome, TaskGraph, Tool, ToolRegistry, run_graph
 from braid.executors.joins import Verify
@@ -74,6 +75,7 @@ from braid.planner import (
     LLMPlanner,
     PartialPlan,
     PlannerFinished,
+    PlannerStatement,
     PlanStream,
     PlanTask,
     Routed,
@@ -538,6 +540,19 @@ def never_begun(
     )
 
 
+def _note_speed(events: Iterable[Envelope], engine: str) -> None:
+    """Remember how long the engine took to the first statement of the first round."""
+    began: float | None = None
+    for envelope in events:
+        match envelope.event:
+            case RoundStarted(round=0):
+                began = envelope.at
+            case PlannerStatement() if began is not None:
+                return note_speed(engine, envelope.at - began)
+            case _:
+                pass
+
+
 async def _run_to_result(job: Job, recorder: Recorder) -> RunResult[Any]:
     asked, turns = job.question, job.spec.turns
     compact = LLMPlanner(job.engine).style == "compact" and not job.spec.plan
@@ -547,6 +562,7 @@ async def _run_to_result(job: Job, recorder: Recorder) -> RunResult[Any]:
     outcome = await run_rounds(job, recorder)
     planned = [event for event in recorder.emitted if isinstance(event, (PlannerFinished, PlanSampled))]
     uri, think_uri = job.engine.info.uri, job.think_engine.info.uri
+    _note_speed(recorder, uri)
     calls = [*plan_calls(planned, uri), *node_calls(outcome.graph, think_uri)]
     if outcome.shortcut is not None and outcome.shortcut.call is not None:
         calls.append(outcome.shortcut.call)

@@ -24,13 +24,14 @@ from pydantic_settings import (
 )
 
 from braid.engine import Budget, Price
+from braid.engine.automatic import AUTO
 from braid.executors import Limits
 from braid.orchestrator.errors import ConfigurationError
 from braid.orchestrator.history import read_history
 from braid.orchestrator.options import MOST_SAMPLES, ModelSettings, Sampling
 from braid.planner.follow_up import Turn
 
-DEFAULT_ENGINE = "local:braid-mini"
+DEFAULT_ENGINE = AUTO
 
 
 def config_file() -> Path:
@@ -73,7 +74,7 @@ class RunDefaults(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True)
 
     engine: str = Field(default=DEFAULT_ENGINE, min_length=1)
-    """Address of the engine."""
+    """Address of the engine. `auto` takes braid-planner where it is at hand and quick, else braid-mini."""
     think_engine: str | None = Field(
         default=None, examples=["openai:http://127.0.0.1:8000/v1#my-model"], min_length=1
     )
@@ -158,6 +159,8 @@ class RunSpec(RunDefaults, Sampling):
     version did not write have their defaults.
     """
 
+    engine_reason: str = ""
+    """Why this engine was chosen, where it was not named."""
     plan: str = ""
     """A plan that was written by hand. It is run in place of what a model would write."""
     review: bool = False

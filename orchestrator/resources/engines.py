@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, Self, TypeAlias, cast, get_args
 
 from braid.engine import Engine
+from braid.engine.automatic import resolve
 from braid.orchestrator.errors import ConfigurationError
 
 Role = Literal["plan", "think"]
@@ -60,10 +61,14 @@ class RoleEngines:
 
         An engine that was given wins, for all roles that have none of their own.
         """
-        planner = plan if self.plan is None else self.plan
+        planner = _resolved(plan if self.plan is None else self.plan)
         if self.think is not None:
-            return planner, self.think
-        return planner, (think or planner) if self.plan is None else planner
+            return planner, _resolved(self.think)
+        return planner, _resolved(think or planner) if self.plan is None else planner
+
+
+def _resolved(engine: str | Engine) -> str | Engine:
+    return resolve(engine) if isinstance(engine, str) else engine
 
 
 def address_of(engine: str | Engine) -> str:

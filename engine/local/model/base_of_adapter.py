@@ -6,8 +6,9 @@ from hashlib import file_digest, sha256
 from pathlib import Path
 
 from braid.engine.adapter_folder import AdapterFolder, is_adapter, read_adapter, split_adapter
+from braid.engine.catalogue import catalogue
 from braid.engine.errors import AdapterError, EngineURIError
-from braid.engine.local.model.locate import locate_model
+from braid.engine.local.model.locate import locate_model, own_adapters
 
 
 def locate_base(name_or_path: str | Path, *, any_base: bool) -> tuple[Path, Path | None]:
@@ -20,7 +21,7 @@ def locate_base(name_or_path: str | Path, *, any_base: bool) -> tuple[Path, Path
     named = split_adapter(str(name_or_path))
     if named is not None:
         return locate_model(named[0]), named[1]
-    path = Path(name_or_path).expanduser()
+    path = own_adapters().get(str(name_or_path)) or Path(name_or_path).expanduser()
     if not is_adapter(path):
         return locate_model(name_or_path), None
     return _find_base(read_adapter(path), any_base=any_base), path
@@ -58,11 +59,14 @@ def weights_hash(path: Path) -> str:
 
 def _find_base(adapter: AdapterFolder, *, any_base: bool) -> Path:
     refused: AdapterError | None = None
+    advice = f"give one as local:BASE+{adapter.path}"
     for base in adapter.bases:
         beside = adapter.path / base
         try:
             folder = locate_model(beside if beside.is_dir() else base)
         except EngineURIError:
+            if base in catalogue():
+                advice = f"fetch it: braid models pull {base}"
             continue
         try:
             if not any_base:
@@ -75,5 +79,5 @@ def _find_base(adapter: AdapterFolder, *, any_base: bool) -> Path:
         raise refused
     raise EngineURIError(
         f"the base of the adapter {str(adapter.path)!r} is not here: it records "
-        f"{' and '.join(map(repr, adapter.bases)) or 'none'}; give one as local:BASE+{adapter.path}"
+        f"{' and '.join(map(repr, adapter.bases)) or 'none'}; {advice}"
     )

@@ -20,6 +20,12 @@ def own_models() -> dict[str, Path]:
     return {path.name: path for path in sorted(home.iterdir()) if (path / "config.json").is_file()}
 
 
+def own_adapters() -> dict[str, Path]:
+    """Folders of Braid's own adapters in this installation, by name."""
+    home = Path(str(resources.files("braid.engine.local"))) / "models"
+    return {path.parent.name: path.parent for path in sorted(home.glob("*/adapter_config.json"))}
+
+
 def locate_model(name_or_path: str | Path) -> Path:
     """The folder or GGUF file of a model.
 

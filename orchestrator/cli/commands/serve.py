@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 import typer
 
 from braid.engine import Engine, InvalidParamsError, connect, server
+from braid.engine.automatic import resolve
 from braid.engine.server import ServerLimits, ServerOptions, bind, read_api_key
 from braid.executors import Tool
 from braid.orchestrator.cli.options import (
@@ -204,7 +205,8 @@ async def _serve(
     options: ServerOptions, spec: RunSpec, dtype: str | None, adapters: Mapping[str, str]
 ) -> None:
     logging.basicConfig(level=logging.WARNING, format="braid: %(levelname)s: %(message)s")
-    address, local = spec.engine, spec.engine_options(spec.engine)
+    address = resolve(spec.engine)
+    local = spec.engine_options(address)
     for option, value in (("dtype", dtype), ("adapters", adapters)):
         if value:
             if not address.startswith("local:"):

@@ -62,12 +62,17 @@ class PlainDisplay:
     def resume(self) -> None:
         pass
 
+    def _start(self, event: RunStarted) -> None:
+        self._began = time.monotonic()  # opening the engine is no part of the run
+        if event.engine_reason:
+            self._say(f"engine {event.engine}: {event.engine_reason}")
+
     def __call__(self, envelope: Envelope) -> None:
         event = without_secrets(envelope.event, self._secrets)
         self.state.update(event)
         match event:
             case RunStarted():
-                self._began = time.monotonic()  # opening the engine is no part of the run
+                self._start(event)
             case RoundStarted() if event.round:
                 self._say(f"round {event.round + 1}: planning again")
             case RoundFinished() if event.why:

@@ -111,6 +111,7 @@ class DisplayState:
                 self.notices.append(f"{event.tool}: refused for all equal calls of this run")
             case RunStarted():
                 self.opened = True
+                self.notices += _chosen(event)
             case JournalFailed():
                 self.notices.append(f"from here on the run cannot be resumed: {event.error}")
             case RunResumed():
@@ -217,3 +218,7 @@ def vote_line(event: PlansVoted) -> str:
 def _label(source: str) -> str:
     """A statement on one line, with the indentation of its branch."""
     return " " * min(8, len(source) - len(source.lstrip())) + one_line(source)
+
+
+def _chosen(event: RunStarted) -> list[str]:
+    return [f"engine {event.engine}: {event.engine_reason}"] if event.engine_reason else []
