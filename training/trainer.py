@@ -101,6 +101,9 @@ class Trainer(ABC):
     folder has a checkpoint is resumed.
     """
 
+    attention = BLOCKED
+    """What training on a CPU attends with."""
+
     def __init__(self, recipe: Recipe, folder: Path, *, start: Path | None = None) -> None:
         """Begin or resume a run.
 
@@ -183,7 +186,7 @@ class Trainer(ABC):
         Training on a CPU uses our attention. It knows no cache, so generating uses torch's.
         """
         self.model.train(on)
-        self.model.set_attn_implementation(BLOCKED if on and self.device.type == "cpu" else "sdpa")
+        self.model.set_attn_implementation(self.attention if on and self.device.type == "cpu" else "sdpa")
 
     def fraction_done(self) -> float:
         """The share of the run that is done, by steps or by time."""

@@ -14,6 +14,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenize
 from braid.planner.prompts import TURNS
 from braid.training.batches import Batch
 from braid.training.facts import FACTS, read_training
+from braid.training.packed_attention import PACKED
 from braid.training.planner_adapter.low_rank import (
     WEIGHTS,
     adapt,
@@ -68,6 +69,7 @@ class AdapterTrainer(Trainer):
     """
 
     recipe: AdapterRecipe
+    attention = PACKED
 
     def __init__(self, recipe: AdapterRecipe, folder: Path, *, base: Path, start: Path | None = None) -> None:
         self._base = base
