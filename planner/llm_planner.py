@@ -84,6 +84,8 @@ class _Round:
     """The mistake of each attempt that failed."""
     usage: Usage = field(default_factory=Usage)
     """The cost of all attempts."""
+    grammar: bool = True
+    """Whether the engine may take grammars of the plan language. It is known once it has refused one."""
     cut_off: bool = False
     """Whether the token limit stopped the last attempt."""
     plan_so_far: str = ""
@@ -346,8 +348,10 @@ class LLMPlanner:
                         begun = True
                         yield text
                 return
-            except CapabilityError:
-                if begun or self.engine.capabilities == can:
+            except CapabilityError as error:
+                if error.capability == "grammar" and state.grammar and not begun:
+                    state.grammar = False  # a server that takes schemas, and no grammars of other kinds
+                elif begun or self.engine.capabilities == can:
                     raise
 
     async def _stream_once(self, prompt: Prompt, state: _Round, way: Detour | None) -> AsyncGenerator[str]:
@@ -460,7 +464,7 @@ class LLMPlanner:
 
     def _grammar(self, state: _Round) -> Grammar | None:
         task = state.task
-        if not self.grammar or "grammar" not in self.engine.capabilities:
+        if not (self.grammar and state.grammar and "grammar" in self.engine.capabilities):
             return None
         if self.style != "compact":
             begun = [each.statement.name for each in state.reader.accepted] if state.before else []

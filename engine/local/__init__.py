@@ -2,6 +2,6 @@
 
 from braid.engine.local.context import LocalContext
 from braid.engine.local.engine import LocalEngine
-from braid.engine.local.model import converted_gguf, locate_model, weights_hash
+from braid.engine.local.model import locate_folder, locate_model, weights_hash
 
-__all__ = ["LocalContext", "LocalEngine", "converted_gguf", "locate_model", "weights_hash"]
+__all__ = ["LocalContext", "LocalEngine", "locate_folder", "locate_model", "weights_hash"]

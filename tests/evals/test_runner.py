@@ -52,6 +52,7 @@ async def test_reference_plans_reach_the_true_answers_through_the_whole_house() 
     assert {name: figure.mean for name, figure in report.metrics.items()} == {
         "valid at once": 1.0,
         "valid plan": 1.0,
+        "wrong with confidence": 0.0,
     }
     assert engine.open_contexts() == 0
 

@@ -20,7 +20,7 @@ ASKS_HELPER = 'a = helper("what is it?")\nanswer(a)\n'
 
 
 async def test_an_agent_within_an_agent_spends_the_outer_budget_and_shows_in_its_usage() -> None:
-    inner = Agent(ScriptedEngine(["answer(1 + 1)\n", 'answer("two")\n']), tools=[])
+    inner = Agent(ScriptedEngine(["answer(one)\n", 'answer("two")\n']), tools=[])
     helper = inner.as_tool("helper", "knows numbers", tokens=5000)
     budget = Budget(tokens=20_000)
     async with inner, Agent(ScriptedEngine([ASKS_HELPER]), tools=[helper]) as agent:

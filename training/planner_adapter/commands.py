@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from braid.engine.local import converted_gguf, locate_model, weights_hash
+from braid.engine.local import locate_folder, locate_model, weights_hash
 from braid.training.facts import FACTS
 from braid.training.planner_adapter.card import write_card
 from braid.training.planner_adapter.recipe import AdapterRecipe, AdapterTrainer, continue_from
@@ -43,11 +43,8 @@ def train_planner(
     """
     if threads:
         torch.set_num_threads(threads)
-    located = locate_model(base)
-    folder = converted_gguf(located) if located.is_file() else located
-    recipe = AdapterRecipe(
-        base=base, base_digest=weights_hash(located), seed=seed, minutes=minutes, tokens=tokens
-    )
+    digest, folder = weights_hash(locate_model(base)), locate_folder(base)
+    recipe = AdapterRecipe(base=base, base_digest=digest, seed=seed, minutes=minutes, tokens=tokens)
     if steps is not None:
         recipe = replace(recipe, steps=steps)
     if start is not None:

@@ -1,11 +1,10 @@
 """A Hugging Face model made ready to run: loading, tokenizer, sampler, grammar, and the lean decoder."""
 
 from braid.engine.local.model.base_of_adapter import check_base, locate_base, weights_hash
-from braid.engine.local.model.formats import converted_gguf
 from braid.engine.local.model.grammar import TokenMasks
 from braid.engine.local.model.info import default_memory, describe
 from braid.engine.local.model.load import Dtype, load_model
-from braid.engine.local.model.locate import locate_model
+from braid.engine.local.model.locate import locate_folder, locate_model
 from braid.engine.local.model.model import Model
 from braid.engine.local.model.sampler import BranchSampler, sample_tokens, top_logprobs
 from braid.engine.local.model.threads import best_threads
@@ -20,11 +19,11 @@ __all__ = [
     "TokenMasks",
     "best_threads",
     "check_base",
-    "converted_gguf",
     "default_memory",
     "describe",
     "load_model",
     "locate_base",
+    "locate_folder",
     "locate_model",
     "off_loop",
     "prompt_size",

@@ -68,6 +68,19 @@ def locate_model(name_or_path: str | Path) -> Path:
     )
 
 
+def locate_folder(name_or_path: str | Path) -> Path:
+    """The folder of a model, for transformers. A GGUF file is unpacked into the user's cache first.
+
+    Raises:
+        EngineURIError: there is no such model.
+        ModelFileError: the file is damaged.
+    """
+    from braid.engine.local.model.formats import converted_gguf
+
+    located = locate_model(name_or_path)
+    return converted_gguf(located) if located.is_file() else located
+
+
 def _hub_cache(name: str) -> Path | None:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
