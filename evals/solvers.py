@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from braid.engine import Engine
 from braid.evals.task import EvalError, Options, Output, Sample, Score
@@ -30,7 +30,15 @@ def plan_samples(options: Options) -> int | None:
 
 
 async def solve_with_agent(
-    engine: Engine, sample: Sample, options: Options, *, seed: int, tools: Sequence[Tool] | None = None
+    engine: Engine,
+    sample: Sample,
+    options: Options,
+    *,
+    seed: int,
+    tools: Sequence[Tool] | None = None,
+    builtins: bool = True,
+    max_rounds: int | None = None,
+    read: Callable[[RunResult[object]], str] | None = None,
 ) -> Output:
     """One `Agent.run`. Its `detail` says whether the first plan was valid.
 
@@ -42,9 +50,20 @@ async def solve_with_agent(
         options: `sequential` and the argument `samples` are read.
         seed: Seed of the agent.
         tools: The agent's tools. Default: the usual ones.
+        builtins: Whether built-in tools are added to them.
+        max_rounds: How many plans the run may write. Default: what the settings say.
+        read: What is scored. Default: what the run said.
     """
     # Planners are measured, not the way before them.
-    agent = Agent(engine, tools=tools, seed=seed, shortcuts=False, samples=plan_samples(options))
+    agent = Agent(
+        engine,
+        tools=tools,
+        builtins=builtins,
+        seed=seed,
+        shortcuts=False,
+        samples=plan_samples(options),
+        max_rounds=max_rounds,
+    )
     events = agent.stream(sample.question, sequential=options.sequential)
     first: PlannerFinished | None = None
     rejected = 0
@@ -56,7 +75,7 @@ async def solve_with_agent(
                 first = envelope.event
         result = events.result
     return Output(
-        answer=_said(result),
+        answer=(read or _said)(result),
         seconds=result.seconds,
         usage=result.usage,
         detail={

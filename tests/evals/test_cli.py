@@ -19,7 +19,13 @@ def test_the_command_line_knows_the_tasks_by_itself() -> None:
     """In a process of its own, where no test has imported them."""
     command = [sys.executable, "-m", "braid", "bench", "list", "--json"]
     listed = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    assert [task["name"] for task in listed] == ["countdown", "parallelqa", "planning"]
+    assert [task["name"] for task in listed] == [
+        "bfcl-parallel",
+        "bfcl-parallel-multiple",
+        "countdown",
+        "parallelqa",
+        "planning",
+    ]
 
 
 def test_the_command_line_teaches_and_refuses(tmp_path: Path) -> None:
