@@ -54,17 +54,17 @@ class EvalReport(BaseModel):
         """The report for a terminal."""
         lines = [f"{self.task} on {self.engine}: {self.samples} samples, {self.errors} errors"]
         if self.accuracy is not None:
-            lines.append(f"accuracy            {self.accuracy.text()}")
-        lines += [f"{name:<20}{figure.text()}" for name, figure in self.metrics.items()]
+            lines.append(f"accuracy              {self.accuracy.text()}")
+        lines += [f"{name:<22}{figure.text()}" for name, figure in self.metrics.items()]
         if self.seconds_p50 is not None and self.seconds_p95 is not None:
-            lines.append(f"seconds a sample    p50 {self.seconds_p50:.2f}, p95 {self.seconds_p95:.2f}")
+            lines.append(f"seconds a sample      p50 {self.seconds_p50:.2f}, p95 {self.seconds_p95:.2f}")
             lines.append(
-                f"tokens              {self.usage.prompt_tokens} read "
+                f"tokens                {self.usage.prompt_tokens} read "
                 f"({self.usage.cached_tokens} from cache), {self.usage.generated_tokens} generated, "
                 f"{self.critical_path_tokens:.0f} on the critical path of a sample"
             )
         if self.log:
-            lines.append(f"log                 {self.log}")
+            lines.append(f"log                   {self.log}")
         return "\n".join(lines)
 
 

@@ -679,7 +679,7 @@ def _without(*bits: int) -> str:
 def _name(first: str) -> str:
     """A regular expression of the names of a class."""
     start = r"(_|[^\W\d_A-Za-z\p{M}])" if first == "other" else f"[{first}{first.upper()}]"
-    return rf"{start}\w*"
+    return rf"{start}\w{{0,40}}"
 
 
 def _first_class(name: str) -> int:
