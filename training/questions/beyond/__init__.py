@@ -22,6 +22,7 @@ FAMILIES_BEYOND: dict[str, tuple[Family, float]] = {
     "phrase-aggregate": (aggregates.phrase_aggregate, 4),
     "one-changed": (aggregates.one_changed, 3),
     "pair-extreme": (pairs.pair_extreme, 6),
+    "apart": (pairs.apart, 2),
     "direction": (direction.direction, 14),
     "merged": (merging.merged, 4),
     "crowded": (merging.crowded, 3),

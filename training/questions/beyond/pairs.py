@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from braid.training.questions.beyond.common import amount, call, different, mean_of, plus, told
 from braid.training.questions.families import Draft, by_value, pick_best, shown
-from braid.training.questions.program import Builder, Ref
+from braid.training.questions.program import Builder, Item, Ref
 from braid.training.questions.template import Choice, plural
 from braid.training.questions.world import World
 
@@ -126,3 +126,46 @@ def pair_extreme(c: Choice, w: World, rank: bool) -> Draft:
     pick_best(b, names, values, up=up, rank=rank)
     index = numbers.index(best)
     return Draft(f"{question}?", b, things, names[index])
+
+
+def apart(c: Choice, w: World, rank: bool) -> Draft:
+    """Which two of several differ most, or least. Those that differ most are the ends of a ranking."""
+    if not rank:
+        raise LookupError("without a ranking these are not found")
+    rng = c.rng
+    most = rng.random() < 0.6
+    count = rng.choice((3, 4, 5)) if most else 3
+    attribute, things = different(w, c, count)
+    noun = rng.choice(attribute.words)
+    far = c.fill(
+        "[differ the most|are furthest apart|differ most]"
+        if most
+        else "[differ the least|are closest|are closest to each other|are nearest to each other]"
+    )
+    question = c.frame(
+        "which two of {x} {f} in {n}",
+        "{l}: which two {f} in {n}",
+        "out of {x}, which two {f} in {n}",
+        "[of|among] {x}, which two {f} in {n}",
+        held=("in {n}, which two of {x} {f}", "name the two of {x} that {f} in {n}"),
+        x=c.listed([t.text(rng) for t in things]),
+        l=", ".join(t.text(rng) for t in things),
+        f=far,
+        n=noun,
+    )
+    by_size = sorted(things, key=lambda t: -t.number(attribute))
+    b = Builder()
+    refs = [b.look(attribute.noun, t.name) for t in things]
+    if most:
+        order = b.rank([t.name for t in things], refs, descending=True)
+        b.answer(Item(order.step, 0), " and ", Item(order.step, count - 1))
+        return Draft(f"{question}?", b, things, f"{by_size[0].name} and {by_size[-1].name}")
+    places = ((0, 1), (0, 2), (1, 2))
+    names = [f"{things[i].name} and {things[j].name}" for i, j in places]
+    numbers = [abs(things[i].number(attribute) - things[j].number(attribute)) for i, j in places]
+    if min(numbers) == sorted(numbers)[1]:
+        raise LookupError("two pairs are equally close")
+    gaps = [_pair(b, "gap", [refs[i], refs[j]]) for i, j in places]
+    order = b.rank(names, gaps, descending=False)
+    b.answer(Item(order.step, 0))
+    return Draft(f"{question}?", b, things, names[numbers.index(min(numbers))])

@@ -8,7 +8,7 @@ from braid.training.questions.program import Builder, Ref
 from braid.training.questions.quantities import Quantity, changed, fact, gap, mean, total
 from braid.training.questions.template import Choice
 from braid.training.questions.templates import AREA, LENGTH, POPULATION
-from braid.training.questions.units import BASE, OTHER, base_unit
+from braid.training.questions.units import BASE, OTHER, SAME, Unit, base_unit
 from braid.training.questions.world import Thing, World
 
 _SCALES = ((1e9, "billion", "1e9"), (1e6, "million", "1e6"), (1e3, "thousand", "1000"))
@@ -27,7 +27,9 @@ def in_other_unit(c: Choice, w: World, rank: bool) -> Draft:
     q = _quantity(c, w)
     if q.attribute is None or q.value <= 0:
         raise LookupError("no unit")
-    unit = rng.choice(OTHER[base_unit(q.attribute, q.things[0])])
+    base = base_unit(q.attribute, q.things[0])
+    # Often the unit that is asked for is the one that the facts have: then nothing is converted.
+    unit = Unit(SAME[base], "", float) if rng.random() < 0.35 else rng.choice(OTHER[base])
     if q.attribute.unit_words[:1] == ("°C",):
         raise LookupError("differences of temperatures are not converted")
     word = rng.choice(unit.words)
@@ -65,7 +67,9 @@ def in_other_unit(c: Choice, w: World, rank: bool) -> Draft:
         question = f"{question}{rng.choice((', ', ' '))}{round_text}"
     b = Builder()
     refs = q.look(b)
-    value = b.calculate(q.compute(b, refs), unit.suffix)
+    value = q.compute(b, refs)
+    if unit.suffix:
+        value = b.calculate(value, unit.suffix)
     if rounded:
         value = b.calculate("round(", value, f", {digits})" if digits else ")")
         number = round(number, digits) if digits else round(number)

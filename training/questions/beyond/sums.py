@@ -317,6 +317,31 @@ _PROBLEMS = (
     ),
     Problem(
         (
+            "a [train|bus|boat] [covers|does|travels] {a} km in {b} hours and {c} minutes. "
+            "[What is its average speed in km/h|How many km/h is that on average]",
+            "{p} [walks|cycles|drives] {a} km in {b} h {c} min. What speed is that in km/h",
+            "{a} km in {b} hours {c} minutes, how many km per hour",
+        ),
+        ("after {b} hours and {c} minutes it had done {a} km. At what average speed",),
+        "{a} / ({b} + {c} / 60)",
+        lambda n: n["a"] / (n["b"] + n["c"] / 60),
+        _between(a=(20, 900), b=(1, 9), c=(1, 59)),
+        "km/h",
+    ),
+    Problem(
+        (
+            "a ticket costs {a} {m}, and children pay half. What do {b} adults and {c} children pay [together|]",
+            "adults pay {a} {m}, children half of that. How much is it for {b} adults and {c} children",
+            "entry is {a} {m}, half price for children: what do {b} adults with {c} children pay",
+        ),
+        ("at {a} {m} a head and half for the young, what do {b} grown-ups and {c} children owe",),
+        "{a} * {b} + {a} / 2 * {c}",
+        lambda n: n["a"] * n["b"] + n["a"] / 2 * n["c"],
+        _between(a=(2.5, 40.5), b=(2, 9), c=(2, 9)),
+        "money",
+    ),
+    Problem(
+        (
             "how far does a car go in {b} hours at {a} km/h",
             "{p} cycles for {b} hours at {a} km/h. How many km is that",
             "at {a} km/h, what distance do you cover in {b} hours",
