@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from importlib import resources
-from importlib.util import find_spec
 
 from braid.engine.catalogue import cached_model
 from braid.engine.system import processors, recall, remember
@@ -40,7 +39,7 @@ def choose_engine() -> Choice:
     folder = resources.files("braid.engine") / "local" / "models" / "braid-planner"
     if not (folder / "adapter_config.json").is_file():
         return Choice(SMALL, "this installation has no braid-planner")
-    if find_spec("torch") is not None and cached_model(BASE) is None:
+    if cached_model(BASE) is None:
         return Choice(SMALL, f"the base of braid-planner is not here: braid models pull {BASE}")
     seconds, at = recall(_KIND, PLANNER, str(processors().usable)) or (0.0, 0.0)
     if seconds > SLOWEST and time.time() - at < _FRESH:

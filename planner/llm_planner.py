@@ -450,7 +450,8 @@ class LLMPlanner:
         again = attempt > 0 or (task.round >= first_without_news and self.style == "compact")
         seeded = "seed" in self.engine.capabilities
         seed = derived_seed(task.seed, task.round, attempt) if seeded else None
-        logprobs = 0 if self._guided else None
+        # They are read only after the same mistake twice, and tokens that are forced cannot have them.
+        logprobs = 0 if self._guided and state.errors else None
         stops: dict[Style, tuple[str, ...]] = {"chat": (), "text": STOP_TURNS}
         return SamplingParams(
             max_tokens=self.max_tokens,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from contextlib import suppress
-from hashlib import sha256
+from hashlib import file_digest
 from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
@@ -14,7 +14,6 @@ from braid.engine.errors import EngineError
 from braid.engine.system import cache_folder
 
 MANIFEST = "pulled.json"
-_BLOCK = 2**22
 
 
 class NotPulledError(EngineError):
@@ -133,8 +132,5 @@ def converted_folders(digest: str) -> list[Path]:
 
 def file_sha256(path: Path) -> str:
     """SHA-256 of a file, in hexadecimal digits."""
-    digest = sha256()
     with path.open("rb") as source:
-        while block := source.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+        return file_digest(source, "sha256").hexdigest()

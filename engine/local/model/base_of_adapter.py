@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from hashlib import file_digest, sha256
+from hashlib import sha256
 from pathlib import Path
 
 from braid.engine.adapter_folder import AdapterFolder, is_adapter, read_adapter, split_adapter
-from braid.engine.catalogue import catalogue
+from braid.engine.catalogue import catalogue, file_sha256
 from braid.engine.errors import AdapterError, EngineURIError
 from braid.engine.local.model.locate import locate_model, own_adapters
 
@@ -47,10 +47,7 @@ def check_base(adapter: AdapterFolder, folder: Path) -> None:
 def weights_hash(path: Path) -> str:
     """SHA-256 of a model's weights: of their file, or of a list of the hashes and names of several files."""
     files = [path] if path.is_file() else sorted(path.glob("*.safetensors")) or sorted(path.glob("*.bin"))
-    hashes: list[str] = []
-    for file in files:
-        with file.open("rb") as content:
-            hashes.append(file_digest(content, "sha256").hexdigest())
+    hashes = [file_sha256(file) for file in files]
     if len(files) == 1:
         return hashes[0]
     listed = "".join(f"{digest}  {file.name}\n" for digest, file in zip(hashes, files, strict=True))
